@@ -1,0 +1,253 @@
+//! Each fact the world may learn, in the order in which it happened: the one source of call records, journeys,
+//! metrics, the console and webhooks. Emitted by the `Switch`, folded elsewhere; never read back by a decision.
+//!
+//! No event carries a secret digit, a credential or a message body.
+
+use crate::ids::{AgentId, CallId, FlowVersion, LegId, ProjectId, QueueId, Redacted, TicketId, TrunkId};
+use serde::{Deserialize, Serialize};
+
+/// One fact. `seq` grows by one per event of a running switch; `wall` is milliseconds since 1970 (UTC), `mono` is
+/// milliseconds since the switch started and is what durations are taken from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SwitchEvent {
+    pub seq: u64,
+    pub wall: u64,
+    pub mono: u64,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub call: Option<CallId>,
+    #[serde(flatten)]
+    pub kind: EventKind,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum EventKind {
+    /// A new call was taken in hand. `source` says how its sender was known.
+    CallArrived { from: Redacted<String>, to: String, source: Source, sip_call_id: String, leg: LegId, project: Option<ProjectId> },
+    /// A new INVITE was refused; it never became a call.
+    CallRefused { from: Redacted<String>, to: String, reason: Refusal, status: u16 },
+    /// The switch answered the caller (200 OK sent).
+    CallAnswered { leg: LegId },
+    /// The last leg is gone. Emitted exactly once for each `CallArrived`.
+    CallEnded { cause: Cause, by: EndedBy },
+
+    LegStarted { leg: LegId, role: LegRole, target: String, sip_call_id: String },
+    LegRinging { leg: LegId },
+    LegAnswered { leg: LegId },
+    LegEnded { leg: LegId, cause: Cause },
+    LegHeld { leg: LegId },
+    LegResumed { leg: LegId },
+
+    FlowStarted { flow: String, version: FlowVersion },
+    FlowStep { section: String, step: u16, verb: String },
+    FlowOutcome { section: String, step: u16, verb: String, outcome: String },
+    /// A key of the caller. `key` is `None` where the flow masks it.
+    Key { leg: LegId, key: Option<char>, via: KeySource },
+    /// Digits collected as a whole; `shown` is already masked as the flow's declaration asks.
+    Collected { name: String, shown: String },
+    Tagged { tag: String },
+    Resolved { topic: String },
+    FlowEnded { flow: String, outcome: String },
+
+    Queued { ticket: TicketId, queue: QueueId, priority: u8, position: u32 },
+    Offered { ticket: TicketId, queue: QueueId, agent: AgentId },
+    OfferEnded { ticket: TicketId, agent: AgentId, result: OfferResult },
+    Dequeued { ticket: TicketId, queue: QueueId, outcome: QueueOutcome, waited_ms: u64 },
+    Bridged { a: LegId, b: LegId, agent: Option<AgentId> },
+    Unbridged { a: LegId, b: LegId },
+
+    RecordingStarted { file: String },
+    RecordingEnded { file: String, length_ms: u64 },
+    RecordingFailed { file: String, error: String },
+    MediaReport { leg: LegId, report: MediaReport },
+    RtpTimeout { leg: LegId },
+
+    AgentState { agent: AgentId, state: AgentStateName, #[serde(skip_serializing_if = "Option::is_none", default)] reason: Option<String> },
+    Registered { aor: String, contact: String, expires_s: u32 },
+    Unregistered { aor: String, contact: String, why: String },
+    AuthFailed { user: Redacted<String>, source: String, why: String },
+
+    BundleLoaded { version: FlowVersion },
+    BundleRefused { error: String },
+    Draining,
+    /// Something an operator should see, in a sentence that says what to do next.
+    Alarm { text: String },
+}
+
+/// How the sender of a new call was known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    Trunk(TrunkId),
+    /// An extension that proved itself by digest.
+    Extension(AgentId),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LegRole {
+    Caller,
+    Agent,
+    /// A destination outside the agents: another trunk, a second extension.
+    Outside,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeySource {
+    Rfc4733,
+    Info,
+}
+
+/// Why a call or a leg ended, or was not set up. Each maps to one SIP status (where one is owed) and one Q.850 cause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// Ordinary end after an answer.
+    Normal,
+    /// The caller cancelled before an answer.
+    Cancelled,
+    Busy,
+    NoAnswer,
+    Declined,
+    NotFound,
+    Forbidden,
+    /// No codec, address or direction in common.
+    NotAcceptable,
+    /// No route, no registration or no reply from the far side.
+    Unreachable,
+    /// The far side answered with an error of its own.
+    PeerError,
+    /// The 200 OK was never acknowledged (RFC 3261 13.3.1.4).
+    AckTimeout,
+    RtpTimeout,
+    /// Answered elsewhere: another leg of the same call won.
+    AnsweredElsewhere,
+    Limit,
+    Overload,
+    /// The switch was stopped while the call was up.
+    Shutdown,
+    /// The process died; written when it came back.
+    Interrupted,
+    Internal,
+}
+
+impl Cause {
+    /// ITU-T Q.850 cause value, as carried in `Reason: Q.850;cause=` (RFC 3326).
+    pub fn q850(self) -> u8 {
+        match self {
+            Cause::Normal | Cause::Cancelled => 16,
+            Cause::Busy => 17,
+            Cause::NoAnswer => 19,
+            Cause::Declined | Cause::Forbidden => 21,
+            Cause::AnsweredElsewhere => 26,
+            Cause::NotFound => 1,
+            Cause::NotAcceptable => 88,
+            Cause::Unreachable => 20,
+            Cause::PeerError | Cause::Internal => 127,
+            Cause::AckTimeout => 102,
+            Cause::RtpTimeout => 27,
+            Cause::Limit | Cause::Overload => 42,
+            Cause::Shutdown | Cause::Interrupted => 41,
+        }
+    }
+
+    /// The final SIP status that tells an unanswered caller of this cause.
+    pub fn status(self) -> u16 {
+        match self {
+            Cause::Busy => 486,
+            Cause::NoAnswer | Cause::Unreachable | Cause::RtpTimeout => 480,
+            Cause::Declined => 603,
+            Cause::NotFound => 404,
+            Cause::Forbidden => 403,
+            Cause::NotAcceptable => 488,
+            Cause::Cancelled => 487,
+            Cause::Limit | Cause::Overload | Cause::Shutdown => 503,
+            Cause::PeerError => 502,
+            Cause::Normal | Cause::AckTimeout | Cause::AnsweredElsewhere | Cause::Interrupted | Cause::Internal => 500,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndedBy {
+    Caller,
+    Agent,
+    Flow,
+    System,
+    Operator,
+}
+
+/// Why an INVITE never became a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Refusal {
+    /// The total of calls that this switch may hold is reached.
+    TotalCap,
+    /// No RTP port is free.
+    NoPort,
+    Draining,
+    NotOpen,
+    BadCredentials,
+    NoCodec,
+    BadRequest,
+    LoopDetected,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OfferResult {
+    Answered,
+    NoAnswer,
+    Busy,
+    Declined,
+    Unreachable,
+    /// The caller left, or another agent won.
+    Withdrawn,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QueueOutcome {
+    Answered,
+    Abandoned,
+    Timeout,
+    Full,
+    Closed,
+    NoAgents,
+    /// The flow took the caller out of the queue.
+    Left,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AgentStateName {
+    LoggedOut,
+    Ready,
+    NotReady,
+    Ringing,
+    Talking,
+    WrapUp,
+}
+
+/// What one leg's media did, from our receive side and the peer's RTCP reports.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct MediaReport {
+    pub packets_in: u64,
+    pub packets_out: u64,
+    pub octets_in: u64,
+    pub octets_out: u64,
+    /// RTP packets missing from the peer's sequence (RFC 3550 A.3).
+    pub lost: u64,
+    /// Interarrival jitter in microseconds (RFC 3550 A.8).
+    pub jitter_us: u32,
+    /// Packets from an address other than the latched one, dropped unheard.
+    pub stray: u64,
+    /// Datagrams that were not RTP, dropped.
+    pub malformed: u64,
+    /// Fraction lost that the peer last reported of what we sent, in 1/256.
+    pub peer_loss_256: u8,
+    pub peer_jitter_us: u32,
+    pub round_trip_us: Option<u32>,
+}

@@ -1,0 +1,3 @@
+pub mod events;
+pub mod ids;
+pub mod timers;
