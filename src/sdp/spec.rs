@@ -1,0 +1,90 @@
+//! What an offer and its answer agreed on, in the words of the media plane. No SDP syntax comes past this file.
+
+use std::net::SocketAddr;
+
+/// An audio codec this switch speaks. Both are 8 kHz, one octet a sample (ITU-T G.711).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Codec {
+    Pcmu,
+    Pcma,
+}
+
+impl Codec {
+    /// The static payload type of RFC 3551 table 4, which is also the one we use when we offer.
+    pub const fn payload_type(self) -> u8 {
+        match self {
+            Codec::Pcmu => 0,
+            Codec::Pcma => 8,
+        }
+    }
+
+    /// The encoding name of `a=rtpmap`, compared without regard to case (RFC 8866 6.6).
+    pub const fn name(self) -> &'static str {
+        match self {
+            Codec::Pcmu => "PCMU",
+            Codec::Pcma => "PCMA",
+        }
+    }
+}
+
+/// Which way audio flows, from our point of view: `SendOnly` means that the peer listens and says nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    SendRecv,
+    SendOnly,
+    RecvOnly,
+    Inactive,
+}
+
+impl Direction {
+    pub const fn from_flags(send: bool, receive: bool) -> Self {
+        match (send, receive) {
+            (true, true) => Direction::SendRecv,
+            (true, false) => Direction::SendOnly,
+            (false, true) => Direction::RecvOnly,
+            (false, false) => Direction::Inactive,
+        }
+    }
+
+    pub const fn may_send(self) -> bool {
+        matches!(self, Direction::SendRecv | Direction::SendOnly)
+    }
+
+    pub const fn may_receive(self) -> bool {
+        matches!(self, Direction::SendRecv | Direction::RecvOnly)
+    }
+
+    /// The same stream seen from the other end.
+    pub const fn mirrored(self) -> Self {
+        Self::from_flags(self.may_receive(), self.may_send())
+    }
+
+    /// What is left when both sides' wishes hold (RFC 3264 6.1).
+    pub const fn and(self, other: Self) -> Self {
+        Self::from_flags(self.may_send() && other.may_send(), self.may_receive() && other.may_receive())
+    }
+}
+
+/// One leg's audio stream as agreed by the last offer and answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MediaSpec {
+    /// Where the peer's SDP says that RTP goes. Behind NAT the packets show another; see the latch.
+    pub remote: SocketAddr,
+    pub remote_rtcp: SocketAddr,
+    /// RTCP shares the RTP port (RFC 5761).
+    pub rtcp_mux: bool,
+    /// What we send.
+    pub codec: Codec,
+    /// The payload type for `codec` in what we send: the one the peer asked for.
+    pub send_pt: u8,
+    /// The payload type for `codec` in what we receive: the one we told the peer to use.
+    pub recv_pt: u8,
+    /// Every audio payload type that we may receive.
+    pub accepted: Vec<(u8, Codec)>,
+    /// telephone-event (RFC 4733), each way; `None` where the peer does not take it.
+    pub event_send_pt: Option<u8>,
+    pub event_recv_pt: Option<u8>,
+    pub direction: Direction,
+    /// Milliseconds of audio in a packet that we send.
+    pub ptime_ms: u8,
+}
