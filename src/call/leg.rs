@@ -1,0 +1,260 @@
+//! One party of a call: its offer/answer state and what its media was told. The dialog itself lives in the SIP
+//! endpoint; this file knows only what the dialog's usage may do next.
+
+use super::{CallOutput, MediaOut};
+use crate::events::{Cause, EventKind, LegRole};
+use crate::ids::{AgentId, CallId, LegId};
+use crate::media::command::{MediaCmd, PortLease, WorkerId};
+use crate::sdp::{Codec, Direction, MediaSpec, SdpError, Session};
+use bytes::Bytes;
+use std::time::Duration;
+
+/// What a leg's dialog awaits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LegState {
+    /// The caller's INVITE is in hand and unanswered; `answer` is the SDP for its offer, `None` after a late offer.
+    Offered { answer: Option<Bytes> },
+    /// Our INVITE is out, nothing heard but perhaps 100.
+    Dialing,
+    Ringing,
+    /// Answered. `offer_out` is set while an offer of ours (late offer or re-INVITE) has no answer yet.
+    Up { offer_out: bool },
+    /// Hung up; its media report has still to come.
+    Gone,
+}
+
+#[derive(Debug)]
+pub struct Leg {
+    pub id: LegId,
+    pub role: LegRole,
+    /// The agent whose phone this is.
+    pub agent: Option<AgentId>,
+    state: LegState,
+    worker: WorkerId,
+    sdp: Session,
+    spec: Option<MediaSpec>,
+    held: bool,
+    rtp_timeout: Option<Duration>,
+}
+
+/// What every leg is made with.
+#[derive(Clone, Debug)]
+pub struct LegSeat {
+    pub id: LegId,
+    pub lease: PortLease,
+    pub advertised: std::net::IpAddr,
+    /// Silence after which the far side counts as gone; `None` never.
+    pub rtp_timeout: Option<Duration>,
+}
+
+impl Leg {
+    /// The caller's leg. A refusal of the offer tells the status owed.
+    pub fn caller(call: CallId, seat: LegSeat, offer: Option<&[u8]>, out: &mut Vec<CallOutput>) -> Result<Leg, SdpError> {
+        let mut leg = Leg::new(seat.clone(), LegRole::Caller, None, LegState::Offered { answer: None });
+        let negotiated = offer.map(|sdp| leg.sdp.handle_offer(sdp, None)).transpose()?;
+        out.media(leg.worker, MediaCmd::Create { leg: leg.id, call, port: seat.lease.port });
+        if let Some((answer, spec)) = negotiated {
+            leg.take_spec(spec, out);
+            leg.state = LegState::Offered { answer: Some(answer) };
+        }
+        Ok(leg)
+    }
+
+    /// A leg that we dial, and the offer for it: the near side's codec first, so that most bridges pass through.
+    pub fn dialed(
+        call: CallId,
+        seat: LegSeat,
+        role: LegRole,
+        agent: Option<AgentId>,
+        near: Option<Codec>,
+        out: &mut Vec<CallOutput>,
+    ) -> (Leg, Bytes) {
+        let port = seat.lease.port;
+        let mut leg = Leg::new(seat, role, agent, LegState::Dialing);
+        out.media(leg.worker, MediaCmd::Create { leg: leg.id, call, port });
+        let codecs = match near {
+            Some(Codec::Pcmu) => [Codec::Pcmu, Codec::Pcma],
+            Some(Codec::Pcma) | None => [Codec::Pcma, Codec::Pcmu],
+        };
+        let offer = leg.sdp.offer(&codecs, Direction::SendRecv);
+        (leg, offer)
+    }
+
+    fn new(seat: LegSeat, role: LegRole, agent: Option<AgentId>, state: LegState) -> Leg {
+        Leg {
+            id: seat.id,
+            role,
+            agent,
+            state,
+            worker: seat.lease.worker,
+            sdp: Session::new(seat.id.0, seat.advertised, seat.lease.port),
+            spec: None,
+            held: false,
+            rtp_timeout: seat.rtp_timeout,
+        }
+    }
+
+    pub fn worker(&self) -> WorkerId {
+        self.worker
+    }
+
+    pub fn codec(&self) -> Option<Codec> {
+        self.spec.as_ref().map(|spec| spec.codec)
+    }
+
+    pub fn is_up(&self) -> bool {
+        matches!(self.state, LegState::Up { .. })
+    }
+
+    pub fn is_gone(&self) -> bool {
+        self.state == LegState::Gone
+    }
+
+    pub fn is_held(&self) -> bool {
+        self.held
+    }
+
+    pub fn media(&self, command: MediaCmd, out: &mut Vec<CallOutput>) {
+        out.media(self.worker, command);
+    }
+
+    /// The far phone rings. True the first time.
+    pub fn ringing(&mut self, out: &mut Vec<CallOutput>) -> bool {
+        if self.state != LegState::Dialing {
+            return false;
+        }
+        self.state = LegState::Ringing;
+        out.push(CallOutput::Event(EventKind::LegRinging { leg: self.id }));
+        true
+    }
+
+    /// SDP in a provisional or final answer to our INVITE.
+    pub fn handle_answer(&mut self, sdp: &[u8], out: &mut Vec<CallOutput>) -> Result<(), SdpError> {
+        let spec = self.sdp.handle_answer(sdp)?;
+        self.take_spec(spec, out);
+        Ok(())
+    }
+
+    /// Our INVITE was answered with 200. A second answer after early media may repeat or leave out the SDP.
+    pub fn answered(&mut self, sdp: Option<&[u8]>, out: &mut Vec<CallOutput>) -> Result<(), SdpError> {
+        match sdp {
+            Some(sdp) => self.handle_answer(sdp, out)?,
+            None if self.spec.is_some() => {}
+            None => return Err(SdpError::missing()),
+        }
+        self.up(false, out);
+        Ok(())
+    }
+
+    /// The SDP for a 183 to the caller, if its offer came with the INVITE.
+    pub fn early_answer(&self) -> Option<Bytes> {
+        match &self.state {
+            LegState::Offered { answer } => answer.clone(),
+            _ => None,
+        }
+    }
+
+    /// Answers the caller. False when it was not waiting for an answer.
+    pub fn accept(&mut self, out: &mut Vec<CallOutput>) -> bool {
+        let LegState::Offered { answer } = &mut self.state else { return false };
+        let (sdp, offer_out) = match answer.take() {
+            Some(answer) => (answer, false),
+            None => (self.sdp.offer(&[Codec::Pcma, Codec::Pcmu], Direction::SendRecv), true),
+        };
+        out.push(CallOutput::Accept { leg: self.id, sdp });
+        self.up(offer_out, out);
+        true
+    }
+
+    /// The ACK to our 200 arrived, with the answer when the offer was ours.
+    pub fn acked(&mut self, sdp: Option<&[u8]>, out: &mut Vec<CallOutput>) -> Result<(), SdpError> {
+        let LegState::Up { offer_out } = &mut self.state else { return Ok(()) };
+        if !std::mem::take(offer_out) {
+            return Ok(());
+        }
+        self.handle_answer(sdp.ok_or_else(SdpError::missing)?, out)
+    }
+
+    /// A re-INVITE or UPDATE from the peer. True when the leg went on or off hold by it.
+    pub fn reoffered(&mut self, sdp: Option<&[u8]>, out: &mut Vec<CallOutput>) -> bool {
+        let LegState::Up { offer_out } = &mut self.state else {
+            out.push(CallOutput::AnswerReoffer { leg: self.id, answer: Err(481) });
+            return false;
+        };
+        let Some(sdp) = sdp else {
+            *offer_out = true;
+            let codecs = match self.codec() {
+                Some(Codec::Pcmu) => [Codec::Pcmu, Codec::Pcma],
+                Some(Codec::Pcma) | None => [Codec::Pcma, Codec::Pcmu],
+            };
+            let offer = self.sdp.offer(&codecs, Direction::SendRecv);
+            out.push(CallOutput::AnswerReoffer { leg: self.id, answer: Ok(offer) });
+            return false;
+        };
+        match self.sdp.handle_offer(sdp, self.codec()) {
+            Ok((answer, spec)) => {
+                out.push(CallOutput::AnswerReoffer { leg: self.id, answer: Ok(answer) });
+                self.take_spec(spec, out)
+            }
+            Err(refusal) => {
+                out.push(CallOutput::AnswerReoffer { leg: self.id, answer: Err(refusal.status()) });
+                false
+            }
+        }
+    }
+
+    /// Ends the leg on our side: the dialog by what its state owes, the media at once.
+    pub fn hang_up(&mut self, cause: Cause, out: &mut Vec<CallOutput>) {
+        match self.state {
+            LegState::Gone => return,
+            LegState::Offered { .. } => out.push(CallOutput::Reject { leg: self.id, cause }),
+            LegState::Dialing | LegState::Ringing | LegState::Up { .. } => {
+                out.push(CallOutput::Hangup { leg: self.id, cause })
+            }
+        }
+        self.gone(cause, out);
+    }
+
+    /// The dialog has ended already; lets the media go.
+    pub fn gone(&mut self, cause: Cause, out: &mut Vec<CallOutput>) {
+        if self.is_gone() {
+            return;
+        }
+        self.state = LegState::Gone;
+        out.push(CallOutput::Event(EventKind::LegEnded { leg: self.id, cause }));
+        self.media(MediaCmd::Drop { leg: self.id }, out);
+    }
+
+    fn up(&mut self, offer_out: bool, out: &mut Vec<CallOutput>) {
+        self.state = LegState::Up { offer_out };
+        out.push(CallOutput::Event(EventKind::LegAnswered { leg: self.id }));
+        self.watch_rtp(out);
+    }
+
+    /// Tells the plane what was agreed. True when hold changed.
+    fn take_spec(&mut self, spec: MediaSpec, out: &mut Vec<CallOutput>) -> bool {
+        let held = !spec.direction.may_send();
+        let changed = held != self.held;
+        self.held = held;
+        self.spec = Some(spec.clone());
+        self.media(MediaCmd::SetRemote { leg: self.id, spec }, out);
+        if changed {
+            let event = match held {
+                true => EventKind::LegHeld { leg: self.id },
+                false => EventKind::LegResumed { leg: self.id },
+            };
+            out.push(CallOutput::Event(event));
+        }
+        if self.is_up() {
+            self.watch_rtp(out);
+        }
+        changed
+    }
+
+    /// A peer that holds us, or that we told to be silent, owes no packets (RFC 3264 8.4).
+    fn watch_rtp(&self, out: &mut Vec<CallOutput>) {
+        let sends = self.spec.as_ref().is_some_and(|spec| spec.direction == Direction::SendRecv);
+        let after = self.rtp_timeout.filter(|_| sends);
+        self.media(MediaCmd::RtpTimeout { leg: self.id, after }, out);
+    }
+}

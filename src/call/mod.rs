@@ -1,0 +1,437 @@
+//! One call: the caller's leg, whoever is being rung for it, and whom it is bridged to (a back-to-back user agent).
+//!
+//! The call decides what its legs do to each other: answer, ring, bridge, hold, hang up, and what is left when one side
+//! goes. It never decides *whom* to dial or *what* to play: a driver (flow, queue, test number) asks for that and is told
+//! the outcome in a [`Notice`]. It knows no sockets, no dialogs and no registrations; legs are addressed by `LegId`.
+
+mod leg;
+
+pub use leg::{Leg, LegSeat, LegState};
+
+use crate::events::{Cause, EndedBy, EventKind, LegRole, MediaReport};
+use crate::ids::{AgentId, CallId, LegId, TicketId};
+use crate::media::command::{MediaCmd, PlayId, PlayItem, RecordingId, Tone, WorkerId};
+use crate::sdp::{Codec, SdpError};
+use crate::sip::peer::Peer;
+use bytes::Bytes;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// What a call asks of the SIP endpoint, the media workers and its driver, in order.
+#[derive(Clone, Debug)]
+pub enum CallOutput {
+    Invite { leg: LegId, target: Box<DialTarget>, offer: Bytes },
+    Progress { leg: LegId, status: u16, sdp: Option<Bytes> },
+    Accept { leg: LegId, sdp: Bytes },
+    Reject { leg: LegId, cause: Cause },
+    Hangup { leg: LegId, cause: Cause },
+    AnswerReoffer { leg: LegId, answer: Result<Bytes, u16> },
+    Media(WorkerId, MediaCmd),
+    Event(EventKind),
+    Notice(Notice),
+}
+
+/// What the driver of a call is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// A phone that was dialled rings.
+    Ringing { purpose: DialPurpose },
+    /// A phone that was dialled answered. The driver now says `bridge` or `dismiss`.
+    Answered { purpose: DialPurpose, leg: LegId },
+    /// Nobody of those dialled will answer; the telling cause of all.
+    Failed { purpose: DialPurpose, cause: Cause },
+    /// The bridged far side is gone; the caller is still there.
+    PartnerGone { agent: Option<AgentId>, cause: Cause },
+    /// The caller is gone, and with it everything else of the call.
+    CallerGone { cause: Cause },
+}
+
+/// Who asked for a phone to be rung.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DialPurpose {
+    /// The number dialled leads straight to an extension or trunk.
+    Direct,
+    /// A flow's transfer, by the flow's id for it.
+    Transfer(u32),
+    /// A queue offers this caller to an agent.
+    Offer { ticket: TicketId, agent: AgentId },
+}
+
+/// A phone to ring.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DialTarget {
+    pub request_uri: String,
+    pub to: String,
+    /// The caller as the far side shall see it.
+    pub from: String,
+    pub from_display: Option<String>,
+    pub peer: Peer,
+    pub role: LegRole,
+    pub agent: Option<AgentId>,
+    /// How records name the target.
+    pub shown: String,
+}
+
+/// Music that a held party hears, told apart from whatever a driver plays.
+const HOLD_MUSIC: PlayId = PlayId(u32::MAX);
+
+#[derive(Debug)]
+struct Attempt {
+    purpose: DialPurpose,
+    legs: Vec<Leg>,
+    /// The most telling refusal so far: busy says more than unreachable.
+    worst: Cause,
+}
+
+#[derive(Debug)]
+pub struct Call {
+    pub id: CallId,
+    caller: Leg,
+    attempt: Option<Attempt>,
+    /// Answered, and bridged unless `bridged` is still false.
+    partner: Option<Leg>,
+    bridged: bool,
+    recording: Option<(RecordingId, WorkerId)>,
+    /// Legs that ended, whose media report is outstanding.
+    unreported: BTreeSet<LegId>,
+    ended: Option<(Cause, EndedBy)>,
+}
+
+/// Short spelling for the most frequent outputs.
+trait MediaOut {
+    fn media(&mut self, worker: WorkerId, command: MediaCmd);
+}
+
+impl MediaOut for Vec<CallOutput> {
+    fn media(&mut self, worker: WorkerId, command: MediaCmd) {
+        self.push(CallOutput::Media(worker, command));
+    }
+}
+
+impl Call {
+    /// A call for an INVITE that was admitted and routed. `Err` tells the status owed for its SDP.
+    pub fn new(id: CallId, seat: LegSeat, offer: Option<&[u8]>, out: &mut Vec<CallOutput>) -> Result<Call, SdpError> {
+        Ok(Call {
+            id,
+            caller: Leg::caller(id, seat, offer, out)?,
+            attempt: None,
+            partner: None,
+            bridged: false,
+            recording: None,
+            unreported: BTreeSet::new(),
+            ended: None,
+        })
+    }
+
+    pub fn caller(&self) -> &Leg {
+        &self.caller
+    }
+
+    pub fn partner(&self) -> Option<&Leg> {
+        self.partner.as_ref()
+    }
+
+    pub fn is_bridged(&self) -> bool {
+        self.bridged
+    }
+
+    pub fn is_ended(&self) -> bool {
+        self.ended.is_some()
+    }
+
+    pub fn is_dialing(&self) -> bool {
+        self.attempt.is_some()
+    }
+
+    /// Every leg is gone and has reported.
+    pub fn is_finished(&self) -> bool {
+        self.is_ended() && self.unreported.is_empty()
+    }
+
+    /// The legs not yet gone.
+    pub fn legs(&self) -> impl Iterator<Item = &Leg> {
+        std::iter::once(&self.caller)
+            .filter(|leg| !leg.is_gone())
+            .chain(self.partner.iter())
+            .chain(self.attempt.iter().flat_map(|attempt| attempt.legs.iter()))
+    }
+
+    /// Tells the caller that something rings.
+    pub fn ring(&mut self, out: &mut Vec<CallOutput>) {
+        out.push(CallOutput::Progress { leg: self.caller.id, status: 180, sdp: None });
+    }
+
+    /// Answers the caller, once.
+    pub fn answer(&mut self, out: &mut Vec<CallOutput>) {
+        if self.caller.accept(out) {
+            out.push(CallOutput::Event(EventKind::CallAnswered { leg: self.caller.id }));
+        }
+    }
+
+    /// Rings phones for the caller, all at once; the first to answer wins.
+    pub fn dial(&mut self, purpose: DialPurpose, targets: Vec<(LegSeat, DialTarget)>, out: &mut Vec<CallOutput>) {
+        if self.is_ended() || self.partner.is_some() || self.attempt.is_some() || targets.is_empty() {
+            out.push(CallOutput::Notice(Notice::Failed { purpose, cause: Cause::Unreachable }));
+            return;
+        }
+        let near = self.caller.codec();
+        let mut legs = Vec::with_capacity(targets.len());
+        for (seat, target) in targets {
+            let (leg, offer) = Leg::dialed(self.id, seat, target.role, target.agent.clone(), near, out);
+            out.push(CallOutput::Invite { leg: leg.id, target: Box::new(target), offer });
+            legs.push(leg);
+        }
+        self.attempt = Some(Attempt { purpose, legs, worst: Cause::Unreachable });
+    }
+
+    /// Stops ringing. The driver who says so needs no notice.
+    pub fn stop_dialing(&mut self, cause: Cause, out: &mut Vec<CallOutput>) {
+        if let Some(mut attempt) = self.attempt.take() {
+            for leg in &mut attempt.legs {
+                self.unreported.insert(leg.id);
+                leg.hang_up(cause, out);
+            }
+        }
+    }
+
+    /// Joins the caller and the phone that answered. `record` names the recording to make of both.
+    pub fn bridge(&mut self, record: Option<RecordingId>, out: &mut Vec<CallOutput>) {
+        let Some(partner) = &self.partner else { return };
+        let (near, far, agent) = (self.caller.id, partner.id, partner.agent.clone());
+        let worker = self.caller.worker();
+        self.bridged = true;
+        self.answer(out);
+        out.media(worker, MediaCmd::Bridge { a: near, b: far });
+        out.push(CallOutput::Event(EventKind::Bridged { a: near, b: far, agent }));
+        if let Some(recording) = record {
+            self.recording = Some((recording, worker));
+            out.media(worker, MediaCmd::RecordStart { call: self.id, near, far: Some(far), recording });
+        }
+    }
+
+    /// Lets the far side go; the caller stays.
+    pub fn dismiss(&mut self, cause: Cause, out: &mut Vec<CallOutput>) {
+        self.stop_dialing(cause, out);
+        if let Some(mut partner) = self.partner.take() {
+            self.part(partner.id, out);
+            self.unreported.insert(partner.id);
+            partner.hang_up(cause, out);
+        }
+    }
+
+    /// Ends the whole call from our side.
+    pub fn hang_up(&mut self, cause: Cause, by: EndedBy, out: &mut Vec<CallOutput>) {
+        if self.is_ended() {
+            return;
+        }
+        self.ended = Some((cause, by));
+        self.dismiss(cause, out);
+        if !self.caller.is_gone() {
+            self.unreported.insert(self.caller.id);
+            self.caller.hang_up(cause, out);
+        }
+        self.close(out);
+    }
+
+    /// A provisional answer from a phone that we dialled.
+    pub fn leg_progress(&mut self, leg: LegId, status: u16, sdp: Option<&[u8]>, out: &mut Vec<CallOutput>) {
+        let Some(attempt) = &mut self.attempt else { return };
+        let alone = attempt.legs.len() == 1;
+        let Some(ringing) = attempt.legs.iter_mut().find(|l| l.id == leg) else { return };
+        if status >= 180 && ringing.ringing(out) {
+            out.push(CallOutput::Notice(Notice::Ringing { purpose: attempt.purpose.clone() }));
+        }
+        // Early media (RFC 3960) only where the caller has no answer of ours to listen to, and one phone speaks.
+        let early = self.caller.early_answer().filter(|_| alone && attempt.purpose == DialPurpose::Direct);
+        if let (Some(sdp), Some(answer)) = (sdp, early)
+            && ringing.handle_answer(sdp, out).is_ok()
+        {
+            out.push(CallOutput::Progress { leg: self.caller.id, status: 183, sdp: Some(answer) });
+            out.media(self.caller.worker(), MediaCmd::Bridge { a: self.caller.id, b: leg });
+        }
+    }
+
+    /// A phone that we dialled answered: the others stop ringing.
+    pub fn leg_answered(&mut self, leg: LegId, sdp: Option<&[u8]>, out: &mut Vec<CallOutput>) {
+        let Some(mut attempt) = self.attempt.take() else { return };
+        let Some(place) = attempt.legs.iter().position(|l| l.id == leg) else {
+            self.attempt = Some(attempt);
+            return;
+        };
+        let mut winner = attempt.legs.remove(place);
+        if winner.answered(sdp, out).is_err() {
+            self.unreported.insert(winner.id);
+            winner.hang_up(Cause::NotAcceptable, out);
+            self.attempt = Some(attempt);
+            self.refused(Cause::NotAcceptable, out);
+            return;
+        }
+        let purpose = attempt.purpose.clone();
+        self.partner = Some(winner);
+        self.bridged = false;
+        self.attempt = Some(attempt);
+        self.stop_dialing(Cause::AnsweredElsewhere, out);
+        out.push(CallOutput::Notice(Notice::Answered { purpose, leg }));
+    }
+
+    /// The ACK to our 200 to the caller.
+    pub fn leg_acked(&mut self, leg: LegId, sdp: Option<&[u8]>, out: &mut Vec<CallOutput>) {
+        let failed = match self.leg_mut(leg) {
+            Some(acked) => acked.acked(sdp, out).is_err(),
+            None => false,
+        };
+        if failed {
+            self.hang_up(Cause::NotAcceptable, EndedBy::System, out);
+        }
+    }
+
+    /// A re-INVITE or UPDATE from a party. Hold is ended here: the other side hears music until the return.
+    pub fn leg_reoffered(&mut self, leg: LegId, sdp: Option<&[u8]>, out: &mut Vec<CallOutput>) {
+        let Some(party) = self.leg_mut(leg) else {
+            out.push(CallOutput::AnswerReoffer { leg, answer: Err(481) });
+            return;
+        };
+        if party.reoffered(sdp, out) && self.bridged {
+            self.entertain(leg, out);
+        }
+    }
+
+    /// Music for the party opposite to `leg`, as long as `leg` holds.
+    fn entertain(&self, leg: LegId, out: &mut Vec<CallOutput>) {
+        let Some(partner) = &self.partner else { return };
+        let (holder, other) = match leg == self.caller.id {
+            true => (&self.caller, partner),
+            false => (partner, &self.caller),
+        };
+        let command = match holder.is_held() {
+            true => MediaCmd::Play {
+                leg: other.id,
+                id: HOLD_MUSIC,
+                items: Arc::from([PlayItem::Tone(Tone::MUSIC_ON_HOLD)]),
+                repeat: true,
+                bargeable: false,
+            },
+            false => MediaCmd::StopPlay { leg: other.id, id: HOLD_MUSIC },
+        };
+        other.media(command, out);
+    }
+
+    /// A leg's dialog is over: refused, hung up by its party, or lost. The dialog itself needs nothing more.
+    pub fn leg_ended(&mut self, leg: LegId, cause: Cause, out: &mut Vec<CallOutput>) {
+        if leg == self.caller.id {
+            self.caller_gone(cause, out);
+        } else if self.partner.as_ref().is_some_and(|partner| partner.id == leg) {
+            self.partner_gone(cause, out);
+        } else if let Some(attempt) = &mut self.attempt
+            && let Some(place) = attempt.legs.iter().position(|l| l.id == leg)
+        {
+            let mut lost = attempt.legs.remove(place);
+            self.unreported.insert(leg);
+            lost.gone(cause, out);
+            self.refused(cause, out);
+        }
+    }
+
+    /// Media from a party stopped for too long: its phone or its network is gone.
+    pub fn leg_silent(&mut self, leg: LegId, out: &mut Vec<CallOutput>) {
+        out.push(CallOutput::Event(EventKind::RtpTimeout { leg }));
+        if leg == self.caller.id {
+            self.hang_up(Cause::RtpTimeout, EndedBy::System, out);
+            out.push(CallOutput::Notice(Notice::CallerGone { cause: Cause::RtpTimeout }));
+        } else if let Some(partner) = &mut self.partner
+            && partner.id == leg
+        {
+            out.push(CallOutput::Hangup { leg, cause: Cause::RtpTimeout });
+            self.partner_gone(Cause::RtpTimeout, out);
+        }
+    }
+
+    /// The plane let a leg go and says what its media did.
+    pub fn leg_reported(&mut self, leg: LegId, report: MediaReport, out: &mut Vec<CallOutput>) {
+        if self.unreported.remove(&leg) {
+            out.push(CallOutput::Event(EventKind::MediaReport { leg, report }));
+            self.close(out);
+        }
+    }
+
+    /// Closes the record without the reports that are still missing.
+    pub fn give_up_reports(&mut self, out: &mut Vec<CallOutput>) {
+        if !self.unreported.is_empty() {
+            self.unreported.clear();
+            self.close(out);
+        }
+    }
+
+    fn caller_gone(&mut self, cause: Cause, out: &mut Vec<CallOutput>) {
+        if self.is_ended() {
+            return;
+        }
+        self.ended = Some((cause, if cause == Cause::AckTimeout { EndedBy::System } else { EndedBy::Caller }));
+        self.unreported.insert(self.caller.id);
+        self.caller.gone(cause, out);
+        self.dismiss(if cause == Cause::Cancelled { cause } else { Cause::Normal }, out);
+        out.push(CallOutput::Notice(Notice::CallerGone { cause }));
+        self.close(out);
+    }
+
+    fn partner_gone(&mut self, cause: Cause, out: &mut Vec<CallOutput>) {
+        let Some(mut partner) = self.partner.take() else { return };
+        self.part(partner.id, out);
+        self.unreported.insert(partner.id);
+        partner.gone(cause, out);
+        out.push(CallOutput::Notice(Notice::PartnerGone { agent: partner.agent, cause }));
+    }
+
+    /// Ends bridge and recording, if there are any.
+    fn part(&mut self, partner: LegId, out: &mut Vec<CallOutput>) {
+        if let Some((recording, worker)) = self.recording.take() {
+            out.media(worker, MediaCmd::RecordStop { recording });
+        }
+        if std::mem::take(&mut self.bridged) {
+            out.media(self.caller.worker(), MediaCmd::Unbridge { leg: self.caller.id });
+            out.media(self.caller.worker(), MediaCmd::StopPlay { leg: self.caller.id, id: HOLD_MUSIC });
+            out.push(CallOutput::Event(EventKind::Unbridged { a: self.caller.id, b: partner }));
+        }
+    }
+
+    /// One of several phones refused; the attempt fails with the last.
+    fn refused(&mut self, cause: Cause, out: &mut Vec<CallOutput>) {
+        let Some(attempt) = &mut self.attempt else { return };
+        attempt.worst = telling(attempt.worst, cause);
+        if attempt.legs.is_empty()
+            && let Some(attempt) = self.attempt.take()
+        {
+            out.push(CallOutput::Notice(Notice::Failed { purpose: attempt.purpose, cause: attempt.worst }));
+        }
+    }
+
+    fn close(&mut self, out: &mut Vec<CallOutput>) {
+        if self.unreported.is_empty()
+            && let Some((cause, by)) = self.ended
+        {
+            out.push(CallOutput::Event(EventKind::CallEnded { cause, by }));
+        }
+    }
+
+    fn leg_mut(&mut self, leg: LegId) -> Option<&mut Leg> {
+        std::iter::once(&mut self.caller).chain(self.partner.iter_mut()).find(|l| l.id == leg && !l.is_gone())
+    }
+
+    /// The codec that a bridged far side should be offered first.
+    pub fn codec(&self) -> Option<Codec> {
+        self.caller.codec()
+    }
+}
+
+/// Of two refusals the one that tells the caller more.
+fn telling(a: Cause, b: Cause) -> Cause {
+    let rank = |cause: Cause| match cause {
+        Cause::Declined => 5,
+        Cause::Busy => 4,
+        Cause::NoAnswer => 3,
+        Cause::NotAcceptable | Cause::Forbidden | Cause::NotFound => 2,
+        Cause::PeerError => 1,
+        _ => 0,
+    };
+    if rank(b) > rank(a) { b } else { a }
+}

@@ -1,0 +1,122 @@
+//! Sockets for SIP: datagrams and streams in, parsed messages out, bytes to where a [`Peer`] says. Parsing happens here, on
+//! the reading task, so that the owner of the switch never touches raw bytes. Nothing here decides about calls.
+
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod tcp;
+mod udp;
+
+pub use tcp::TcpTransport;
+pub use udp::UdpTransport;
+
+use crate::sip::message::{Message, Method};
+use crate::sip::peer::{Peer, Transmit, Transport};
+use bytes::Bytes;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// What the sockets tell the owner of the switch.
+#[derive(Debug)]
+pub enum NetEvent {
+    Message { peer: Peer, message: Message },
+    /// Something that is no SIP message, as received.
+    Garbage { peer: Peer, raw: Bytes },
+    /// A stream is gone or could not be opened.
+    Lost { peer: Peer },
+}
+
+/// Room for messages that belong to running calls. Large, because dropping one costs a retransmission interval.
+const URGENT_QUEUE: usize = 8192;
+/// Room for new work. What does not fit is dropped and counted; a datagram's sender repeats it 500 ms later.
+const FRESH_QUEUE: usize = 2048;
+
+/// Where the sockets put what they read: in-dialog work and responses apart from new work, so that a flood of
+/// INVITEs or REGISTERs never delays a BYE.
+#[derive(Clone)]
+pub struct Inlet {
+    urgent: mpsc::Sender<NetEvent>,
+    fresh: mpsc::Sender<NetEvent>,
+    counters: Arc<NetCounters>,
+}
+
+pub struct Outlet {
+    pub urgent: mpsc::Receiver<NetEvent>,
+    pub fresh: mpsc::Receiver<NetEvent>,
+}
+
+#[derive(Debug, Default)]
+pub struct NetCounters {
+    pub received: AtomicU64,
+    pub dropped: AtomicU64,
+    pub oversize: AtomicU64,
+    pub send_failed: AtomicU64,
+    pub connections: AtomicU64,
+    pub connections_refused: AtomicU64,
+}
+
+pub fn channel() -> (Inlet, Outlet) {
+    let (urgent_in, urgent) = mpsc::channel(URGENT_QUEUE);
+    let (fresh_in, fresh) = mpsc::channel(FRESH_QUEUE);
+    (Inlet { urgent: urgent_in, fresh: fresh_in, counters: Arc::default() }, Outlet { urgent, fresh })
+}
+
+impl Inlet {
+    pub fn counters(&self) -> Arc<NetCounters> {
+        self.counters.clone()
+    }
+
+    /// Hands over without waiting; used by datagram sockets, whose kernel buffer is the next queue.
+    fn offer(&self, event: NetEvent) {
+        self.counters.received.fetch_add(1, Ordering::Relaxed);
+        let queue = if is_fresh(&event) { &self.fresh } else { &self.urgent };
+        if queue.try_send(event).is_err() {
+            self.counters.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Hands over and waits for room; used by streams, whose sender feels it as TCP back-pressure.
+    async fn deliver(&self, event: NetEvent) {
+        self.counters.received.fetch_add(1, Ordering::Relaxed);
+        let queue = if is_fresh(&event) { &self.fresh } else { &self.urgent };
+        if queue.send(event).await.is_err() {
+            self.counters.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// New work: a request outside any dialog that opens one or stands alone, and whatever is no message at all.
+fn is_fresh(event: &NetEvent) -> bool {
+    match event {
+        NetEvent::Message { message, .. } => {
+            message.is_request()
+                && !matches!(message.method(), Method::Ack | Method::Cancel | Method::Bye)
+                && message.to().map_or(true, |to| to.tag().is_none())
+        }
+        NetEvent::Garbage { .. } => true,
+        NetEvent::Lost { .. } => false,
+    }
+}
+
+/// All transports of a switch, as one place to send to.
+pub struct Net {
+    pub udp: Vec<UdpTransport>,
+    pub tcp: TcpTransport,
+}
+
+impl Net {
+    pub fn send(&mut self, transmit: Transmit) {
+        match transmit.peer.transport {
+            Transport::Udp => {
+                let place = self.udp.iter().position(|socket| socket.local() == transmit.peer.local).unwrap_or(0);
+                if let Some(socket) = self.udp.get(place) {
+                    socket.send(&transmit.bytes, transmit.peer.remote);
+                }
+            }
+            Transport::Tcp => self.tcp.send(transmit),
+            Transport::Tls | Transport::Ws | Transport::Wss => {
+                tracing::warn!(peer = %transmit.peer.remote, "no listener for this transport; message dropped");
+            }
+        }
+    }
+}
