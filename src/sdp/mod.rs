@@ -1,11 +1,16 @@
 //! Offer and answer of one audio stream (RFC 3264, RFC 8866), from text to [`MediaSpec`].
 //!
 //! Knows nothing of SIP, sockets or legs: it is given the other side's description and the address and port to announce.
-//! The only folder that names an outside SDP crate.
 
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod error;
+mod parse;
+mod session;
 mod spec;
 
+pub use error::SdpError;
+pub use parse::{MAX_BYTES, MAX_MEDIA};
+pub use session::Session;
 pub use spec::{Codec, Direction, MediaSpec};
