@@ -8,7 +8,7 @@
 mod error;
 mod parse;
 mod session;
-mod spec;
+pub mod spec;
 
 pub use error::SdpError;
 pub use parse::{MAX_BYTES, MAX_MEDIA};
