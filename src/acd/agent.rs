@@ -1,0 +1,140 @@
+//! One agent: three independent facts (device, intent, duty) and the one state that is shown of them.
+
+use super::config::AgentConfig;
+use super::queue::QueueKey;
+use crate::events::AgentStateName;
+use crate::ids::{AgentId, QueueId, TicketId};
+use std::borrow::Cow;
+use std::time::{Duration, Instant};
+
+/// An agent's slot, stable while the agent is configured.
+pub(super) type AgentKey = usize;
+
+/// The longest reason kept, in characters: it is shown in a table cell and written into every event.
+const MAX_REASON: usize = 64;
+
+/// Shown while the agent is on a call that came from no queue.
+const OWN_CALL: &str = "own_call";
+
+pub(super) type Reason = Cow<'static, str>;
+
+/// Where an idle agent stands: the longest idle first, ties by the order in which they became idle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct IdlePlace {
+    pub since: Instant,
+    pub seq: u64,
+    pub agent: AgentKey,
+}
+
+/// What the agent wants whenever no duty is at hand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Intent {
+    Ready,
+    /// `until` is set for a pause that ends by itself.
+    NotReady {
+        reason: Reason,
+        until: Option<Instant>,
+    },
+}
+
+/// What queue work the agent is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Duty {
+    Free,
+    /// `idle` is the place to go back to when the caller leaves: that costs the agent no turn.
+    Ringing {
+        ticket: TicketId,
+        idle: IdlePlace,
+    },
+    /// Rules of the queue are kept as they were at the answer, so that a reload changes no running call.
+    Talking {
+        ticket: TicketId,
+        queue: QueueId,
+        since: Instant,
+        wrap_up: Duration,
+    },
+    WrapUp {
+        queue: QueueId,
+        since: Instant,
+    },
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Agent {
+    pub id: AgentId,
+    pub name: String,
+    pub queues: Vec<QueueKey>,
+    pub reachable: bool,
+    pub intent: Intent,
+    pub duty: Duty,
+    /// Calls of the agent's extension that came from no queue.
+    pub other_calls: u32,
+    /// The place in the idle order of every queue of the agent, while available.
+    pub idle: Option<IdlePlace>,
+    /// What was last told, and since when; `None` before the first change.
+    pub shown: AgentStateName,
+    pub shown_reason: Option<Reason>,
+    pub since: Option<Instant>,
+    /// No longer configured: goes as soon as the duty ends.
+    pub leaving: bool,
+}
+
+impl Agent {
+    pub(super) fn new(config: &AgentConfig, queues: Vec<QueueKey>) -> Self {
+        Self {
+            id: config.id.clone(),
+            name: config.name.clone(),
+            queues,
+            reachable: false,
+            intent: Intent::Ready,
+            duty: Duty::Free,
+            other_calls: 0,
+            idle: None,
+            shown: AgentStateName::LoggedOut,
+            shown_reason: None,
+            since: None,
+            leaving: false,
+        }
+    }
+
+    /// May be offered a caller now.
+    pub(super) fn is_available(&self) -> bool {
+        self.duty == Duty::Free
+            && self.intent == Intent::Ready
+            && self.reachable
+            && self.other_calls == 0
+            && !self.leaving
+    }
+
+    /// The state to show, and its reason. A duty outlives the device: an agent whose registration lapses while talking
+    /// is still talking.
+    pub(super) fn state(&self) -> (AgentStateName, Option<Reason>) {
+        match (&self.duty, &self.intent) {
+            (Duty::Ringing { .. }, _) => (AgentStateName::Ringing, None),
+            (Duty::Talking { .. }, _) => (AgentStateName::Talking, None),
+            (Duty::Free, _) if self.leaving => (AgentStateName::LoggedOut, None),
+            _ if self.other_calls > 0 => (AgentStateName::Talking, Some(Cow::Borrowed(OWN_CALL))),
+            (Duty::WrapUp { .. }, _) => (AgentStateName::WrapUp, None),
+            (Duty::Free, _) if !self.reachable => (AgentStateName::LoggedOut, None),
+            (Duty::Free, Intent::NotReady { reason, .. }) => (AgentStateName::NotReady, Some(reason.clone())),
+            (Duty::Free, Intent::Ready) => (AgentStateName::Ready, None),
+        }
+    }
+}
+
+/// Logged in, in the sense of "the queue has agents".
+pub(super) fn is_logged_in(state: AgentStateName) -> bool {
+    state != AgentStateName::LoggedOut
+}
+
+/// At work, in the sense of "callers are being served": counts for the wait estimate.
+pub(super) fn is_staffed(state: AgentStateName) -> bool {
+    match state {
+        AgentStateName::Ready | AgentStateName::Ringing | AgentStateName::Talking | AgentStateName::WrapUp => true,
+        AgentStateName::LoggedOut | AgentStateName::NotReady => false,
+    }
+}
+
+pub(super) fn reason(text: &str) -> Reason {
+    Cow::Owned(text.chars().take(MAX_REASON).collect())
+}

@@ -1,0 +1,141 @@
+//! The automatic call distributor: the one owner of agent state and queue order.
+//!
+//! A caller's place in a queue is a *ticket*. An idle agent is *offered* a ticket; the offer is a lease that ends by an
+//! answer, a refusal, a withdrawal or its deadline, whichever comes first, so that no caller waits on a phone that does
+//! not answer. This module decides who is offered to whom and when a wait ends. It must never know what a leg, a
+//! dialog, a codec or a flow is: it is told that a device is reachable, that an offer was answered, that a call ended.
+//!
+//! Pure: no clock (`now` is handed in, and never runs backwards), no IO, no randomness; the same inputs give the same
+//! outputs in the same order. Call one input, then drain [`Acd::poll`].
+//!
+//! Order: the highest priority first, then the earliest to join; of the idle agents the one idle for longest. A caller
+//! whose offer failed keeps the place. Between inputs no queue holds both a waiting caller and an idle agent.
+
+mod agent;
+mod config;
+mod distributor;
+mod estimate;
+mod queue;
+mod reconfigure;
+mod ticket;
+mod view;
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod worlds;
+
+pub use config::{AcdConfig, AgentConfig, QueueConfig, Strategy};
+pub use distributor::Acd;
+pub use estimate::WaitRange;
+pub use queue::Counts;
+pub use view::{AgentCounts, AgentView, QueueView, TicketView};
+
+use crate::events::{AgentStateName, QueueOutcome};
+use crate::ids::{AgentId, QueueId, TicketId};
+use std::fmt;
+use std::time::{Duration, Instant};
+
+/// The most callers that may wait in all queues together; each costs well under a kilobyte, so this bounds the whole.
+pub const MAX_TICKETS: usize = 100_000;
+
+/// The highest priority; 9 is taken before 0.
+pub const MAX_PRIORITY: u8 = 9;
+
+/// What a caller asks for on joining a queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Enqueue {
+    pub queue: QueueId,
+    /// 0 to 9, 9 first; higher values count as 9.
+    pub priority: u8,
+    /// The longest wait before [`QueueOutcome::Timeout`]; `None` takes the queue's own.
+    pub max_wait: Option<Duration>,
+    /// End with [`QueueOutcome::NoAgents`] as soon as the queue has no agent logged in.
+    pub leave_when_empty: bool,
+}
+
+/// Why a caller leaves a queue unanswered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leave {
+    /// The caller hung up.
+    Abandoned,
+    /// The flow took the caller out.
+    Left,
+}
+
+/// What the switch must do or tell, in this order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AcdOutput {
+    /// Ring `agent` for `ticket`; the lease ends at `deadline` by [`AcdOutput::WithdrawOffer`].
+    Offer {
+        ticket: TicketId,
+        agent: AgentId,
+        queue: QueueId,
+        deadline: Instant,
+    },
+    /// Stop ringing `agent`: the lease is over, and a later answer of it is refused by [`Acd::offer_answered`].
+    WithdrawOffer {
+        ticket: TicketId,
+        agent: AgentId,
+        why: Withdrawal,
+    },
+    /// The ticket is gone. Exactly one for each accepted [`Acd::enqueue`].
+    TicketEnded {
+        ticket: TicketId,
+        queue: QueueId,
+        outcome: QueueOutcome,
+        waited: Duration,
+    },
+    /// The caller's place or wait changed. At the first wait at once, later at most every few seconds a queue.
+    Position {
+        ticket: TicketId,
+        ahead: u32,
+        wait: Option<WaitRange>,
+    },
+    AgentState {
+        agent: AgentId,
+        state: AgentStateName,
+        reason: Option<String>,
+    },
+}
+
+/// Why an offer was taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Withdrawal {
+    /// The lease ran out (ring on no answer).
+    RingTimeout,
+    /// The caller hung up, was taken out by the flow, or the queue was closed.
+    CallerGone,
+    /// The agent's device was lost, began a call of its own, or the agent went not ready or was removed.
+    AgentGone,
+}
+
+/// Why a caller could not join: a mistake of whoever asked, not a state of the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EnqueueError {
+    UnknownQueue,
+    DuplicateTicket,
+}
+
+impl fmt::Display for EnqueueError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::UnknownQueue => "no queue has this name; name one of those under `queues` or add it there",
+            Self::DuplicateTicket => "this ticket is already in a queue; end it before it joins again",
+        })
+    }
+}
+
+impl std::error::Error for EnqueueError {}
+
+/// No agent has this id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownAgent(pub AgentId);
+
+impl fmt::Display for UnknownAgent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no agent {}; `agent list` shows those there are", self.0)
+    }
+}
+
+impl std::error::Error for UnknownAgent {}
