@@ -1,0 +1,311 @@
+//! Admission: a budget of calls that holds, and a permit for each call that is in.
+//!
+//! Rule (the project's definitions, "Admission with reserves and borrowing"): with capacity `K`, and for project `p` a
+//! guarantee `G`, a ceiling `M` and `u` calls in use, a call of class `c` is admitted if `u < M` and either `u < G` or
+//! `free - what the other projects' guarantees still need > reserve(c)`. So a guarantee is always there, the rest is
+//! lent to whoever comes, and the last of it is kept for the more urgent classes.
+//!
+//! A permit is held by its call and returns with it; [`Admission::sweep`] mends what a fault elsewhere left behind. This
+//! module must never know what a call is made of. In-dialog requests and keep-alives never come here: only new work is
+//! refused.
+
+mod budget;
+
+#[cfg(test)]
+mod tests;
+
+pub use budget::Budget;
+
+use crate::events::Refusal;
+use crate::ids::{CallId, ProjectId};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+/// What kind of call asks, the most urgent first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// The green channel.
+    Urgent,
+    #[default]
+    Service,
+    Marketing,
+    /// Calls that the switch places by itself.
+    Outbound,
+}
+
+/// Trunk reservation: how much must stay free after a borrowed call of each class.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reserves {
+    pub urgent: u32,
+    pub service: u32,
+    pub marketing: u32,
+    pub outbound: u32,
+}
+
+impl Reserves {
+    pub fn of(&self, class: Class) -> u32 {
+        match class {
+            Class::Urgent => self.urgent,
+            Class::Service => self.service,
+            Class::Marketing => self.marketing,
+            Class::Outbound => self.outbound,
+        }
+    }
+}
+
+/// A project's part of the budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// Calls that are always there for the project.
+    pub guarantee: u32,
+    /// The most that the project may hold, borrowed calls included.
+    pub ceiling: u32,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AdmissionConfig {
+    /// Calls that the switch may hold at once.
+    pub total: u32,
+    pub reserves: Reserves,
+    /// Calls of a project that is not named here, and calls of none, borrow up to the total.
+    pub projects: BTreeMap<ProjectId, Share>,
+}
+
+impl AdmissionConfig {
+    /// A total cap and nothing else.
+    pub fn total(total: u32) -> Self {
+        Self { total, ..Self::default() }
+    }
+
+    /// What is wrong with the numbers, a sentence each; empty when they can be kept.
+    pub fn check(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        let promised: u64 = self.projects.values().map(|share| u64::from(share.guarantee)).sum();
+        if promised > u64::from(self.total) {
+            faults.push(format!(
+                "the guarantees of all projects are {promised} calls, more than the total of {}; lower a guarantee or raise the total",
+                self.total
+            ));
+        }
+        for (project, share) in &self.projects {
+            if share.ceiling < share.guarantee {
+                faults.push(format!(
+                    "project {project}: the ceiling of {} calls is below its guarantee of {}; raise the ceiling",
+                    share.ceiling, share.guarantee
+                ));
+            }
+        }
+        faults
+    }
+}
+
+/// The right of one call to be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Permit {
+    pub call: CallId,
+    /// Grows by one for each permit given.
+    pub number: u64,
+    pub class: Class,
+}
+
+/// Why a call was not let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Denial {
+    /// Every call that the switch may hold is there.
+    TotalCap,
+    /// The project holds its ceiling.
+    ProjectCeiling,
+    /// What is free is kept for other projects' guarantees or for more urgent calls.
+    Reserved,
+    /// The switch takes no new calls before it stops.
+    Draining,
+}
+
+impl Denial {
+    /// The reason as the event of the refused call names it.
+    pub fn refusal(self) -> Refusal {
+        match self {
+            Denial::TotalCap | Denial::ProjectCeiling | Denial::Reserved => Refusal::TotalCap,
+            Denial::Draining => Refusal::Draining,
+        }
+    }
+}
+
+impl fmt::Display for Denial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Denial::TotalCap => "the total of calls is reached; raise limits.calls if the machine has room",
+            Denial::ProjectCeiling => "the project holds its ceiling of calls; raise the project's ceiling",
+            Denial::Reserved => "what is free is kept for guarantees of other projects or for more urgent calls",
+            Denial::Draining => {
+                "the switch is draining and takes no new calls; call another node or wait for the restart"
+            }
+        })
+    }
+}
+
+/// A permit and a call that did not match, found by [`Admission::sweep`] and mended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "mismatch")]
+pub enum Mismatch {
+    /// The permit was given back.
+    PermitWithoutCall { call: CallId, class: Class, held_ms: u64 },
+    /// A permit was written down for the call, whatever the caps say: the call is there.
+    CallWithoutPermit { call: CallId },
+}
+
+/// What the budget looks like now, for `status`, metrics and the console.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AdmissionView {
+    pub total: u32,
+    pub in_use: u32,
+    pub draining: bool,
+    pub projects: Vec<ShareView>,
+    /// Calls let in and refused since the start, by reason.
+    pub admitted: u64,
+    pub refused: BTreeMap<Denial, u64>,
+    pub mended: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ShareView {
+    pub project: ProjectId,
+    pub guarantee: u32,
+    pub ceiling: u32,
+    pub in_use: u32,
+}
+
+#[derive(Clone, Debug)]
+struct Held {
+    permit: Permit,
+    project: Option<ProjectId>,
+    since: Instant,
+}
+
+#[derive(Clone, Debug)]
+pub struct Admission {
+    budget: Budget,
+    held: BTreeMap<CallId, Held>,
+    draining: bool,
+    numbers: u64,
+    refused: BTreeMap<Denial, u64>,
+    mended: u64,
+}
+
+impl Admission {
+    pub fn new(config: AdmissionConfig) -> Self {
+        Self {
+            budget: Budget::new(config),
+            held: BTreeMap::new(),
+            draining: false,
+            numbers: 0,
+            refused: BTreeMap::new(),
+            mended: 0,
+        }
+    }
+
+    /// Lets the call in or says why not. A call that is in already keeps the permit it has.
+    pub fn try_admit(
+        &mut self,
+        now: Instant,
+        call: CallId,
+        class: Class,
+        project: Option<&ProjectId>,
+    ) -> Result<Permit, Denial> {
+        if let Some(held) = self.held.get(&call) {
+            return Ok(held.permit);
+        }
+        let verdict = if self.draining { Err(Denial::Draining) } else { self.budget.admits(class, project) };
+        match verdict {
+            Ok(()) => Ok(self.give(now, call, class, project)),
+            Err(denial) => {
+                *self.refused.entry(denial).or_default() += 1;
+                Err(denial)
+            }
+        }
+    }
+
+    /// The call is over. Says whether it held a permit; a second time changes nothing.
+    pub fn release(&mut self, call: CallId) -> bool {
+        let Some(held) = self.held.remove(&call) else { return false };
+        self.budget.give_back(held.project.as_ref());
+        true
+    }
+
+    pub fn in_use(&self) -> u32 {
+        self.budget.in_use()
+    }
+
+    /// From now on new calls are refused (or taken again); calls that are in are left alone.
+    pub fn set_draining(&mut self, draining: bool) {
+        self.draining = draining;
+    }
+
+    pub fn is_draining(&self) -> bool {
+        self.draining
+    }
+
+    /// Takes new numbers. No call that is in is touched, even when it would not be let in now.
+    pub fn reconfigure(&mut self, config: AdmissionConfig) {
+        let mut budget = Budget::new(config);
+        for held in self.held.values() {
+            budget.take(held.project.as_ref());
+        }
+        self.budget = budget;
+    }
+
+    /// Compares permits with the calls that really are there, mends each mismatch and reports it.
+    pub fn sweep(&mut self, now: Instant, live: impl IntoIterator<Item = CallId>) -> Vec<Mismatch> {
+        let live: std::collections::BTreeSet<CallId> = live.into_iter().collect();
+        let orphans = self.held.values().filter(|held| !live.contains(&held.permit.call));
+        let mut found: Vec<Mismatch> = orphans
+            .map(|held| Mismatch::PermitWithoutCall {
+                call: held.permit.call,
+                class: held.permit.class,
+                held_ms: millis(now.saturating_duration_since(held.since)),
+            })
+            .collect();
+        let strangers = live.iter().filter(|call| !self.held.contains_key(call));
+        found.extend(strangers.map(|call| Mismatch::CallWithoutPermit { call: *call }));
+        for mismatch in &found {
+            match *mismatch {
+                Mismatch::PermitWithoutCall { call, .. } => {
+                    self.release(call);
+                }
+                Mismatch::CallWithoutPermit { call } => {
+                    self.give(now, call, Class::default(), None);
+                }
+            }
+        }
+        self.mended += found.len() as u64;
+        found
+    }
+
+    pub fn view(&self) -> AdmissionView {
+        AdmissionView {
+            total: self.budget.total(),
+            in_use: self.in_use(),
+            draining: self.draining,
+            projects: self.budget.shares().collect(),
+            admitted: self.numbers,
+            refused: self.refused.clone(),
+            mended: self.mended,
+        }
+    }
+
+    fn give(&mut self, now: Instant, call: CallId, class: Class, project: Option<&ProjectId>) -> Permit {
+        self.numbers += 1;
+        let permit = Permit { call, number: self.numbers, class };
+        self.budget.take(project);
+        self.held.insert(call, Held { permit, project: project.cloned(), since: now });
+        permit
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    duration.as_millis().min(u128::from(u64::MAX)) as u64
+}
