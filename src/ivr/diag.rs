@@ -1,0 +1,215 @@
+//! What is wrong in a flow file, where, and what to write instead.
+//!
+//! A diagnostic names one place (`path:line:column`), says it in the admin's words and suggests the nearest right name.
+//! [`Diags`] collects all of them in one pass, so that an admin mends a file once and not error by error.
+
+use super::source::{Files, Sources, Span};
+use annotate_snippets::{AnnotationKind, Level as SnippetLevel, Renderer, Snippet};
+use serde::{Serialize, Serializer};
+
+/// More findings than this in one load help nobody; the rest is dropped with a closing line.
+pub const MAX_DIAGNOSTICS: usize = 100;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    Error,
+    Warning,
+}
+
+impl Level {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Level::Error => "error",
+            Level::Warning => "warning",
+        }
+    }
+}
+
+impl Serialize for Level {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(self.as_str())
+    }
+}
+
+/// One finding. `line` and `column` count from 1, columns in characters. Serialises to the contract's JSON line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Diagnostic {
+    pub code: &'static str,
+    pub level: Level,
+    pub path: String,
+    pub line: u32,
+    pub column: u32,
+    pub message: String,
+    pub suggestion: Option<String>,
+    #[serde(skip)]
+    pub span: Span,
+}
+
+impl Diagnostic {
+    pub fn is_error(&self) -> bool {
+        self.level == Level::Error
+    }
+
+    /// One JSON object on one line: `code level path line column message suggestion`.
+    pub fn json_line(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// The form a person reads: a title, ` --> path:line:column`, the line of the file with the place marked.
+    /// Without the source at hand (or where it has changed since) only title and place are given.
+    pub fn render(&self, sources: &Sources) -> String {
+        let Some(line) = self.source_line(sources) else {
+            return format!("{self}\n --> {}:{}:{}", self.path, self.line, self.column);
+        };
+        let start = line.char_indices().nth(self.column.saturating_sub(1) as usize).map_or(line.len(), |(i, _)| i);
+        let length = (self.span.end.saturating_sub(self.span.start)) as usize;
+        let mut end = (start + length).min(line.len());
+        while !line.is_char_boundary(end) {
+            end += 1;
+        }
+        let level = match self.level {
+            Level::Error => SnippetLevel::ERROR,
+            Level::Warning => SnippetLevel::WARNING,
+        };
+        let mut mark = AnnotationKind::Primary.span(start..end);
+        if let Some(hint) = &self.suggestion {
+            mark = mark.label(hint.as_str());
+        }
+        let snippet = Snippet::source(line).path(self.path.as_str()).line_start(self.line as usize).annotation(mark);
+        let report = [level.primary_title(self.message.as_str()).id(self.code).element(snippet)];
+        Renderer::plain().render(&report)
+    }
+
+    fn source_line<'a>(&self, sources: &'a Sources) -> Option<&'a str> {
+        let (_, text) = sources.files.iter().find(|(path, _)| *path == self.path)?;
+        text.trim_start_matches('\u{feff}').lines().nth(self.line.checked_sub(1)? as usize)
+    }
+}
+
+impl std::fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}[{}]: {}", self.level.as_str(), self.code, self.message)
+    }
+}
+
+/// Collects findings while files are read and checked.
+pub(super) struct Diags<'f> {
+    files: &'f Files,
+    found: Vec<Diagnostic>,
+    dropped: usize,
+}
+
+impl<'f> Diags<'f> {
+    pub fn new(files: &'f Files) -> Self {
+        Self { files, found: Vec::new(), dropped: 0 }
+    }
+
+    pub fn error(&mut self, code: &'static str, span: Span, message: impl Into<String>) {
+        self.push(Level::Error, code, span, message.into(), None);
+    }
+
+    pub fn error_hint(&mut self, code: &'static str, span: Span, message: impl Into<String>, hint: impl Into<String>) {
+        self.push(Level::Error, code, span, message.into(), Some(hint.into()));
+    }
+
+    pub fn warn(&mut self, code: &'static str, span: Span, message: impl Into<String>) {
+        self.push(Level::Warning, code, span, message.into(), None);
+    }
+
+    /// An unknown name, with the nearest known one when there is one near enough.
+    pub fn unknown<'a>(
+        &mut self,
+        code: &'static str,
+        span: Span,
+        what: &str,
+        name: &str,
+        known: impl IntoIterator<Item = &'a str>,
+    ) {
+        let hint = nearest(name, known).map(|near| format!("did you mean `{near}`?"));
+        self.push(Level::Error, code, span, format!("{what} `{}`", shown(name)), hint);
+    }
+
+    pub fn has_errors(&self) -> bool {
+        self.found.iter().any(Diagnostic::is_error)
+    }
+
+    /// All findings, in the order of files and lines.
+    pub fn into_sorted(mut self) -> Vec<Diagnostic> {
+        self.found.sort_by(|a, b| {
+            (a.span.file, a.span.start, a.level, a.code, &a.message).cmp(&(
+                b.span.file,
+                b.span.start,
+                b.level,
+                b.code,
+                &b.message,
+            ))
+        });
+        self.found.dedup();
+        if self.dropped > 0
+            && let Some(mut last) = self.found.last().cloned()
+        {
+            last.level = Level::Error;
+            last.code = "E110";
+            last.message = format!("{} more findings are not shown; mend these first", self.dropped);
+            last.suggestion = None;
+            self.found.push(last);
+        }
+        self.found
+    }
+
+    fn push(&mut self, level: Level, code: &'static str, span: Span, message: String, suggestion: Option<String>) {
+        // Errors are never pushed out by warnings: a load must not pass because its findings were too many.
+        if self.found.len() >= MAX_DIAGNOSTICS && (level == Level::Warning || self.has_errors()) {
+            self.dropped += 1;
+            return;
+        }
+        let (path, line, column) = self.files.place(span);
+        self.found.push(Diagnostic { code, level, path, line, column, message, suggestion, span });
+    }
+}
+
+/// The known name nearest to `name`, if a slip of the finger explains the difference (a third of its length at most).
+pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if name.len() > 64 {
+        return None;
+    }
+    let allowed = (name.chars().count() / 3).max(1);
+    known
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= allowed && *distance < candidate.chars().count())
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+/// A name from a file as a message may show it: one line, no control bytes, not longer than 60 characters.
+pub(super) fn shown(name: &str) -> String {
+    let mut text = String::new();
+    for c in name.chars().take(60) {
+        if c.is_control() { text.extend(c.escape_default()) } else { text.push(c) }
+    }
+    if name.chars().nth(60).is_some() {
+        text.push('…');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_of_the_finger_is_suggested_and_a_strange_word_is_not() {
+        let verbs = ["say", "menu", "queue", "collect"];
+        assert_eq!(nearest("qeue", verbs), Some("queue"));
+        assert_eq!(nearest("mneu", verbs), Some("menu"));
+        assert_eq!(nearest("telephone", verbs), None);
+        assert_eq!(nearest("x", ["y"]), None);
+    }
+
+    #[test]
+    fn a_name_from_a_file_cannot_forge_a_line_of_output() {
+        assert_eq!(shown("a\nerror: b"), "a\\nerror: b");
+        assert_eq!(shown(&"x".repeat(80)).chars().count(), 61);
+    }
+}
