@@ -1,0 +1,19 @@
+//! Call records: what one caller's contact was, folded from the events of the switch.
+//!
+//! A [`Cdr`] is complete when the call has ended; until then its parts are kept in [`Fold`]. Nothing here decides
+//! anything: the records are a projection, and folding the same journal again gives the same records. This module must
+//! never know where events are stored or who reads the records.
+//!
+//! Durations come from the monotonic clock of the events, points in time from the wall clock (milliseconds since 1970,
+//! UTC). A wall clock that jumps changes no duration.
+
+mod csv;
+mod fold;
+mod record;
+
+#[cfg(test)]
+mod tests;
+
+pub use self::csv::{csv_header, csv_row};
+pub use fold::Fold;
+pub use record::{Cdr, Segment, Stage, StageKind};

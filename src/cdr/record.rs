@@ -1,0 +1,130 @@
+//! The record itself. Keys are stable: scripts and reports read them.
+
+use crate::events::{Cause, EndedBy, LegRole, MediaReport, Refusal, Source};
+use crate::ids::{AgentId, CallId, FlowVersion, LegId, ProjectId, QueueId, Redacted};
+use serde::{Deserialize, Serialize};
+
+/// One caller's contact, from the first INVITE to the last leg's end. Points in time are wall milliseconds (UTC),
+/// `*_ms` are durations.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cdr {
+    /// Sequence number of the event that completed the record, or of the arrival where the end is missing: unique
+    /// within a run of the switch.
+    pub seq: u64,
+    /// Absent for an INVITE that never became a call.
+    pub call_id: Option<CallId>,
+    pub sip_call_id: String,
+    pub project: Option<ProjectId>,
+    pub from: Redacted<String>,
+    pub to: String,
+    pub source: Option<Source>,
+    pub started: u64,
+    pub answered: Option<u64>,
+    pub ended: u64,
+    /// Arrival to end.
+    pub duration_ms: u64,
+    /// Our answer to end: what a trunk bills.
+    pub connected_ms: u64,
+    /// Two parties joined and neither on hold.
+    pub talk_ms: u64,
+    /// Two parties joined and one of them on hold.
+    pub hold_ms: u64,
+    /// In queues, until an answer or another end.
+    pub wait_ms: u64,
+    /// Phones that rang for the caller, added up.
+    pub ring_ms: u64,
+    /// The last queue, agent and flow of the contact; the whole way is in `journey`.
+    pub queue: Option<QueueId>,
+    pub agent: Option<AgentId>,
+    pub flow: Option<String>,
+    pub flow_version: Option<FlowVersion>,
+    pub end: EndedBy,
+    pub cause: Cause,
+    /// ITU-T Q.850.
+    pub q850: u8,
+    /// The final SIP status that the caller got: 200 for an answered call.
+    pub status: u16,
+    pub refused: Option<Refusal>,
+    /// The first recording; others follow in `more_recordings`.
+    pub recording: Option<String>,
+    pub recording_ms: u64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub more_recordings: Vec<String>,
+    /// Keys that the caller pressed. Which, the record does not say.
+    pub keys: u32,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// What was settled without a human.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resolved: Vec<String>,
+    /// The legs, in order of their start.
+    pub segments: Vec<Segment>,
+    /// Where the caller was, in order.
+    pub journey: Vec<Stage>,
+    /// Legs, stages and tags beyond what one record keeps.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub left_out: u32,
+}
+
+/// One leg of the call.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Segment {
+    pub leg: LegId,
+    pub role: LegRole,
+    /// Whom the leg called; for the caller's own leg, the number dialled.
+    pub target: String,
+    pub sip_call_id: String,
+    pub agent: Option<AgentId>,
+    pub started: u64,
+    pub ringing: Option<u64>,
+    pub answered: Option<u64>,
+    /// Absent only in a record that was closed because the process died.
+    pub ended: Option<u64>,
+    pub cause: Option<Cause>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media: Option<MediaReport>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StageKind {
+    Flow,
+    Queue,
+    /// An agent's phone rings for the caller.
+    Offer,
+    Talk,
+}
+
+/// One part of the caller's way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Stage {
+    pub kind: StageKind,
+    /// The flow's, queue's or agent's name.
+    pub name: String,
+    /// From the start of the contact.
+    pub at_ms: u64,
+    pub duration_ms: u64,
+    /// How the stage ended; absent when the call's end ended it.
+    pub outcome: Option<String>,
+}
+
+impl Cdr {
+    /// The record as it is shown to who may not see numbers: those of the outside are masked.
+    pub fn masked(&self) -> Cdr {
+        let mut shown = self.clone();
+        shown.from = Redacted::new(self.from.to_string());
+        for segment in shown.segments.iter_mut().filter(|segment| segment.role == LegRole::Outside) {
+            segment.target = Redacted::new(std::mem::take(&mut segment.target)).to_string();
+        }
+        shown
+    }
+}
+
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
+/// The word that a value is written with in events and records, so that tables use the same vocabulary.
+pub(super) fn word(value: &impl Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}
