@@ -1,0 +1,570 @@
+//! URIs (RFC 3261 section 19.1, RFC 3966, RFC 5118). A URI keeps the text it was read from and prints it unchanged;
+//! escapes are undone only to compare and to read, never to write.
+
+use super::host::{self, Host, HostRef};
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scheme {
+    Sip,
+    Sips,
+    Tel,
+    /// Any other. Its text is in [`UriRef::scheme_text`].
+    Other,
+}
+
+/// Why text is not a URI that can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UriError {
+    /// Not UTF-8, or with blanks, quotes, angle brackets or control bytes in it.
+    Characters,
+    NoScheme,
+    /// A user part, but nothing in it.
+    EmptyUser,
+    Host,
+    Port,
+    /// A second `@`: two readers could route it to two places.
+    TwoAts,
+    /// A tel: without a number.
+    EmptyNumber,
+    TooLong,
+}
+
+impl fmt::Display for UriError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            UriError::Characters => "the URI holds bytes that must be written as %XX",
+            UriError::NoScheme => "the URI has no scheme such as sip:",
+            UriError::EmptyUser => "the URI has an @ without a user before it",
+            UriError::Host => "the URI's host is not a name, an IPv4 address or an IPv6 address in brackets",
+            UriError::Port => "the URI's port is not a number up to 65535",
+            UriError::TwoAts => "the URI has more than one @; write it as %40 in the user part",
+            UriError::EmptyNumber => "the tel: URI has no number",
+            UriError::TooLong => "the URI is longer than 65535 octets",
+        })
+    }
+}
+
+impl std::error::Error for UriError {}
+
+/// A URI inside a message.
+#[derive(Clone, Copy)]
+pub struct UriRef<'a> {
+    text: &'a str,
+    parts: Parts,
+}
+
+/// A URI of our own keeping; a clone shares the text. Equality and order are those of the text: for the equality of
+/// RFC 3261 there is [`Uri::equivalent`].
+#[derive(Clone)]
+pub struct Uri {
+    text: Arc<str>,
+    parts: Parts,
+}
+
+/// Where the parts lie. A head is at most 64 KiB, so sixteen bits hold any position.
+#[derive(Clone, Copy, Debug)]
+struct Parts {
+    scheme: Scheme,
+    scheme_end: u16,
+    user: Option<(u16, u16)>,
+    password: Option<(u16, u16)>,
+    host: (u16, u16),
+    port: Option<u16>,
+    params: (u16, u16),
+    headers: Option<(u16, u16)>,
+}
+
+impl<'a> UriRef<'a> {
+    pub fn parse(bytes: &'a [u8]) -> Result<UriRef<'a>, UriError> {
+        let text = std::str::from_utf8(bytes).map_err(|_| UriError::Characters)?;
+        Ok(UriRef { text, parts: parse_parts(text)? })
+    }
+
+    pub fn scheme(&self) -> Scheme {
+        self.parts.scheme
+    }
+
+    pub fn scheme_text(&self) -> &'a str {
+        &self.text[..self.parts.scheme_end as usize]
+    }
+
+    /// sip or sips.
+    pub fn is_sip(&self) -> bool {
+        matches!(self.parts.scheme, Scheme::Sip | Scheme::Sips)
+    }
+
+    /// The user part as written, its own parameters included; the number of a tel: URI.
+    pub fn user(&self) -> Option<&'a str> {
+        self.parts.user.map(|span| self.at(span))
+    }
+
+    /// The user part up to its first semicolon: `+90..` of `+90..;phone-context=example.com`.
+    pub fn user_without_params(&self) -> Option<&'a str> {
+        self.user().map(|user| user.split(';').next().unwrap_or(user))
+    }
+
+    /// A parameter inside the user part, such as `phone-context` (RFC 3261 section 19.1.6), or of a tel: URI.
+    pub fn user_param(&self, name: &str) -> Option<&'a str> {
+        if self.parts.scheme == Scheme::Tel {
+            return self.param(name);
+        }
+        let (_, params) = self.user()?.split_once(';')?;
+        find_param(params, name)
+    }
+
+    /// The user part up to its first semicolon with its escapes undone; `None` when that is not UTF-8. This is what
+    /// routing and registration compare and people read.
+    pub fn user_decoded(&self) -> Option<Cow<'a, str>> {
+        let user = self.user_without_params()?;
+        if !user.contains('%') {
+            return Some(Cow::Borrowed(user));
+        }
+        String::from_utf8(Octets::new(user).map(|o| o.byte).collect()).ok().map(Cow::Owned)
+    }
+
+    pub fn password(&self) -> Option<&'a str> {
+        self.parts.password.map(|span| self.at(span))
+    }
+
+    /// `None` for other schemes than sip and sips.
+    pub fn host(&self) -> Option<HostRef<'a>> {
+        if self.is_sip() { HostRef::parse(self.at(self.parts.host)) } else { None }
+    }
+
+    pub fn port(&self) -> Option<u16> {
+        self.parts.port
+    }
+
+    /// A URI parameter's value as written; empty when it has none.
+    pub fn param(&self, name: &str) -> Option<&'a str> {
+        find_param(self.at(self.parts.params), name)
+    }
+
+    pub fn params(&self) -> impl Iterator<Item = (&'a str, Option<&'a str>)> + use<'a> {
+        params_of(self.at(self.parts.params))
+    }
+
+    /// What stands after the question mark, as written.
+    pub fn headers(&self) -> Option<&'a str> {
+        self.parts.headers.map(|span| self.at(span))
+    }
+
+    /// One header of those after the question mark, with its escapes undone, as Refer-To carries Replaces.
+    pub fn header(&self, name: &str) -> Option<Cow<'a, [u8]>> {
+        let mut pairs = self.headers()?.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+        let (_, value) = pairs.find(|(key, _)| key.eq_ignore_ascii_case(name))?;
+        Some(decode(value))
+    }
+
+    pub fn as_str(&self) -> &'a str {
+        self.text
+    }
+
+    pub fn to_owned(&self) -> Uri {
+        Uri { text: self.text.into(), parts: self.parts }
+    }
+
+    /// RFC 3261 section 19.1.4 for sip and sips, RFC 3966 section 5 for tel, octets for the rest.
+    pub fn equivalent(&self, other: &UriRef<'_>) -> bool {
+        if !self.scheme_text().eq_ignore_ascii_case(other.scheme_text()) {
+            return false;
+        }
+        match self.parts.scheme {
+            Scheme::Sip | Scheme::Sips => self.sip_equivalent(other),
+            Scheme::Tel => self.tel_equivalent(other),
+            Scheme::Other => {
+                self.text[self.parts.scheme_end as usize..] == other.text[other.parts.scheme_end as usize..]
+            }
+        }
+    }
+
+    fn sip_equivalent(&self, other: &UriRef<'_>) -> bool {
+        /// Parameters that must be on both sides or on neither. The rule names user, ttl, method and maddr; its
+        /// examples add transport.
+        const NEVER_IGNORED: [&str; 5] = ["user", "ttl", "method", "maddr", "transport"];
+        let param_matches = |(name, value): (&str, Option<&str>), there: &UriRef<'_>| match there.find_param(name) {
+            Some(matched) => same(value.unwrap_or(""), matched, Case::Ignored),
+            None => !NEVER_IGNORED.iter().any(|n| same(name, n, Case::Ignored)),
+        };
+        let header_in = |pair: &str, there: &str| there.split('&').any(|p| same_header(pair, p));
+        let all_headers_in = |a: &str, b: &str| a.split('&').all(|pair| header_in(pair, b));
+        optional(self.user(), other.user(), Case::Kept)
+            && optional(self.password(), other.password(), Case::Kept)
+            && self.host() == other.host()
+            && self.port() == other.port()
+            && self.params().all(|param| param_matches(param, other))
+            && other.params().all(|param| param_matches(param, self))
+            && match (self.headers(), other.headers()) {
+                (None, None) => true,
+                (Some(a), Some(b)) => all_headers_in(a, b) && all_headers_in(b, a),
+                _ => false,
+            }
+    }
+
+    fn tel_equivalent(&self, other: &UriRef<'_>) -> bool {
+        let digits = |uri: &UriRef<'a>| significant(uri.user().unwrap_or(""));
+        let other_digits = significant(other.user().unwrap_or(""));
+        let covers = |a: &UriRef<'_>, b: &UriRef<'_>| {
+            a.params()
+                .all(|(name, value)| b.find_param(name).is_some_and(|v| same(value.unwrap_or(""), v, Case::Ignored)))
+        };
+        digits(self) == other_digits && covers(self, other) && covers(other, self)
+    }
+
+    /// Like [`UriRef::param`], with escapes in the name taken into account.
+    fn find_param(&self, name: &str) -> Option<&'a str> {
+        self.params().find(|(key, _)| same(key, name, Case::Ignored)).map(|(_, value)| value.unwrap_or(""))
+    }
+
+    fn at(&self, (start, end): (u16, u16)) -> &'a str {
+        self.text.get(start as usize..end as usize).unwrap_or_default()
+    }
+}
+
+impl Uri {
+    pub fn parse(text: impl Into<Arc<str>>) -> Result<Uri, UriError> {
+        let text = text.into();
+        let parts = parse_parts(&text)?;
+        Ok(Uri { text, parts })
+    }
+
+    /// `sip:user@host:port`. `user` is plain text; what may not stand in a user part is escaped.
+    pub fn sip(user: Option<&str>, host: &Host, port: Option<u16>) -> Result<Uri, UriError> {
+        let mut text = String::from("sip:");
+        if let Some(user) = user {
+            push_escaped(user, &mut text);
+            text.push('@');
+        }
+        text.push_str(&host.to_string());
+        if let Some(port) = port {
+            text.push_str(&format!(":{port}"));
+        }
+        Uri::parse(text)
+    }
+
+    /// This URI with another user part (plain text); everything else stays as written.
+    pub fn with_user(&self, user: &str) -> Result<Uri, UriError> {
+        let whole = self.as_ref();
+        if !whole.is_sip() {
+            return Err(UriError::Host);
+        }
+        let mut text = format!("{}:", whole.scheme_text());
+        push_escaped(user, &mut text);
+        text.push('@');
+        text.push_str(&self.text[self.parts.host.0 as usize..]);
+        Uri::parse(text)
+    }
+
+    /// This URI with a parameter put after those it has. `value` is as it shall be written.
+    pub fn with_param(&self, name: &str, value: Option<&str>) -> Result<Uri, UriError> {
+        let at = self.parts.params.1 as usize;
+        let (before, after) = self.text.split_at(at);
+        let written = value.map_or_else(|| name.to_string(), |value| format!("{name}={value}"));
+        let clean = |b: u8| !matches!(b, b';' | b'?' | b'@' | b'&' | b',');
+        if !written.bytes().all(clean) {
+            return Err(UriError::Characters);
+        }
+        Uri::parse(format!("{before};{written}{after}"))
+    }
+
+    /// This URI without what follows the question mark, as a Refer-To is dialled.
+    pub fn without_headers(&self) -> Uri {
+        match self.parts.headers {
+            None => self.clone(),
+            Some((start, _)) => {
+                let text = self.text.get(..start as usize - 1).unwrap_or_default().into();
+                Uri { text, parts: Parts { headers: None, ..self.parts } }
+            }
+        }
+    }
+
+    pub fn as_ref(&self) -> UriRef<'_> {
+        UriRef { text: &self.text, parts: self.parts }
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    pub fn scheme(&self) -> Scheme {
+        self.parts.scheme
+    }
+
+    pub fn user(&self) -> Option<&str> {
+        self.as_ref().user()
+    }
+
+    pub fn user_without_params(&self) -> Option<&str> {
+        self.as_ref().user_without_params()
+    }
+
+    pub fn user_decoded(&self) -> Option<Cow<'_, str>> {
+        self.as_ref().user_decoded()
+    }
+
+    pub fn host(&self) -> Option<HostRef<'_>> {
+        self.as_ref().host()
+    }
+
+    pub fn port(&self) -> Option<u16> {
+        self.parts.port
+    }
+
+    pub fn param(&self, name: &str) -> Option<&str> {
+        self.as_ref().param(name)
+    }
+
+    pub fn equivalent(&self, other: &Uri) -> bool {
+        self.as_ref().equivalent(&other.as_ref())
+    }
+}
+
+impl FromStr for Uri {
+    type Err = UriError;
+    fn from_str(text: &str) -> Result<Uri, UriError> {
+        Uri::parse(text)
+    }
+}
+
+impl PartialEq for Uri {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Uri {}
+
+impl PartialOrd for Uri {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Uri {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.text.cmp(&other.text)
+    }
+}
+
+impl std::hash::Hash for Uri {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
+    }
+}
+
+impl AsRef<[u8]> for Uri {
+    fn as_ref(&self) -> &[u8] {
+        self.text.as_bytes()
+    }
+}
+
+impl fmt::Display for Uri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for Uri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Uri({:?})", self.text)
+    }
+}
+
+impl fmt::Display for UriRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text)
+    }
+}
+
+impl fmt::Debug for UriRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "UriRef({:?})", self.text)
+    }
+}
+
+fn parse_parts(text: &str) -> Result<Parts, UriError> {
+    if text.len() > u16::MAX as usize {
+        return Err(UriError::TooLong);
+    }
+    if text.bytes().any(|b| b <= b' ' || matches!(b, b'"' | b'<' | b'>' | 127)) {
+        return Err(UriError::Characters);
+    }
+    let colon = text.find(':').ok_or(UriError::NoScheme)?;
+    let scheme_text = &text.as_bytes()[..colon];
+    let scheme_byte = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.');
+    if !scheme_text.first().is_some_and(u8::is_ascii_alphabetic) || !scheme_text.iter().all(scheme_byte) {
+        return Err(UriError::NoScheme);
+    }
+    let scheme = match scheme_text {
+        s if s.eq_ignore_ascii_case(b"sip") => Scheme::Sip,
+        s if s.eq_ignore_ascii_case(b"sips") => Scheme::Sips,
+        s if s.eq_ignore_ascii_case(b"tel") => Scheme::Tel,
+        _ => Scheme::Other,
+    };
+    // The length was checked, so every position fits.
+    let span = |start: usize, end: usize| (start as u16, end as u16);
+    let end = text.len();
+    let begin = colon + 1;
+    let mut parts = Parts {
+        scheme,
+        scheme_end: colon as u16,
+        user: None,
+        password: None,
+        host: span(begin, end),
+        port: None,
+        params: span(end, end),
+        headers: None,
+    };
+    let find = |from: usize, what: &[char]| text[from..].find(what).map_or(end, |at| from + at);
+    match scheme {
+        Scheme::Other => Ok(parts),
+        Scheme::Tel => {
+            let number_end = find(begin, &[';']);
+            if number_end == begin {
+                return Err(UriError::EmptyNumber);
+            }
+            parts.user = Some(span(begin, number_end));
+            parts.params = span(number_end, end);
+            Ok(parts)
+        }
+        Scheme::Sip | Scheme::Sips => {
+            let mut host_start = begin;
+            // The user part may hold `;` `?` and `/` (section 25.1), so the `@` is looked for first.
+            if let Some(at) = text[begin..].find('@').map(|at| begin + at) {
+                let user_end = text[begin..at].find(':').map_or(at, |c| begin + c);
+                if user_end == begin {
+                    return Err(UriError::EmptyUser);
+                }
+                parts.user = Some(span(begin, user_end));
+                parts.password = (user_end < at).then(|| span(user_end + 1, at));
+                host_start = at + 1;
+            }
+            let params_start = find(host_start, &[';', '?']);
+            let params_end = find(params_start, &['?']);
+            if text[host_start..params_end].contains('@') {
+                return Err(UriError::TwoAts);
+            }
+            let host_port = &text[host_start..params_start];
+            if host::split_host_port(host_port).is_none() {
+                let host_only = HostRef::parse(host_port.rsplit_once(':').map_or(host_port, |(host, _)| host));
+                return Err(if host_only.is_some() { UriError::Port } else { UriError::Host });
+            }
+            let (_, port) = host::split_host_port(host_port).ok_or(UriError::Host)?;
+            let host_len = match port {
+                Some(_) => host_port.rfind(':').unwrap_or(host_port.len()),
+                None => host_port.len(),
+            };
+            parts.host = span(host_start, host_start + host_len);
+            parts.port = port;
+            parts.params = span(params_start, params_end);
+            parts.headers = (params_end < end).then(|| span(params_end + 1, end));
+            Ok(parts)
+        }
+    }
+}
+
+fn params_of<'a>(text: &'a str) -> impl Iterator<Item = (&'a str, Option<&'a str>)> + use<'a> {
+    text.split(';').filter(|p| !p.is_empty()).map(|p| match p.split_once('=') {
+        Some((name, value)) => (name, Some(value)),
+        None => (p, None),
+    })
+}
+
+fn find_param<'a>(params: &'a str, name: &str) -> Option<&'a str> {
+    params_of(params).find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.unwrap_or(""))
+}
+
+/// Undoes escapes. A `%` that begins none stands for itself.
+fn decode(text: &str) -> Cow<'_, [u8]> {
+    if text.contains('%') {
+        Cow::Owned(Octets::new(text).map(|o| o.byte).collect())
+    } else {
+        Cow::Borrowed(text.as_bytes())
+    }
+}
+
+/// `unreserved` and `user-unreserved` of section 25.1 stay; all else is escaped.
+fn push_escaped(user: &str, out: &mut String) {
+    for byte in user.bytes() {
+        let plain = byte.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,;?/".contains(&byte);
+        if plain {
+            out.push(byte as char);
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+}
+
+/// An octet after unescaping. A reserved character and its escape are two things (section 19.1.4).
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Octet {
+    byte: u8,
+    escaped_reserved: bool,
+}
+
+struct Octets<'a> {
+    bytes: &'a [u8],
+}
+
+impl<'a> Octets<'a> {
+    fn new(text: &'a str) -> Self {
+        Octets { bytes: text.as_bytes() }
+    }
+}
+
+impl Iterator for Octets<'_> {
+    type Item = Octet;
+
+    fn next(&mut self) -> Option<Octet> {
+        let hex = |b: u8| (b as char).to_digit(16).map(|d| d as u8);
+        if let [b'%', high, low, rest @ ..] = self.bytes
+            && let (Some(high), Some(low)) = (hex(*high), hex(*low))
+        {
+            self.bytes = rest;
+            let byte = high << 4 | low;
+            return Some(Octet { byte, escaped_reserved: b";/?:@&=+$,".contains(&byte) });
+        }
+        let (first, rest) = self.bytes.split_first()?;
+        self.bytes = rest;
+        Some(Octet { byte: *first, escaped_reserved: false })
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Case {
+    Kept,
+    Ignored,
+}
+
+fn same(a: &str, b: &str, case: Case) -> bool {
+    let fold = |o: Octet| if case == Case::Ignored { Octet { byte: o.byte.to_ascii_lowercase(), ..o } } else { o };
+    Octets::new(a).map(fold).eq(Octets::new(b).map(fold))
+}
+
+fn optional(a: Option<&str>, b: Option<&str>, case: Case) -> bool {
+    match (a, b) {
+        (None, None) => true,
+        (Some(a), Some(b)) => same(a, b, case),
+        _ => false,
+    }
+}
+
+fn same_header(a: &str, b: &str) -> bool {
+    let split = |pair: &'_ str| pair.find('=').unwrap_or(pair.len());
+    let (name_a, value_a) = a.split_at(split(a));
+    let (name_b, value_b) = b.split_at(split(b));
+    same(name_a, name_b, Case::Ignored) && same(value_a, value_b, Case::Kept)
+}
+
+/// RFC 3966 section 5.1.1: separators are for the eye.
+fn significant(number: &str) -> Vec<u8> {
+    number.bytes().filter(|b| !matches!(b, b'-' | b'.' | b'(' | b')')).map(|b| b.to_ascii_lowercase()).collect()
+}
+
+#[cfg(test)]
+#[path = "uri_tests.rs"]
+mod tests;
