@@ -1,0 +1,135 @@
+//! What is answered from the snapshot, and what asks the switch for something.
+
+use super::reply::Refused;
+use super::view::{Command, RunState};
+use super::{Api, metrics, security};
+use crate::ids::{AgentId, CallId};
+use axum::Json;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+/// The switch does each of these in microseconds; a reload reads files first.
+const COMMAND_LIMIT: Duration = Duration::from_secs(8);
+/// A reason is a word or two on a wallboard.
+const MAX_REASON: usize = 64;
+
+/// The process lives. Says nothing else, because it is open to all.
+pub(super) async fn healthz() -> Json<Value> {
+    Json(json!({ "ok": true }))
+}
+
+/// Whether new calls should be sent here.
+pub(super) async fn readyz(State(api): State<Api>) -> Response {
+    let state = api.0.port.snapshot().status.state;
+    let ready = state == RunState::Running;
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(json!({ "ready": ready, "state": state }))).into_response()
+}
+
+pub(super) async fn metrics(State(api): State<Api>) -> Response {
+    let page = metrics::page(&api.0.port.snapshot());
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page).into_response()
+}
+
+pub(super) async fn status(State(api): State<Api>) -> Response {
+    Json(&api.0.port.snapshot().status).into_response()
+}
+
+pub(super) async fn queues(State(api): State<Api>) -> Response {
+    Json(&api.0.port.snapshot().queues).into_response()
+}
+
+pub(super) async fn queue(State(api): State<Api>, Path(id): Path<String>) -> Result<Response, Refused> {
+    let snapshot = api.0.port.snapshot();
+    let queue = snapshot.queues.iter().find(|queue| queue.id.as_str() == id);
+    let queue = queue.ok_or_else(|| Refused::not_found("there is no such queue"))?;
+    let agents: Vec<_> = snapshot.agents.iter().filter(|agent| agent.queues.contains(&queue.id)).collect();
+    let calls: Vec<_> = snapshot.calls.iter().filter(|call| call.queue.as_ref() == Some(&queue.id)).collect();
+    Ok(Json(json!({ "queue": queue, "agents": agents, "calls": calls })).into_response())
+}
+
+pub(super) async fn agents(State(api): State<Api>) -> Response {
+    Json(&api.0.port.snapshot().agents).into_response()
+}
+
+pub(super) async fn agent(State(api): State<Api>, Path(id): Path<String>) -> Result<Response, Refused> {
+    let snapshot = api.0.port.snapshot();
+    let agent = snapshot.agents.iter().find(|agent| agent.id.as_str() == id);
+    agent.map(|agent| Json(agent).into_response()).ok_or_else(|| Refused::not_found("there is no such agent"))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SetAgent {
+    state: SetState,
+    reason: Option<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum SetState {
+    Ready,
+    NotReady,
+}
+
+pub(super) async fn set_agent(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    body: Result<Json<SetAgent>, JsonRejection>,
+) -> Result<Json<Value>, Refused> {
+    let Json(body) = body.map_err(|error| Refused::new(error.status(), error.body_text()))?;
+    let reason = body.reason.filter(|reason| !reason.is_empty());
+    if reason.as_ref().is_some_and(|text| text.chars().count() > MAX_REASON || text.chars().any(char::is_control)) {
+        return Err(Refused::bad(format!("a reason has up to {MAX_REASON} characters on one line")));
+    }
+    let (agent, ready) = (AgentId::new(id), body.state == SetState::Ready);
+    run(&api, Command::SetAgent { agent, ready, reason }).await
+}
+
+pub(super) async fn hang_up(State(api): State<Api>, Path(id): Path<String>) -> Result<Json<Value>, Refused> {
+    run(&api, Command::Hangup { call: call_id(&id)? }).await
+}
+
+pub(super) async fn drain(State(api): State<Api>) -> Result<Json<Value>, Refused> {
+    run(&api, Command::Drain).await
+}
+
+pub(super) async fn reload(State(api): State<Api>) -> Result<Json<Value>, Refused> {
+    run(&api, Command::Reload).await
+}
+
+pub(super) async fn stop(State(api): State<Api>) -> Result<Json<Value>, Refused> {
+    run(&api, Command::Stop).await
+}
+
+/// A link for a browser, for whoever has the token already.
+pub(super) async fn new_link(State(api): State<Api>) -> Result<Json<Value>, Refused> {
+    let code = api.0.access.new_link(Instant::now());
+    let code = code.map_err(|error| Refused::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+    Ok(Json(json!({ "login": format!("/?login={code}") })))
+}
+
+pub(super) async fn log_out(State(api): State<Api>, headers: HeaderMap) -> Response {
+    if let Some(cookie) = security::cookie(&headers) {
+        api.0.access.forget(cookie);
+    }
+    (StatusCode::OK, [security::cleared_cookie()], Json(json!({ "done": "logged out" }))).into_response()
+}
+
+pub(super) fn call_id(text: &str) -> Result<CallId, Refused> {
+    text.parse().map_err(|_| Refused::bad("a call id is hexadecimal, as `call list` shows it"))
+}
+
+async fn run(api: &Api, command: Command) -> Result<Json<Value>, Refused> {
+    tracing::info!(?command, "asked over the API");
+    match tokio::time::timeout(COMMAND_LIMIT, api.0.port.command(command)).await {
+        Ok(Ok(reply)) => Ok(Json(json!({ "done": reply? }))),
+        Ok(Err(_)) => Err(Refused::new(StatusCode::SERVICE_UNAVAILABLE, "the switch is stopping")),
+        Err(_) => Err(Refused::new(StatusCode::GATEWAY_TIMEOUT, "the switch has not answered; look at its log")),
+    }
+}

@@ -1,0 +1,351 @@
+//! Figures for Prometheus: counters folded from switch events, gauges copied in by the event loop, written in the text
+//! format 0.0.4. Names begin with `hotline_`, units are base units, labels take only configured or enumerated values.
+
+use super::view::Snapshot;
+use crate::events::{Cause, EventKind, OfferResult, QueueOutcome, Refusal, SwitchEvent};
+use crate::ids::QueueId;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+/// Bounds of the wait histogram in seconds; 20 is the usual service level.
+const WAIT_BOUNDS_S: [u64; 9] = [5, 10, 15, 20, 30, 60, 120, 300, 600];
+
+/// Counters since the start, and the gauges that the event loop sets before it takes a snapshot.
+#[derive(Clone, Debug, Default)]
+pub struct Metrics {
+    pub events: EventCounts,
+    pub sip: SipFigures,
+    pub media: MediaFigures,
+    pub store: StoreFigures,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SipFigures {
+    pub received: u64,
+    pub sent: u64,
+    pub retransmitted: u64,
+    pub malformed: u64,
+    pub dropped: u64,
+    pub transactions: u64,
+    pub dialogs: u64,
+    pub registrations: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MediaFigures {
+    pub legs: u64,
+    pub ports_free: u64,
+    pub packets_in: u64,
+    pub packets_out: u64,
+    pub lost: u64,
+    pub stray: u64,
+    pub malformed: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct StoreFigures {
+    pub queued: u64,
+    pub written: u64,
+    pub dropped: u64,
+    pub failures: u64,
+}
+
+/// What the events have told so far.
+#[derive(Clone, Debug, Default)]
+pub struct EventCounts {
+    pub arrived: u64,
+    pub answered: u64,
+    pub ended: BTreeMap<Cause, u64>,
+    pub refused: BTreeMap<Refusal, u64>,
+    pub offers: BTreeMap<&'static str, u64>,
+    pub queues: BTreeMap<QueueId, QueueCounts>,
+    pub auth_failed: u64,
+    pub rtp_timeouts: u64,
+    pub recordings_failed: u64,
+    pub alarms: u64,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct QueueCounts {
+    pub entered: u64,
+    pub left: BTreeMap<QueueOutcome, u64>,
+    /// Waits of answered callers, not cumulative; the last slot is what is beyond every bound.
+    pub waits: [u64; WAIT_BOUNDS_S.len() + 1],
+    pub wait_ms_sum: u64,
+}
+
+impl EventCounts {
+    pub fn apply(&mut self, event: &SwitchEvent) {
+        match &event.kind {
+            EventKind::CallArrived { .. } => self.arrived += 1,
+            EventKind::CallAnswered { .. } => self.answered += 1,
+            EventKind::CallEnded { cause, .. } => *self.ended.entry(*cause).or_default() += 1,
+            EventKind::CallRefused { reason, .. } => *self.refused.entry(*reason).or_default() += 1,
+            EventKind::Queued { queue, .. } => self.queues.entry(queue.clone()).or_default().entered += 1,
+            EventKind::OfferEnded { result, .. } => *self.offers.entry(offer(*result)).or_default() += 1,
+            EventKind::Dequeued { queue, outcome, waited_ms, .. } => {
+                let counts = self.queues.entry(queue.clone()).or_default();
+                *counts.left.entry(*outcome).or_default() += 1;
+                if *outcome == QueueOutcome::Answered {
+                    let slot = WAIT_BOUNDS_S.iter().position(|bound| *waited_ms <= bound * 1000);
+                    counts.waits[slot.unwrap_or(WAIT_BOUNDS_S.len())] += 1;
+                    counts.wait_ms_sum += waited_ms;
+                }
+            }
+            EventKind::AuthFailed { .. } => self.auth_failed += 1,
+            EventKind::RtpTimeout { .. } => self.rtp_timeouts += 1,
+            EventKind::RecordingFailed { .. } => self.recordings_failed += 1,
+            EventKind::Alarm { .. } => self.alarms += 1,
+            // Steps within a call, and states that are shown as gauges of the snapshot.
+            EventKind::LegStarted { .. }
+            | EventKind::LegRinging { .. }
+            | EventKind::LegAnswered { .. }
+            | EventKind::LegEnded { .. }
+            | EventKind::LegHeld { .. }
+            | EventKind::LegResumed { .. }
+            | EventKind::FlowStarted { .. }
+            | EventKind::FlowStep { .. }
+            | EventKind::FlowOutcome { .. }
+            | EventKind::Key { .. }
+            | EventKind::Collected { .. }
+            | EventKind::Tagged { .. }
+            | EventKind::Resolved { .. }
+            | EventKind::FlowEnded { .. }
+            | EventKind::Offered { .. }
+            | EventKind::Bridged { .. }
+            | EventKind::Unbridged { .. }
+            | EventKind::RecordingStarted { .. }
+            | EventKind::RecordingEnded { .. }
+            | EventKind::MediaReport { .. }
+            | EventKind::AgentState { .. }
+            | EventKind::Registered { .. }
+            | EventKind::Unregistered { .. }
+            | EventKind::BundleLoaded { .. }
+            | EventKind::BundleRefused { .. }
+            | EventKind::Draining => {}
+        }
+    }
+}
+
+fn offer(result: OfferResult) -> &'static str {
+    match result {
+        OfferResult::Answered => "answered",
+        OfferResult::NoAnswer => "no_answer",
+        OfferResult::Busy => "busy",
+        OfferResult::Declined => "declined",
+        OfferResult::Unreachable => "unreachable",
+        OfferResult::Withdrawn => "withdrawn",
+    }
+}
+
+/// The whole page.
+pub fn page(snapshot: &Snapshot) -> String {
+    let mut out = Page(String::with_capacity(8192));
+    let (status, metrics) = (&snapshot.status, &snapshot.metrics);
+    out.family("build_info", "gauge", "Always 1; the version is in the label.");
+    out.sample("build_info", &[("version", &status.version)], 1);
+    out.one("uptime_seconds", "gauge", "Time since the switch started.", status.uptime_s);
+    out.one("calls", "gauge", "Calls in progress.", u64::from(status.calls));
+    out.one("calls_limit", "gauge", "Calls that the switch takes at once.", u64::from(status.max_calls));
+    events(&mut out, &metrics.events);
+    queues(&mut out, snapshot);
+    sip(&mut out, &metrics.sip);
+    media(&mut out, &metrics.media);
+    store(&mut out, &metrics.store);
+    out.0
+}
+
+fn events(out: &mut Page, counts: &EventCounts) {
+    out.one("calls_arrived_total", "counter", "Calls taken in hand.", counts.arrived);
+    out.one("calls_answered_total", "counter", "Calls answered by the switch.", counts.answered);
+    out.family("calls_ended_total", "counter", "Calls that are over, by cause.");
+    for (cause, count) in &counts.ended {
+        out.sample("calls_ended_total", &[("cause", &word(cause))], *count);
+    }
+    out.family("calls_refused_total", "counter", "INVITEs that never became a call, by reason.");
+    for (reason, count) in &counts.refused {
+        out.sample("calls_refused_total", &[("reason", &word(reason))], *count);
+    }
+    out.family("offers_total", "counter", "Callers offered to an agent, by result.");
+    for (result, count) in &counts.offers {
+        out.sample("offers_total", &[("result", result)], *count);
+    }
+    out.one("auth_failures_total", "counter", "Requests with a wrong proof of identity.", counts.auth_failed);
+    out.one("rtp_timeouts_total", "counter", "Legs whose audio stopped.", counts.rtp_timeouts);
+    out.one("recordings_failed_total", "counter", "Recordings that broke off.", counts.recordings_failed);
+    out.one("alarms_total", "counter", "Alarms raised.", counts.alarms);
+}
+
+fn queues(out: &mut Page, snapshot: &Snapshot) {
+    out.family("queue_waiting", "gauge", "Callers waiting.");
+    for queue in &snapshot.queues {
+        out.sample("queue_waiting", &[("queue", queue.id.as_str())], u64::from(queue.waiting));
+    }
+    out.family("queue_agents", "gauge", "Agents of a queue, by state.");
+    for queue in &snapshot.queues {
+        let states =
+            [("ready", queue.agents_ready), ("busy", queue.agents_busy), ("logged_in", queue.agents_logged_in)];
+        for (state, count) in states {
+            out.sample("queue_agents", &[("queue", queue.id.as_str()), ("state", state)], u64::from(count));
+        }
+    }
+    let counts = &snapshot.metrics.events.queues;
+    out.family("queue_entered_total", "counter", "Callers who entered a queue.");
+    for (queue, counts) in counts {
+        out.sample("queue_entered_total", &[("queue", queue.as_str())], counts.entered);
+    }
+    out.family("queue_left_total", "counter", "Callers who left a queue, by outcome.");
+    for (queue, counts) in counts {
+        for (outcome, count) in &counts.left {
+            out.sample("queue_left_total", &[("queue", queue.as_str()), ("outcome", &word(outcome))], *count);
+        }
+    }
+    out.family("queue_wait_seconds", "histogram", "Time to answer of answered callers.");
+    for (queue, counts) in counts {
+        let name = queue.as_str();
+        let mut below = 0;
+        for (bound, count) in WAIT_BOUNDS_S.iter().zip(counts.waits) {
+            below += count;
+            out.sample("queue_wait_seconds_bucket", &[("queue", name), ("le", &bound.to_string())], below);
+        }
+        let total = counts.waits.iter().sum();
+        out.sample("queue_wait_seconds_bucket", &[("queue", name), ("le", "+Inf")], total);
+        out.line("queue_wait_seconds_sum", &[("queue", name)], &format!("{:.3}", counts.wait_ms_sum as f64 / 1000.0));
+        out.sample("queue_wait_seconds_count", &[("queue", name)], total);
+    }
+}
+
+fn sip(out: &mut Page, sip: &SipFigures) {
+    out.one("sip_messages_received_total", "counter", "SIP messages read.", sip.received);
+    out.one("sip_messages_sent_total", "counter", "SIP messages written.", sip.sent);
+    out.one("sip_retransmissions_total", "counter", "SIP messages sent again.", sip.retransmitted);
+    out.one("sip_malformed_total", "counter", "Datagrams and streams that are not SIP.", sip.malformed);
+    out.one("sip_dropped_total", "counter", "SIP messages dropped at a bound.", sip.dropped);
+    out.one("sip_transactions", "gauge", "Transactions under way.", sip.transactions);
+    out.one("sip_dialogs", "gauge", "Dialogs under way.", sip.dialogs);
+    out.one("registrations", "gauge", "Contacts registered.", sip.registrations);
+}
+
+fn media(out: &mut Page, media: &MediaFigures) {
+    out.one("media_legs", "gauge", "Legs with media.", media.legs);
+    out.one("media_ports_free", "gauge", "Port pairs ready for use.", media.ports_free);
+    out.one("rtp_packets_received_total", "counter", "RTP packets taken.", media.packets_in);
+    out.one("rtp_packets_sent_total", "counter", "RTP packets sent.", media.packets_out);
+    out.one("rtp_packets_lost_total", "counter", "RTP packets missing in what was received.", media.lost);
+    out.one("rtp_packets_stray_total", "counter", "RTP packets from a third address, unheard.", media.stray);
+    out.one("rtp_packets_malformed_total", "counter", "Datagrams on RTP ports that are not RTP.", media.malformed);
+}
+
+fn store(out: &mut Page, store: &StoreFigures) {
+    out.one("store_events_queued", "gauge", "Events not yet in the database.", store.queued);
+    out.one("store_events_written_total", "counter", "Events in the database.", store.written);
+    out.one("store_events_dropped_total", "counter", "Events lost because the queue was full.", store.dropped);
+    out.one("store_failures_total", "counter", "Writes that the database refused.", store.failures);
+}
+
+/// A label value from the snake_case name that the event has in JSON.
+fn word<T: Serialize>(value: &T) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        _ => "other".into(),
+    }
+}
+
+struct Page(String);
+
+impl Page {
+    fn one(&mut self, name: &str, kind: &str, help: &str, value: u64) {
+        self.family(name, kind, help);
+        self.sample(name, &[], value);
+    }
+
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        let _ = writeln!(self.0, "# HELP hotline_{name} {help}\n# TYPE hotline_{name} {kind}");
+    }
+
+    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: u64) {
+        self.line(name, labels, &value.to_string());
+    }
+
+    fn line(&mut self, name: &str, labels: &[(&str, &str)], value: &str) {
+        let _ = write!(self.0, "hotline_{name}");
+        for (index, (key, text)) in labels.iter().enumerate() {
+            let _ = write!(self.0, "{}{key}=\"", if index == 0 { '{' } else { ',' });
+            for c in text.chars() {
+                match c {
+                    '\\' => self.0.push_str("\\\\"),
+                    '"' => self.0.push_str("\\\""),
+                    '\n' => self.0.push_str("\\n"),
+                    other => self.0.push(other),
+                }
+            }
+            self.0.push('"');
+        }
+        let _ = writeln!(self.0, "{} {value}", if labels.is_empty() { "" } else { "}" });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{CallId, TicketId};
+
+    fn event(kind: EventKind) -> SwitchEvent {
+        SwitchEvent { seq: 1, wall: 0, mono: 0, call: Some(CallId(1)), kind }
+    }
+
+    fn answered_after(waited_ms: u64) -> SwitchEvent {
+        let (ticket, queue) = (TicketId(1), QueueId::new("service"));
+        event(EventKind::Dequeued { ticket, queue, outcome: QueueOutcome::Answered, waited_ms })
+    }
+
+    #[test]
+    fn a_wait_lands_in_every_bucket_at_or_above_it() {
+        let mut snapshot = Snapshot::default();
+        for waited in [4_000, 20_000, 20_001, 9_000_000] {
+            snapshot.metrics.events.apply(&answered_after(waited));
+        }
+        let text = page(&snapshot);
+        let bucket = |le: &str| {
+            let start = format!("hotline_queue_wait_seconds_bucket{{queue=\"service\",le=\"{le}\"}} ");
+            text.lines().find_map(|line| line.strip_prefix(&start)).unwrap().to_string()
+        };
+        assert_eq!([bucket("5"), bucket("20"), bucket("30"), bucket("600"), bucket("+Inf")], ["1", "2", "3", "3", "4"]);
+        assert!(text.contains("hotline_queue_wait_seconds_sum{queue=\"service\"} 9044.001\n"), "{text}");
+        assert!(text.contains("hotline_queue_left_total{queue=\"service\",outcome=\"answered\"} 4\n"));
+    }
+
+    #[test]
+    fn a_label_cannot_break_out_of_its_quotes() {
+        let mut snapshot = Snapshot::default();
+        snapshot.status.version = "a\"} 1\nevil 2\\".into();
+        assert!(page(&snapshot).contains("hotline_build_info{version=\"a\\\"} 1\\nevil 2\\\\\"} 1\n"));
+    }
+
+    /// The text format wants HELP and TYPE once per family, before its samples, and no sample twice.
+    #[test]
+    fn the_page_is_well_formed() {
+        let mut snapshot = Snapshot::default();
+        snapshot.metrics.events.apply(&answered_after(1));
+        snapshot
+            .metrics
+            .events
+            .apply(&event(EventKind::CallEnded { cause: Cause::RtpTimeout, by: crate::events::EndedBy::System }));
+        let text = page(&snapshot);
+        assert!(text.contains("hotline_calls_ended_total{cause=\"rtp_timeout\"} 1\n"));
+        let mut family = "";
+        let mut seen = std::collections::BTreeSet::new();
+        for line in text.lines() {
+            if let Some(rest) = line.strip_prefix("# HELP ") {
+                family = rest.split(' ').next().unwrap();
+                assert!(seen.insert(family), "{family} has two HELP lines");
+            } else if !line.starts_with('#') {
+                let (name, value) = line.rsplit_once(' ').unwrap();
+                assert!(name.starts_with(family), "{line} is not under its own HELP");
+                assert!(value.parse::<f64>().is_ok(), "{line}");
+                assert!(seen.insert(name), "{name} is there twice");
+            }
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! The HTTP side: health, metrics, `/api/v1`, and a small status page. It sees the switch only through [`SwitchPort`]
+//! (a snapshot to read, commands to ask) and the database only through [`Records`]; it can neither hold up a call nor
+//! be held up by one.
+//!
+//! Every path but `/healthz` and `/readyz` wants proof (see [`access`]); without it nothing differs but the 401.
+
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+pub mod access;
+mod commands;
+mod guard;
+pub mod metrics;
+mod openapi;
+mod page;
+mod records;
+mod reply;
+mod security;
+#[cfg(test)]
+mod tests;
+pub mod view;
+
+pub use access::Access;
+pub use metrics::Metrics;
+pub use openapi::OPENAPI;
+pub use view::{AgentView, CallView, Command, CommandError, CommandReply, QueueView, RunState, Snapshot, Status};
+
+use crate::store::Records;
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{get, post, put};
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, oneshot};
+
+/// No request here has more to say; reading more would only cost memory.
+const BODY_LIMIT: usize = 256 << 10;
+/// Database queries at once. Each takes a thread of the blocking pool; more wait their turn.
+const QUERIES: usize = 4;
+
+/// What the API may see and ask of the switch.
+pub trait SwitchPort: Send + Sync + 'static {
+    /// The last snapshot taken. Cheap: called for every request.
+    fn snapshot(&self) -> Arc<Snapshot>;
+    /// Asks for something; the reply comes when the switch has done it. A dropped sender means that it is stopping.
+    fn command(&self, command: Command) -> oneshot::Receiver<CommandReply>;
+}
+
+/// The API's parts, shared by all requests.
+#[derive(Clone)]
+pub struct Api(Arc<Parts>);
+
+struct Parts {
+    port: Arc<dyn SwitchPort>,
+    records: Option<Records>,
+    access: Access,
+    guesses: security::Guesses,
+    queries: Semaphore,
+}
+
+impl Api {
+    /// `records` is `None` when the switch runs without a database.
+    pub fn new(port: Arc<dyn SwitchPort>, records: Option<Records>, access: Access) -> Self {
+        let (guesses, queries) = (security::Guesses::default(), Semaphore::new(QUERIES));
+        Self(Arc::new(Parts { port, records, access, guesses, queries }))
+    }
+
+    pub fn access(&self) -> &Access {
+        &self.0.access
+    }
+
+    /// The routes with everything that stands before them.
+    pub fn router(&self) -> Router {
+        Router::new()
+            .route("/", get(page::index))
+            .route("/page.js", get(page::script))
+            .route("/page.css", get(page::style))
+            .route("/healthz", get(commands::healthz))
+            .route("/readyz", get(commands::readyz))
+            .route("/metrics", get(commands::metrics))
+            .route("/api/openapi.json", get(openapi::show))
+            .route("/api/v1/status", get(commands::status))
+            .route("/api/v1/calls", get(records::calls))
+            .route("/api/v1/calls/{id}", get(records::call).delete(commands::hang_up))
+            .route("/api/v1/calls/{id}/hangup", post(commands::hang_up))
+            .route("/api/v1/queues", get(commands::queues))
+            .route("/api/v1/queues/{id}", get(commands::queue))
+            .route("/api/v1/agents", get(commands::agents))
+            .route("/api/v1/agents/{id}", get(commands::agent))
+            .route("/api/v1/agents/{id}/state", put(commands::set_agent))
+            .route("/api/v1/cdrs", get(records::cdrs))
+            .route("/api/v1/drain", post(commands::drain))
+            .route("/api/v1/reload", post(commands::reload))
+            .route("/api/v1/stop", post(commands::stop))
+            .route("/api/v1/login", post(commands::new_link))
+            .route("/api/v1/logout", post(commands::log_out))
+            .fallback(reply::no_such_path)
+            .method_not_allowed_fallback(reply::wrong_method)
+            .layer(from_fn(security::time_limit))
+            .layer(from_fn_with_state(self.clone(), security::proof))
+            .layer(from_fn(security::origin))
+            .layer(from_fn(security::headers))
+            .layer(DefaultBodyLimit::max(BODY_LIMIT))
+            .with_state(self.clone())
+    }
+}
+
+/// Serves until `stop` is done, then lets requests under way finish. The caller bounds how long that may take.
+pub async fn serve(listener: TcpListener, api: Api, stop: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
+    let service = api.router().into_make_service_with_connect_info::<guard::Client>();
+    axum::serve(guard::Guarded::new(listener), service).with_graceful_shutdown(stop).await
+}

@@ -1,0 +1,119 @@
+//! What the API shows of the switch and may ask of it: plain values with stable JSON keys. The event loop fills a
+//! [`Snapshot`] now and then; a request reads the last one and never waits for the loop.
+
+use super::metrics::Metrics;
+use crate::events::AgentStateName;
+use crate::ids::{AgentId, CallId, QueueId, Redacted};
+use serde::Serialize;
+
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Snapshot {
+    pub status: Status,
+    pub calls: Vec<CallView>,
+    pub queues: Vec<QueueView>,
+    pub agents: Vec<AgentView>,
+    #[serde(skip)]
+    pub metrics: Metrics,
+}
+
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Status {
+    pub state: RunState,
+    pub mode: String,
+    pub version: String,
+    /// Hash of the flow bundle that new calls take.
+    pub bundle: String,
+    pub uptime_s: u64,
+    pub calls: u32,
+    pub max_calls: u32,
+    pub calls_total: u64,
+    /// Bound addresses, as `sip/udp 127.0.0.1:5060`.
+    pub listen: Vec<String>,
+    /// What an operator should see, newest last.
+    pub alarms: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunState {
+    #[default]
+    Starting,
+    Running,
+    Draining,
+    Stopping,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct CallView {
+    pub id: CallId,
+    pub from: Redacted<String>,
+    pub to: String,
+    /// `ringing`, `flow`, `queued`, `talking`, ...
+    pub state: String,
+    /// Start, in milliseconds since 1970.
+    pub since: u64,
+    pub age_s: u64,
+    pub agent: Option<AgentId>,
+    pub queue: Option<QueueId>,
+    /// Where in the flow, as `section/step`.
+    pub flow: Option<String>,
+    pub recording: bool,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct QueueView {
+    pub id: QueueId,
+    pub waiting: u32,
+    pub longest_wait_s: u64,
+    pub agents_logged_in: u32,
+    pub agents_ready: u32,
+    pub agents_busy: u32,
+    pub offered: u64,
+    pub answered: u64,
+    pub abandoned: u64,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct AgentView {
+    pub id: AgentId,
+    pub name: String,
+    pub state: AgentStateName,
+    pub reason: Option<String>,
+    pub state_since_s: u64,
+    pub queues: Vec<QueueId>,
+    pub call: Option<CallId>,
+    /// Registered contacts.
+    pub contacts: u32,
+}
+
+/// What an operator may ask of the switch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    Hangup {
+        call: CallId,
+    },
+    SetAgent {
+        agent: AgentId,
+        ready: bool,
+        reason: Option<String>,
+    },
+    /// New calls are refused, running ones go on.
+    Drain,
+    /// Ends all calls with BYE and stops.
+    Stop,
+    /// Reads configuration, flows and prompts again; nothing changes when one of them is faulty.
+    Reload,
+}
+
+/// What a command did, in a sentence.
+pub type CommandReply = Result<String, CommandError>;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CommandError {
+    /// There is no such call or agent.
+    NotFound(String),
+    /// Not possible in the present state.
+    Conflict(String),
+    /// A file is faulty; each line says where and why. What was in force stays.
+    Invalid(Vec<String>),
+}

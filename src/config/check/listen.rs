@@ -1,0 +1,119 @@
+//! Addresses and ports.
+
+use super::super::raw::{At, RawListen, RawRtp};
+use super::super::{Listen, Rtp};
+use super::Check;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+const HTTP_PORT: u16 = 8080;
+const SIP_PORT: u16 = 5060;
+const RTP_FIRST: u16 = 20_000;
+const RTP_LAST: u16 = 29_999;
+
+impl Check {
+    pub(super) fn listen(&mut self, raw: RawListen) -> Listen {
+        let any = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        let sip = self.sip(&raw, any);
+        let http = match &raw.http {
+            Some(text) => self.socket(text, HTTP_PORT, SocketAddr::new(Ipv4Addr::LOCALHOST.into(), HTTP_PORT)),
+            // The API is plain HTTP: beyond this machine only when somebody asks for it.
+            None => SocketAddr::new(Ipv4Addr::LOCALHOST.into(), HTTP_PORT),
+        };
+        if let Some(at) = raw.http.as_ref().filter(|_| !http.ip().is_loopback()) {
+            let help = "keep it on 127.0.0.1 behind a proxy that speaks TLS";
+            self.warning("C122", at, "the API's token crosses the network unencrypted".into(), Some(help.into()));
+        }
+        let advertise = raw.advertise.as_ref().and_then(|text| self.reachable(text));
+        let bind = sip.0.or(sip.1).map_or(any, |address| address.ip());
+        let rtp = self.rtp(&raw.rtp, bind, &[sip.0, sip.1, Some(http)]);
+        if sip.0.is_some_and(|a| a.ip().is_unspecified()) && advertise.is_none() && raw.sip_udp.is_some() {
+            // Allowed: the address is taken from the interface that faces the peer. Behind NAT that is not enough.
+        }
+        Listen { sip_udp: sip.0, sip_tcp: sip.1, http, advertise, rtp }
+    }
+
+    /// UDP and TCP. Without a word about either both are open; `off` closes one.
+    fn sip(&mut self, raw: &RawListen, any: IpAddr) -> (Option<SocketAddr>, Option<SocketAddr>) {
+        let default = SocketAddr::new(any, SIP_PORT);
+        let mut one = |text: &Option<At<String>>| match text {
+            None => Some(default),
+            Some(text) if text.value == "off" => None,
+            Some(text) => Some(self.socket(text, SIP_PORT, default)),
+        };
+        let both = (one(&raw.sip_udp), one(&raw.sip_tcp));
+        if let ((None, None), Some(at)) = (both, raw.sip_udp.as_ref()) {
+            let help = "leave one of `sip_udp` and `sip_tcp` on";
+            self.error("C123", at, "no phone can reach a switch without SIP".into(), Some(help.into()));
+        }
+        both
+    }
+
+    fn rtp(&mut self, raw: &RawRtp, bind: IpAddr, taken: &[Option<SocketAddr>]) -> Rtp {
+        let (mut first, mut last) = (RTP_FIRST, RTP_LAST);
+        if let Some(text) = &raw.ports {
+            match port_range(&text.value) {
+                Ok(range) => (first, last) = range,
+                Err(message) => self.error("C121", text, message, Some("write a range like `20000-29999`".into())),
+            }
+            if let Some(clash) = taken.iter().flatten().find(|address| (first..=last).contains(&address.port())) {
+                let message = format!("port {} is in the RTP range and has another use", clash.port());
+                self.error("C121", text, message, Some("move the range or that port".into()));
+            }
+        }
+        let bind = match &raw.bind {
+            Some(text) => self.address(text).unwrap_or(bind),
+            None => bind,
+        };
+        Rtp { first, last, bind, advertise: raw.advertise.as_ref().and_then(|text| self.reachable(text)) }
+    }
+
+    /// `ADDRESS`, `ADDRESS:PORT` or `:PORT`.
+    fn socket(&mut self, text: &At<String>, port: u16, default: SocketAddr) -> SocketAddr {
+        let value = text.value.as_str();
+        let found = value
+            .parse::<SocketAddr>()
+            .ok()
+            .or_else(|| value.trim_matches(['[', ']']).parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, port)))
+            .or_else(|| Some(SocketAddr::new(default.ip(), value.strip_prefix(':')?.parse().ok()?)));
+        found.filter(|address| address.port() != 0).unwrap_or_else(|| {
+            let help = format!("write an address and a port, such as `0.0.0.0:{port}` or `[::]:{port}`");
+            self.error("C120", text, format!("`{value}` is not an address to listen on"), Some(help));
+            default
+        })
+    }
+
+    fn address(&mut self, text: &At<String>) -> Option<IpAddr> {
+        let found = text.value.trim_matches(['[', ']']).parse().ok();
+        if found.is_none() {
+            let help = "write an IPv4 or IPv6 address, such as `192.0.2.10`";
+            self.error("C120", text, format!("`{}` is not an IP address", text.value), Some(help.into()));
+        }
+        found
+    }
+
+    /// An address that a peer could send to.
+    fn reachable(&mut self, text: &At<String>) -> Option<IpAddr> {
+        let found = self.address(text)?;
+        if found.is_unspecified() || found.is_multicast() {
+            let help = "write the address by which phones and trunks reach this machine";
+            self.error("C120", text, format!("nobody can send to {found}"), Some(help.into()));
+        }
+        Some(found)
+    }
+}
+
+fn port_range(text: &str) -> Result<(u16, u16), String> {
+    let bad = || format!("`{text}` is not a range of ports");
+    let (first, last) = text.split_once('-').ok_or_else(bad)?;
+    let (first, last): (u16, u16) = (first.trim().parse().map_err(|_| bad())?, last.trim().parse().map_err(|_| bad())?);
+    if first < 1024 {
+        return Err(format!("port {first} needs special rights; begin at 1024 or above"));
+    }
+    if first % 2 == 1 {
+        return Err(format!("{first} is odd; RTP takes the even port of each pair, so begin with an even one"));
+    }
+    if last < first + 3 {
+        return Err(format!("`{text}` has no room for the two legs of a call"));
+    }
+    Ok((first, last))
+}

@@ -1,0 +1,270 @@
+//! From the file's text to a [`Config`]: shape first (the first fault of YAML ends it, there is nothing to go on with),
+//! then every value and every name, all faults at once.
+
+mod listen;
+mod numbers;
+mod people;
+mod shape;
+
+use super::raw::{At, RawConfig};
+use super::{
+    Auth, Config, ConfigError, Diagnostic, FlowSource, Level, Limits, Mode, Recording, Records, duration, nearest,
+};
+use crate::ids::{AgentId, QueueId, TrunkId};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Ten thousand agents fit; a file beyond it is a mistake or an attack on the reader's memory.
+const MAX_FILE: u64 = 4 << 20;
+
+/// Reads and checks the file at `path`.
+pub fn load(path: &Path) -> Result<Config, ConfigError> {
+    let text = read(path)?;
+    let raw = shape::parse(path, &text)?;
+    let mut check = Check::new(path);
+    let config = check.config(raw);
+    check.finish(config)
+}
+
+fn read(path: &Path) -> Result<String, ConfigError> {
+    let fault = |message: String, suggestion: Option<String>| ConfigError::file("C100", path, message, suggestion);
+    let meta = std::fs::metadata(path).map_err(|error| {
+        let help = "name another file with `-c FILE`, or make a project with `hotline init DIR`";
+        fault(format!("cannot read this file: {error}"), Some(help.into()))
+    })?;
+    if meta.len() > MAX_FILE {
+        return Err(fault(format!("the file has {} octets, more than the {MAX_FILE} allowed", meta.len()), None));
+    }
+    let octets = std::fs::read(path).map_err(|error| fault(format!("cannot read this file: {error}"), None))?;
+    let text = String::from_utf8(octets).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let line = 1 + error.as_bytes()[..at].iter().filter(|octet| **octet == b'\n').count();
+        fault(format!("line {line} is not UTF-8 text"), Some("save the file as UTF-8".into()))
+    })?;
+    Ok(text.strip_prefix('\u{feff}').map(str::to_string).unwrap_or(text))
+}
+
+/// The findings so far, and where the file is.
+struct Check {
+    path: String,
+    folder: PathBuf,
+    file: PathBuf,
+    findings: Vec<Diagnostic>,
+}
+
+impl Check {
+    fn new(path: &Path) -> Self {
+        let folder = match path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder.to_path_buf(),
+            _ => PathBuf::from("."),
+        };
+        Self { path: path.display().to_string(), folder, file: path.to_path_buf(), findings: Vec::new() }
+    }
+
+    fn config(&mut self, raw: RawConfig) -> Config {
+        self.version(raw.version.as_ref());
+        let realm = self.realm(raw.realm);
+        let listen = self.listen(raw.listen);
+        let limits = self.limits(&raw.limits, &listen);
+        let queues = self.queues(raw.queues);
+        let agents = self.agents(raw.agents, &realm, &queues);
+        let trunks = self.trunks(raw.trunks);
+        let flows = FlowSource::Folders {
+            flows: self.folder_of(raw.flows_dir, "ivr-flows"),
+            prompts: self.folder_of(raw.prompts_dir, "prompts"),
+        };
+        let names = Names { agents: &agents, queues: &queues, trunks: &trunks };
+        let numbers = self.numbers(raw.numbers, &names, &flows);
+        let auth = Auth {
+            nonce_ttl: self.duration(raw.auth.nonce_ttl.as_ref(), Auth::default().nonce_ttl, NONCE_TTL),
+            admin_token_file: raw.auth.admin_token_file.map(|file| self.folder.join(file.value)),
+        };
+        let recording = Recording {
+            enabled: raw.recording.enabled.map_or(Recording::default().enabled, |enabled| enabled.value),
+            keep_days: self.days(raw.recording.keep_days.as_ref(), Recording::default().keep_days),
+        };
+        let records = Records {
+            cdr_days: self.days(raw.records.cdr_days.as_ref(), Records::default().cdr_days),
+            journal_days: self.days(raw.records.journal_days.as_ref(), Records::default().journal_days),
+        };
+        Config {
+            mode: Mode::Production,
+            file: Some(self.file.clone()),
+            state_dir: self.folder_of(raw.state_dir, "state"),
+            flows,
+            realm,
+            listen,
+            limits,
+            auth,
+            agents,
+            queues,
+            trunks,
+            numbers,
+            recording,
+            records,
+            warnings: Vec::new(),
+        }
+    }
+
+    fn finish(mut self, mut config: Config) -> Result<Config, ConfigError> {
+        self.findings.sort_by_key(|finding| (finding.line, finding.column));
+        if self.findings.iter().any(|finding| finding.level == Level::Error) {
+            return Err(ConfigError(self.findings));
+        }
+        config.warnings = self.findings;
+        Ok(config)
+    }
+
+    fn version(&mut self, version: Option<&At<u32>>) {
+        match version {
+            Some(version) if version.value == 1 => {}
+            Some(version) => {
+                let message = format!("version {} is not known to this program", version.value);
+                self.error("C110", version, message, Some("write `version: 1`".into()));
+            }
+            None => self.file_error("C110", "there is no `version`", "begin the file with `version: 1`"),
+        }
+    }
+
+    fn realm(&mut self, realm: Option<At<String>>) -> String {
+        let Some(realm) = realm else { return "hotline".into() };
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+        if realm.value.is_empty() || realm.value.len() > 255 || !realm.value.chars().all(plain) {
+            let help = "use a domain name, such as `pbx.example.com`";
+            self.error("C111", &realm, format!("`{}` cannot be a realm", realm.value), Some(help.into()));
+        }
+        realm.value
+    }
+
+    fn limits(&mut self, raw: &super::raw::RawLimits, listen: &super::Listen) -> Limits {
+        let default = Limits::default();
+        // A bridged call has two legs, each with a pair of ports.
+        let possible = (listen.rtp.pairs() / 2).max(1);
+        let calls = match &raw.calls {
+            None => default.calls.min(possible),
+            Some(calls) if calls.value == 0 => {
+                self.error("C131", calls, "a switch for 0 calls takes none".into(), Some("write at least 1".into()));
+                1
+            }
+            Some(calls) if calls.value > possible => {
+                let (first, last) = (listen.rtp.first, listen.rtp.last);
+                let message =
+                    format!("{} calls need four ports each; {first}-{last} is enough for {possible}", calls.value);
+                let help = format!("write {possible} or less, or widen `listen.rtp.ports`");
+                self.error("C131", calls, message, Some(help));
+                possible
+            }
+            Some(calls) => calls.value,
+        };
+        Limits {
+            calls,
+            drain_timeout: self.duration(raw.drain_timeout.as_ref(), default.drain_timeout, DRAIN),
+            rtp_timeout: self.duration(raw.rtp_timeout.as_ref(), default.rtp_timeout, RTP_TIMEOUT),
+        }
+    }
+
+    fn days(&mut self, days: Option<&At<u32>>, default: u32) -> u32 {
+        match days {
+            None => default,
+            Some(days) if (1..=36_500).contains(&days.value) => days.value,
+            Some(days) => {
+                let help = "write a number of days from 1 to 36500";
+                self.error("C132", days, format!("{} days cannot be kept", days.value), Some(help.into()));
+                default
+            }
+        }
+    }
+
+    fn duration(&mut self, text: Option<&At<String>>, default: Duration, allowed: Allowed) -> Duration {
+        let Some(text) = text else { return default };
+        match duration::parse_duration(&text.value) {
+            Ok(length) if (allowed.min..=allowed.max).contains(&length) => length,
+            Ok(_) => {
+                let [min, max] = [allowed.min, allowed.max].map(duration::show_duration);
+                let message = format!("`{}` is out of range", text.value);
+                self.error("C130", text, message, Some(format!("write a length of time from {min} to {max}")));
+                default
+            }
+            Err(message) => {
+                self.error("C130", text, message, None);
+                default
+            }
+        }
+    }
+
+    fn folder_of(&self, name: Option<At<String>>, default: &str) -> PathBuf {
+        self.folder.join(name.map_or_else(|| default.to_string(), |name| name.value))
+    }
+
+    fn error<T>(&mut self, code: &'static str, at: &At<T>, message: String, suggestion: Option<String>) {
+        self.push(code, Level::Error, at, message, suggestion);
+    }
+
+    fn warning<T>(&mut self, code: &'static str, at: &At<T>, message: String, suggestion: Option<String>) {
+        self.push(code, Level::Warning, at, message, suggestion);
+    }
+
+    fn push<T>(&mut self, code: &'static str, level: Level, at: &At<T>, message: String, suggestion: Option<String>) {
+        let (line, column) = (at.referenced.line(), at.referenced.column());
+        self.findings.push(Diagnostic { code, level, path: self.path.clone(), line, column, message, suggestion });
+    }
+
+    fn file_error(&mut self, code: &'static str, message: &str, suggestion: &str) {
+        let (path, message, suggestion) = (self.path.clone(), message.to_string(), Some(suggestion.to_string()));
+        self.findings.push(Diagnostic { code, level: Level::Error, path, line: 1, column: 1, message, suggestion });
+    }
+
+    /// "there is no queue `servcie`", with the name that was probably meant or all there are.
+    fn missing<'a>(&mut self, at: &At<String>, what: &str, known: impl Iterator<Item = &'a str>) {
+        let known: Vec<&str> = known.collect();
+        let suggestion = match nearest(&at.value, known.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if known.is_empty() => format!("no {what} is defined"),
+            None => format!("there is: {}", known[..known.len().min(8)].join(", ")),
+        };
+        self.error("C140", at, format!("there is no {what} `{}`", at.value), Some(suggestion));
+    }
+
+    /// Whether `name` may be a name here; says so when not.
+    fn name<T>(&mut self, what: &str, name: &str, at: &At<T>) -> bool {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        let good = !name.is_empty() && name.len() <= 64 && name.chars().all(plain);
+        if !good {
+            let help = "use 1 to 64 of the characters a-z, A-Z, 0-9, `-`, `_` and `.`";
+            self.error(
+                "C141",
+                at,
+                format!("`{}` cannot be the name of a {what}", name.escape_debug()),
+                Some(help.into()),
+            );
+        }
+        good
+    }
+}
+
+/// What other parts of the file may refer to.
+struct Names<'a> {
+    agents: &'a BTreeMap<AgentId, super::Agent>,
+    queues: &'a BTreeMap<QueueId, super::Queue>,
+    trunks: &'a BTreeMap<TrunkId, super::Trunk>,
+}
+
+/// The range a length of time may be in.
+#[derive(Clone, Copy)]
+struct Allowed {
+    min: Duration,
+    max: Duration,
+}
+
+const fn allowed(min_s: u64, max_s: u64) -> Allowed {
+    Allowed { min: Duration::from_secs(min_s), max: Duration::from_secs(max_s) }
+}
+
+const NONCE_TTL: Allowed = allowed(10, 86_400);
+const DRAIN: Allowed = allowed(0, 86_400);
+const RTP_TIMEOUT: Allowed = allowed(5, 3_600);
+/// Below 3 s no phone rings twice; above two minutes a caller is long gone.
+const RING: Allowed = allowed(3, 120);
+const WRAP_UP: Allowed = allowed(0, 3_600);
+const MAX_WAIT: Allowed = allowed(1, 14_400);

@@ -1,0 +1,221 @@
+//! Trunks, and which number leads where and for whom.
+
+use super::super::raw::{At, RawNumber, RawTarget, RawTrunk};
+use super::super::{
+    FlowSource, Gateway, GatewayTransport, Network, Number, OpenTo, Secret, Target, TestNumber, Trunk, project,
+};
+use super::{Check, Names};
+use crate::ids::{AgentId, QueueId, TrunkId};
+use std::collections::BTreeMap;
+
+const SIP_PORT: u16 = 5060;
+
+impl Check {
+    pub(super) fn trunks(&mut self, raw: BTreeMap<String, At<RawTrunk>>) -> BTreeMap<TrunkId, Trunk> {
+        let mut seen: BTreeMap<Network, String> = BTreeMap::new();
+        let mut trunks = BTreeMap::new();
+        for (name, at) in raw {
+            self.name("trunk", &name, &at);
+            if name == "any" {
+                self.error("C141", &at, "`any` means every trunk and cannot be one".into(), None);
+            }
+            let mut sources = Vec::new();
+            for text in &at.value.sources {
+                if let Some(network) = self.network(text) {
+                    if let Some(other) = seen.insert(network, name.clone()) {
+                        let message = format!("{network} is a source of trunk `{other}` already");
+                        let help = "a caller's trunk must be known by its address alone; give each block to one trunk";
+                        self.error("C150", text, message, Some(help.into()));
+                    }
+                    sources.push(network);
+                }
+            }
+            let gateway = self.gateway(&at.value);
+            if sources.is_empty() && gateway.is_none() {
+                let help = "give `sources` for calls from it, `address` for calls to it, or both";
+                self.error("C151", &at, format!("trunk `{name}` neither brings nor takes calls"), Some(help.into()));
+            }
+            let id = TrunkId::new(&name);
+            trunks.insert(id.clone(), Trunk { id, sources, gateway });
+        }
+        trunks
+    }
+
+    fn network(&mut self, text: &At<String>) -> Option<Network> {
+        match text.value.parse::<Network>() {
+            Ok(network) if network.prefix() > 0 => Some(network),
+            Ok(_) => {
+                let help = "name the carrier's own addresses, such as `203.0.113.0/28`";
+                self.error(
+                    "C152",
+                    text,
+                    "this would let the whole internet call as the trunk".into(),
+                    Some(help.into()),
+                );
+                None
+            }
+            Err(()) => {
+                let help = "write `192.0.2.1` or `192.0.2.0/24`";
+                self.error("C152", text, format!("`{}` is not an address block", text.value), Some(help.into()));
+                None
+            }
+        }
+    }
+
+    fn gateway(&mut self, raw: &RawTrunk) -> Option<Gateway> {
+        let transport = match raw.transport.as_ref().map(|at| (at, at.value.as_str())) {
+            None | Some((_, "udp")) => GatewayTransport::Udp,
+            Some((_, "tcp")) => GatewayTransport::Tcp,
+            Some((at, other)) => {
+                self.error(
+                    "C153",
+                    at,
+                    format!("`{other}` is not a transport of this version"),
+                    Some("use udp or tcp".into()),
+                );
+                GatewayTransport::Udp
+            }
+        };
+        let credentials = self.credentials(raw);
+        let text = raw.address.as_ref()?;
+        match host_port(&text.value) {
+            Some((host, port)) => Some(Gateway { host, port, transport, credentials }),
+            None => {
+                let help = "write `sip.example.com`, `192.0.2.1:5060` or `[2001:db8::1]:5060`";
+                self.error("C154", text, format!("`{}` is not a host", text.value), Some(help.into()));
+                None
+            }
+        }
+    }
+
+    fn credentials(&mut self, raw: &RawTrunk) -> Option<(String, Secret)> {
+        let secret = match (&raw.password, &raw.password_file) {
+            (Some(password), Some(_)) => {
+                let help = "keep one of `password` and `password_file`";
+                self.error("C143", password, "more than one password is given".into(), Some(help.into()));
+                None
+            }
+            (Some(password), None) => {
+                self.exposed(password);
+                Some(Secret::new(&password.value))
+            }
+            (None, Some(file)) => self.secret_file(file),
+            (None, None) => None,
+        };
+        match (&raw.user, secret) {
+            (Some(user), Some(secret)) => Some((user.value.clone(), secret)),
+            (Some(user), None) if raw.password.is_none() && raw.password_file.is_none() => {
+                self.error("C143", user, "`user` has no password".into(), Some("add `password_file`".into()));
+                None
+            }
+            _ => None,
+        }
+    }
+
+    pub(super) fn numbers(&mut self, raw: Vec<At<RawNumber>>, names: &Names, flows: &FlowSource) -> Vec<Number> {
+        let mut seen = BTreeMap::new();
+        let mut numbers = Vec::new();
+        let known_flows = project::flow_names(flows);
+        for At { value: raw, .. } in raw {
+            let number = raw.number.value.clone();
+            self.dialled(&raw.number);
+            if let Some(line) = seen.insert(number.clone(), raw.number.referenced.line()) {
+                let message = format!("number `{number}` is there twice, first on line {line}");
+                self.error("C155", &raw.number, message, Some("keep one of them".into()));
+            }
+            if names.agents.contains_key(number.as_str()) {
+                let message = format!("`{number}` is an agent's extension, which is dialled as it is");
+                self.error("C155", &raw.number, message, Some("take the number away or choose another".into()));
+            }
+            let open_to = self.open_to(&raw.open_to, names);
+            if let Some(to) = self.target(&raw.to.value, names, &known_flows) {
+                numbers.push(Number { number, to, open_to });
+            }
+        }
+        numbers
+    }
+
+    fn dialled(&mut self, at: &At<String>) {
+        let body = at.value.strip_suffix('*').unwrap_or(&at.value);
+        let good = at.value.len() <= 32
+            && body.trim_start_matches('+').len() + 1 >= body.len()
+            && body.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '*' | '#' | '-' | '_' | '.'))
+            && !at.value.is_empty();
+        if !good {
+            let help = "write the digits as they are dialled; a final `*` stands for any further digits";
+            self.error("C156", at, format!("`{}` cannot be dialled", at.value.escape_debug()), Some(help.into()));
+        }
+    }
+
+    fn open_to(&mut self, raw: &[At<String>], names: &Names) -> OpenTo {
+        let mut trunks = Vec::new();
+        for at in raw {
+            let id = TrunkId::new(&at.value);
+            match at.value.as_str() {
+                "any" => return OpenTo::AnyTrunk,
+                _ if names.trunks.contains_key(&id) => trunks.push(id),
+                _ => self.missing(at, "trunk", names.trunks.keys().map(TrunkId::as_str).chain(["any"])),
+            }
+        }
+        OpenTo::Trunks(trunks)
+    }
+
+    fn target(&mut self, raw: &RawTarget, names: &Names, flows: &[String]) -> Option<Target> {
+        match raw {
+            RawTarget::Flow(at) => match flows.contains(&at.value) {
+                true => return Some(Target::Flow(at.value.clone())),
+                false => self.missing(at, "flow", flows.iter().map(String::as_str)),
+            },
+            RawTarget::Queue(at) => {
+                let id = QueueId::new(&at.value);
+                match names.queues.contains_key(&id) {
+                    true => return Some(Target::Queue(id)),
+                    false => self.missing(at, "queue", names.queues.keys().map(QueueId::as_str)),
+                }
+            }
+            RawTarget::Agent(at) => {
+                let id = AgentId::new(&at.value);
+                match names.agents.contains_key(&id) {
+                    true => return Some(Target::Agent(id)),
+                    false => self.missing(at, "agent", names.agents.keys().map(AgentId::as_str)),
+                }
+            }
+            RawTarget::Trunk(to) => {
+                let trunk = TrunkId::new(&to.name.value);
+                let number = to.number.as_ref().map(|number| number.value.clone());
+                match names.trunks.get(&trunk) {
+                    Some(known) if known.gateway.is_some() => return Some(Target::Trunk { trunk, number }),
+                    Some(_) => {
+                        let help = format!("give trunk `{trunk}` an `address`");
+                        self.error("C157", &to.name, format!("trunk `{trunk}` takes no calls"), Some(help));
+                    }
+                    None => self.missing(&to.name, "trunk", names.trunks.keys().map(TrunkId::as_str)),
+                }
+            }
+            RawTarget::Test(at) => match TestNumber::ALL.iter().find(|(name, _)| *name == at.value) {
+                Some((_, test)) => return Some(Target::Test(*test)),
+                None => self.missing(at, "test number", TestNumber::ALL.iter().map(|(name, _)| *name)),
+            },
+        }
+        None
+    }
+}
+
+fn host_port(text: &str) -> Option<(String, u16)> {
+    if let Ok(address) = text.parse::<std::net::SocketAddr>() {
+        return Some((address.ip().to_string(), address.port())).filter(|_| address.port() != 0);
+    }
+    if let Ok(address) = text.trim_matches(['[', ']']).parse::<std::net::IpAddr>() {
+        return Some((address.to_string(), SIP_PORT));
+    }
+    let (host, port) = match text.split_once(':') {
+        Some((host, port)) => (host, port.parse().ok().filter(|port| *port != 0)?),
+        None => (text, SIP_PORT),
+    };
+    let label = |label: &str| {
+        !label.is_empty()
+            && label.len() <= 63
+            && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+    };
+    (host.len() <= 253 && host.split('.').all(label)).then(|| (host.to_string(), port))
+}

@@ -1,0 +1,173 @@
+//! Queues and the agents who serve them, and how an agent proves who it is.
+
+use super::super::raw::{At, RawAgent, RawHa1, RawQueue};
+use super::super::{Agent, Ha1, Queue, Secret};
+use super::{Check, MAX_WAIT, RING, WRAP_UP};
+use crate::ids::{AgentId, QueueId};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// A password file holds one line; more is another file by mistake.
+const MAX_SECRET: u64 = 4096;
+/// Shorter passwords of extensions fall to a dictionary within a day at the rate that guesses are let through.
+const SHORT_PASSWORD: usize = 8;
+
+impl Check {
+    pub(super) fn queues(&mut self, raw: BTreeMap<String, At<RawQueue>>) -> BTreeMap<QueueId, Queue> {
+        raw.into_iter()
+            .map(|(name, at)| {
+                self.name("queue", &name, &at);
+                let default = Queue::named(QueueId::new(&name));
+                let raw = &at.value;
+                let queue = Queue {
+                    ring_timeout: self.duration(raw.ring_timeout.as_ref(), default.ring_timeout, RING),
+                    wrap_up: self.duration(raw.wrap_up.as_ref(), default.wrap_up, WRAP_UP),
+                    max_wait: self.duration(raw.max_wait.as_ref(), default.max_wait, MAX_WAIT),
+                    max_len: raw.max_len.as_ref().map_or(default.max_len, |len| len.value),
+                    music: raw.music.as_ref().map(|music| music.value.clone()),
+                    id: default.id,
+                };
+                (queue.id.clone(), queue)
+            })
+            .collect()
+    }
+
+    pub(super) fn agents(
+        &mut self,
+        raw: Vec<At<RawAgent>>,
+        realm: &str,
+        queues: &BTreeMap<QueueId, Queue>,
+    ) -> BTreeMap<AgentId, Agent> {
+        let mut agents = BTreeMap::new();
+        let mut first_line = BTreeMap::new();
+        for At { value: agent, .. } in raw {
+            let id = AgentId::new(&agent.id.value);
+            self.name("agent", &agent.id.value, &agent.id);
+            if let Some(line) = first_line.insert(id.clone(), agent.id.referenced.line()) {
+                let message = format!("extension `{id}` is there twice, first on line {line}");
+                self.error("C142", &agent.id, message, Some("give each agent an `id` of its own".into()));
+                continue;
+            }
+            let mut serves = Vec::new();
+            for queue in &agent.queues {
+                let id = QueueId::new(&queue.value);
+                if !queues.contains_key(&id) {
+                    self.missing(queue, "queue", queues.keys().map(QueueId::as_str));
+                } else if !serves.contains(&id) {
+                    serves.push(id);
+                }
+            }
+            let ha1 = self.proof(&agent, realm);
+            let name = agent.name.map_or_else(|| agent.id.value.clone(), |name| name.value);
+            agents.insert(id.clone(), Agent { id, name, ha1, queues: serves });
+        }
+        agents
+    }
+
+    fn proof(&mut self, agent: &RawAgent, realm: &str) -> Ha1 {
+        let nobody = Ha1 { md5: None, sha256: None };
+        match (&agent.password, &agent.password_file, &agent.ha1) {
+            (Some(password), None, None) => {
+                self.exposed(password);
+                self.strength(password, &password.value);
+                Ha1::of(&agent.id.value, realm, &Secret::new(&password.value))
+            }
+            (None, Some(file), None) => match self.secret_file(file) {
+                Some(secret) => {
+                    self.strength(file, secret.expose());
+                    Ha1::of(&agent.id.value, realm, &secret)
+                }
+                None => nobody,
+            },
+            (None, None, Some(ha1)) => self.ha1(ha1),
+            (None, None, None) => {
+                let message = format!("agent `{}` has nothing to prove itself with", agent.id.value);
+                self.error("C143", &agent.id, message, Some("add `password_file: secrets/NAME`".into()));
+                nobody
+            }
+            _ => {
+                let help = "keep one of `password`, `password_file` and `ha1`";
+                self.error("C143", &agent.id, "more than one password is given".into(), Some(help.into()));
+                nobody
+            }
+        }
+    }
+
+    fn ha1(&mut self, raw: &At<RawHa1>) -> Ha1 {
+        let mut one = |text: &Option<At<String>>, digits: usize| {
+            let text = text.as_ref()?;
+            let value = text.value.to_ascii_lowercase();
+            if value.len() != digits || !value.bytes().all(|octet| octet.is_ascii_hexdigit()) {
+                let help = "it is the hash of `id:realm:password`";
+                self.error("C144", text, format!("an HA1 here has {digits} hex digits"), Some(help.into()));
+            }
+            Some(value)
+        };
+        let ha1 = Ha1 { md5: one(&raw.value.md5, 32), sha256: one(&raw.value.sha256, 64) };
+        if ha1.md5.is_none() && ha1.sha256.is_none() {
+            self.error("C144", raw, "`ha1` is empty".into(), Some("give `md5`, `sha256` or both".into()));
+        }
+        ha1
+    }
+
+    /// A password's file, relative to the project. Its last line break is not part of the password.
+    pub(super) fn secret_file(&mut self, at: &At<String>) -> Option<Secret> {
+        let path = self.folder.join(&at.value);
+        let text = match read_secret(&path) {
+            Ok(text) => text,
+            Err(message) => {
+                let help = format!("put the password alone into {}, readable by this user only", path.display());
+                self.error("C145", at, message, Some(help));
+                return None;
+            }
+        };
+        if open_to_others(&path) {
+            let help = format!("chmod 600 {}", path.display());
+            self.warning("C146", at, "other users of this machine can read this secret".into(), Some(help));
+        }
+        Some(Secret::new(text))
+    }
+
+    /// A password written into the file is as secret as the file.
+    pub(super) fn exposed(&mut self, at: &At<String>) {
+        let file: PathBuf = self.file.clone();
+        if open_to_others(&file) {
+            let help = format!("chmod 600 {}, or use `password_file`", file.display());
+            self.warning("C146", at, "other users of this machine can read this password".into(), Some(help));
+        }
+    }
+
+    fn strength<T>(&mut self, at: &At<T>, password: &str) {
+        if password.is_empty() {
+            self.error("C143", at, "the password is empty".into(), None);
+        } else if password.chars().count() < SHORT_PASSWORD {
+            let message = format!("a password of fewer than {SHORT_PASSWORD} characters is soon guessed");
+            self.warning("C147", at, message, None);
+        }
+    }
+}
+
+fn read_secret(path: &Path) -> Result<String, String> {
+    let meta = std::fs::metadata(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    if meta.len() > MAX_SECRET {
+        return Err(format!("{} is too long for a password", path.display()));
+    }
+    let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    let text = text.strip_suffix('\n').unwrap_or(&text);
+    let text = text.strip_suffix('\r').unwrap_or(text);
+    match text.is_empty() || text.contains(['\n', '\r', '\0']) {
+        true => Err(format!("{} is not one line with a password", path.display())),
+        false => Ok(text.to_string()),
+    }
+}
+
+#[cfg(unix)]
+fn open_to_others(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(path).is_ok_and(|meta| meta.permissions().mode() & 0o044 != 0)
+}
+
+#[cfg(not(unix))]
+fn open_to_others(_: &Path) -> bool {
+    false
+}

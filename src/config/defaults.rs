@@ -1,0 +1,51 @@
+//! What holds where a file says nothing, each with its reason.
+
+use super::{Auth, Limits, Queue, Recording, Records};
+use crate::ids::QueueId;
+use std::time::Duration;
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            // Two legs each out of the default 5,000 port pairs, with room for those being closed.
+            calls: 2_000,
+            // An ordinary conversation may end; a service manager's own limit is usually above this.
+            drain_timeout: Duration::from_secs(600),
+            // Phones that suppress silence still send something within 20 s.
+            rtp_timeout: Duration::from_secs(20),
+        }
+    }
+}
+
+impl Default for Auth {
+    fn default() -> Self {
+        // Long enough that a phone which registers each minute is challenged rarely, short enough to bound a replay.
+        Self { nonce_ttl: Duration::from_secs(300), admin_token_file: None }
+    }
+}
+
+impl Default for Recording {
+    fn default() -> Self {
+        Self { enabled: true, keep_days: 180 }
+    }
+}
+
+impl Default for Records {
+    fn default() -> Self {
+        // A year's comparison with the same month; single events are for looking into a recent call.
+        Self { cdr_days: 400, journal_days: 30 }
+    }
+}
+
+impl Queue {
+    pub fn named(id: QueueId) -> Self {
+        Self {
+            id,
+            ring_timeout: Duration::from_secs(20),
+            wrap_up: Duration::from_secs(10),
+            max_wait: Duration::from_secs(600),
+            max_len: 200,
+            music: None,
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! The configuration of `hotline demo`: everything on loopback, four agents, the sample hotline and the test numbers.
+
+use super::secret::{Ha1, Secret};
+use super::{
+    Agent, Auth, Config, FlowSource, Limits, Listen, Mode, Network, Number, OpenTo, Queue, Recording, Records, Rtp,
+    Target, TestNumber, Trunk,
+};
+use crate::ids::{AgentId, QueueId, TrunkId};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Callers from this machine, without registration.
+pub const DEMO_TRUNK: &str = "demo-trunk";
+
+/// What the environment and the command line decide about a demo.
+#[derive(Clone, Debug)]
+pub struct DemoEnv {
+    /// One password for all demo extensions; random when `None`.
+    pub secret: Option<Secret>,
+    pub bind: IpAddr,
+    pub sip_port: u16,
+    pub http_port: u16,
+    pub state_dir: PathBuf,
+}
+
+impl Default for DemoEnv {
+    fn default() -> Self {
+        Self {
+            secret: None,
+            bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            sip_port: 5060,
+            http_port: 8080,
+            state_dir: PathBuf::from("state"),
+        }
+    }
+}
+
+/// A demo and the password that its extensions register with.
+#[derive(Clone, Debug)]
+pub struct Demo {
+    pub config: Config,
+    pub secret: Secret,
+    /// Whether the password was made up here, so that somebody has to be told.
+    pub secret_is_new: bool,
+}
+
+pub(super) fn build(env: DemoEnv) -> Result<Demo, getrandom::Error> {
+    let (secret, secret_is_new) = match env.secret {
+        Some(secret) => (secret, false),
+        None => (Secret::random(6)?, true),
+    };
+    let realm = "hotline".to_string();
+    let both: Vec<QueueId> = ["service", "emergency"].map(QueueId::new).into();
+    let agents = [("1001", "Alice"), ("1002", "Bob"), ("1003", "Carol"), ("1004", "Dave")].map(|(id, name)| {
+        let ha1 = Ha1::of(id, &realm, &secret);
+        (AgentId::new(id), Agent { id: AgentId::new(id), name: name.into(), ha1, queues: both.clone() })
+    });
+    let queues = both.iter().map(|id| (id.clone(), queue(id))).collect();
+    let trunk = TrunkId::new(DEMO_TRUNK);
+    let sources = loopback();
+    let config = Config {
+        mode: Mode::Demo,
+        file: None,
+        state_dir: env.state_dir,
+        flows: FlowSource::Embedded,
+        listen: Listen {
+            sip_udp: Some(SocketAddr::new(env.bind, env.sip_port)),
+            sip_tcp: Some(SocketAddr::new(env.bind, env.sip_port)),
+            http: SocketAddr::new(env.bind, env.http_port),
+            advertise: None,
+            rtp: Rtp { first: 20000, last: 29999, bind: env.bind, advertise: None },
+        },
+        limits: Limits::default(),
+        auth: Auth { nonce_ttl: Auth::default().nonce_ttl, admin_token_file: None },
+        numbers: numbers(&trunk),
+        trunks: [(trunk.clone(), Trunk { id: trunk, sources, gateway: None })].into(),
+        agents: agents.into(),
+        queues,
+        recording: Recording::default(),
+        records: Records::default(),
+        warnings: Vec::new(),
+        realm,
+    };
+    Ok(Demo { config, secret, secret_is_new })
+}
+
+fn loopback() -> Vec<Network> {
+    let blocks = [(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), 8), (IpAddr::V6(Ipv6Addr::LOCALHOST), 128)];
+    blocks.into_iter().filter_map(|(address, prefix)| Network::new(address, prefix)).collect()
+}
+
+fn queue(id: &QueueId) -> Queue {
+    Queue { wrap_up: Duration::from_secs(5), ..Queue::named(id.clone()) }
+}
+
+/// The table of the README. Demo callers from loopback come by the demo trunk, so each number is open to it.
+fn numbers(trunk: &TrunkId) -> Vec<Number> {
+    let flow = ("95598", Target::Flow("power".into()));
+    let queue = ("9000", Target::Queue(QueueId::new("service")));
+    let tests = [
+        ("9190", TestNumber::RingOnly),
+        ("9191", TestNumber::Word),
+        ("9193", TestNumber::Hold),
+        ("9196", TestNumber::Echo),
+        ("9197", TestNumber::Tone),
+        ("9198", TestNumber::Digits),
+        ("9199", TestNumber::Record),
+    ]
+    .map(|(number, test)| (number, Target::Test(test)));
+    [flow, queue]
+        .into_iter()
+        .chain(tests)
+        .map(|(number, to)| Number { number: number.into(), to, open_to: OpenTo::Trunks(vec![trunk.clone()]) })
+        .collect()
+}

@@ -1,0 +1,167 @@
+//! The files of a project: flow and prompt texts for the flow reader, audio for the media side. Reading them is all
+//! that happens here; what they mean is known elsewhere.
+
+use super::FlowSource;
+use super::embedded;
+use include_dir::Dir;
+use std::borrow::Cow;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A flow or prompt file beyond this is refused; the largest sample has 20 kB.
+pub const MAX_TEXT: u64 = 1 << 20;
+/// Ten minutes of 48 kHz stereo.
+pub const MAX_AUDIO: u64 = 128 << 20;
+/// Files in one project, texts or recordings.
+pub const MAX_FILES: usize = 20_000;
+/// `ivr-flows/lib/a/b` is deep enough; deeper is a link to itself.
+const MAX_DEPTH: usize = 4;
+
+/// A YAML file, `path` as a finding should name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TextFile {
+    pub path: String,
+    pub text: String,
+}
+
+/// A prompt's audio: a whole WAV file.
+#[derive(Clone, Debug)]
+pub struct AudioFile {
+    pub lang: String,
+    pub id: String,
+    /// For messages.
+    pub path: String,
+    pub bytes: Cow<'static, [u8]>,
+}
+
+/// All YAML below the flows and the prompts folder, in path order.
+pub fn texts(source: &FlowSource) -> io::Result<Vec<TextFile>> {
+    let mut files = Vec::new();
+    match source {
+        FlowSource::Embedded => {
+            for (root, dir) in [("ivr-flows", &embedded::FLOWS), ("prompts", &embedded::PROMPTS)] {
+                embedded_texts(root, dir, &mut files);
+            }
+        }
+        FlowSource::Folders { flows, prompts } => {
+            for folder in [flows, prompts] {
+                for path in below(folder, "yaml")? {
+                    files.push(TextFile { text: read_text(&path)?, path: shown(&path) });
+                }
+            }
+        }
+    }
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(files)
+}
+
+/// Every `prompts/<lang>/<id>.wav`, in path order.
+pub fn audio(source: &FlowSource) -> io::Result<Vec<AudioFile>> {
+    let mut files = Vec::new();
+    match source {
+        FlowSource::Embedded => {
+            for file in embedded::PROMPTS.dirs().flat_map(Dir::files) {
+                if let Some((lang, id)) = prompt_name(file.path()) {
+                    let path = format!("prompts/{lang}/{id}.wav");
+                    files.push(AudioFile { lang, id, path, bytes: Cow::Borrowed(file.contents()) });
+                }
+            }
+        }
+        FlowSource::Folders { prompts, .. } => {
+            for path in below(prompts, "wav")? {
+                let Ok(inside) = path.strip_prefix(prompts) else { continue };
+                if let Some((lang, id)) = prompt_name(inside) {
+                    if std::fs::metadata(&path)?.len() > MAX_AUDIO {
+                        return Err(too_large(&path, MAX_AUDIO));
+                    }
+                    let bytes = Cow::Owned(std::fs::read(&path).map_err(|error| named(&path, error))?);
+                    files.push(AudioFile { lang, id, path: shown(&path), bytes });
+                }
+            }
+        }
+    }
+    files.sort_by(|a, b| (&a.lang, &a.id).cmp(&(&b.lang, &b.id)));
+    Ok(files)
+}
+
+/// Names of the entry flows: `power` for `ivr-flows/power.flow.yaml`. Empty when the folder cannot be read, which
+/// reading the texts reports.
+pub fn flow_names(source: &FlowSource) -> Vec<String> {
+    let paths: Vec<PathBuf> = match source {
+        FlowSource::Embedded => embedded::FLOWS.files().map(|file| file.path().to_path_buf()).collect(),
+        FlowSource::Folders { flows, .. } => match std::fs::read_dir(flows) {
+            Ok(entries) => entries.flatten().take(MAX_FILES).map(|entry| entry.path()).collect(),
+            Err(_) => Vec::new(),
+        },
+    };
+    let mut names: Vec<String> = paths
+        .iter()
+        .filter_map(|path| Some(path.file_name()?.to_str()?.strip_suffix(".flow.yaml")?.to_string()))
+        .collect();
+    names.sort();
+    names
+}
+
+/// Files below `folder` whose name ends in `.ext`. A missing folder has none.
+pub fn below(folder: &Path, ext: &str) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut open = vec![(folder.to_path_buf(), 0)];
+    while let Some((folder, depth)) = open.pop() {
+        let entries = match std::fs::read_dir(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && depth == 0 => return Ok(found),
+            entries => entries.map_err(|error| named(&folder, error))?,
+        };
+        for entry in entries {
+            let path = entry.map_err(|error| named(&folder, error))?.path();
+            if path.is_dir() && depth < MAX_DEPTH {
+                open.push((path, depth + 1));
+            } else if path.extension().is_some_and(|found| found == ext) && path.is_file() {
+                found.push(path);
+            }
+            if found.len() > MAX_FILES {
+                return Err(io::Error::other(format!("{} has more than {MAX_FILES} files", folder.display())));
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// A file's text, with its path in every error.
+pub fn read_text(path: &Path) -> io::Result<String> {
+    if std::fs::metadata(path).map_err(|error| named(path, error))?.len() > MAX_TEXT {
+        return Err(too_large(path, MAX_TEXT));
+    }
+    std::fs::read_to_string(path).map_err(|error| named(path, error))
+}
+
+fn embedded_texts(root: &str, dir: &Dir<'static>, files: &mut Vec<TextFile>) {
+    for file in dir.files().filter(|file| file.path().extension().is_some_and(|ext| ext == "yaml")) {
+        if let Some(text) = file.contents_utf8() {
+            files.push(TextFile { path: format!("{root}/{}", file.path().display()), text: text.to_string() });
+        }
+    }
+    for inner in dir.dirs() {
+        embedded_texts(root, inner, files);
+    }
+}
+
+/// `zh/welcome.wav` is prompt `welcome` in language `zh`.
+fn prompt_name(path: &Path) -> Option<(String, String)> {
+    let id = path.file_name()?.to_str()?.strip_suffix(".wav")?;
+    let lang = path.parent()?;
+    (lang.components().count() == 1).then_some(())?;
+    Some((lang.to_str()?.to_string(), id.to_string()))
+}
+
+fn shown(path: &Path) -> String {
+    path.strip_prefix(".").unwrap_or(path).display().to_string()
+}
+
+fn named(path: &Path, error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
+fn too_large(path: &Path, limit: u64) -> io::Error {
+    io::Error::other(format!("{} is larger than {limit} octets", path.display()))
+}

@@ -1,0 +1,86 @@
+//! Reading records and journals. Each question opens a connection of its own, so that none waits for another; all of
+//! it blocks, so that async callers put it on the blocking pool.
+
+use super::StoreError;
+use super::sqlite::Reader;
+use crate::cdr::Cdr;
+use crate::ids::CallId;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Where the records are.
+#[derive(Clone, Debug)]
+pub struct Records(Arc<Path>);
+
+/// Which records; every condition that is given must hold. `since` and `until` are in milliseconds since 1970 and mean
+/// the start of the call; `after` and `before` are row numbers, for going on where a page ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CdrFilter {
+    pub since: Option<u64>,
+    pub until: Option<u64>,
+    pub after: Option<i64>,
+    pub before: Option<i64>,
+    pub from: Option<String>,
+    pub to: Option<String>,
+    pub queue: Option<String>,
+    pub agent: Option<String>,
+    pub cause: Option<String>,
+    pub call: Option<CallId>,
+}
+
+/// A record as it is in the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredCdr {
+    pub id: i64,
+    /// One line.
+    pub json: String,
+}
+
+impl StoredCdr {
+    pub fn record(&self) -> Result<Cdr, serde_json::Error> {
+        serde_json::from_str(&self.json)
+    }
+}
+
+/// What is known of one call.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoredCall {
+    pub record: Option<StoredCdr>,
+    /// `SwitchEvent`s as JSON, in order.
+    pub events: Vec<String>,
+}
+
+impl Records {
+    /// The records in the database at `path`, which is opened when asked.
+    pub fn of(path: &Path) -> Self {
+        Self(Arc::from(PathBuf::from(path)))
+    }
+
+    /// The last `limit` records that match, newest first.
+    pub fn newest(&self, filter: &CdrFilter, limit: u32) -> Result<Vec<StoredCdr>, StoreError> {
+        Reader::open(&self.0)?.cdrs(filter, true, limit)
+    }
+
+    /// Every record that matches, oldest first, a part at a time so that any number of them can be exported. Ends early
+    /// when `each` says `false`.
+    pub fn export(&self, filter: &CdrFilter, mut each: impl FnMut(StoredCdr) -> bool) -> Result<(), StoreError> {
+        /// Rows in memory at once.
+        const PART: u32 = 500;
+        let reader = Reader::open(&self.0)?;
+        let mut filter = filter.clone();
+        loop {
+            let part = reader.cdrs(&filter, false, PART)?;
+            let Some(last) = part.last() else { return Ok(()) };
+            filter.after = Some(last.id);
+            let more = part.len() == PART as usize;
+            if !part.into_iter().all(&mut each) || !more {
+                return Ok(());
+            }
+        }
+    }
+
+    /// One call: its record, if it has ended, and its events in order. Both are empty for a call that was never seen.
+    pub fn call(&self, call: CallId) -> Result<StoredCall, StoreError> {
+        Reader::open(&self.0)?.call(call)
+    }
+}

@@ -1,0 +1,339 @@
+//! The SQLite file: its tables, their migrations, and every statement. The only file that names `rusqlite`.
+//!
+//! `journal` has each event as JSON; `cdr` has each record as JSON beside the columns that are searched; `open_call` has
+//! the calls that have begun and not ended, which is what a start after a crash reads first. In WAL mode readers never
+//! wait for the writer, and a committed transaction survives the process (`synchronous=NORMAL`: the last ones may be
+//! lost with the machine's power, never the file).
+
+use super::{CdrFilter, StoreError, StoredCall, StoredCdr};
+use crate::cdr::{Cdr, Fold};
+use crate::events::{Cause, EndedBy, EventKind, SwitchEvent};
+use crate::ids::CallId;
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Transaction, params, params_from_iter, types::Value};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Migrations in order; a file of version n has had the first n.
+const MIGRATIONS: [&str; 1] = ["
+    CREATE TABLE run(id INTEGER PRIMARY KEY, started INTEGER NOT NULL);
+    CREATE TABLE journal(
+        id INTEGER PRIMARY KEY, run INTEGER NOT NULL, seq INTEGER NOT NULL, wall INTEGER NOT NULL, call INTEGER,
+        json TEXT NOT NULL);
+    CREATE INDEX journal_call ON journal(call) WHERE call IS NOT NULL;
+    CREATE TABLE open_call(call INTEGER PRIMARY KEY);
+    CREATE TABLE cdr(
+        id INTEGER PRIMARY KEY AUTOINCREMENT, call INTEGER, started INTEGER NOT NULL, caller TEXT NOT NULL,
+        called TEXT NOT NULL, queue TEXT, agent TEXT, cause TEXT NOT NULL, json TEXT NOT NULL);
+    CREATE UNIQUE INDEX cdr_call ON cdr(call) WHERE call IS NOT NULL;
+    CREATE INDEX cdr_started ON cdr(started);
+"];
+
+/// The writer meets a lock at most this long before it goes on gathering.
+const WRITER_PATIENCE: Duration = Duration::from_millis(100);
+/// A reader meets a lock only while the file is being made or recovered.
+const READER_PATIENCE: Duration = Duration::from_secs(3);
+/// Rows taken away in one go.
+const PRUNE_ROWS: u32 = 2_000;
+/// Events shown of one call. A day-long call with a key a second has fewer.
+const MAX_EVENTS: u32 = 100_000;
+const DAY_MS: u64 = 86_400_000;
+
+/// The writer's side.
+pub(super) struct Database {
+    path: PathBuf,
+    connection: Connection,
+    run: i64,
+}
+
+/// Events and records on their way into the file, in order.
+#[derive(Default)]
+pub(super) struct Batch(std::collections::VecDeque<Entry>);
+
+struct Entry {
+    seq: u64,
+    wall: u64,
+    call: Option<CallId>,
+    json: String,
+    begins: bool,
+    record: Option<Box<Cdr>>,
+}
+
+impl Batch {
+    pub fn push(&mut self, event: &SwitchEvent, record: Option<Cdr>) {
+        self.0.push_back(Entry {
+            seq: event.seq,
+            wall: event.wall,
+            call: event.call,
+            json: json(event),
+            begins: matches!(event.kind, EventKind::CallArrived { .. }),
+            record: record.map(Box::new),
+        });
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Database {
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        make_private(path)?;
+        let connection = Self::prepare(path).map_err(|error| explain(path, &error))?;
+        let mut database = Self { path: path.to_path_buf(), connection, run: 0 };
+        database.migrate()?;
+        Ok(database)
+    }
+
+    fn prepare(path: &Path) -> rusqlite::Result<Connection> {
+        let connection = Connection::open(path)?;
+        // The first opening may meet another program that reads the file; later the writer is less patient.
+        connection.busy_timeout(READER_PATIENCE)?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "NORMAL")?;
+        connection.set_prepared_statement_cache_capacity(16);
+        Ok(connection)
+    }
+
+    fn migrate(&mut self) -> Result<(), StoreError> {
+        let version = self.version().map_err(|error| explain(&self.path, &error))?;
+        if version > MIGRATIONS.len() {
+            let text =
+                format!("made by a newer hotline (layout {version}, known here {}); use that one", MIGRATIONS.len());
+            return Err(StoreError::new(&self.path, text));
+        }
+        let apply = |connection: &mut Connection| -> rusqlite::Result<()> {
+            let transaction = connection.transaction()?;
+            transaction.execute_batch(
+                "CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+            )?;
+            for migration in &MIGRATIONS[version..] {
+                transaction.execute_batch(migration)?;
+            }
+            let layout = MIGRATIONS.len().to_string();
+            transaction.execute("INSERT OR REPLACE INTO meta VALUES('layout', ?1)", [layout])?;
+            transaction.commit()
+        };
+        apply(&mut self.connection).map_err(|error| explain(&self.path, &error))
+    }
+
+    fn version(&self) -> rusqlite::Result<usize> {
+        let tables = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'meta'";
+        if self.connection.query_row(tables, [], |row| row.get::<_, i64>(0))? == 0 {
+            return Ok(0);
+        }
+        let layout = "SELECT value FROM meta WHERE key = 'layout'";
+        let text: Option<String> = self.connection.query_row(layout, [], |row| row.get(0)).optional()?;
+        Ok(text.and_then(|text| text.parse().ok()).unwrap_or(0))
+    }
+
+    /// Begins a run. Calls that an earlier one left open get their record, and their journal the missing end.
+    pub fn close_open_calls(&mut self, wall: u64) -> Result<usize, StoreError> {
+        let closed = self.interrupt(wall).map_err(|error| explain(&self.path, &error))?;
+        self.connection.busy_timeout(WRITER_PATIENCE).map_err(|error| explain(&self.path, &error))?;
+        Ok(closed)
+    }
+
+    fn interrupt(&mut self, wall: u64) -> rusqlite::Result<usize> {
+        let transaction = self.connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        transaction.execute("INSERT INTO run(started) VALUES(?1)", [signed(wall)])?;
+        self.run = transaction.last_insert_rowid();
+        let mut fold = Fold::new();
+        let mut records = Vec::new();
+        {
+            let mut statement = transaction
+                .prepare("SELECT json FROM journal WHERE call IN (SELECT call FROM open_call) ORDER BY id")?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                // An event that this version cannot read is left out; the rest still makes a record.
+                if let Ok(event) = serde_json::from_str::<SwitchEvent>(&row.get::<_, String>(0)?) {
+                    records.extend(fold.apply(&event));
+                }
+            }
+        }
+        records.extend(fold.interrupt(wall));
+        for record in &records {
+            if let (Some(call), Cause::Interrupted) = (record.call_id, record.cause) {
+                let kind = EventKind::CallEnded { cause: Cause::Interrupted, by: EndedBy::System };
+                let event = SwitchEvent { seq: 0, wall: record.ended, mono: 0, call: Some(call), kind };
+                let row = params![self.run, 0, signed(record.ended), signed(call.0), json(&event)];
+                transaction.prepare_cached(INSERT_EVENT)?.execute(row)?;
+            }
+            insert_record(&transaction, record)?;
+        }
+        transaction.execute("DELETE FROM open_call", [])?;
+        transaction.commit()?;
+        Ok(records.len())
+    }
+
+    /// Writes up to `most` entries in one transaction and takes them off the batch; gives their number.
+    pub fn commit(&mut self, batch: &mut Batch, most: usize) -> Result<u64, StoreError> {
+        let count = batch.0.len().min(most);
+        let entries = batch.0.iter().take(count);
+        self.write(entries).map_err(|error| explain(&self.path, &error))?;
+        batch.0.drain(..count);
+        Ok(count as u64)
+    }
+
+    fn write<'a>(&mut self, entries: impl Iterator<Item = &'a Entry>) -> rusqlite::Result<()> {
+        let transaction = self.connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        for entry in entries {
+            let call = entry.call.map(|call| signed(call.0));
+            let row = params![self.run, signed(entry.seq), signed(entry.wall), call, entry.json];
+            transaction.prepare_cached(INSERT_EVENT)?.execute(row)?;
+            if entry.begins {
+                transaction.prepare_cached("INSERT OR IGNORE INTO open_call VALUES(?1)")?.execute([call])?;
+            }
+            if let Some(record) = &entry.record {
+                insert_record(&transaction, record)?;
+                let call = record.call_id.map(|call| signed(call.0));
+                transaction.prepare_cached("DELETE FROM open_call WHERE call = ?1")?.execute([call])?;
+            }
+        }
+        transaction.commit()
+    }
+
+    /// Takes some of the rows away that are older than they should be; `true` when there may be more. A failure is
+    /// left for the next time: old rows harm nobody.
+    pub fn prune(&mut self, wall: u64, cdr_days: u32, journal_days: u32) -> bool {
+        let before = |days: u32| signed(wall.saturating_sub(u64::from(days) * DAY_MS));
+        // By the oldest row numbers, which are the oldest in time, so that no index on time has to be kept.
+        let journal = "DELETE FROM journal WHERE id IN (SELECT id FROM journal ORDER BY id LIMIT ?2) AND wall < ?1
+                       AND (call IS NULL OR call NOT IN (SELECT call FROM open_call))";
+        let cdr = "DELETE FROM cdr WHERE id IN (SELECT id FROM cdr WHERE started < ?1 LIMIT ?2)";
+        let events = self.connection.execute(journal, params![before(journal_days), PRUNE_ROWS]).unwrap_or(0);
+        let records = self.connection.execute(cdr, params![before(cdr_days), PRUNE_ROWS]).unwrap_or(0);
+        events.max(records) >= PRUNE_ROWS as usize
+    }
+}
+
+const INSERT_EVENT: &str = "INSERT INTO journal(run, seq, wall, call, json) VALUES(?1, ?2, ?3, ?4, ?5)";
+
+fn insert_record(transaction: &Transaction<'_>, record: &Cdr) -> rusqlite::Result<()> {
+    let insert = "INSERT OR IGNORE INTO cdr(call, started, caller, called, queue, agent, cause, json)
+                  VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    transaction.prepare_cached(insert)?.execute(params![
+        record.call_id.map(|call| signed(call.0)),
+        signed(record.started),
+        record.from.expose(),
+        record.to,
+        record.queue.as_ref().map(|queue| queue.as_str()),
+        record.agent.as_ref().map(|agent| agent.as_str()),
+        word(&record.cause),
+        json(record),
+    ])?;
+    Ok(())
+}
+
+/// A reader's connection: for one question, then dropped.
+pub(super) struct Reader {
+    path: PathBuf,
+    connection: Connection,
+}
+
+impl Reader {
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        // Not created here: a typing error in a path should not leave an empty database behind.
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let open = || -> rusqlite::Result<Connection> {
+            let connection = Connection::open_with_flags(path, flags)?;
+            connection.busy_timeout(READER_PATIENCE)?;
+            connection.pragma_update(None, "query_only", true)?;
+            Ok(connection)
+        };
+        let connection = open().map_err(|error| explain(path, &error))?;
+        Ok(Self { path: path.to_path_buf(), connection })
+    }
+
+    /// Records that match, newest first or oldest first.
+    pub fn cdrs(&self, filter: &CdrFilter, newest_first: bool, limit: u32) -> Result<Vec<StoredCdr>, StoreError> {
+        let mut sql = String::from("SELECT id, json FROM cdr WHERE 1");
+        let mut values: Vec<Value> = Vec::new();
+        let mut also = |condition: &str, value: Option<Value>| {
+            if let Some(value) = value {
+                sql.push_str(" AND ");
+                sql.push_str(condition);
+                values.push(value);
+            }
+        };
+        also("started >= ?", filter.since.map(|since| signed(since).into()));
+        also("started < ?", filter.until.map(|until| signed(until).into()));
+        also("id > ?", filter.after.map(Value::from));
+        also("id < ?", filter.before.map(Value::from));
+        also("caller = ?", filter.from.clone().map(Value::from));
+        also("called = ?", filter.to.clone().map(Value::from));
+        also("queue = ?", filter.queue.clone().map(Value::from));
+        also("agent = ?", filter.agent.clone().map(Value::from));
+        also("cause = ?", filter.cause.clone().map(Value::from));
+        also("call = ?", filter.call.map(|call| signed(call.0).into()));
+        sql.push_str(if newest_first { " ORDER BY id DESC LIMIT ?" } else { " ORDER BY id LIMIT ?" });
+        values.push(Value::from(limit));
+        let read = || -> rusqlite::Result<Vec<StoredCdr>> {
+            let mut statement = self.connection.prepare(&sql)?;
+            let rows = statement.query_map(params_from_iter(&values), stored)?;
+            rows.collect()
+        };
+        read().map_err(|error| explain(&self.path, &error))
+    }
+
+    /// One call: its record, if it has ended, and its events in order.
+    pub fn call(&self, call: CallId) -> Result<StoredCall, StoreError> {
+        let filter = CdrFilter { call: Some(call), ..CdrFilter::default() };
+        let record = self.cdrs(&filter, true, 1)?.pop();
+        let read = || -> rusqlite::Result<Vec<String>> {
+            let mut statement =
+                self.connection.prepare("SELECT json FROM journal WHERE call = ?1 ORDER BY id LIMIT ?2")?;
+            let rows = statement.query_map(params![signed(call.0), MAX_EVENTS], |row| row.get(0))?;
+            rows.collect()
+        };
+        let events = read().map_err(|error| explain(&self.path, &error))?;
+        Ok(StoredCall { record, events })
+    }
+}
+
+fn stored(row: &Row<'_>) -> rusqlite::Result<StoredCdr> {
+    Ok(StoredCdr { id: row.get(0)?, json: row.get(1)? })
+}
+
+/// SQLite has signed integers only; the bits are kept.
+fn signed(value: u64) -> i64 {
+    value as i64
+}
+
+fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+fn word(cause: &Cause) -> String {
+    json(cause).trim_matches('"').to_string()
+}
+
+/// SQLite gives its own files the rights of the database, so the database is made first, for this user alone.
+fn make_private(path: &Path) -> Result<(), StoreError> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            Err(StoreError::new(path, format!("cannot make or write this file: {error}; check the folder's rights")))
+        }
+    }
+}
+
+/// What happened, with what to do about it.
+fn explain(path: &Path, error: &rusqlite::Error) -> StoreError {
+    use rusqlite::ErrorCode as Code;
+    let text = match error.sqlite_error_code() {
+        Some(Code::DatabaseBusy | Code::DatabaseLocked) => "another program holds the database; end it".into(),
+        Some(Code::DiskFull) => "the disk is full; free some room".into(),
+        Some(Code::NotADatabase | Code::DatabaseCorrupt) => {
+            "this is not a usable database; move it away to start with an empty one, or restore it from a copy".into()
+        }
+        Some(Code::ReadOnly | Code::PermissionDenied | Code::CannotOpen) => {
+            "no right to write here, or it is not there; check its owner and the folder's".into()
+        }
+        _ => error.to_string(),
+    };
+    StoreError::new(path, text)
+}
