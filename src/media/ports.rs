@@ -1,0 +1,334 @@
+//! The RTP ports of one worker: a range, and a thread that keeps some pairs bound ahead of the calls that will need them.
+//!
+//! Binding costs some ten system calls, so it is done here and never while a caller waits. A port that was used rests
+//! while half of the free ones go before it, so that a late packet of the old call does not reach a new one; within
+//! that, the choice is random (RFC 6056), so that a port cannot be guessed.
+
+use super::socket::PortPair;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use std::collections::VecDeque;
+use std::io;
+use std::net::IpAddr;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// How long to wait before a range that had nothing to give is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+/// Pairs handed over at once, so that the first calls of a fresh process need not wait for the last pair.
+const BATCH: usize = 32;
+
+/// Even ports for RTP, each with the odd one above it for RTCP (RFC 3550 11).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PortRange {
+    first: u16,
+    pairs: u16,
+}
+
+impl PortRange {
+    /// The pairs that lie wholly within `first..=last`; `None` if there is not one, or port 0 is among them.
+    pub fn new(first: u16, last: u16) -> Option<Self> {
+        let even = if first % 2 == 0 { first } else { first.checked_add(1)? };
+        let pairs = (u32::from(last) + 1).saturating_sub(u32::from(even)) / 2;
+        (even > 0 && pairs > 0).then_some(Self { first: even, pairs: u16::try_from(pairs).ok()? })
+    }
+
+    pub fn pairs(self) -> usize {
+        usize::from(self.pairs)
+    }
+
+    /// Cuts the range into `parts` of about the same size, one for each worker. Parts that would be empty are left out.
+    pub fn split(self, parts: u16) -> Vec<Self> {
+        let parts = parts.max(1);
+        let (each, more) = (self.pairs / parts, self.pairs % parts);
+        let mut first = self.first;
+        let mut ranges = Vec::with_capacity(usize::from(parts));
+        for nth in 0..parts {
+            let pairs = each + u16::from(nth < more);
+            if pairs > 0 {
+                ranges.push(Self { first, pairs });
+                first = first.saturating_add(pairs * 2);
+            }
+        }
+        ranges
+    }
+
+    fn ports(self) -> impl Iterator<Item = u16> {
+        (0..self.pairs).map(move |nth| self.first + nth * 2)
+    }
+}
+
+impl std::fmt::Display for PortRange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}-{}", self.first, u32::from(self.first) + 2 * u32::from(self.pairs) - 1)
+    }
+}
+
+/// The ports of a range that are not bound, longest rested first.
+struct FreePorts {
+    queue: VecDeque<u16>,
+    random: ChaCha8Rng,
+}
+
+impl FreePorts {
+    fn new(range: PortRange, seed: u64) -> Self {
+        let mut free = Self { queue: VecDeque::new(), random: ChaCha8Rng::seed_from_u64(seed) };
+        for port in range.ports() {
+            free.queue.push_back(port);
+        }
+        // Shuffled, so that the order of the range shows nowhere.
+        for at in (1..free.queue.len()).rev() {
+            let other = free.below(at + 1);
+            free.queue.swap(at, other);
+        }
+        free
+    }
+
+    fn take(&mut self) -> Option<u16> {
+        let rested = self.queue.len().div_ceil(2);
+        let at = if rested > 0 { self.below(rested) } else { 0 };
+        self.queue.remove(at)
+    }
+
+    fn give_back(&mut self, port: u16) {
+        self.queue.push_back(port);
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        // At most 32768 of 2^64: the bias of the remainder cannot be observed.
+        (self.random.next_u64() % bound.max(1) as u64) as usize
+    }
+}
+
+/// What the worker tells this thread.
+pub(super) enum PortNews {
+    /// A call took one of the ready pairs.
+    Taken,
+    /// A call is over. The sockets are closed here, off the media thread.
+    Returned(PortPair),
+}
+
+pub(super) struct PortKeeper<D, T> {
+    pub bind: IpAddr,
+    pub range: PortRange,
+    /// Pairs to keep bound ahead of need.
+    pub ready: usize,
+    pub seed: u64,
+    pub news: Receiver<PortNews>,
+    /// Takes over bound pairs.
+    pub deliver: D,
+    /// Is told, once per trouble, what an operator has to do.
+    pub trouble: T,
+}
+
+impl<D, T> PortKeeper<D, T>
+where
+    D: Fn(Vec<PortPair>) + Send + 'static,
+    T: Fn(String) + Send + 'static,
+{
+    /// Runs until the worker's end of `news` is dropped.
+    pub fn spawn(self, name: String) -> io::Result<JoinHandle<()>> {
+        std::thread::Builder::new().name(name).spawn(move || self.run())
+    }
+
+    fn run(self) {
+        let mut free = FreePorts::new(self.range, self.seed);
+        let mut ready = 0;
+        let mut told = false;
+        loop {
+            let trouble = self.fill(&mut free, &mut ready);
+            if let Some(text) = &trouble
+                && !told
+            {
+                (self.trouble)(text.clone());
+            }
+            told = trouble.is_some();
+            let first = if told {
+                match self.news.recv_timeout(RETRY) {
+                    Ok(news) => Some(news),
+                    Err(RecvTimeoutError::Timeout) => None,
+                    Err(RecvTimeoutError::Disconnected) => return,
+                }
+            } else {
+                match self.news.recv() {
+                    Ok(news) => Some(news),
+                    Err(_) => return,
+                }
+            };
+            for news in first.into_iter().chain(self.news.try_iter()) {
+                match news {
+                    PortNews::Taken => ready -= 1,
+                    PortNews::Returned(pair) => free.give_back(pair.port),
+                }
+            }
+        }
+    }
+
+    /// Binds until enough pairs are ready. Gives back what stands in the way, if anything does.
+    fn fill(&self, free: &mut FreePorts, ready: &mut usize) -> Option<String> {
+        let mut batch = Vec::with_capacity(BATCH);
+        let mut refused = 0;
+        let mut trouble = None;
+        while *ready < self.ready {
+            let Some(port) = free.take() else {
+                // Fewer ready than wished is no trouble until a call finds none.
+                trouble = (*ready == 0).then(|| {
+                    format!("all RTP ports {} are in use: widen the port range or lower the limit of calls", self.range)
+                });
+                break;
+            };
+            match PortPair::bind(self.bind, port) {
+                Ok(pair) => {
+                    batch.push(pair);
+                    *ready += 1;
+                    refused = 0;
+                    if batch.len() == BATCH {
+                        (self.deliver)(std::mem::replace(&mut batch, Vec::with_capacity(BATCH)));
+                    }
+                }
+                Err(error) => {
+                    free.give_back(port);
+                    refused += 1;
+                    // Another program may hold a few ports of the range; none free in a whole round is worth a word.
+                    if error.kind() != io::ErrorKind::AddrInUse || refused > free.queue.len() {
+                        trouble = Some(self.explain(&error));
+                        break;
+                    }
+                }
+            }
+        }
+        if !batch.is_empty() {
+            (self.deliver)(batch);
+        }
+        trouble
+    }
+
+    fn explain(&self, error: &io::Error) -> String {
+        let (range, ip) = (self.range, self.bind);
+        match error.kind() {
+            io::ErrorKind::AddrInUse => {
+                format!("RTP ports {range} on {ip} are taken by another program: stop it or choose another range")
+            }
+            io::ErrorKind::AddrNotAvailable => {
+                format!("{ip} is no address of this machine: set the media address to one that `ip address` lists")
+            }
+            io::ErrorKind::PermissionDenied => {
+                format!("RTP ports {range} need a privilege: choose a range above 1024")
+            }
+            _ if error.raw_os_error().is_some_and(|code| code == libc::EMFILE || code == libc::ENFILE) => {
+                "out of file descriptors for RTP sockets: raise the limit (LimitNOFILE, ulimit -n) to four per call"
+                    .into()
+            }
+            _ => format!("cannot bind RTP ports {range} on {ip}: {error}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+    use std::sync::mpsc;
+
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+    #[test]
+    fn a_range_holds_whole_pairs_only() {
+        let range = |first, last| PortRange::new(first, last).map(|range| (range.first, range.pairs()));
+        assert_eq!(range(20000, 29999), Some((20000, 5000)));
+        assert_eq!(range(20001, 20004), Some((20002, 1)));
+        assert_eq!(range(65534, 65535), Some((65534, 1)));
+        assert_eq!(range(65535, 65535), None);
+        assert_eq!(range(20000, 20000), None);
+        assert_eq!(range(30000, 20000), None);
+        assert_eq!(range(0, 3), None);
+        assert_eq!(PortRange::new(20000, 29999).map(|range| range.to_string()), Some("20000-29999".into()));
+    }
+
+    #[test]
+    fn workers_never_share_a_port() {
+        let range = PortRange::new(20000, 20021).unwrap();
+        let parts = range.split(3);
+        let ports: Vec<_> = parts.iter().flat_map(|part| part.ports()).collect();
+        assert_eq!(ports.len(), 11);
+        assert_eq!(ports.iter().collect::<BTreeSet<_>>().len(), 11);
+        assert!(ports.iter().all(|port| port % 2 == 0 && (20000..=20020).contains(port)));
+        assert_eq!(PortRange::new(20000, 20003).unwrap().split(5).len(), 2);
+    }
+
+    #[test]
+    fn a_port_just_used_is_not_the_next_one_given_out() {
+        let mut free = FreePorts::new(PortRange::new(20000, 20199).unwrap(), 1);
+        for _ in 0..10_000 {
+            let port = free.take().unwrap();
+            free.give_back(port);
+            let next: Vec<_> = (0..40).map(|_| free.take().unwrap()).collect();
+            assert!(!next.contains(&port), "{port} came back within 40 of 100");
+            next.into_iter().for_each(|port| free.give_back(port));
+        }
+    }
+
+    #[test]
+    fn the_order_of_ports_depends_on_the_seed_alone() {
+        let order = |seed| {
+            let mut free = FreePorts::new(PortRange::new(20000, 20199).unwrap(), seed);
+            std::iter::from_fn(|| free.take()).collect::<Vec<_>>()
+        };
+        assert_eq!(order(1), order(1));
+        assert_ne!(order(1), order(2));
+        assert_eq!(order(1).len(), 100);
+    }
+
+    /// A keeper with what it delivers and says.
+    fn keeper(
+        range: PortRange,
+        ready: usize,
+    ) -> (mpsc::Sender<PortNews>, mpsc::Receiver<PortPair>, mpsc::Receiver<String>) {
+        let (news_in, news) = mpsc::channel();
+        let (pair_in, pairs) = mpsc::channel();
+        let (text_in, texts) = mpsc::channel();
+        let deliver = move |batch: Vec<PortPair>| batch.into_iter().for_each(|pair| drop(pair_in.send(pair)));
+        let trouble = move |text| drop(text_in.send(text));
+        PortKeeper { bind: HERE, range, ready, seed: 1, news, deliver, trouble }.spawn("ports".into()).unwrap();
+        (news_in, pairs, texts)
+    }
+
+    /// A range of two pairs on the loopback that is free now.
+    fn two_pairs() -> PortRange {
+        (40000..60000u16)
+            .step_by(4)
+            .map(|first| PortRange::new(first, first + 3).unwrap())
+            .find(|range| range.ports().all(|port| PortPair::bind(HERE, port).is_ok()))
+            .unwrap()
+    }
+
+    #[test]
+    fn a_range_that_is_used_up_is_told_once_and_a_returned_port_serves_again() {
+        let (news, pairs, texts) = keeper(two_pairs(), 1);
+        let first = pairs.recv().unwrap();
+        news.send(PortNews::Taken).unwrap();
+        let second = pairs.recv().unwrap();
+        news.send(PortNews::Taken).unwrap();
+        assert!(texts.recv().unwrap().starts_with("all RTP ports"));
+        let port = first.port;
+        news.send(PortNews::Returned(first)).unwrap();
+        assert_eq!(pairs.recv().unwrap().port, port);
+        assert_ne!(second.port, port);
+        drop(news);
+        assert!(pairs.recv().is_err(), "the thread ends with its worker");
+        assert!(texts.try_recv().is_err(), "told once");
+    }
+
+    #[test]
+    fn a_port_held_by_another_program_is_passed_over() {
+        let range = two_pairs();
+        let theirs = std::net::UdpSocket::bind((HERE, range.first + 1)).unwrap();
+        let (news, pairs, texts) = keeper(range, 2);
+        assert_eq!(pairs.recv().unwrap().port, range.first + 2);
+        assert!(texts.recv().unwrap().contains("taken by another program"));
+        drop(theirs);
+        news.send(PortNews::Taken).unwrap();
+        assert_eq!(pairs.recv().unwrap().port, range.first);
+    }
+}
