@@ -1,0 +1,247 @@
+//! What the `Switch` says to the media plane and what the plane says back. Pure data, no behaviour.
+//!
+//! A command names legs, never sockets; every command is idempotent towards a leg that is already gone, so that the
+//! two sides need no handshake. Keys are hidden from `Debug`, because a caller's PIN passes here.
+
+use super::clip::Clip;
+use crate::events::MediaReport;
+use crate::ids::{CallId, LegId};
+use crate::sdp::MediaSpec;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// One media thread. All legs of one call live on one worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WorkerId(pub u16);
+
+/// The right to use one RTP port pair: `port` (even) for RTP and `port + 1` for RTCP. Held by the leg it is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PortLease {
+    pub worker: WorkerId,
+    pub port: u16,
+}
+
+/// One play on one leg, so that a late `PlayDone` is not taken for that of the next play.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PlayId(pub u32);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RecordingId(pub u64);
+
+#[derive(Clone)]
+pub enum MediaCmd {
+    /// Opens the leg on a leased port. Nothing is heard or sent before `SetRemote`.
+    Create {
+        leg: LegId,
+        call: CallId,
+        port: u16,
+    },
+    /// After each offer/answer; re-opens the window in which the peer's address is learned.
+    SetRemote {
+        leg: LegId,
+        spec: MediaSpec,
+    },
+    /// Joins two legs; a leg that was joined elsewhere leaves there first.
+    Bridge {
+        a: LegId,
+        b: LegId,
+    },
+    /// Frees the leg and the one it was joined with.
+    Unbridge {
+        leg: LegId,
+    },
+    /// Replaces what plays. While a play runs, the bridged party is not heard. A bargeable play is stopped by the
+    /// first key, here, without asking.
+    Play {
+        leg: LegId,
+        id: PlayId,
+        items: Arc<[PlayItem]>,
+        repeat: bool,
+        bargeable: bool,
+    },
+    /// Without effect when `id` is no longer what plays.
+    StopPlay {
+        leg: LegId,
+        id: PlayId,
+    },
+    /// Sends the peer its own audio back.
+    Echo {
+        leg: LegId,
+        on: bool,
+    },
+    /// Sends one key by RFC 4733; keys queue behind each other. Answered by `KeyUnsent` when that is not possible.
+    SendDtmf {
+        leg: LegId,
+        key: char,
+        duration_ms: u16,
+    },
+    /// Left channel = what `near` (the caller) says, right = what `far` says. Ends by itself when `near` is dropped.
+    RecordStart {
+        call: CallId,
+        near: LegId,
+        far: Option<LegId>,
+        recording: RecordingId,
+    },
+    RecordSetFar {
+        recording: RecordingId,
+        far: Option<LegId>,
+    },
+    RecordStop {
+        recording: RecordingId,
+    },
+    /// Reports `RtpTimeout` when a peer that should send has been silent for `after`; `None` turns it off.
+    RtpTimeout {
+        leg: LegId,
+        after: Option<Duration>,
+    },
+    /// Says good-bye (RTCP BYE), closes the port and reports `Dropped`, also for a leg that is not there.
+    Drop {
+        leg: LegId,
+    },
+}
+
+#[derive(Clone, Debug)]
+pub enum PlayItem {
+    Clip(Arc<Clip>),
+    /// Milliseconds of silence.
+    Silence(u32),
+    Tone(Tone),
+}
+
+/// Sound that is generated, not loaded. Endless ones end by `StopPlay`, a key, or the next play.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Tone {
+    /// One or two frequencies in Hz (0 = none), `level_dbm0` each, `count` times on and off; 0 = endless.
+    Cadence { freqs: [u16; 2], level_dbm0: i8, on_ms: u32, off_ms: u32, count: u32 },
+    /// Endless. 425 Hz, 1 s on, 4 s off (ITU-T E.180, China and most of Europe).
+    Ringback,
+    /// Endless. 440 + 480 Hz, 2 s on, 4 s off (North America).
+    RingbackUs,
+    /// Endless, generated from the worker's seed.
+    MusicOnHold,
+    /// Endless. 1004 Hz at 0 dBm0, the test tone of ITU-T O.9 and Bell practice.
+    Milliwatt,
+}
+
+#[derive(Clone, PartialEq)]
+pub enum MediaEvent {
+    /// The peer's audio comes from `remote`; what we send goes there from now on.
+    Latched {
+        leg: LegId,
+        remote: SocketAddr,
+    },
+    /// The peer pressed a key (RFC 4733), once per press, at its first packet.
+    Key {
+        leg: LegId,
+        key: char,
+    },
+    /// `leg` cannot be sent this key by RFC 4733: its peer takes no telephone-event, may not be sent to now, or too
+    /// many keys wait. The `Switch` may send a SIP INFO instead.
+    KeyUnsent {
+        leg: LegId,
+        key: char,
+    },
+    /// A play has ended. `heard_ms` counts what was sent; `stopped` = by a key, `StopPlay` or the next play.
+    PlayDone {
+        leg: LegId,
+        id: PlayId,
+        heard_ms: u32,
+        stopped: bool,
+    },
+    RtpTimeout {
+        leg: LegId,
+    },
+    /// Audio came back after `RtpTimeout`.
+    RtpResumed {
+        leg: LegId,
+    },
+    Dropped {
+        leg: LegId,
+        report: MediaReport,
+    },
+    /// The port is not one that was leased, or the leg exists already.
+    CreateFailed {
+        leg: LegId,
+    },
+}
+
+impl fmt::Debug for MediaCmd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Create { leg, call, port } => {
+                f.debug_struct("Create").field("leg", leg).field("call", call).field("port", port).finish()
+            }
+            Self::SetRemote { leg, spec } => f.debug_struct("SetRemote").field("leg", leg).field("spec", spec).finish(),
+            Self::Bridge { a, b } => f.debug_struct("Bridge").field("a", a).field("b", b).finish(),
+            Self::Unbridge { leg } => f.debug_struct("Unbridge").field("leg", leg).finish(),
+            Self::Play { leg, id, items, repeat, bargeable } => f
+                .debug_struct("Play")
+                .field("leg", leg)
+                .field("id", id)
+                .field("items", items)
+                .field("repeat", repeat)
+                .field("bargeable", bargeable)
+                .finish(),
+            Self::StopPlay { leg, id } => f.debug_struct("StopPlay").field("leg", leg).field("id", id).finish(),
+            Self::Echo { leg, on } => f.debug_struct("Echo").field("leg", leg).field("on", on).finish(),
+            Self::SendDtmf { leg, key: _, duration_ms } => {
+                f.debug_struct("SendDtmf").field("leg", leg).field("duration_ms", duration_ms).finish_non_exhaustive()
+            }
+            Self::RecordStart { call, near, far, recording } => f
+                .debug_struct("RecordStart")
+                .field("call", call)
+                .field("near", near)
+                .field("far", far)
+                .field("recording", recording)
+                .finish(),
+            Self::RecordSetFar { recording, far } => {
+                f.debug_struct("RecordSetFar").field("recording", recording).field("far", far).finish()
+            }
+            Self::RecordStop { recording } => f.debug_struct("RecordStop").field("recording", recording).finish(),
+            Self::RtpTimeout { leg, after } => {
+                f.debug_struct("RtpTimeout").field("leg", leg).field("after", after).finish()
+            }
+            Self::Drop { leg } => f.debug_struct("Drop").field("leg", leg).finish(),
+        }
+    }
+}
+
+impl fmt::Debug for MediaEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Latched { leg, remote } => {
+                f.debug_struct("Latched").field("leg", leg).field("remote", remote).finish()
+            }
+            Self::Key { leg, key: _ } => f.debug_struct("Key").field("leg", leg).finish_non_exhaustive(),
+            Self::KeyUnsent { leg, key: _ } => f.debug_struct("KeyUnsent").field("leg", leg).finish_non_exhaustive(),
+            Self::PlayDone { leg, id, heard_ms, stopped } => f
+                .debug_struct("PlayDone")
+                .field("leg", leg)
+                .field("id", id)
+                .field("heard_ms", heard_ms)
+                .field("stopped", stopped)
+                .finish(),
+            Self::RtpTimeout { leg } => f.debug_struct("RtpTimeout").field("leg", leg).finish(),
+            Self::RtpResumed { leg } => f.debug_struct("RtpResumed").field("leg", leg).finish(),
+            Self::Dropped { leg, report } => {
+                f.debug_struct("Dropped").field("leg", leg).field("report", report).finish()
+            }
+            Self::CreateFailed { leg } => f.debug_struct("CreateFailed").field("leg", leg).finish(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_logged_command_or_event_never_shows_the_key() {
+        let leg = LegId(1);
+        let sent = format!("{:?}", MediaCmd::SendDtmf { leg, key: '7', duration_ms: 100 });
+        let got = format!("{:?} {:?}", MediaEvent::Key { leg, key: '7' }, MediaEvent::KeyUnsent { leg, key: '7' });
+        assert!(!sent.contains('7') && !got.contains('7'), "{sent} {got}");
+    }
+}

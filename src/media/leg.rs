@@ -1,0 +1,528 @@
+//! One party's stream: what is heard from it, and what it is sent when its turn of the wheel comes.
+//!
+//! A leg knows its own parts only. What concerns two legs is in `relay`, what concerns all of them in `plane`.
+
+use super::codec;
+use super::command::{MediaEvent, RecordingId};
+use super::dtmf::{EventPayload, KeySender, Keypad, Press};
+use super::egress::{Egress, Source};
+use super::latch::{Latch, Verdict, Wiring};
+use super::player::Player;
+use super::rtcp::{self, AboutUs, Compound, PeerClock, Sent};
+use super::rtp::{self, HEADER, Header, Received};
+use super::sink::{LegSlot, Sink};
+use super::stream::{Arrival, Stream};
+use super::tap::{Side, TapFrame};
+use super::wheel::{ROTATION, Seat};
+use super::{MS, Micros};
+use crate::events::MediaReport;
+use crate::ids::LegId;
+use crate::sdp::{Codec, MediaSpec};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+/// A source that was still for this long is replaced by silence, because carriers and NATs close what goes quiet.
+const GAP: Micros = 200 * MS;
+/// Packets a peer may send in a burst (1 s of 10 ms packets, as after an outage), and the pace at which the allowance
+/// comes back: twice that of 10 ms packets. What is beyond is dropped unheard.
+const BURST: Micros = 100 * ALLOWANCE;
+const ALLOWANCE: Micros = 5 * MS;
+/// RFC 3550 6.2: 5 s on average, spread over half to one and a half of it.
+const RTCP_LEAST: Micros = 2_500 * MS;
+const RTCP_SPREAD: Micros = 5_000 * MS;
+/// RFC 3389. Never negotiated by us, sent by some nonetheless: a sign of life, no sound.
+const COMFORT_NOISE: u8 = 13;
+/// The most audio a packet of ours holds: 60 ms.
+const MAX_FRAME: usize = 480;
+/// A leg can be in a call's recording and leave a message at the same time.
+const MAX_TAPS: usize = 2;
+
+#[derive(Debug)]
+pub struct Leg {
+    pub id: LegId,
+    pub slot: LegSlot,
+    pub seat: Seat,
+    pub bridge: Option<LegSlot>,
+    pub echo: bool,
+    pub player: Option<Player>,
+    pub keys: KeySender,
+    pub egress: Egress,
+    pub taps: [Option<(RecordingId, Side)>; MAX_TAPS],
+    peer: Option<Peer>,
+    keypad: Keypad,
+    stream: Stream,
+    /// When the peer's allowance is full again.
+    allowance: Micros,
+    silence: RtpSilence,
+    /// When the next packet of our own is due.
+    next_frame: Micros,
+    rtcp: Rtcp,
+    counts: MediaReport,
+}
+
+/// What the last offer and answer said, and where the peer was found since.
+#[derive(Debug)]
+struct Peer {
+    spec: MediaSpec,
+    latch: Latch,
+    since: Micros,
+}
+
+/// Watches for a peer that should send and does not.
+#[derive(Debug)]
+struct RtpSilence {
+    after: Option<Micros>,
+    /// Packets, or what restarts the watch: the command, an offer/answer.
+    since: Micros,
+    told: bool,
+}
+
+#[derive(Debug)]
+struct Rtcp {
+    cname: [u8; 16],
+    /// Spreads the intervals; seeded by the plane.
+    dice: u64,
+    due: Micros,
+    /// Where the peer's own reports came from.
+    learned: Option<SocketAddr>,
+    clock: Option<PeerClock>,
+    packets_reported: u64,
+}
+
+/// Random numbers a leg starts with (RFC 3550 5.1, 8; RFC 7022).
+#[derive(Debug)]
+pub struct Origin {
+    pub ssrc: u32,
+    pub sequence: u16,
+    pub timestamp: u32,
+    pub cname: [u8; 16],
+    pub dice: u64,
+}
+
+/// What a packet was.
+#[derive(Debug)]
+pub enum Heard {
+    Audio(Received, Codec),
+    Keys(Press),
+    /// Refused, or without sound.
+    Nothing,
+}
+
+/// What a look at the leg led to.
+#[derive(Debug)]
+pub struct Looked {
+    /// Look again then; 0 = at the next turn.
+    pub next: Micros,
+    /// A key whose end was lost, held for so many samples.
+    pub released: Option<u32>,
+}
+
+impl Leg {
+    pub fn new(id: LegId, slot: LegSlot, seat: Seat, origin: Origin) -> Self {
+        Self {
+            id,
+            slot,
+            seat,
+            bridge: None,
+            echo: false,
+            player: None,
+            keys: KeySender::default(),
+            egress: Egress::new(origin.ssrc, origin.sequence, origin.timestamp),
+            taps: [None; MAX_TAPS],
+            peer: None,
+            keypad: Keypad::default(),
+            stream: Stream::default(),
+            allowance: 0,
+            silence: RtpSilence { after: None, since: 0, told: false },
+            next_frame: 0,
+            rtcp: Rtcp {
+                cname: origin.cname,
+                dice: origin.dice | 1,
+                due: 0,
+                learned: None,
+                clock: None,
+                packets_reported: 0,
+            },
+            counts: MediaReport::default(),
+        }
+    }
+
+    pub fn set_remote(&mut self, now: Micros, spec: MediaSpec, out: &mut impl Sink) {
+        self.silence.since = now;
+        match &mut self.peer {
+            Some(peer) => {
+                let wiring = peer.latch.signal(now, spec.remote);
+                if peer.spec.remote_rtcp != spec.remote_rtcp {
+                    self.rtcp.learned = None;
+                }
+                peer.spec = spec;
+                self.wire(wiring, out);
+            }
+            None => {
+                self.peer = Some(Peer { latch: Latch::new(now, spec.remote), spec, since: now });
+                self.rtcp.due = self.rtcp.next(now);
+            }
+        }
+        if !self.can_send_keys() {
+            self.refuse_keys(out);
+        }
+    }
+
+    /// Judges one datagram of the RTP socket.
+    pub fn hear(&mut self, now: Micros, from: SocketAddr, packet: &[u8], out: &mut impl Sink) -> Heard {
+        let Some(peer) = &mut self.peer else { return Heard::Nothing };
+        let Ok(rtp) = rtp::parse(packet) else {
+            self.count_unusable(from);
+            return Heard::Nothing;
+        };
+        let Some(kind) = Kind::of(rtp.payload_type, &peer.spec) else {
+            self.count_unusable(from);
+            return Heard::Nothing;
+        };
+        if !peer.spec.direction.may_receive() {
+            return Heard::Nothing;
+        }
+        match peer.latch.judge(now, from, rtp.ssrc, rtp.sequence) {
+            Verdict::Heard => {}
+            Verdict::Moved => {
+                let remote = peer.latch.believed().unwrap_or(from);
+                let wiring = peer.latch.wiring(now, true);
+                out.event(MediaEvent::Latched { leg: self.id, remote });
+                self.wire(wiring, out);
+            }
+            Verdict::Stray => {
+                self.counts.stray += 1;
+                return Heard::Nothing;
+            }
+        }
+        self.allowance = self.allowance.max(now) + ALLOWANCE;
+        if self.allowance > now + BURST {
+            self.allowance -= ALLOWANCE;
+            self.counts.malformed += 1;
+            return Heard::Nothing;
+        }
+        self.silence.since = now;
+        if std::mem::take(&mut self.silence.told) {
+            out.event(MediaEvent::RtpResumed { leg: self.id });
+        }
+        if self.stream.arrive(now, rtp.ssrc, rtp.sequence) == Arrival::Unwanted {
+            return Heard::Nothing;
+        }
+        self.counts.packets_in += 1;
+        self.counts.octets_in += rtp.payload.len() as u64;
+        match kind {
+            Kind::Audio(codec) => {
+                self.stream.time(now, rtp.timestamp);
+                // RFC 6263 4.1: an empty packet only keeps a NAT open.
+                if rtp.payload.is_empty() { Heard::Nothing } else { Heard::Audio(rtp, codec) }
+            }
+            Kind::Keys => match EventPayload::parse(&packet[rtp.payload]) {
+                Some(payload) => Heard::Keys(self.keypad.receive(now, rtp.ssrc, rtp.timestamp, payload)),
+                None => {
+                    self.counts.malformed += 1;
+                    Heard::Nothing
+                }
+            },
+            Kind::ComfortNoise => Heard::Nothing,
+        }
+    }
+
+    /// Judges one RTCP packet. Its host must be the peer's; what it says touches figures only.
+    pub fn hear_rtcp(&mut self, now: Micros, from: SocketAddr, packet: &[u8]) {
+        let Some(peer) = &self.peer else { return };
+        let host = super::latch::canonical(from).ip();
+        let expected = peer.latch.believed().unwrap_or(peer.spec.remote_rtcp).ip();
+        if host != expected && host != peer.spec.remote_rtcp.ip() {
+            self.counts.stray += 1;
+            return;
+        }
+        let Ok(read) = rtcp::parse(packet, self.egress.ssrc()) else {
+            self.counts.malformed += 1;
+            return;
+        };
+        if !peer.spec.rtcp_mux {
+            self.rtcp.learned = Some(from);
+        }
+        if let Some(middle) = read.clock {
+            self.rtcp.clock = Some(PeerClock { middle, arrived: now });
+        }
+        if let Some(about) = read.about_us {
+            self.learn(now, about);
+        }
+    }
+
+    /// Copies what was heard into the recordings this leg is in.
+    pub fn tap(&self, arrived: Instant, rtp: &Received, codec: Codec, payload: &[u8], out: &mut impl Sink) {
+        for (recording, side) in self.taps.into_iter().flatten() {
+            let mut first = TapFrame::empty(recording, side, codec, arrived);
+            (first.ssrc, first.timestamp, first.sequence) = (rtp.ssrc, rtp.timestamp, rtp.sequence);
+            TapFrame::split(first, payload).for_each(|frame| out.tap(frame));
+        }
+    }
+
+    /// The leg's turn of the wheel, which was due at `turn`.
+    pub fn look(&mut self, now: Micros, turn: Micros, out: &mut impl Sink) -> Looked {
+        let released = self.keypad.look(now);
+        let Some(peer) = &mut self.peer else { return Looked { next: now + GAP, released } };
+        let listening = peer.spec.direction.may_receive();
+        let wiring = peer.latch.wiring(now, listening);
+        let look_at_latch = peer.latch.next_look(now);
+        self.wire(wiring, out);
+        let mut next = look_at_latch.min(self.pace(now, turn, out));
+        if listening {
+            next = next.min(self.watch(now, out));
+        }
+        if self.rtcp.due <= now {
+            self.report(now, false, out);
+            self.rtcp.due = self.rtcp.next(now);
+        }
+        if self.keypad.is_down() {
+            next = 0;
+        }
+        Looked { next: next.min(self.rtcp.due), released }
+    }
+
+    pub fn play(&mut self, player: Player, out: &mut impl Sink) {
+        self.stop_play(out);
+        self.player = Some(player);
+    }
+
+    /// Ends what plays before its end.
+    pub fn stop_play(&mut self, out: &mut impl Sink) {
+        self.end_play(true, out);
+    }
+
+    /// Starts the watch for a silent peer anew.
+    pub fn watch_silence(&mut self, now: Micros, after: Option<Duration>) {
+        let after = after.map(|after| Micros::try_from(after.as_micros()).unwrap_or(Micros::MAX / 2));
+        self.silence = RtpSilence { after, since: now, told: false };
+    }
+
+    /// Whether sound may be sent now: agreed, and to an address that can be sent to.
+    pub fn can_send(&self) -> bool {
+        self.peer.as_ref().is_some_and(|peer| peer.spec.direction.may_send() && peer.latch.target().is_some())
+    }
+
+    pub fn can_send_keys(&self) -> bool {
+        self.can_send() && self.peer.as_ref().is_some_and(|peer| peer.spec.event_send_pt.is_some())
+    }
+
+    /// The codec and payload type of what is sent now; `None` while nothing may be.
+    pub fn sends(&self) -> Option<(Codec, u8)> {
+        let peer = self.peer.as_ref()?;
+        self.can_send().then_some((peer.spec.codec, peer.spec.send_pt))
+    }
+
+    /// Whether something of our own goes out, so that the other party is not passed on.
+    pub fn is_occupied(&self) -> bool {
+        self.player.is_some() || self.keys.is_active()
+    }
+
+    /// Sends a finished packet to wherever the peer is.
+    pub fn emit(&mut self, packet: &[u8], out: &mut impl Sink) {
+        if let Some(to) = self.peer.as_ref().and_then(|peer| peer.latch.target()) {
+            self.egress.count(packet.len().saturating_sub(HEADER));
+            out.send_rtp(self.slot, to, packet);
+        }
+    }
+
+    /// Says good-bye and gives the account.
+    pub fn close(mut self, now: Micros, out: &mut impl Sink) -> MediaReport {
+        self.report(now, true, out);
+        MediaReport {
+            packets_out: self.egress.packets(),
+            octets_out: self.egress.octets(),
+            lost: self.stream.lost(),
+            jitter_us: self.stream.jitter_us(),
+            ..self.counts
+        }
+    }
+
+    /// One packet of our own, if it is time for one. Returns when to look again.
+    fn pace(&mut self, now: Micros, turn: Micros, out: &mut impl Sink) -> Micros {
+        if self.keys.is_active() {
+            if self.can_send_keys() {
+                self.send_key(now, out);
+            } else {
+                self.refuse_keys(out);
+            }
+            return 0;
+        }
+        let Some(peer) = &self.peer else { return now + GAP };
+        let (codec, frame) = (peer.spec.codec, frame_samples(peer.spec.ptime_ms));
+        let quiet_since = self.egress.last_sent().max(peer.since);
+        let source = match &self.player {
+            Some(player) => Source::Play(player.id),
+            None if !self.can_send() => return now + GAP,
+            None if self.egress.is_paced_by(Source::Silence) || now >= quiet_since + GAP => Source::Silence,
+            None => return quiet_since + GAP,
+        };
+        if turn < self.next_frame {
+            return 0;
+        }
+        let lasts = frame as Micros * 125;
+        let behind = turn - self.next_frame;
+        self.next_frame = if behind >= lasts { turn + lasts } else { self.next_frame + lasts };
+        let mut packet = [0; HEADER + MAX_FRAME];
+        let packet = &mut packet[..HEADER + frame];
+        let filled = match &mut self.player {
+            Some(player) => player.fill(&mut packet[HEADER..], codec),
+            None => {
+                packet[HEADER..].fill(codec::silence(codec));
+                frame
+            }
+        };
+        if filled == 0 {
+            self.end_play(false, out);
+            return 0;
+        }
+        if let Some((_, payload_type)) = self.sends() {
+            let header = self.egress.paced(now, source, frame as u32);
+            packet[..HEADER].copy_from_slice(&Header { payload_type, ..header }.octets());
+            self.emit(packet, out);
+            if let Some(player) = &mut self.player {
+                player.sent(filled);
+            }
+        }
+        0
+    }
+
+    fn send_key(&mut self, now: Micros, out: &mut impl Sink) {
+        let Some(payload_type) = self.peer.as_ref().and_then(|peer| peer.spec.event_send_pt) else { return };
+        let Some((header, payload)) = self.keys.next(now, &mut self.egress) else { return };
+        let mut packet = [0; HEADER + EventPayload::OCTETS];
+        packet[..HEADER].copy_from_slice(&Header { payload_type, ..header }.octets());
+        packet[HEADER..].copy_from_slice(&payload.octets());
+        self.emit(&packet, out);
+    }
+
+    fn refuse_keys(&mut self, out: &mut impl Sink) {
+        let leg = self.id;
+        self.keys.clear().for_each(|key| out.event(MediaEvent::KeyUnsent { leg, key }));
+    }
+
+    fn end_play(&mut self, stopped: bool, out: &mut impl Sink) {
+        if let Some(player) = self.player.take() {
+            out.event(MediaEvent::PlayDone { leg: self.id, id: player.id, heard_ms: player.heard_ms(), stopped });
+        }
+    }
+
+    /// Tells once of a peer that should send and is silent (not while it is on hold: the caller asks only then), and
+    /// lets it be found elsewhere. Returns when to look again.
+    fn watch(&mut self, now: Micros, out: &mut impl Sink) -> Micros {
+        let Some(after) = self.silence.after else { return Micros::MAX };
+        let deadline = self.silence.since.saturating_add(after);
+        if self.silence.told || now < deadline {
+            return if self.silence.told { Micros::MAX } else { deadline };
+        }
+        self.silence.told = true;
+        out.event(MediaEvent::RtpTimeout { leg: self.id });
+        let wiring = self.peer.as_mut().and_then(|peer| peer.latch.open_window(now));
+        self.wire(wiring, out);
+        Micros::MAX
+    }
+
+    fn report(&mut self, now: Micros, bye: bool, out: &mut impl Sink) {
+        let Some(to) = self.rtcp_target() else { return };
+        let packets = self.egress.packets();
+        let active = packets > std::mem::replace(&mut self.rtcp.packets_reported, packets);
+        let sent = Sent { timestamp: self.egress.timestamp_at(now), packets, octets: self.egress.octets() };
+        let compound = Compound {
+            ssrc: self.egress.ssrc(),
+            sent: active.then_some(sent),
+            heard: self.stream.report().map(|reception| (reception, self.rtcp.clock)),
+            cname: &self.rtcp.cname,
+            bye,
+        };
+        let mut packet = [0; rtcp::MAX_BUILT];
+        let length = compound.write(now, &mut packet);
+        let muxed = self.peer.as_ref().is_some_and(|peer| peer.spec.rtcp_mux);
+        match muxed {
+            true => out.send_rtp(self.slot, to, &packet[..length]),
+            false => out.send_rtcp(self.slot, to, &packet[..length]),
+        }
+    }
+
+    /// Where the peer's reports came from; else what it signalled, unless its RTP showed that to be behind a NAT, whose
+    /// usual next port is then the best guess.
+    fn rtcp_target(&self) -> Option<SocketAddr> {
+        let peer = self.peer.as_ref()?;
+        let rtp = peer.latch.target()?;
+        if peer.spec.rtcp_mux {
+            return Some(rtp);
+        }
+        let signalled = peer.spec.remote_rtcp;
+        let target = match self.rtcp.learned {
+            Some(learned) => learned,
+            None if peer.latch.as_signalled() => signalled,
+            None => SocketAddr::new(rtp.ip(), rtp.port().checked_add(1)?),
+        };
+        (target.port() != 0 && !target.ip().is_unspecified()).then_some(target)
+    }
+
+    fn learn(&mut self, now: Micros, about: AboutUs) {
+        self.counts.peer_loss_256 = about.fraction_lost;
+        self.counts.peer_jitter_us = about.jitter.saturating_mul(125);
+        if let Some(trip) = about.round_trip_us(now) {
+            self.counts.round_trip_us = Some(trip);
+        }
+    }
+
+    fn wire(&self, wiring: Option<Wiring>, out: &mut impl Sink) {
+        match wiring {
+            Some(Wiring::Connect(remote)) => out.connect(self.slot, remote),
+            Some(Wiring::Disconnect) => out.disconnect(self.slot),
+            None => {}
+        }
+    }
+
+    /// A datagram that is not RTP as agreed: the peer's fault, or a stranger's.
+    fn count_unusable(&mut self, from: SocketAddr) {
+        let believed = self.peer.as_ref().and_then(|peer| peer.latch.believed());
+        match believed.is_none_or(|remote| remote == super::latch::canonical(from)) {
+            true => self.counts.malformed += 1,
+            false => self.counts.stray += 1,
+        }
+    }
+}
+
+impl Rtcp {
+    fn next(&mut self, now: Micros) -> Micros {
+        // xorshift64: only to keep reports of many legs apart.
+        self.dice ^= self.dice << 13;
+        self.dice ^= self.dice >> 7;
+        self.dice ^= self.dice << 17;
+        now + RTCP_LEAST + self.dice % RTCP_SPREAD
+    }
+}
+
+enum Kind {
+    Audio(Codec),
+    Keys,
+    ComfortNoise,
+}
+
+impl Kind {
+    fn of(payload_type: u8, spec: &MediaSpec) -> Option<Self> {
+        if payload_type == spec.recv_pt {
+            return Some(Self::Audio(spec.codec));
+        }
+        if spec.event_recv_pt == Some(payload_type) {
+            return Some(Self::Keys);
+        }
+        let accepted = spec.accepted.iter().find(|(accepted, _)| *accepted == payload_type);
+        match accepted {
+            Some((_, codec)) => Some(Self::Audio(*codec)),
+            None => (payload_type == COMFORT_NOISE).then_some(Self::ComfortNoise),
+        }
+    }
+}
+
+/// The peer's wish for packet length where the wheel can keep it evenly; else 20 ms, which every receiver takes.
+fn frame_samples(ptime_ms: u8) -> usize {
+    match ptime_ms {
+        40 => 320,
+        60 => MAX_FRAME,
+        _ => (ROTATION / 125) as usize,
+    }
+}

@@ -1,0 +1,53 @@
+//! The media plane: what every RTP packet means and what is sent in return.
+//!
+//! [`plane`] and all it names are pure: packets, commands and `now` in; calls on a [`sink::Sink`] out. They never know a
+//! socket, a clock, a file or a SIP message. `worker` is the thread around a plane and owns the sockets; `ports` and
+//! `prompts` prepare off the call path what a worker needs.
+//!
+//! RFC 3550 (RTP, RTCP), 3551 (PCMU, PCMA), 4733 (telephone-event), 4961 and 7362 (symmetric RTP, latching), 5761 (mux).
+//!
+//! | file | what it is about |
+//! |---|---|
+//! | `command`, `sink`, `tap` | the vocabulary with the switch, the shell and the recorder |
+//! | `plane` | owns the legs; commands, packets and ticks come in here |
+//! | `leg` | one party's stream: what is heard from it and what it is sent |
+//! | `rtp`, `rtcp` | the two wire formats |
+//! | `latch` | which address is believed to be the peer |
+//! | `stream` | what arrives: order, loss, jitter (one SSRC at a time) |
+//! | `egress` | what leaves: one SSRC, sequence and time line per leg, for life |
+//! | `relay` | one packet from a leg to its bridge partner |
+//! | `dtmf` | keys in and out by RFC 4733 |
+//! | `player`, `sounds`, `clip` | prompts, tones and hold music |
+//! | `wheel` | who is due in this millisecond |
+//! | `codec` | G.711 |
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+pub mod clip;
+pub mod codec;
+pub mod command;
+pub mod dtmf;
+pub mod egress;
+pub mod latch;
+mod leg;
+pub mod plane;
+pub mod player;
+mod relay;
+pub mod rtcp;
+pub mod rtp;
+pub mod sink;
+pub mod sounds;
+pub mod stream;
+pub mod tap;
+mod wheel;
+
+pub use clip::Clip;
+pub use command::{MediaCmd, MediaEvent, PlayId, PlayItem, PortLease, RecordingId, Tone, WorkerId};
+pub use plane::Plane;
+pub use sink::{LegSlot, Sink};
+pub use tap::{Side, TapFrame};
+
+/// Microseconds since the plane's epoch: what the plane's parts reckon in.
+pub(crate) type Micros = u64;
+
+const MS: Micros = 1_000;

@@ -1,0 +1,361 @@
+//! One worker's legs, and everything that happens to them: commands, packets, ticks. Pure: `now` is handed in, what is
+//! to be done in the world is asked of the [`Sink`].
+//!
+//! Legs refer to each other by slot and generation, so a leg that is gone is simply not found. After commands and
+//! ticks, nothing on the packet path allocates.
+
+use super::Micros;
+use super::command::{MediaCmd, MediaEvent, RecordingId};
+use super::dtmf::Press;
+use super::leg::{Heard, Leg, Origin};
+use super::player::Player;
+use super::relay;
+use super::rtp;
+use super::sink::{LegSlot, Sink};
+use super::sounds::Sounds;
+use super::tap::Side;
+use super::wheel::Wheel;
+use crate::events::MediaReport;
+use crate::ids::{CallId, LegId};
+use rand_chacha::ChaCha12Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use slab::Slab;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+#[derive(Debug)]
+pub struct Plane {
+    epoch: Instant,
+    rng: ChaCha12Rng,
+    sounds: Arc<Sounds>,
+    legs: Slab<Leg>,
+    slots: BTreeMap<LegId, LegSlot>,
+    recordings: BTreeMap<RecordingId, Recording>,
+    wheel: Wheel,
+    next_generation: u32,
+}
+
+#[derive(Debug)]
+struct Recording {
+    near: LegSlot,
+    far: Option<LegSlot>,
+}
+
+impl Plane {
+    /// `seed` must come from the system's random source in production: SSRCs and sequence numbers are drawn from it.
+    /// Generates hold music, so build it before the first packet is due, or share it with [`Plane::with_sounds`].
+    pub fn new(seed: u64, epoch: Instant) -> Self {
+        Self::with_sounds(seed, epoch, Arc::new(Sounds::new(seed)))
+    }
+
+    pub fn with_sounds(seed: u64, epoch: Instant, sounds: Arc<Sounds>) -> Self {
+        Self {
+            epoch,
+            rng: ChaCha12Rng::seed_from_u64(seed),
+            sounds,
+            legs: Slab::new(),
+            slots: BTreeMap::new(),
+            recordings: BTreeMap::new(),
+            wheel: Wheel::default(),
+            next_generation: 1,
+        }
+    }
+
+    /// Legs that are open.
+    pub fn len(&self) -> usize {
+        self.legs.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.legs.is_empty()
+    }
+
+    pub fn command(&mut self, now: Instant, command: MediaCmd, out: &mut impl Sink) {
+        let at = self.micros(now);
+        match command {
+            MediaCmd::Create { leg, call: _, port } => self.create(leg, port, out),
+            MediaCmd::SetRemote { leg, spec } => self.with(leg, |leg, _| leg.set_remote(at, spec, out)),
+            MediaCmd::Bridge { a, b } => self.bridge(a, b),
+            MediaCmd::Unbridge { leg } => {
+                if let Some(&slot) = self.slots.get(&leg) {
+                    self.unbridge(slot);
+                }
+            }
+            MediaCmd::Play { leg, id, items, repeat, bargeable } => {
+                self.with(leg, |leg, sounds| leg.play(Player::new(id, &items, repeat, bargeable, sounds), out));
+            }
+            MediaCmd::StopPlay { leg, id } => self.with(leg, |leg, _| {
+                if leg.player.as_ref().is_some_and(|player| player.id == id) {
+                    leg.stop_play(out);
+                }
+            }),
+            MediaCmd::Echo { leg, on } => self.with(leg, |leg, _| leg.echo = on),
+            MediaCmd::SendDtmf { leg, key, duration_ms } => self.with(leg, |leg, _| {
+                if !leg.can_send_keys() || !leg.keys.press(key, u32::from(duration_ms) * 8) {
+                    out.event(MediaEvent::KeyUnsent { leg: leg.id, key });
+                }
+            }),
+            MediaCmd::RecordStart { call, near, far, recording } => {
+                self.record_start(now, call, (near, far), recording, out);
+            }
+            MediaCmd::RecordSetFar { recording, far } => self.record_far(recording, far),
+            MediaCmd::RecordStop { recording } => self.record_stop(now, recording, out),
+            MediaCmd::RtpTimeout { leg, after } => self.with(leg, |leg, _| leg.watch_silence(at, after)),
+            MediaCmd::Drop { leg } => self.drop_leg(now, leg, out),
+        }
+    }
+
+    /// One datagram of a leg's RTP socket. `packet` is rewritten in place.
+    pub fn handle_rtp(
+        &mut self,
+        now: Instant,
+        slot: LegSlot,
+        from: SocketAddr,
+        packet: &mut [u8],
+        out: &mut impl Sink,
+    ) {
+        if rtp::is_rtcp(packet) {
+            return self.handle_rtcp(now, slot, from, packet, out);
+        }
+        let at = self.micros(now);
+        let Some(leg) = live(&mut self.legs, slot) else { return };
+        match leg.hear(at, from, packet, out) {
+            Heard::Audio(rtp, codec) => {
+                if let Some(payload) = packet.get(rtp.payload.clone()) {
+                    leg.tap(now, &rtp, codec, payload, out);
+                }
+                if leg.echo {
+                    relay::forward(leg, at, slot, &rtp, codec, packet, out);
+                } else if let Some(far) = leg.bridge
+                    && let Some(far) = live(&mut self.legs, far)
+                {
+                    relay::forward(far, at, slot, &rtp, codec, packet, out);
+                }
+            }
+            Heard::Keys(press) => self.key(slot, press, out),
+            Heard::Nothing => {}
+        }
+    }
+
+    /// One datagram of a leg's RTCP socket.
+    pub fn handle_rtcp(&mut self, now: Instant, slot: LegSlot, from: SocketAddr, packet: &[u8], _out: &mut impl Sink) {
+        let at = self.micros(now);
+        if let Some(leg) = live(&mut self.legs, slot) {
+            leg.hear_rtcp(at, from, packet);
+        }
+    }
+
+    /// Does what is due up to `now`. Call once a millisecond, or at [`Plane::next_tick`].
+    pub fn tick(&mut self, now: Instant, out: &mut impl Sink) {
+        let at = self.micros(now);
+        while let Some(turn) = self.wheel.turn(at) {
+            let mut nth = 0;
+            while let Some(due) = self.wheel.leg_due(turn, nth) {
+                nth += 1;
+                let Some(leg) = due.and_then(|index| self.legs.get_mut(index as usize)) else { continue };
+                let (slot, seat) = (leg.slot, leg.seat);
+                let looked = leg.look(at, turn, out);
+                self.wheel.set_due(seat, looked.next);
+                if let Some(samples) = looked.released {
+                    self.key_released(slot, samples);
+                }
+            }
+        }
+    }
+
+    /// When [`Plane::tick`] has something to do next; `None` while there is no leg.
+    pub fn next_tick(&self) -> Option<Instant> {
+        (!self.legs.is_empty()).then(|| self.epoch + Duration::from_micros(self.wheel.next_turn()))
+    }
+
+    fn create(&mut self, id: LegId, port: u16, out: &mut impl Sink) {
+        if self.slots.contains_key(&id) {
+            return out.event(MediaEvent::CreateFailed { leg: id });
+        }
+        let entry = self.legs.vacant_entry();
+        // 2^32 legs in a worker's life and more ports than legs: an index and a slab far below.
+        let slot = LegSlot { index: entry.key() as u32, generation: self.next_generation };
+        if !out.open(slot, port) {
+            return out.event(MediaEvent::CreateFailed { leg: id });
+        }
+        self.next_generation = self.next_generation.wrapping_add(1);
+        let origin = Origin {
+            ssrc: self.rng.next_u32(),
+            sequence: self.rng.next_u32() as u16,
+            timestamp: self.rng.next_u32(),
+            cname: hex(self.rng.next_u64()),
+            dice: self.rng.next_u64(),
+        };
+        entry.insert(Leg::new(id, slot, self.wheel.join(slot.index), origin));
+        self.slots.insert(id, slot);
+    }
+
+    fn bridge(&mut self, a: LegId, b: LegId) {
+        let (Some(&a), Some(&b)) = (self.slots.get(&a), self.slots.get(&b)) else { return };
+        if a == b {
+            return;
+        }
+        let joined = live(&mut self.legs, a).is_some_and(|leg| leg.bridge == Some(b));
+        if joined {
+            return;
+        }
+        self.unbridge(a);
+        self.unbridge(b);
+        for (one, other) in [(a, b), (b, a)] {
+            if let Some(leg) = live(&mut self.legs, one) {
+                leg.bridge = Some(other);
+            }
+        }
+    }
+
+    fn unbridge(&mut self, slot: LegSlot) {
+        let Some(far) = live(&mut self.legs, slot).and_then(|leg| leg.bridge.take()) else { return };
+        if let Some(far) = live(&mut self.legs, far) {
+            far.bridge = None;
+        }
+        for slot in [slot, far] {
+            // A key that was held when they parted is let go.
+            if let Some(leg) = live(&mut self.legs, slot) {
+                leg.keys.release(0);
+            }
+        }
+    }
+
+    /// A key of a peer: told, stops a bargeable play, and is pressed anew on the bridged leg, whose payload type,
+    /// sequence and time are its own.
+    fn key(&mut self, slot: LegSlot, press: Press, out: &mut impl Sink) {
+        if let Some(samples) = press.ended {
+            self.key_released(slot, samples);
+        }
+        if let Some(key) = press.pressed {
+            let Some(leg) = live(&mut self.legs, slot) else { return };
+            out.event(MediaEvent::Key { leg: leg.id, key });
+            if leg.player.as_ref().is_some_and(|player| player.bargeable) {
+                leg.stop_play(out);
+            }
+            // Its end may never come.
+            self.wheel.set_due(leg.seat, 0);
+            if let Some(far) = leg.bridge
+                && let Some(far) = live(&mut self.legs, far)
+            {
+                // The key's packets leave no gap that looks like loss.
+                far.egress.end_run();
+                if far.can_send_keys() && far.keys.hold(key) {
+                    self.wheel.set_due(far.seat, 0);
+                } else {
+                    out.event(MediaEvent::KeyUnsent { leg: far.id, key });
+                }
+            }
+        }
+        if let Some(samples) = press.released {
+            self.key_released(slot, samples);
+        }
+    }
+
+    fn key_released(&mut self, slot: LegSlot, samples: u32) {
+        let far = live(&mut self.legs, slot).and_then(|leg| leg.bridge);
+        if let Some(far) = far.and_then(|far| live(&mut self.legs, far)) {
+            far.keys.release(samples);
+        }
+    }
+
+    fn record_start(
+        &mut self,
+        now: Instant,
+        call: CallId,
+        (near, far): (LegId, Option<LegId>),
+        recording: RecordingId,
+        out: &mut impl Sink,
+    ) {
+        let Some(&near) = self.slots.get(&near) else { return };
+        if self.recordings.contains_key(&recording) {
+            return;
+        }
+        self.recordings.insert(recording, Recording { near, far: None });
+        out.record_open(now, recording, call);
+        self.tap(near, recording, Side::Near);
+        self.record_far(recording, far);
+    }
+
+    fn record_far(&mut self, id: RecordingId, far: Option<LegId>) {
+        let far = far.and_then(|far| self.slots.get(&far).copied());
+        let Some(recording) = self.recordings.get_mut(&id) else { return };
+        if let Some(before) = std::mem::replace(&mut recording.far, far) {
+            self.untap(before, id);
+        }
+        if let Some(far) = far {
+            self.tap(far, id, Side::Far);
+        }
+    }
+
+    fn record_stop(&mut self, now: Instant, id: RecordingId, out: &mut impl Sink) {
+        let Some(recording) = self.recordings.remove(&id) else { return };
+        for slot in [Some(recording.near), recording.far].into_iter().flatten() {
+            self.untap(slot, id);
+        }
+        out.record_close(now, id);
+    }
+
+    fn tap(&mut self, slot: LegSlot, recording: RecordingId, side: Side) {
+        if let Some(leg) = live(&mut self.legs, slot)
+            && let Some(free) = leg.taps.iter_mut().find(|tap| tap.is_none())
+        {
+            *free = Some((recording, side));
+        }
+    }
+
+    fn untap(&mut self, slot: LegSlot, recording: RecordingId) {
+        if let Some(leg) = live(&mut self.legs, slot) {
+            leg.taps.iter_mut().filter(|tap| tap.is_some_and(|(id, _)| id == recording)).for_each(|tap| *tap = None);
+        }
+    }
+
+    fn drop_leg(&mut self, now: Instant, id: LegId, out: &mut impl Sink) {
+        let at = self.micros(now);
+        let Some(slot) = self.slots.remove(&id) else {
+            return out.event(MediaEvent::Dropped { leg: id, report: MediaReport::default() });
+        };
+        self.unbridge(slot);
+        let ended: Vec<RecordingId> =
+            self.recordings.iter().filter(|(_, recording)| recording.near == slot).map(|(&id, _)| id).collect();
+        ended.into_iter().for_each(|recording| self.record_stop(now, recording, out));
+        for recording in self.recordings.values_mut().filter(|recording| recording.far == Some(slot)) {
+            recording.far = None;
+        }
+        let Some(leg) = self.legs.try_remove(slot.index as usize) else { return };
+        let seat = leg.seat;
+        if let Some(moved) = self.wheel.leave(seat)
+            && let Some(moved) = self.legs.get_mut(moved as usize)
+        {
+            moved.seat = seat;
+        }
+        let report = leg.close(at, out);
+        out.close(slot);
+        out.event(MediaEvent::Dropped { leg: id, report });
+    }
+
+    /// Runs a command on a leg, if it is still there, and lets it have its turn.
+    fn with(&mut self, id: LegId, command: impl FnOnce(&mut Leg, &Sounds)) {
+        let Some(&slot) = self.slots.get(&id) else { return };
+        if let Some(leg) = live(&mut self.legs, slot) {
+            command(leg, &self.sounds);
+            self.wheel.set_due(leg.seat, 0);
+        }
+    }
+
+    fn micros(&self, now: Instant) -> Micros {
+        // Whole hours fit in 64 bits of microseconds for half a million years.
+        now.saturating_duration_since(self.epoch).as_micros() as Micros
+    }
+}
+
+/// The leg in this slot, unless another has taken its place.
+fn live(legs: &mut Slab<Leg>, slot: LegSlot) -> Option<&mut Leg> {
+    legs.get_mut(slot.index as usize).filter(|leg| leg.slot == slot)
+}
+
+fn hex(number: u64) -> [u8; 16] {
+    std::array::from_fn(|place| b"0123456789abcdef"[(number >> (60 - 4 * place) & 0xf) as usize])
+}
