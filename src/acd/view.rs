@@ -107,6 +107,11 @@ impl Acd {
         Some(line.filter_map(|(ahead, place)| self.ticket_view(now, place.ticket, ahead as u32)).collect())
     }
 
+    /// Callers in this queue, also those for whom a phone rings.
+    pub fn waiting(&self, queue: &QueueId) -> usize {
+        self.queue_keys.get(queue).map_or(0, |key| self.queues[*key].len())
+    }
+
     /// Callers in all queues together.
     pub fn ticket_count(&self) -> usize {
         self.tickets.len()

@@ -8,8 +8,11 @@ use super::record::{Cdr, word};
 use crate::events::Source;
 use std::fmt::Write;
 
-/// Columns and how each is read from a record. Names are stable; new columns go to the end.
-const COLUMNS: [(&str, fn(&Cdr) -> String); 33] = [
+/// A column's name, and how its cell is read from a record.
+type Column = (&'static str, fn(&Cdr) -> String);
+
+/// Names are stable; new columns go to the end.
+const COLUMNS: [Column; 33] = [
     ("call_id", |cdr| text(&cdr.call_id)),
     ("sip_call_id", |cdr| cdr.sip_call_id.clone()),
     ("project", |cdr| text(&cdr.project)),
