@@ -10,7 +10,7 @@ from pathlib import Path
 
 import sound
 from lab import recording_of
-from sipp import Failure, Sipp, free_port, poll
+from sipp import Failure, Sipp, credentials, free_port, poll
 from switch import ROOT, Switch
 from voices import Voices
 
@@ -77,7 +77,7 @@ def talk(folder, switch, voices, phones):
     for n in range(MANY):
         agents[n].tone(AGENT_LOW + STEP * n, LEVEL)
         callers[n].tone(CALLER_LOW + STEP * n, LEVEL)
-    rows = [(FIRST_AGENT + n, f"pw-of-{FIRST_AGENT + n}") for n in range(MANY)]
+    rows = [credentials(FIRST_AGENT + n, f"pw-of-{FIRST_AGENT + n}") for n in range(MANY)]
     Sipp(folder, "register", switch.address, {"STATUS": 200, "EXPIRES": 600}, rows, port=desk, calls=MANY, rate=100, timeout=30).finish()
     office = Sipp(folder, "answer", None, {"RING": 300, "HOLD": 120000}, [(voice.port,) for voice in agents], port=desk, calls=MANY, timeout=150)
     phones.append(office)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import sound
 from baresip import Baresip
-from sipp import Failure, Sipp
+from sipp import Failure, Sipp, credentials
 from switch import ROOT, SECRET, Switch
 from voices import Voices
 
@@ -45,7 +45,7 @@ class Lab:
 
     def register(self, user, password=SECRET, status=200, port=None, expires=300, **settings):
         """A registration by sipp; the phone that takes its calls is then started on the same port."""
-        phone = self.sipp("register", {"STATUS": status, "EXPIRES": expires}, rows=[(user, password)], port=port, timeout=15, **settings)
+        phone = self.sipp("register", {"STATUS": status, "EXPIRES": expires}, rows=[credentials(user, password)], port=port, timeout=15, **settings)
         phone.finish()
         return phone.port
 

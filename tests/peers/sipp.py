@@ -42,6 +42,11 @@ def poll(what, until, timeout, every=0.02):
         time.sleep(every)
 
 
+def credentials(user, password):
+    """A row for register.xml."""
+    return user, f"[authentication username={user} password={password}]"
+
+
 class Sipp:
     def __init__(self, folder, scenario, target=None, fill=None, rows=(("13900000000", "6000"),), transport="u1", port=None, calls=1, rate=None, timeout=120):
         self.scenario, self.calls = scenario, calls
