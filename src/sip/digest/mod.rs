@@ -1,0 +1,143 @@
+//! Digest authentication: RFC 7616 with SHA-256 and MD5 as RFC 8760 asks of SIP, `qop=auth`.
+//!
+//! [`Authenticator`] challenges and verifies, [`Credentials`] answer a challenge. Passwords are needed once, to make an
+//! [`Ha1Set`]; only that is stored. Nothing here knows where users come from or what they may do.
+
+mod authenticator;
+mod client;
+mod hmac;
+
+pub use authenticator::{Authenticator, Verdict, Why};
+pub use client::{Credentials, Login, Secret};
+
+pub(crate) use hmac::hmac_sha256;
+
+use md5::Md5;
+use sha2::{Digest, Sha256};
+use std::fmt;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Algorithm {
+    Sha256,
+    Md5,
+}
+
+impl Algorithm {
+    /// In the order in which we offer them, best first (RFC 8760 2.3).
+    pub const OFFERED: [Algorithm; 2] = [Algorithm::Sha256, Algorithm::Md5];
+
+    pub fn token(self) -> &'static str {
+        match self {
+            Algorithm::Sha256 => "SHA-256",
+            Algorithm::Md5 => "MD5",
+        }
+    }
+
+    /// Lower-case hex of the hash over `parts` joined by colons: H(A:B:C) of RFC 7616 3.4.
+    pub(crate) fn hash(self, parts: &[&[u8]]) -> Hex {
+        fn joined<D: Digest>(parts: &[&[u8]]) -> D {
+            let mut digest = D::new();
+            for (i, part) in parts.iter().enumerate() {
+                if i > 0 {
+                    digest.update(b":");
+                }
+                digest.update(part);
+            }
+            digest
+        }
+        match self {
+            Algorithm::Sha256 => Hex::of(&joined::<Sha256>(parts).finalize()),
+            Algorithm::Md5 => Hex::of(&joined::<Md5>(parts).finalize()),
+        }
+    }
+}
+
+/// H(user:realm:password) in each algorithm: what a store keeps instead of the password. As good as the password for this
+/// realm, so `Debug` hides it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Ha1Set {
+    md5: String,
+    sha256: String,
+}
+
+impl Ha1Set {
+    pub fn new(user: &str, realm: &str, password: &str) -> Self {
+        let parts = [user.as_bytes(), realm.as_bytes(), password.as_bytes()];
+        Self {
+            md5: Algorithm::Md5.hash(&parts).as_str().into(),
+            sha256: Algorithm::Sha256.hash(&parts).as_str().into(),
+        }
+    }
+
+    /// From stored hex. `None` when a length or digit is wrong.
+    pub fn from_hex(md5: &str, sha256: &str) -> Option<Self> {
+        let ok = |text: &str, length| text.len() == length && text.bytes().all(|b| b.is_ascii_hexdigit());
+        (ok(md5, 32) && ok(sha256, 64))
+            .then(|| Self { md5: md5.to_ascii_lowercase(), sha256: sha256.to_ascii_lowercase() })
+    }
+
+    pub fn md5(&self) -> &str {
+        &self.md5
+    }
+
+    pub fn sha256(&self) -> &str {
+        &self.sha256
+    }
+
+    pub(crate) fn of(&self, algorithm: Algorithm) -> &str {
+        match algorithm {
+            Algorithm::Sha256 => &self.sha256,
+            Algorithm::Md5 => &self.md5,
+        }
+    }
+}
+
+impl fmt::Debug for Ha1Set {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ha1Set(..)")
+    }
+}
+
+/// `response` of RFC 7616 3.4.1 for `qop=auth`, or of RFC 2617 3.2.2.1 where a challenge offered no `qop`.
+pub(crate) fn response(
+    algorithm: Algorithm,
+    ha1: &str,
+    nonce: &[u8],
+    counted: Option<(&[u8], &[u8])>,
+    method: &[u8],
+    uri: &[u8],
+) -> Hex {
+    let ha2 = algorithm.hash(&[method, uri]);
+    match counted {
+        Some((nc, cnonce)) => algorithm.hash(&[ha1.as_bytes(), nonce, nc, cnonce, b"auth", ha2.as_str().as_bytes()]),
+        None => algorithm.hash(&[ha1.as_bytes(), nonce, ha2.as_str().as_bytes()]),
+    }
+}
+
+/// Hex digits of a hash, without an allocation.
+#[derive(Clone, Copy)]
+pub(crate) struct Hex {
+    digits: [u8; 64],
+    length: usize,
+}
+
+impl Hex {
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        let mut digits = [0; 64];
+        let length = bytes.len().min(32) * 2;
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes) {
+            pair.copy_from_slice(&[
+                b"0123456789abcdef"[(byte >> 4) as usize],
+                b"0123456789abcdef"[(byte & 15) as usize],
+            ]);
+        }
+        Self { digits, length }
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.digits[..self.length]).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,259 @@
+//! The side that calls: an INVITE of ours until it is answered, refused, cancelled or lost, with every phone it reached.
+
+use super::compose::{Invitation, Within};
+use super::usage::{Calling, Cancelling, Deadline, Fork, Offering, Phase, Up};
+use super::{EndReason, Endpoint, Full, Outgoing, Owner, SipEvent, UsageId};
+use crate::sip::dialog::{Dialog, body::sdp_of};
+use crate::sip::digest::Login;
+use crate::sip::message::{HeaderName, Message, Method, Uri};
+use crate::sip::peer::Transmit;
+use crate::sip::transaction::{Branch, ClientId, derived};
+use smallvec::SmallVec;
+use std::time::Instant;
+
+/// Early dialogs of one INVITE that are kept. A proxy that forks to more phones is served; what they say before they
+/// answer is not.
+const MAX_EARLY: usize = 16;
+
+impl Endpoint {
+    pub fn invite(&mut self, now: Instant, order: Outgoing) -> Result<UsageId, Full> {
+        if self.is_full() {
+            return Err(Full);
+        }
+        let tag = self.mint.tag();
+        let call_id = order.call_id.clone().unwrap_or_else(|| self.mint.call_id());
+        let user = Uri::parse(order.from.as_str()).ok().and_then(|uri| uri.user().map(str::to_owned));
+        let contact = self.composer.contact(&order.peer, user.as_deref());
+        let login = order.credentials.clone().map(Login::new);
+        let id = self.new_usage(tag, Phase::Over);
+        // The transaction names its usage and the usage its transaction, so one of them is filled in afterwards.
+        let (peer, branch) = (order.peer, self.mint.branch());
+        let invitation = invitation(&order, tag, &call_id, &contact);
+        let bytes = self.composer.invite(&invitation, branch, 1, None);
+        let tx = self.layer.start_client(now, branch, &Method::Invite, peer, bytes, Owner::Invite(id));
+        let calling =
+            Calling { tx, order, call_id, contact, cseq: 1, login, provisional: false, forks: SmallVec::new() };
+        if let Some(usage) = self.usages.get_mut(id.0) {
+            usage.phase = Phase::Calling(Box::new(calling));
+        }
+        Ok(id)
+    }
+
+    pub(super) fn invite_answered(&mut self, now: Instant, id: UsageId, tx: ClientId, response: &Message) {
+        match response.status() {
+            ..200 => self.invite_progressed(now, id, response),
+            200..300 => self.invite_accepted(now, id, tx, response),
+            _ => self.invite_refused(now, id, response),
+        }
+    }
+
+    fn invite_progressed(&mut self, now: Instant, id: UsageId, response: &Message) {
+        self.change(id, |this, phase| match phase {
+            Phase::Calling(mut calling) => {
+                calling.provisional = true;
+                let status = response.status();
+                if status > 100 {
+                    this.note_fork(&mut calling, response);
+                    this.events.push_back(SipEvent::Progress { usage: id, status, sdp: sdp_of(response) });
+                }
+                Phase::Calling(calling)
+            }
+            Phase::Cancelling(cancelling) if !cancelling.sent => this.send_cancel(now, id, cancelling),
+            other => other,
+        });
+    }
+
+    /// A response with a new To tag makes an early dialog of its own (12.1.2, 13.2.2.1).
+    fn note_fork(&mut self, calling: &mut Calling, response: &Message) {
+        let Some(tag) = response.to().ok().and_then(|to| to.tag()) else { return };
+        if calling.forks.len() >= MAX_EARLY || calling.forks.iter().any(|fork| fork.dialog.remote_tag() == tag) {
+            return;
+        }
+        let invite = self.layer.sent_request(calling.tx).and_then(|sent| Message::parse(sent.clone()).ok());
+        if let Some(dialog) = invite.and_then(|invite| Dialog::of_caller(&invite, response, calling.order.peer)) {
+            calling.forks.push(Fork { dialog, gone: false });
+        }
+    }
+
+    fn invite_accepted(&mut self, now: Instant, id: UsageId, tx: ClientId, response: &Message) {
+        let tag = response.to().ok().and_then(|to| to.tag()).unwrap_or_default();
+        if self.layer.acknowledge_again(tx, tag) {
+            return;
+        }
+        let (Some(sent), Some(peer)) = (self.layer.sent_request(tx), self.layer.client_peer(tx)) else { return };
+        let Ok(invite) = Message::parse(sent.clone()) else { return };
+        let Some(dialog) = Dialog::of_caller(&invite, response, peer) else { return };
+        self.acknowledge(tx, &dialog, &invite, tag);
+        let mut dialog = Some(dialog);
+        self.change(id, |this, phase| match phase {
+            Phase::Calling(calling) if calling.tx == tx => {
+                let Some(mut dialog) = dialog.take() else { return Phase::Calling(calling) };
+                // What the peer has said in the early dialog counts on.
+                let early = calling.forks.into_iter().find(|fork| fork.dialog.remote_tag() == tag);
+                if let Some(early) = early {
+                    if early.gone {
+                        this.ended(id, EndReason::Bye { reason: None });
+                        return Phase::Over;
+                    }
+                    dialog.continue_from(early.dialog);
+                }
+                this.events.push_back(SipEvent::Answered {
+                    usage: id,
+                    sdp: sdp_of(response),
+                    response: response.clone(),
+                });
+                let login = calling.login;
+                Phase::Up(Box::new(Up { dialog, owed_ack: None, offering: Offering::Idle, postponed: None, login }))
+            }
+            // The answer crossed our CANCEL (9.1): the call is up and is ended like any other.
+            Phase::Cancelling(cancelling) => {
+                this.deadlines.clear(&(id, Deadline::CancelOverdue));
+                match dialog.take() {
+                    Some(dialog) => this.leave(now, id, dialog, cancelling.login, cancelling.reason),
+                    None => Phase::Over,
+                }
+            }
+            other => other,
+        });
+        // Nobody took it: another fork was first, or the call is over (13.2.2.4).
+        if let Some(dialog) = dialog {
+            self.dismiss(now, dialog);
+        }
+    }
+
+    /// Sends the ACK for a 2xx and leaves it with the transaction for repetitions.
+    pub(super) fn acknowledge(&mut self, tx: ClientId, dialog: &Dialog, invite: &Message, tag: &str) {
+        let peer = dialog.next_hop();
+        let via = self.composer.via(&peer, self.mint.branch());
+        let cseq = invite.cseq().map_or(1, |cseq| cseq.number);
+        let with = Within { credentials_of: Some(invite), ..Within::default() };
+        let bytes = self.composer.in_dialog(dialog, &via, &Method::Ack, cseq, with);
+        self.layer.acknowledge(tx, tag, Transmit { peer, bytes });
+    }
+
+    fn dismiss(&mut self, now: Instant, mut dialog: Dialog) {
+        let (peer, branch) = (dialog.next_hop(), self.mint.branch());
+        let via = self.composer.via(&peer, branch);
+        let cseq = dialog.next_cseq();
+        let bytes = self.composer.in_dialog(&dialog, &via, &Method::Bye, cseq, Within::default());
+        self.layer.start_client(now, branch, &Method::Bye, peer, bytes, Owner::Nobody);
+    }
+
+    fn invite_refused(&mut self, now: Instant, id: UsageId, response: &Message) {
+        self.change(id, |this, phase| match phase {
+            Phase::Calling(mut calling) => {
+                if matches!(response.status(), 401 | 407) && this.try_again(now, id, &mut calling, response) {
+                    return Phase::Calling(calling);
+                }
+                this.events.push_back(rejection(id, response));
+                Phase::Over
+            }
+            Phase::Cancelling(_) => Phase::Over,
+            other => other,
+        });
+    }
+
+    /// Sends the INVITE again with credentials: same Call-ID and tag, next number, new transaction (22.2).
+    fn try_again(&mut self, now: Instant, id: UsageId, calling: &mut Calling, refusal: &Message) -> bool {
+        let (Some(login), Some(usage)) = (&mut calling.login, self.usages.get(id.0)) else { return false };
+        if !login.take_challenge(refusal, || self.mint.cnonce()) {
+            return false;
+        }
+        calling.cseq += 1;
+        calling.provisional = false;
+        calling.forks.clear();
+        let branch: Branch = self.mint.branch();
+        let invitation = invitation(&calling.order, usage.tag, &calling.call_id, &calling.contact);
+        let bytes = self.composer.invite(&invitation, branch, calling.cseq, Some(login));
+        let peer = calling.order.peer;
+        calling.tx = self.layer.start_client(now, branch, &Method::Invite, peer, bytes, Owner::Invite(id));
+        true
+    }
+
+    pub(super) fn invite_failed(&mut self, id: UsageId, status: u16) {
+        self.change(id, |this, phase| match phase {
+            Phase::Calling(_) => {
+                this.events.push_back(SipEvent::Rejected {
+                    usage: id,
+                    status,
+                    reason: super::compose::phrase(status).into(),
+                    contact: None,
+                    retry_after: None,
+                    local: true,
+                });
+                Phase::Over
+            }
+            Phase::Cancelling(_) => Phase::Over,
+            other => other,
+        });
+    }
+
+    /// Gives up on a callee that has not answered.
+    pub(super) fn cancel(&mut self, now: Instant, id: UsageId, calling: Calling, reason: Option<String>) -> Phase {
+        let cancelling = Cancelling { tx: calling.tx, sent: false, reason, login: calling.login };
+        if calling.provisional { self.send_cancel(now, id, cancelling) } else { Phase::Cancelling(cancelling) }
+    }
+
+    fn send_cancel(&mut self, now: Instant, id: UsageId, mut cancelling: Cancelling) -> Phase {
+        if !self.cancel_transaction(now, cancelling.tx, cancelling.reason.as_deref()) {
+            return Phase::Over;
+        }
+        self.deadlines.set((id, Deadline::CancelOverdue), now + self.timers.expiry());
+        cancelling.sent = true;
+        Phase::Cancelling(cancelling)
+    }
+
+    /// Sends the CANCEL for an INVITE that has had a provisional response.
+    pub(super) fn cancel_transaction(&mut self, now: Instant, tx: ClientId, reason: Option<&str>) -> bool {
+        let (Some(sent), Some(peer)) = (self.layer.sent_request(tx), self.layer.client_peer(tx)) else { return false };
+        let Ok(invite) = Message::parse(sent.clone()) else { return false };
+        let Some(branch) = invite.via().ok().and_then(|via| Branch::read(via.branch?)) else { return false };
+        let bytes = derived::cancel(&invite, reason);
+        self.layer.start_client(now, branch, &Method::Cancel, peer, bytes, Owner::Nobody);
+        true
+    }
+
+    /// No final answer 64*T1 after the CANCEL: the INVITE counts as cancelled (9.1).
+    pub(super) fn cancel_overdue(&mut self, id: UsageId) {
+        self.change(id, |this, phase| match phase {
+            Phase::Cancelling(cancelling) => {
+                this.layer.abandon(cancelling.tx);
+                Phase::Over
+            }
+            other => other,
+        });
+    }
+}
+
+fn invitation<'a>(
+    order: &'a Outgoing,
+    tag: crate::sip::dialog::Tag,
+    call_id: &'a str,
+    contact: &'a str,
+) -> Invitation<'a> {
+    Invitation {
+        peer: order.peer,
+        request_uri: &order.request_uri,
+        to: &order.to,
+        from: &order.from,
+        from_display: order.from_display.as_deref(),
+        tag,
+        call_id,
+        contact,
+        headers: &order.headers,
+        offer: &order.offer,
+    }
+}
+
+fn rejection(usage: UsageId, response: &Message) -> SipEvent {
+    let redirected = (300..400).contains(&response.status());
+    let contact = response.contact().ok().filter(|_| redirected);
+    SipEvent::Rejected {
+        usage,
+        status: response.status(),
+        reason: String::from_utf8_lossy(response.reason()).into_owned(),
+        contact: contact.and_then(|contact| contact.parse_uri().ok()).map(|uri| uri.to_owned()),
+        retry_after: response.seconds(HeaderName::RetryAfter),
+        local: false,
+    }
+}

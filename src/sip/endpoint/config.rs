@@ -1,0 +1,85 @@
+//! What an [`Endpoint`](super::Endpoint) is told once, and the orders that call control gives it.
+
+use crate::sip::digest::Credentials;
+use crate::sip::peer::{Peer, Transport};
+use crate::sip::transaction::TimerSet;
+use bytes::Bytes;
+use std::net::IpAddr;
+
+#[derive(Clone, Debug)]
+pub struct EndpointConfig {
+    /// `Server` of our answers and `User-Agent` of our requests.
+    pub server: String,
+    /// Seeds tags, branches, Call-IDs and back-offs. Secret and new at each start in production, fixed in a replay.
+    pub seed: [u8; 32],
+    pub timers: TimerSet,
+    /// Methods that calls and the app can handle; anything else is answered 405.
+    pub allow: Vec<&'static str>,
+    /// Option tags for `Supported`. Only what this core or the app really does; a `Require` of anything else is answered 420.
+    pub supported: Vec<&'static str>,
+    /// New work is answered 503 from here on. Requests inside dialogs are let through up to twice as many.
+    pub max_transactions: usize,
+    pub max_usages: usize,
+    /// The host to write into Via and Contact for each of our addresses, where it is not the address itself (a public
+    /// address in front of a one-to-one NAT, a name).
+    pub advertised: Vec<(IpAddr, String)>,
+    /// The port at which each stream transport listens: a connection that we opened leaves from another one, and peers
+    /// must not be told that (RFC 3261 18.1.1). Absent: the port of [`Peer::local`].
+    pub listen_ports: Vec<(Transport, u16)>,
+}
+
+impl Default for EndpointConfig {
+    fn default() -> Self {
+        Self {
+            server: concat!("hotline/", env!("CARGO_PKG_VERSION")).into(),
+            seed: [0; 32],
+            timers: TimerSet::default(),
+            allow: vec!["INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "REGISTER"],
+            supported: Vec::new(),
+            max_transactions: 65_536,
+            max_usages: 16_384,
+            advertised: Vec::new(),
+            listen_ports: Vec::new(),
+        }
+    }
+}
+
+/// An INVITE to send. Addresses are URIs without angle brackets; `headers` must not name what the core writes itself
+/// (Via, From, To, Call-ID, CSeq, Contact, Content-*, Allow, Supported): such entries are left out.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    pub peer: Peer,
+    pub request_uri: String,
+    pub to: String,
+    pub from: String,
+    pub from_display: Option<String>,
+    /// Ours to choose unless given. Must be new for each call.
+    pub call_id: Option<String>,
+    pub headers: Vec<(String, String)>,
+    /// The SDP offer. The core never sends an INVITE without one.
+    pub offer: Bytes,
+    /// With these a 401 or 407 is answered once by the core; without, it is a rejection.
+    pub credentials: Option<Credentials>,
+}
+
+/// A request outside any call: OPTIONS to a trunk, REGISTER to a carrier.
+#[derive(Clone, Debug)]
+pub struct OutgoingRequest {
+    pub peer: Peer,
+    pub method: &'static str,
+    pub request_uri: String,
+    pub to: String,
+    pub from: String,
+    pub headers: Vec<(String, String)>,
+    /// Content type and bytes.
+    pub body: Option<(String, Bytes)>,
+    pub credentials: Option<Credentials>,
+}
+
+/// No room for new work; nothing was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full;
+
+/// Another offer and answer of this call is still open (RFC 3261 14.1), or the call is not up; nothing was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Busy;

@@ -1,0 +1,145 @@
+//! What call control is told. It sees calls, not transactions.
+
+use crate::sip::message::Message;
+use crate::sip::message::uri::Uri;
+use crate::sip::peer::Peer;
+use crate::sip::slots::Slot;
+use crate::sip::transaction::ServerId;
+use bytes::Bytes;
+
+/// One INVITE and the dialog that grows from it, on either side. Names nothing once the call has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UsageId(pub(crate) Slot);
+
+/// A request of a peer that the app answers with [`Endpoint::respond`](super::Endpoint::respond).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServerRequest(pub(crate) ServerId);
+
+/// A request of ours outside any call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub(crate) u64);
+
+/// Each usage ends with exactly one [`Rejected`](SipEvent::Rejected) or [`Ended`](SipEvent::Ended), unless the app ended
+/// it with `hangup` or `reject`: from that command on no new event names it.
+#[derive(Clone, Debug)]
+pub enum SipEvent {
+    /// A new call. It has passed validation, is no repetition and no copy by another path (8.2.2.2). `sdp` is empty when
+    /// the caller wants our offer. Drain the events before [`poll_transmit`](super::Endpoint::poll_transmit): a call that
+    /// is answered or refused before that never sees a 100.
+    Invited {
+        usage: UsageId,
+        request: Message,
+        peer: Peer,
+        sdp: Option<Bytes>,
+    },
+    /// The callee rings (180) or speaks early (183 with SDP).
+    Progress {
+        usage: UsageId,
+        status: u16,
+        sdp: Option<Bytes>,
+    },
+    /// The callee answered. Our ACK is already queued.
+    Answered {
+        usage: UsageId,
+        sdp: Option<Bytes>,
+        response: Message,
+    },
+    /// The callee, or the way to it, refused. `local`: no answer came (408) or the transport failed (503).
+    Rejected {
+        usage: UsageId,
+        status: u16,
+        reason: String,
+        /// First Contact of a 3xx.
+        contact: Option<Uri>,
+        /// Seconds.
+        retry_after: Option<u32>,
+        local: bool,
+    },
+    /// The ACK for our 2xx arrived; with SDP when our 2xx carried the offer.
+    Acked {
+        usage: UsageId,
+        sdp: Option<Bytes>,
+    },
+    /// The peer wants to change the session by re-INVITE or UPDATE, or (`sdp` empty) asks for our offer. Answer with
+    /// `answer_reoffer`. A second one meanwhile is refused by the core.
+    Reoffer {
+        usage: UsageId,
+        sdp: Option<Bytes>,
+        message: Message,
+    },
+    /// The peer took its re-INVITE back (CANCEL); no answer is owed any more.
+    ReofferWithdrawn {
+        usage: UsageId,
+    },
+    ReofferAnswered {
+        usage: UsageId,
+        sdp: Option<Bytes>,
+    },
+    /// Our re-INVITE was refused for good; the session stays as it was (RFC 3261 14.1).
+    ReofferFailed {
+        usage: UsageId,
+        status: u16,
+    },
+    /// An INFO arrived in the call and was answered 200.
+    Info {
+        usage: UsageId,
+        content_type: String,
+        body: Bytes,
+    },
+    Ended {
+        usage: UsageId,
+        why: EndReason,
+    },
+    /// A request outside any call, or one in a call that the core has no use for. Owes exactly one final answer.
+    Request {
+        id: ServerRequest,
+        message: Message,
+        peer: Peer,
+    },
+    /// The final answer to a request of ours outside any call. `message` is `None` for 408 (no answer) and 503
+    /// (transport) that were made here.
+    ResponseTo {
+        id: RequestId,
+        status: u16,
+        message: Option<Message>,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EndReason {
+    /// The peer hung up; `reason` is its Reason header (RFC 3326).
+    Bye { reason: Option<String> },
+    /// The caller gave up before our final answer.
+    Cancelled { reason: Option<String> },
+    /// Our 2xx was never acknowledged (13.3.1.4); a BYE was sent.
+    AckTimeout,
+    /// A request of ours inside the call was never answered (12.2.1.2); a BYE was sent.
+    Timeout,
+    /// The peer no longer knows the call (481).
+    Unknown,
+    /// The connection to the peer is gone.
+    Transport,
+}
+
+/// Counts since the start, and what is alive now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EndpointStats {
+    pub transactions: usize,
+    pub usages: usize,
+    /// Messages of ours that were sent again because of a timer or a repeated message of the peer.
+    pub retransmissions: u64,
+    /// Responses that match no transaction.
+    pub stray_responses: u64,
+    /// ACKs that match nothing; ordinary after a refusal without a transaction.
+    pub stray_acks: u64,
+    /// Messages so broken that no answer is possible or safe.
+    pub unanswerable: u64,
+    /// Requests refused before they reached the app: malformed, unsupported, unknown dialog, merged.
+    pub refused: u64,
+    /// New work answered 503 because a table was full.
+    pub overloaded: u64,
+    /// Requests inside dialogs dropped at the hard limit.
+    pub dropped: u64,
+    /// Commands that named a usage or request which had already ended.
+    pub stale_commands: u64,
+}

@@ -1,0 +1,312 @@
+//! The SIP endpoint: messages in, calls out. It owns every transaction and dialog, answers by itself what needs no
+//! decision (repetitions, CANCEL, 481, 491, glare, challenges of carriers, BYEs that cross) and asks call control only
+//! what call control decides.
+//!
+//! Like every core it is polled: hand it a message, a command or the time, then drain [`Endpoint::poll_event`] and
+//! [`Endpoint::poll_transmit`], in that order, and come back at [`Endpoint::next_timeout`].
+//!
+//! Each file is one thing that is done to a call: [`arrival`](self) of requests, `callee`, `caller`, `in_dialog`,
+//! `reoffer`, `leave`; `ask` is for requests outside calls.
+
+mod arrival;
+mod ask;
+mod callee;
+mod caller;
+mod compose;
+mod config;
+mod event;
+mod in_dialog;
+mod leave;
+mod mint;
+mod reoffer;
+mod salvage;
+mod usage;
+
+pub use config::{Busy, EndpointConfig, Full, Outgoing, OutgoingRequest};
+pub use event::{EndReason, EndpointStats, RequestId, ServerRequest, SipEvent, UsageId};
+
+use super::dialog::Tag;
+use super::message::{Message, validate_response};
+use super::peer::{Peer, Transmit};
+use super::slots::Slots;
+use super::transaction::{Delivery, Failure, Layer, ServerId, TimerSet, Told};
+use crate::timers::Timers;
+use ask::Asked;
+use bytes::Bytes;
+use compose::{Composer, Reply};
+use mint::Mint;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::time::{Duration, Instant};
+use usage::{Deadline, Phase, Usage};
+
+pub struct Endpoint {
+    timers: TimerSet,
+    allow: Vec<&'static str>,
+    supported: Vec<&'static str>,
+    max_transactions: usize,
+    max_usages: usize,
+    composer: Composer,
+    mint: Mint,
+    layer: Layer<Owner>,
+    usages: Slots<Usage>,
+    by_tag: HashMap<Tag, UsageId>,
+    asked: BTreeMap<RequestId, Asked>,
+    last_request: u64,
+    deadlines: Timers<(UsageId, Deadline)>,
+    events: VecDeque<SipEvent>,
+    /// INVITEs that have had no answer yet and are owed a 100.
+    trying: VecDeque<(ServerId, Instant)>,
+    counts: EndpointStats,
+}
+
+/// On whose behalf a transaction runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Owner {
+    /// Its outcome changes nothing: a CANCEL, a BYE to a fork that lost, a request of the app's.
+    Nobody,
+    /// The INVITE that began the usage.
+    Invite(UsageId),
+    /// A re-INVITE or UPDATE in it.
+    Reoffer(UsageId),
+    Bye(UsageId),
+    Info(UsageId),
+    Request(RequestId),
+}
+
+/// `Retry-After` of the 503s at a full table: long enough to be of use, spread so that callers do not return together.
+const RETRY_AFTER_S: std::ops::Range<u32> = 4..12;
+/// A caller that waits is told so each minute, or proxies give up on the call (RFC 3261 13.3.1.1).
+const TELL_AGAIN: Duration = Duration::from_secs(60);
+
+impl Endpoint {
+    pub fn new(config: EndpointConfig) -> Self {
+        Self {
+            timers: config.timers,
+            composer: Composer::new(&config),
+            mint: Mint::new(config.seed),
+            layer: Layer::new(config.timers),
+            allow: config.allow,
+            supported: config.supported,
+            max_transactions: config.max_transactions,
+            max_usages: config.max_usages,
+            usages: Slots::default(),
+            by_tag: HashMap::new(),
+            asked: BTreeMap::new(),
+            last_request: 0,
+            deadlines: Timers::new(),
+            events: VecDeque::new(),
+            trying: VecDeque::new(),
+            counts: EndpointStats::default(),
+        }
+    }
+
+    pub fn handle_message(&mut self, now: Instant, peer: Peer, message: Message) {
+        if message.is_request() {
+            self.receive_request(now, peer, message);
+        } else {
+            self.receive_response(now, &message);
+        }
+        self.heed(now);
+    }
+
+    /// A datagram that could not be parsed. Whoever sent it is told so, if it can be made out who that is.
+    pub fn handle_bad_datagram(&mut self, _now: Instant, peer: Peer, raw: &[u8]) {
+        match salvage::refusal(peer, raw) {
+            Some((peer, answer)) => {
+                self.counts.refused += 1;
+                self.layer.send(peer, answer);
+            }
+            None => self.counts.unanswerable += 1,
+        }
+    }
+
+    /// The connection of `peer` is gone or could not be opened, or the network says that nobody is there. What waits for
+    /// an answer from it fails as 503 (RFC 3261 8.1.3.1); callers that wait for ours on it are gone.
+    pub fn handle_transport_error(&mut self, now: Instant, peer: Peer) {
+        self.layer.handle_transport_error(now, peer);
+        self.heed(now);
+    }
+
+    /// The earliest moment at which [`Endpoint::handle_timeout`] has something to do.
+    pub fn next_timeout(&self) -> Option<Instant> {
+        let usage = self.deadlines.next().map(|(at, _)| at);
+        [self.layer.next_timeout(), usage].into_iter().flatten().min()
+    }
+
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(at) = self.next_timeout().filter(|at| *at <= now) {
+            if self.layer.next_timeout() == Some(at) {
+                self.layer.handle_next_timeout(now);
+                self.heed(now);
+            } else if let Some((id, deadline)) = self.deadlines.pop(now) {
+                self.expire(now, id, deadline);
+            }
+        }
+    }
+
+    pub fn poll_event(&mut self) -> Option<SipEvent> {
+        self.events.pop_front()
+    }
+
+    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        while let Some((id, now)) = self.trying.pop_front() {
+            self.send_trying(now, id);
+        }
+        self.layer.poll_transmit()
+    }
+
+    pub fn stats(&self) -> EndpointStats {
+        EndpointStats {
+            transactions: self.layer.len(),
+            usages: self.usages.len(),
+            retransmissions: self.layer.retransmissions(),
+            ..self.counts
+        }
+    }
+
+    /// Whether nothing is alive and nothing waits: what a test for leaks, or a shutdown, asks.
+    pub fn is_idle(&self) -> bool {
+        self.layer.is_idle()
+            && self.usages.len() == 0
+            && self.by_tag.is_empty()
+            && self.asked.is_empty()
+            && self.deadlines.is_empty()
+            && self.trying.is_empty()
+            && self.events.is_empty()
+    }
+}
+
+impl Endpoint {
+    fn receive_response(&mut self, now: Instant, response: &Message) {
+        if validate_response(response).is_err() {
+            self.counts.unanswerable += 1;
+            return;
+        }
+        match self.layer.receive_response(now, response) {
+            Ok(Delivery { id, owner }) => match owner {
+                Owner::Nobody => {}
+                Owner::Invite(usage) => self.invite_answered(now, usage, id, response),
+                Owner::Reoffer(usage) => self.reoffer_answered(now, usage, id, response),
+                Owner::Bye(usage) => self.bye_answered(now, usage, response),
+                Owner::Info(usage) => self.info_answered(now, usage, response.status()),
+                Owner::Request(request) => self.request_answered(now, request, response),
+            },
+            Err(true) => {}
+            Err(false) => self.counts.stray_responses += 1,
+        }
+    }
+
+    /// Attends to what transactions report by themselves.
+    fn heed(&mut self, now: Instant) {
+        while let Some(told) = self.layer.poll_told() {
+            match told {
+                Told::ClientFailed { owner, failure, .. } => {
+                    // As if the status had arrived (8.1.3.1).
+                    let status = match failure {
+                        Failure::Timeout => 408,
+                        Failure::Transport => 503,
+                    };
+                    match owner {
+                        Owner::Nobody => {}
+                        Owner::Invite(usage) => self.invite_failed(usage, status),
+                        Owner::Reoffer(usage) => self.reoffer_failed(now, usage, status),
+                        Owner::Bye(usage) => self.over(usage),
+                        Owner::Info(usage) => self.info_answered(now, usage, status),
+                        Owner::Request(request) => self.request_failed(request, status),
+                    }
+                }
+                Told::ServerFailed { owner, failure: Failure::Transport, .. } => match owner {
+                    Owner::Invite(usage) => self.caller_lost(usage),
+                    Owner::Reoffer(usage) => self.reoffer_withdrawn(usage),
+                    _ => {}
+                },
+                // No ACK for a refusal: the usage was over when it was refused (17.2.1 tells, 13.3.1.3 has nothing to do).
+                Told::ServerFailed { failure: Failure::Timeout, .. } => {}
+            }
+        }
+    }
+
+    fn expire(&mut self, now: Instant, id: UsageId, deadline: Deadline) {
+        match deadline {
+            Deadline::RepeatAnswer => self.repeat_answer(now, id),
+            Deadline::AckOverdue => self.ack_overdue(now, id),
+            Deadline::TellAgain => self.tell_again(now, id),
+            Deadline::OfferAgain => self.offer_again(now, id),
+            Deadline::OfferOverdue => self.offer_overdue(now, id),
+            Deadline::CancelOverdue => self.cancel_overdue(id),
+        }
+    }
+
+    /// Replaces the phase of a usage by what `next` makes of it; [`Phase::Over`] ends the usage. False for a stale id.
+    fn change(&mut self, id: UsageId, next: impl FnOnce(&mut Self, Phase) -> Phase) -> bool {
+        let Some(usage) = self.usages.get_mut(id.0) else { return false };
+        let phase = std::mem::replace(&mut usage.phase, Phase::Over);
+        let phase = next(self, phase);
+        match phase {
+            Phase::Over => self.over(id),
+            phase => {
+                if let Some(usage) = self.usages.get_mut(id.0) {
+                    usage.phase = phase;
+                }
+            }
+        }
+        true
+    }
+
+    fn new_usage(&mut self, tag: Tag, phase: Phase) -> UsageId {
+        let id = UsageId(self.usages.insert(Usage { tag, phase }));
+        self.by_tag.insert(tag, id);
+        id
+    }
+
+    fn over(&mut self, id: UsageId) {
+        if let Some(usage) = self.usages.remove(id.0) {
+            self.by_tag.remove(&usage.tag);
+            for deadline in Deadline::ALL {
+                self.deadlines.clear(&(id, deadline));
+            }
+        }
+    }
+
+    fn ended(&mut self, usage: UsageId, why: EndReason) {
+        self.events.push_back(SipEvent::Ended { usage, why });
+    }
+
+    fn is_full(&self) -> bool {
+        self.layer.len() >= self.max_transactions || self.usages.len() >= self.max_usages
+    }
+
+    /// Answers an open request of a peer. False when it is answered or gone already.
+    fn answer(&mut self, now: Instant, tx: ServerId, reply: Reply<'_>) -> bool {
+        let (Some(request), Some(peer)) = (self.layer.open_request(tx), self.layer.server_peer(tx)) else {
+            return false;
+        };
+        let bytes = self.composer.response(request, &peer, reply);
+        self.layer.respond(now, tx, reply.status, bytes);
+        true
+    }
+
+    /// [`Endpoint::answer`] for a challenge: unless the client was told to wait, it repeats its request until it hears
+    /// us, so that nothing needs to be kept for a sender who may not be who he says (RFC 3261 26.3.2.4).
+    fn answer_and_forget(&mut self, now: Instant, tx: ServerId, reply: Reply<'_>) -> bool {
+        let waiting = self.layer.has_answered(tx);
+        let answered = self.answer(now, tx, reply);
+        if !waiting && matches!(reply.status, 401 | 407) {
+            self.layer.forget(tx);
+        }
+        answered
+    }
+
+    fn send_trying(&mut self, now: Instant, tx: ServerId) {
+        if !self.layer.has_answered(tx) {
+            self.answer(now, tx, Reply::plain(100));
+        }
+    }
+
+    fn repeat(&mut self, peer: Peer, bytes: Bytes) {
+        self.layer.send_again(peer, bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,288 @@
+//! Changing a session that is up: re-INVITE in both directions, UPDATE from the peer, and what happens when both sides
+//! want to at once (RFC 3261 14, RFC 3311 5).
+
+use super::compose::{Reply, SDP, Within};
+use super::usage::{Deadline, OfferBy, Offering, OwedAck, Phase, Postponed, Up};
+use super::{Busy, Endpoint, Owner, SipEvent, UsageId};
+use crate::sip::dialog::body::sdp_of;
+use crate::sip::message::{Message, Method};
+use crate::sip::peer::Peer;
+use crate::sip::transaction::{ClientId, ServerId, derived};
+use bytes::Bytes;
+use std::time::{Duration, Instant};
+
+/// Tries of one offer that meets the peer's again and again.
+const MAX_ATTEMPTS: u8 = 5;
+/// `Retry-After` of a 500 while another offer is open: 14.2 has a random value up to 10 seconds.
+const RETRY_BELOW_S: u32 = 11;
+
+impl Endpoint {
+    /// Offers a change of the session. [`SipEvent::ReofferAnswered`] or [`SipEvent::ReofferFailed`] tells the outcome;
+    /// an offer that crosses the peer's is tried again by itself.
+    pub fn reinvite(&mut self, now: Instant, id: UsageId, offer: Bytes) -> Result<(), Busy> {
+        let mut result = Err(Busy);
+        self.change(id, |this, phase| match phase {
+            Phase::Up(mut up) => {
+                let free = matches!(up.offering, Offering::Idle) && up.owed_ack.is_none() && up.postponed.is_none();
+                if free {
+                    this.send_offer(now, id, &mut up, offer, 1);
+                    result = Ok(());
+                }
+                Phase::Up(up)
+            }
+            other => other,
+        });
+        result
+    }
+
+    /// Answers [`SipEvent::Reoffer`]: with SDP, or with the status of a refusal (488).
+    pub fn answer_reoffer(&mut self, now: Instant, id: UsageId, answer: Result<Bytes, u16>) {
+        let known = self.change(id, |this, phase| match phase {
+            Phase::Up(mut up) => {
+                if let Offering::Theirs { tx, by, offered } = up.offering {
+                    up.offering = Offering::Idle;
+                    this.answer_theirs(now, id, &mut up, tx, by, offered, answer);
+                }
+                Phase::Up(up)
+            }
+            other => other,
+        });
+        self.counts.stale_commands += u64::from(!known);
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "the parts of Offering::Theirs, taken out of it")]
+    fn answer_theirs(
+        &mut self,
+        now: Instant,
+        id: UsageId,
+        up: &mut Up,
+        tx: ServerId,
+        by: OfferBy,
+        offered: bool,
+        answer: Result<Bytes, u16>,
+    ) {
+        let sdp = match answer {
+            Ok(sdp) => sdp,
+            Err(status) => {
+                self.answer(now, tx, Reply::plain(status.clamp(400, 699)));
+                return;
+            }
+        };
+        if let Some(request) = self.layer.open_request(tx) {
+            up.dialog.refresh_target(request);
+        }
+        let reply = Reply { contact: Some(&up.dialog.contact), body: Some((SDP, &sdp)), ..Reply::plain(200) };
+        match by {
+            OfferBy::Invite => {
+                let owed = self.answer_2xx(now, id, tx, reply);
+                up.owed_ack = owed.map(|owed| OwedAck { offered: !offered, ..owed });
+            }
+            OfferBy::Update => {
+                self.answer(now, tx, reply);
+            }
+        }
+    }
+
+    fn send_offer(&mut self, now: Instant, id: UsageId, up: &mut Up, offer: Bytes, attempt: u8) {
+        let with = Within { login: up.login.as_mut(), body: Some((SDP, &offer)), ..Within::default() };
+        let tx = self.send_in_dialog(now, &mut up.dialog, &Method::Invite, with, Owner::Reoffer(id));
+        up.offering = Offering::Ours { tx, offer, attempt, cancelled: false };
+        // No phone needs a person to answer a re-INVITE, so one without a final answer is stuck.
+        self.deadlines.set((id, Deadline::OfferOverdue), now + self.timers.expiry() * 2);
+    }
+
+    pub(super) fn receive_reinvite(&mut self, now: Instant, id: UsageId, tx: ServerId, peer: Peer, request: &Message) {
+        self.receive_offer(now, id, tx, peer, request, OfferBy::Invite);
+    }
+
+    /// UPDATE (RFC 3311). Without SDP it refreshes, which needs no decision.
+    pub(super) fn receive_update(&mut self, now: Instant, id: UsageId, tx: ServerId, peer: Peer, request: &Message) {
+        if !request.body().is_empty() {
+            return self.receive_offer(now, id, tx, peer, request, OfferBy::Update);
+        }
+        let Some(dialog) = self.usages.get_mut(id.0).and_then(|usage| usage.dialog_of(request)) else { return };
+        dialog.refresh_target(request);
+        let contact = dialog.contact.clone();
+        self.answer(now, tx, Reply { contact: Some(&contact), ..Reply::plain(200) });
+    }
+
+    fn receive_offer(&mut self, now: Instant, id: UsageId, tx: ServerId, peer: Peer, request: &Message, by: OfferBy) {
+        let refusal = match self.usages.get(id.0).map(|usage| &usage.phase) {
+            Some(Phase::Up(up)) => match up.offering {
+                Offering::Ours { .. } => Some(491),
+                Offering::Theirs { .. } => Some(500),
+                // The peer has not finished its last one: our 2xx or its ACK is still on the way.
+                Offering::Idle if up.owed_ack.is_some() => Some(491),
+                Offering::Idle => None,
+            },
+            // Its first offer has had no answer (14.2, RFC 3311 5.2).
+            Some(Phase::Ringing(_)) => Some(500),
+            // Ours has had none.
+            _ => Some(491),
+        };
+        if let Some(status) = refusal {
+            self.counts.refused += 1;
+            let wait = self.mint.below(RETRY_BELOW_S).to_string();
+            let headers: &[(&str, &str)] = if status == 500 { &[("Retry-After", &wait)] } else { &[] };
+            self.answer(now, tx, Reply { headers, ..Reply::plain(status) });
+            return;
+        }
+        let sdp = sdp_of(request);
+        let Some(Phase::Up(up)) = self.usages.get_mut(id.0).map(|usage| &mut usage.phase) else { return };
+        up.dialog.peer = peer;
+        up.offering = Offering::Theirs { tx, by, offered: sdp.is_some() };
+        self.layer.set_owner(tx, Owner::Reoffer(id));
+        self.events.push_back(SipEvent::Reoffer { usage: id, sdp, message: request.clone() });
+    }
+
+    pub(super) fn reoffer_answered(&mut self, now: Instant, id: UsageId, tx: ClientId, response: &Message) {
+        match response.status() {
+            ..200 => {}
+            200..300 => self.reoffer_accepted(id, tx, response),
+            _ => self.reoffer_refused(now, id, response),
+        }
+    }
+
+    fn reoffer_accepted(&mut self, id: UsageId, tx: ClientId, response: &Message) {
+        let tag = response.to().ok().and_then(|to| to.tag()).unwrap_or_default();
+        if self.layer.acknowledge_again(tx, tag) {
+            return;
+        }
+        let Some(sent) = self.layer.sent_request(tx) else { return };
+        let Ok(reinvite) = Message::parse(sent.clone()) else { return };
+        let mut taken = false;
+        self.change(id, |this, phase| match phase {
+            Phase::Up(mut up) => {
+                if matches!(up.offering, Offering::Ours { tx: ours, .. } if ours == tx) {
+                    taken = true;
+                    up.dialog.refresh_target(response);
+                    this.acknowledge(tx, &up.dialog, &reinvite, tag);
+                    this.deadlines.clear(&(id, Deadline::OfferOverdue));
+                    up.offering = Offering::Idle;
+                    this.events.push_back(SipEvent::ReofferAnswered { usage: id, sdp: sdp_of(response) });
+                }
+                Phase::Up(up)
+            }
+            other => other,
+        });
+        // We hung up meanwhile. The peer still waits for its ACK.
+        if !taken && let Some(peer) = self.layer.client_peer(tx) {
+            let via = self.composer.via(&peer, self.mint.branch());
+            let bytes = derived::ack_for_orphan(&reinvite, response, &via);
+            self.layer.acknowledge(tx, tag, crate::sip::peer::Transmit { peer, bytes });
+        }
+    }
+
+    fn reoffer_refused(&mut self, now: Instant, id: UsageId, response: &Message) {
+        let status = response.status();
+        self.change(id, |this, phase| match phase {
+            Phase::Up(mut up) => {
+                let Offering::Ours { offer, attempt, cancelled, .. } =
+                    std::mem::replace(&mut up.offering, Offering::Idle)
+                else {
+                    return Phase::Up(up);
+                };
+                this.deadlines.clear(&(id, Deadline::OfferOverdue));
+                match status {
+                    408 | 481 => return this.peer_lost(now, id, *up, status),
+                    491 if attempt < MAX_ATTEMPTS && !cancelled => {
+                        let pause = this.back_off(up.dialog.ours);
+                        this.deadlines.set((id, Deadline::OfferAgain), now + pause);
+                        up.postponed = Some(Postponed { offer, attempt });
+                    }
+                    401 | 407 => {
+                        let again = !cancelled
+                            && up.login.as_mut().is_some_and(|l| l.take_challenge(response, || this.mint.cnonce()));
+                        match again {
+                            true => this.send_offer(now, id, &mut up, offer, attempt),
+                            false => this.reoffer_lost(id, status),
+                        }
+                    }
+                    _ => this.reoffer_lost(id, status),
+                }
+                Phase::Up(up)
+            }
+            other => other,
+        });
+    }
+
+    /// 14.1: who chose the Call-ID waits 2.1 to 4 seconds, the other up to 2, in steps of 10 ms, so that one is first.
+    fn back_off(&mut self, ours: bool) -> Duration {
+        let steps = if ours { 210 + self.mint.below(191) } else { self.mint.below(201) };
+        Duration::from_millis(u64::from(steps) * 10)
+    }
+
+    fn reoffer_lost(&mut self, usage: UsageId, status: u16) {
+        self.events.push_back(SipEvent::ReofferFailed { usage, status });
+    }
+
+    /// No answer, or no way to send: 408 ends the call, 503 only the offer (12.2.1.2).
+    pub(super) fn reoffer_failed(&mut self, now: Instant, id: UsageId, status: u16) {
+        self.change(id, |this, phase| match phase {
+            Phase::Up(mut up) if matches!(up.offering, Offering::Ours { .. }) => {
+                up.offering = Offering::Idle;
+                this.deadlines.clear(&(id, Deadline::OfferOverdue));
+                if status == 408 {
+                    return this.peer_lost(now, id, *up, status);
+                }
+                this.reoffer_lost(id, status);
+                Phase::Up(up)
+            }
+            other => other,
+        });
+    }
+
+    pub(super) fn offer_again(&mut self, now: Instant, id: UsageId) {
+        self.change(id, |this, phase| match phase {
+            Phase::Up(mut up) => {
+                let free = matches!(up.offering, Offering::Idle) && up.owed_ack.is_none();
+                match up.postponed.take() {
+                    Some(Postponed { offer, attempt }) if free => this.send_offer(now, id, &mut up, offer, attempt + 1),
+                    // The peer's own change is under way: ours waits once more.
+                    Some(postponed) => {
+                        let pause = this.back_off(up.dialog.ours);
+                        this.deadlines.set((id, Deadline::OfferAgain), now + pause);
+                        up.postponed = Some(postponed);
+                    }
+                    None => {}
+                }
+                Phase::Up(up)
+            }
+            other => other,
+        });
+    }
+
+    /// First the CANCEL, then, when that brings no final answer either, the offer is given up.
+    pub(super) fn offer_overdue(&mut self, now: Instant, id: UsageId) {
+        self.change(id, |this, phase| match phase {
+            Phase::Up(mut up) => {
+                if let Offering::Ours { tx, cancelled, .. } = &mut up.offering {
+                    if !*cancelled && this.cancel_transaction(now, *tx, None) {
+                        *cancelled = true;
+                        this.deadlines.set((id, Deadline::OfferOverdue), now + this.timers.expiry());
+                    } else {
+                        this.layer.abandon(*tx);
+                        up.offering = Offering::Idle;
+                        this.reoffer_lost(id, 408);
+                    }
+                }
+                Phase::Up(up)
+            }
+            other => other,
+        });
+    }
+
+    /// The connection on which the peer's re-INVITE waits for our answer is gone.
+    pub(super) fn reoffer_withdrawn(&mut self, id: UsageId) {
+        self.change(id, |this, phase| match phase {
+            Phase::Up(mut up) => {
+                if matches!(up.offering, Offering::Theirs { .. }) {
+                    up.offering = Offering::Idle;
+                    this.events.push_back(SipEvent::ReofferWithdrawn { usage: id });
+                }
+                Phase::Up(up)
+            }
+            other => other,
+        });
+    }
+}

@@ -1,0 +1,60 @@
+//! The 400 for a datagram that no parser gets through: only if it is plainly a request, says whom to answer, and the
+//! answer is no bigger than twice what came, so that nobody can use us to multiply traffic.
+
+use crate::sip::message::{HeaderName, HostRef, Via};
+use crate::sip::peer::Peer;
+use bytes::Bytes;
+
+const GAIN: usize = 2;
+/// Lines looked at for the five headers that an answer needs.
+const MAX_LINES: usize = 64;
+
+pub(super) fn refusal(peer: Peer, raw: &[u8]) -> Option<(Peer, Bytes)> {
+    let mut lines = raw.trim_ascii_start().split(|b| *b == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    let start = lines.next()?;
+    let is_request = start.trim_ascii_end().ends_with(b"SIP/2.0") && !start.starts_with(b"SIP/");
+    // An ACK is never answered (17.1.1.3).
+    if !is_request || start.starts_with(b"ACK ") {
+        return None;
+    }
+    let mut via_lines: Vec<&[u8]> = Vec::new();
+    let mut once: [(HeaderName, Option<&[u8]>); 4] =
+        [HeaderName::From, HeaderName::To, HeaderName::CallId, HeaderName::CSeq].map(|name| (name, None));
+    for line in lines.take(MAX_LINES).take_while(|line| !line.is_empty()) {
+        let Some(colon) = line.iter().position(|b| *b == b':') else { continue };
+        let name = HeaderName::from_bytes(line[..colon].trim_ascii());
+        let value = line[colon + 1..].trim_ascii();
+        if value.is_empty() || value.iter().any(|b| b.is_ascii_control() && *b != b'\t') {
+            continue;
+        }
+        if name == HeaderName::Via {
+            via_lines.push(value);
+        } else if let Some((_, slot)) = once.iter_mut().find(|(wanted, _)| *wanted == name) {
+            slot.get_or_insert(value);
+        }
+    }
+    let top = Via::parse(via_lines.first()?.split(|b| *b == b',').next()?.trim_ascii()).ok()?;
+    // Only who can be told from the source itself is answered: a name or another address might be anybody's.
+    let from_source = match top.sent_by_host {
+        HostRef::Name(_) => false,
+        host => host.ip() == Some(peer.remote.ip()),
+    };
+    if !from_source {
+        return None;
+    }
+    let mut out = b"SIP/2.0 400 Bad Request\r\n".to_vec();
+    let mut put = |name: HeaderName, value: &[u8]| {
+        out.extend_from_slice(name.as_str().as_bytes());
+        out.extend_from_slice(b": ");
+        out.extend_from_slice(value);
+        out.extend_from_slice(b"\r\n");
+    };
+    for via in &via_lines {
+        put(HeaderName::Via, via);
+    }
+    for (name, value) in once {
+        put(name, value?);
+    }
+    out.extend_from_slice(b"Content-Length: 0\r\n\r\n");
+    (out.len() <= raw.len() * GAIN).then(|| (peer, out.into()))
+}
