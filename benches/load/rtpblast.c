@@ -61,7 +61,7 @@ static int read_parties(void) {
         p->to = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)remote)};
         p->fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
         if (inet_pton(AF_INET, ip, &p->to.sin_addr) != 1 || p->fd < 0 || bind(p->fd, (struct sockaddr *)&me, sizeof me)) {
-            fprintf(stderr, "rtpblast: port %d: %s (many parties need ulimit -n)\n", local, strerror(errno));
+            fprintf(stderr, "rtpblast: port %d: %s\n", local, strerror(errno));
             exit(2);
         }
         p->ssrc = (uint32_t)rand();
