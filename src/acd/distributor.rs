@@ -50,6 +50,8 @@ pub struct Acd {
     pub(super) rona_pause: Option<Duration>,
     pub(super) busy_pause: Duration,
     next_seq: u64,
+    /// While a reload changes the tables nobody is matched.
+    pub(super) reloading: bool,
 }
 
 impl Acd {
@@ -66,6 +68,7 @@ impl Acd {
             rona_pause: None,
             busy_pause: Duration::ZERO,
             next_seq: 0,
+            reloading: false,
         };
         acd.configure(config);
         acd
@@ -261,6 +264,9 @@ impl Acd {
 
     /// Gives an available agent the best caller of the agent's queues: highest priority, then earliest to join.
     pub(super) fn serve(&mut self, now: Instant, key: AgentKey) {
+        if self.reloading {
+            return;
+        }
         let best = self.agents[key].queues.iter().filter_map(|queue| self.queues[*queue].head()).min();
         if let Some(place) = best {
             let ticket = place.ticket;
@@ -269,9 +275,9 @@ impl Acd {
     }
 
     /// Gives a waiting caller the longest idle agent of the queue, or a position, or an end when the wait is over.
-    fn place(&mut self, now: Instant, id: TicketId) {
+    pub(super) fn place(&mut self, now: Instant, id: TicketId) {
         let Some(ticket) = self.tickets.get(&id) else { return };
-        if ticket.state != TicketState::Waiting {
+        if ticket.state != TicketState::Waiting || self.reloading {
             return;
         }
         let queue = &self.queues[ticket.queue];
@@ -489,7 +495,7 @@ impl Acd {
     }
 
     /// The last agent of the queue has logged out: callers who asked not to wait for nobody are given back.
-    pub(super) fn queue_emptied(&mut self, now: Instant, queue: QueueKey) {
+    fn queue_emptied(&mut self, now: Instant, queue: QueueKey) {
         let tickets: Vec<TicketId> = self.queues[queue].line().map(|place| place.ticket).collect();
         for id in tickets {
             if self

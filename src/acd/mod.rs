@@ -23,7 +23,7 @@ mod view;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
-mod worlds;
+mod world_tests;
 
 pub use config::{AcdConfig, AgentConfig, QueueConfig, Strategy};
 pub use distributor::Acd;

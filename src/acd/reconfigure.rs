@@ -3,7 +3,7 @@
 //! What stays: every ticket, offer, call, wrap-up, pause and idle turn of a queue or agent that is still configured.
 //! A removed queue gives its callers back as closed. A removed agent finishes the call at hand, then goes.
 
-use super::agent::{Agent, AgentKey, Duty};
+use super::agent::{Agent, AgentKey, IdlePlace};
 use super::config::{AgentConfig, bounded};
 use super::distributor::{Acd, Deadline};
 use super::queue::{Queue, QueueKey};
@@ -21,49 +21,44 @@ impl Acd {
         let gone: Vec<QueueKey> =
             self.queue_keys.iter().filter(|(id, _)| !queues.contains(id)).map(|(_, key)| *key).collect();
         let agents: BTreeSet<&AgentId> = config.agents.iter().map(|agent| &agent.id).collect();
-        let left: Vec<AgentId> = self.agent_keys.keys().filter(|id| !agents.contains(id)).cloned().collect();
-        let changed = self.configure(config);
-        // Nobody who goes may be matched on the way: first those leave who ring for no caller, then the callers of
-        // removed queues, and only then are offers of agents who go taken on to the next.
-        self.dismiss(now, &left);
+        let left: Vec<AgentKey> =
+            self.agent_keys.iter().filter(|(id, _)| !agents.contains(id)).map(|(_, key)| *key).collect();
+        // Nobody is matched while the tables change: a match halfway could pass over who came first.
+        self.reloading = true;
+        self.configure(config);
         for key in gone {
             self.remove_queue(now, key);
         }
-        for agent in &left {
-            if let Some(key) = self.agent_keys.get(agent).copied() {
-                self.agent_changed(now, key);
-            }
-        }
-        for key in self.queue_keys.values().copied().collect::<Vec<_>>() {
-            if self.queues[key].logged_in == 0 {
-                self.queue_emptied(now, key);
-            }
-        }
-        for key in changed {
-            self.settle(now, key, None);
-        }
-    }
-
-    fn dismiss(&mut self, now: Instant, left: &[AgentId]) {
-        let keys: Vec<AgentKey> = left.iter().filter_map(|id| self.agent_keys.get(id).copied()).collect();
-        for key in keys {
+        for key in left {
             self.agents[key].leaving = true;
-            if !matches!(self.agents[key].duty, Duty::Ringing { .. }) {
-                self.settle(now, key, None);
-            }
+            self.agent_changed(now, key);
+        }
+        self.reloading = false;
+        self.match_all(now);
+    }
+
+    /// Serves every idle agent, the longest idle first, then sees to every caller who still waits.
+    fn match_all(&mut self, now: Instant) {
+        let mut idle: Vec<IdlePlace> = self.agents.iter().filter_map(|(_, agent)| agent.idle).collect();
+        idle.sort_unstable();
+        for place in idle {
+            self.serve(now, place.agent);
+        }
+        for ticket in self.tickets.keys().copied().collect::<Vec<_>>() {
+            self.place(now, ticket);
         }
     }
 
-    /// Brings queues and agents into the tables. Returns the agents whose queues changed, longest idle first.
-    pub(super) fn configure(&mut self, config: AcdConfig) -> Vec<AgentKey> {
+    /// Brings queues and agents into the tables.
+    pub(super) fn configure(&mut self, config: AcdConfig) {
         self.rona_pause = config.rona_pause;
         self.busy_pause = bounded(config.busy_pause);
         for queue in config.queues {
             self.configure_queue(queue);
         }
-        let mut changed: Vec<AgentKey> = config.agents.iter().filter_map(|agent| self.configure_agent(agent)).collect();
-        changed.sort_by_key(|key| (self.agents[*key].idle.is_none(), self.agents[*key].idle));
-        changed
+        for agent in &config.agents {
+            self.configure_agent(agent);
+        }
     }
 
     fn configure_queue(&mut self, config: QueueConfig) {
@@ -76,25 +71,23 @@ impl Acd {
         self.queue_keys.insert(id, key);
     }
 
-    fn configure_agent(&mut self, config: &AgentConfig) -> Option<AgentKey> {
-        // Of two entries of one queue or an unknown name the checked configuration has none; here they count once or not.
+    fn configure_agent(&mut self, config: &AgentConfig) {
+        // A checked configuration names no queue twice and none that is not there; either would count once or not here.
         let queues: BTreeSet<QueueKey> =
             config.queues.iter().filter_map(|id| self.queue_keys.get(id).copied()).collect();
         let queues: Vec<QueueKey> = queues.into_iter().collect();
         let Some(key) = self.agent_keys.get(&config.id).copied() else {
             let key = self.agents.insert(Agent::new(config, queues));
             self.agent_keys.insert(config.id.clone(), key);
-            return None;
+            return;
         };
         let agent = &mut self.agents[key];
         agent.name.clone_from(&config.name);
         // Configured again before the last call's end: the agent never left.
-        let came_back = std::mem::take(&mut agent.leaving);
-        if agent.queues == queues {
-            return came_back.then_some(key);
+        agent.leaving = false;
+        if agent.queues != queues {
+            self.assign(key, queues);
         }
-        self.assign(key, queues);
-        Some(key)
     }
 
     /// Gives an agent other queues; the idle turn and the state stay.
@@ -117,7 +110,6 @@ impl Acd {
 
     fn remove_queue(&mut self, now: Instant, key: QueueKey) {
         let tickets: Vec<TicketId> = self.queues[key].line().map(|place| place.ticket).collect();
-        // Out of every agent's list first, so that no agent freed below is matched with it.
         let members: BTreeMap<AgentKey, Vec<QueueKey>> = self
             .agents
             .iter()

@@ -1,6 +1,6 @@
 //! One binding: a contact, how to reach it, until when.
 
-use crate::sip::message::Uri;
+use crate::sip::message::uri::Uri;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -13,7 +13,7 @@ mod tests;
 
 pub use binding::{Binding, BindingView, Why};
 
-use crate::sip::message::Uri;
+use crate::sip::message::uri::Uri;
 use crate::timers::Timers;
 use binding::BindingId;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
