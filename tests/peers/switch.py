@@ -73,7 +73,7 @@ class Switch:
         def settled():
             state = (self.agent(user) or {}).get("state")
             if state in ("wrap_up", "not_ready"):
-                self.command("agent", "set", user, "ready")
+                self.api(f"agents/{user}/state", "PUT", {"state": "ready"})
             return state == "ready"
         poll(f"agent {user} to be ready", settled, 15, every=0.2)
 
