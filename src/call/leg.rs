@@ -140,7 +140,7 @@ impl Leg {
         match sdp {
             Some(sdp) => self.handle_answer(sdp, out)?,
             None if self.spec.is_some() => {}
-            None => return Err(SdpError::missing()),
+            None => return Err(SdpError::NoAudio),
         }
         self.up(false, out);
         Ok(())
@@ -172,7 +172,7 @@ impl Leg {
         if !std::mem::take(offer_out) {
             return Ok(());
         }
-        self.handle_answer(sdp.ok_or_else(SdpError::missing)?, out)
+        self.handle_answer(sdp.ok_or(SdpError::NoAudio)?, out)
     }
 
     /// A re-INVITE or UPDATE from the peer. True when the leg went on or off hold by it.

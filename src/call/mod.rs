@@ -12,6 +12,7 @@ use crate::events::{Cause, EndedBy, EventKind, LegRole, MediaReport};
 use crate::ids::{AgentId, CallId, LegId, TicketId};
 use crate::media::command::{MediaCmd, PlayId, PlayItem, RecordingId, Tone, WorkerId};
 use crate::sdp::{Codec, SdpError};
+use crate::sip::digest::Credentials;
 use crate::sip::peer::Peer;
 use bytes::Bytes;
 use std::collections::BTreeSet;
@@ -37,7 +38,7 @@ pub enum Notice {
     /// A phone that was dialled rings.
     Ringing { purpose: DialPurpose },
     /// A phone that was dialled answered. The driver now says `bridge` or `dismiss`.
-    Answered { purpose: DialPurpose, leg: LegId },
+    Answered { purpose: DialPurpose },
     /// Nobody of those dialled will answer; the telling cause of all.
     Failed { purpose: DialPurpose, cause: Cause },
     /// The bridged far side is gone; the caller is still there.
@@ -70,6 +71,8 @@ pub struct DialTarget {
     pub agent: Option<AgentId>,
     /// How records name the target.
     pub shown: String,
+    /// With these a challenge of the far side is answered.
+    pub credentials: Option<Credentials>,
 }
 
 /// Music that a held party hears, told apart from whatever a driver plays.
@@ -135,12 +138,21 @@ impl Call {
         self.bridged
     }
 
+    pub fn is_recording(&self) -> bool {
+        self.recording.is_some()
+    }
+
     pub fn is_ended(&self) -> bool {
         self.ended.is_some()
     }
 
     pub fn is_dialing(&self) -> bool {
         self.attempt.is_some()
+    }
+
+    /// Nobody else is on the line or being rung.
+    pub fn may_dial(&self) -> bool {
+        !self.is_ended() && self.partner.is_none() && self.attempt.is_none()
     }
 
     /// Every leg is gone and has reported.
@@ -170,7 +182,7 @@ impl Call {
 
     /// Rings phones for the caller, all at once; the first to answer wins.
     pub fn dial(&mut self, purpose: DialPurpose, targets: Vec<(LegSeat, DialTarget)>, out: &mut Vec<CallOutput>) {
-        if self.is_ended() || self.partner.is_some() || self.attempt.is_some() || targets.is_empty() {
+        if !self.may_dial() || targets.is_empty() {
             out.push(CallOutput::Notice(Notice::Failed { purpose, cause: Cause::Unreachable }));
             return;
         }
@@ -271,7 +283,7 @@ impl Call {
         self.bridged = false;
         self.attempt = Some(attempt);
         self.stop_dialing(Cause::AnsweredElsewhere, out);
-        out.push(CallOutput::Notice(Notice::Answered { purpose, leg }));
+        out.push(CallOutput::Notice(Notice::Answered { purpose }));
     }
 
     /// The ACK to our 200 to the caller.
@@ -307,7 +319,7 @@ impl Call {
             true => MediaCmd::Play {
                 leg: other.id,
                 id: HOLD_MUSIC,
-                items: Arc::from([PlayItem::Tone(Tone::MUSIC_ON_HOLD)]),
+                items: Arc::from([PlayItem::Tone(Tone::MusicOnHold)]),
                 repeat: true,
                 bargeable: false,
             },
@@ -332,17 +344,20 @@ impl Call {
         }
     }
 
+    /// A leg other than the caller's cannot go on, by a fault of ours.
+    pub fn leg_failed(&mut self, leg: LegId, cause: Cause, out: &mut Vec<CallOutput>) {
+        out.push(CallOutput::Hangup { leg, cause });
+        self.leg_ended(leg, cause, out);
+    }
+
     /// Media from a party stopped for too long: its phone or its network is gone.
     pub fn leg_silent(&mut self, leg: LegId, out: &mut Vec<CallOutput>) {
         out.push(CallOutput::Event(EventKind::RtpTimeout { leg }));
         if leg == self.caller.id {
             self.hang_up(Cause::RtpTimeout, EndedBy::System, out);
             out.push(CallOutput::Notice(Notice::CallerGone { cause: Cause::RtpTimeout }));
-        } else if let Some(partner) = &mut self.partner
-            && partner.id == leg
-        {
-            out.push(CallOutput::Hangup { leg, cause: Cause::RtpTimeout });
-            self.partner_gone(Cause::RtpTimeout, out);
+        } else if self.partner.as_ref().is_some_and(|partner| partner.id == leg) {
+            self.leg_failed(leg, Cause::RtpTimeout, out);
         }
     }
 

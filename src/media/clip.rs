@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 /// 8 kHz mono.
+#[derive(PartialEq, Eq)]
 pub struct Clip {
     pub id: Arc<str>,
     pub lang: Arc<str>,

@@ -71,6 +71,10 @@ pub enum MediaCmd {
         leg: LegId,
         on: bool,
     },
+    /// Keeps what the peer says from now on, up to `limit`. Answered by `Captured`; replaces a capture under way.
+    Capture { leg: LegId, limit: Duration },
+    /// Ends a capture before its limit. Without effect when none is under way.
+    StopCapture { leg: LegId },
     /// Sends one key by RFC 4733; keys queue behind each other. Answered by `KeyUnsent` when that is not possible.
     SendDtmf {
         leg: LegId,
@@ -150,6 +154,11 @@ pub enum MediaEvent {
         heard_ms: u32,
         stopped: bool,
     },
+    /// What was said during a `Capture`.
+    Captured {
+        leg: LegId,
+        clip: Arc<Clip>,
+    },
     RtpTimeout {
         leg: LegId,
     },
@@ -186,6 +195,8 @@ impl fmt::Debug for MediaCmd {
                 .finish(),
             Self::StopPlay { leg, id } => f.debug_struct("StopPlay").field("leg", leg).field("id", id).finish(),
             Self::Echo { leg, on } => f.debug_struct("Echo").field("leg", leg).field("on", on).finish(),
+            Self::Capture { leg, limit } => f.debug_struct("Capture").field("leg", leg).field("limit", limit).finish(),
+            Self::StopCapture { leg } => f.debug_struct("StopCapture").field("leg", leg).finish(),
             Self::SendDtmf { leg, key: _, duration_ms } => {
                 f.debug_struct("SendDtmf").field("leg", leg).field("duration_ms", duration_ms).finish_non_exhaustive()
             }
@@ -223,6 +234,9 @@ impl fmt::Debug for MediaEvent {
                 .field("heard_ms", heard_ms)
                 .field("stopped", stopped)
                 .finish(),
+            Self::Captured { leg, clip } => {
+                f.debug_struct("Captured").field("leg", leg).field("clip", clip).finish()
+            }
             Self::RtpTimeout { leg } => f.debug_struct("RtpTimeout").field("leg", leg).finish(),
             Self::RtpResumed { leg } => f.debug_struct("RtpResumed").field("leg", leg).finish(),
             Self::Dropped { leg, report } => {

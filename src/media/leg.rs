@@ -2,6 +2,7 @@
 //!
 //! A leg knows its own parts only. What concerns two legs is in `relay`, what concerns all of them in `plane`.
 
+use super::capture::Capture;
 use super::codec;
 use super::command::{MediaEvent, RecordingId};
 use super::dtmf::{EventPayload, KeySender, Keypad, Press};
@@ -19,6 +20,7 @@ use crate::events::MediaReport;
 use crate::ids::LegId;
 use crate::sdp::{Codec, MediaSpec};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A source that was still for this long is replaced by silence, because carriers and NATs close what goes quiet.
@@ -45,6 +47,7 @@ pub struct Leg {
     pub bridge: Option<LegSlot>,
     pub echo: bool,
     pub player: Option<Player>,
+    pub capture: Option<Capture>,
     pub keys: KeySender,
     pub egress: Egress,
     pub taps: [Option<(RecordingId, Side)>; MAX_TAPS],
@@ -54,7 +57,7 @@ pub struct Leg {
     /// When the peer's allowance is full again.
     allowance: Micros,
     silence: RtpSilence,
-    /// When the next packet of our own is due.
+    /// When the next packet of our own is due; 0 = at the next turn.
     next_frame: Micros,
     rtcp: Rtcp,
     counts: MediaReport,
@@ -126,6 +129,7 @@ impl Leg {
             bridge: None,
             echo: false,
             player: None,
+            capture: None,
             keys: KeySender::default(),
             egress: Egress::new(origin.ssrc, origin.sequence, origin.timestamp),
             taps: [None; MAX_TAPS],
@@ -187,6 +191,7 @@ impl Leg {
             Verdict::Moved => {
                 let remote = peer.latch.believed().unwrap_or(from);
                 let wiring = peer.latch.wiring(now, true);
+                self.stream.peer_moved();
                 out.event(MediaEvent::Latched { leg: self.id, remote });
                 self.wire(wiring, out);
             }
@@ -260,6 +265,19 @@ impl Leg {
         }
     }
 
+    /// Keeps what was heard, if that was asked for.
+    pub fn keep(&mut self, codec: Codec, payload: &[u8], out: &mut impl Sink) {
+        if self.capture.as_mut().is_some_and(|capture| !capture.take(codec, payload)) {
+            self.end_capture(out);
+        }
+    }
+
+    pub fn end_capture(&mut self, out: &mut impl Sink) {
+        if let Some(capture) = self.capture.take() {
+            out.event(MediaEvent::Captured { leg: self.id, clip: Arc::new(capture.finish()) });
+        }
+    }
+
     /// The leg's turn of the wheel, which was due at `turn`.
     pub fn look(&mut self, now: Micros, turn: Micros, out: &mut impl Sink) -> Looked {
         let released = self.keypad.look(now);
@@ -285,6 +303,7 @@ impl Leg {
     pub fn play(&mut self, player: Player, out: &mut impl Sink) {
         self.stop_play(out);
         self.player = Some(player);
+        self.next_frame = 0;
     }
 
     /// Ends what plays before its end.
@@ -354,7 +373,11 @@ impl Leg {
         let source = match &self.player {
             Some(player) => Source::Play(player.id),
             None if !self.can_send() => return now + GAP,
-            None if self.egress.is_paced_by(Source::Silence) || now >= quiet_since + GAP => Source::Silence,
+            None if self.egress.is_paced_by(Source::Silence) => Source::Silence,
+            None if now >= quiet_since + GAP => {
+                self.next_frame = 0;
+                Source::Silence
+            }
             None => return quiet_since + GAP,
         };
         if turn < self.next_frame {
@@ -362,7 +385,8 @@ impl Leg {
         }
         let lasts = frame as Micros * 125;
         let behind = turn - self.next_frame;
-        self.next_frame = if behind >= lasts { turn + lasts } else { self.next_frame + lasts };
+        let afresh = self.next_frame == 0 || behind >= lasts;
+        self.next_frame = if afresh { turn + lasts } else { self.next_frame + lasts };
         let mut packet = [0; HEADER + MAX_FRAME];
         let packet = &mut packet[..HEADER + frame];
         let filled = match &mut self.player {

@@ -16,13 +16,19 @@
 //! | `stream` | what arrives: order, loss, jitter (one SSRC at a time) |
 //! | `egress` | what leaves: one SSRC, sequence and time line per leg, for life |
 //! | `relay` | one packet from a leg to its bridge partner |
+//! | `capture` | what a party says, to be played back to it |
 //! | `dtmf` | keys in and out by RFC 4733 |
 //! | `player`, `sounds`, `clip` | prompts, tones and hold music |
 //! | `wheel` | who is due in this millisecond |
 //! | `codec` | G.711 |
+//! | `worker`, `shell` | the thread around a plane; its sockets and outlets |
+//! | `socket`, `ports`, `sched` | one UDP socket; ports bound ahead of need; real-time priority |
+//! | `ring` | the way of recorded audio to the recorder |
+//! | `prompts`, `resample` | prompt files to clips |
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod capture;
 pub mod clip;
 pub mod codec;
 pub mod command;
@@ -32,20 +38,32 @@ pub mod latch;
 mod leg;
 pub mod plane;
 pub mod player;
+pub mod ports;
+pub mod prompts;
 mod relay;
+mod resample;
+pub mod ring;
 pub mod rtcp;
 pub mod rtp;
+mod sched;
+mod shell;
 pub mod sink;
+mod socket;
 pub mod sounds;
 pub mod stream;
 pub mod tap;
 mod wheel;
+pub mod worker;
 
 pub use clip::Clip;
 pub use command::{MediaCmd, MediaEvent, PlayId, PlayItem, PortLease, RecordingId, Tone, WorkerId};
 pub use plane::Plane;
+pub use ports::PortRange;
+pub use prompts::ClipLibrary;
 pub use sink::{LegSlot, Sink};
+pub use sounds::Sounds;
 pub use tap::{Side, TapFrame};
+pub use worker::{MediaNotice, WorkerConfig, WorkerHandle};
 
 /// Microseconds since the plane's epoch: what the plane's parts reckon in.
 pub(crate) type Micros = u64;

@@ -5,6 +5,7 @@
 //! ticks, nothing on the packet path allocates.
 
 use super::Micros;
+use super::capture::Capture;
 use super::command::{MediaCmd, MediaEvent, RecordingId};
 use super::dtmf::Press;
 use super::leg::{Heard, Leg, Origin};
@@ -92,6 +93,8 @@ impl Plane {
                 }
             }),
             MediaCmd::Echo { leg, on } => self.with(leg, |leg, _| leg.echo = on),
+            MediaCmd::Capture { leg, limit } => self.with(leg, |leg, _| leg.capture = Some(Capture::new(limit))),
+            MediaCmd::StopCapture { leg } => self.with(leg, |leg, _| leg.end_capture(out)),
             MediaCmd::SendDtmf { leg, key, duration_ms } => self.with(leg, |leg, _| {
                 if !leg.can_send_keys() || !leg.keys.press(key, u32::from(duration_ms) * 8) {
                     out.event(MediaEvent::KeyUnsent { leg: leg.id, key });
@@ -125,6 +128,7 @@ impl Plane {
             Heard::Audio(rtp, codec) => {
                 if let Some(payload) = packet.get(rtp.payload.clone()) {
                     leg.tap(now, &rtp, codec, payload, out);
+                    leg.keep(codec, payload, out);
                 }
                 if leg.echo {
                     relay::forward(leg, at, slot, &rtp, codec, packet, out);

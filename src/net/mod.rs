@@ -48,6 +48,7 @@ pub struct Outlet {
 #[derive(Debug, Default)]
 pub struct NetCounters {
     pub received: AtomicU64,
+    pub sent: AtomicU64,
     pub dropped: AtomicU64,
     pub oversize: AtomicU64,
     pub send_failed: AtomicU64,

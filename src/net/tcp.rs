@@ -181,19 +181,22 @@ async fn converse(
             }
         }
     });
-    let mut framer = Framer::new();
+    let mut framer = Framer::default();
     let mut deadline = Instant::now() + HEADER_LIMIT;
     let mut chunk = [0u8; 4096];
     'reading: while !writing.is_finished() {
         let Ok(Ok(length)) = timeout_at(deadline, reader.read(&mut chunk)).await else { break };
         let Some(bytes) = chunk.get(..length).filter(|bytes| !bytes.is_empty()) else { break };
-        let had_begun = framer.is_mid_message();
+        let had_begun = framer.in_message();
         framer.push(bytes);
         let mut whole = false;
-        while let Some(frame) = framer.next_frame() {
+        while let Some(frame) = framer.next() {
             whole = true;
             match frame {
-                Ok(Frame::Message(message)) => inlet.deliver(NetEvent::Message { peer, message }).await,
+                Ok(Frame::Message(raw)) => match Message::parse(raw.clone()) {
+                    Ok(message) => inlet.deliver(NetEvent::Message { peer, message }).await,
+                    Err(_) => inlet.deliver(NetEvent::Garbage { peer, raw }).await,
+                },
                 Ok(Frame::Ping) => {
                     // RFC 5626 4.4.1: a double CRLF is answered with a single one.
                     if let Some(connection) = shared.table().by_id.get(&id) {
@@ -202,14 +205,14 @@ async fn converse(
                 }
                 Ok(Frame::Pong) => {}
                 Err(broken) => {
-                    inlet.deliver(NetEvent::Garbage { peer, raw: broken.raw }).await;
+                    inlet.deliver(NetEvent::Garbage { peer, raw: broken.message }).await;
                     // The framing is lost for good; the 400 gets a moment to leave.
                     tokio::time::sleep(Duration::from_millis(100)).await;
                     break 'reading;
                 }
             }
         }
-        if framer.is_mid_message() {
+        if framer.in_message() {
             if whole || !had_begun {
                 deadline = Instant::now() + HEADER_LIMIT;
             }

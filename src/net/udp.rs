@@ -42,9 +42,11 @@ impl UdpTransport {
 
     pub fn send(&self, bytes: &[u8], to: SocketAddr) {
         // A full send buffer or an unreachable host is a lost datagram: the transaction's timer repeats it.
-        if self.socket.try_send_to(bytes, to).is_err() {
-            self.counters.send_failed.fetch_add(1, Ordering::Relaxed);
-        }
+        let counter = match self.socket.try_send_to(bytes, to) {
+            Ok(_) => &self.counters.sent,
+            Err(_) => &self.counters.send_failed,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
     }
 }
 

@@ -80,6 +80,9 @@ pub enum TestNumber {
 }
 
 impl TestNumber {
+    pub const ALL: [TestNumber; 7] =
+        [Self::RingOnly, Self::Word, Self::Hold, Self::Echo, Self::Tone, Self::Digits, Self::Record];
+
     pub fn name(self) -> &'static str {
         match self {
             Self::RingOnly => "ring_only",

@@ -16,6 +16,11 @@ use std::time::Instant;
 const MAX_EARLY: usize = 16;
 
 impl Endpoint {
+    /// A Call-ID for [`Outgoing::call_id`], for whoever has to name the call before it is sent.
+    pub fn fresh_call_id(&mut self) -> String {
+        self.mint.call_id()
+    }
+
     pub fn invite(&mut self, now: Instant, order: Outgoing) -> Result<UsageId, Full> {
         if self.is_full() {
             return Err(Full);
@@ -58,7 +63,7 @@ impl Endpoint {
                 }
                 Phase::Calling(calling)
             }
-            Phase::Cancelling(cancelling) if !cancelling.sent => this.send_cancel(now, id, cancelling),
+            Phase::Cancelling(cancelling) if !cancelling.sent => this.send_cancel(now, id, *cancelling),
             other => other,
         });
     }
@@ -191,7 +196,7 @@ impl Endpoint {
     /// Gives up on a callee that has not answered.
     pub(super) fn cancel(&mut self, now: Instant, id: UsageId, calling: Calling, reason: Option<String>) -> Phase {
         let cancelling = Cancelling { tx: calling.tx, sent: false, reason, login: calling.login };
-        if calling.provisional { self.send_cancel(now, id, cancelling) } else { Phase::Cancelling(cancelling) }
+        if calling.provisional { self.send_cancel(now, id, cancelling) } else { Phase::Cancelling(Box::new(cancelling)) }
     }
 
     fn send_cancel(&mut self, now: Instant, id: UsageId, mut cancelling: Cancelling) -> Phase {
@@ -200,7 +205,7 @@ impl Endpoint {
         }
         self.deadlines.set((id, Deadline::CancelOverdue), now + self.timers.expiry());
         cancelling.sent = true;
-        Phase::Cancelling(cancelling)
+        Phase::Cancelling(Box::new(cancelling))
     }
 
     /// Sends the CANCEL for an INVITE that has had a provisional response.

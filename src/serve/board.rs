@@ -1,0 +1,181 @@
+//! The picture of the switch that the API shows: painted by the owner task now and then, read by anybody at any time.
+
+use super::clock;
+use crate::acd;
+use crate::api::metrics::{EventCounts, MediaFigures, SipFigures, StoreFigures};
+use crate::api::{AgentView, CallView, Metrics, QueueView, RunState, Snapshot, Status};
+use crate::events::{EventKind, QueueOutcome, SwitchEvent};
+use crate::net::NetCounters;
+use crate::switch::SwitchView;
+use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// Alarms kept for the status page.
+const ALARMS: usize = 20;
+
+pub(super) struct Board {
+    snapshot: Mutex<Arc<Snapshot>>,
+    facts: Mutex<Facts>,
+    net: Arc<NetCounters>,
+    started: Instant,
+    mode: String,
+    listen: Vec<String>,
+    max_calls: u32,
+}
+
+#[derive(Default)]
+struct Facts {
+    counts: EventCounts,
+    alarms: VecDeque<String>,
+    media: MediaFigures,
+    stopping: bool,
+}
+
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Board {
+    pub(super) fn new(mode: &str, listen: Vec<String>, max_calls: u32, net: Arc<NetCounters>) -> Board {
+        Board {
+            snapshot: Mutex::default(),
+            facts: Mutex::default(),
+            net,
+            started: Instant::now(),
+            mode: mode.to_string(),
+            listen,
+            max_calls,
+        }
+    }
+
+    pub(super) fn snapshot(&self) -> Arc<Snapshot> {
+        held(&self.snapshot).clone()
+    }
+
+    pub(super) fn stopping(&self) {
+        held(&self.facts).stopping = true;
+    }
+
+    pub(super) fn count(&self, event: &SwitchEvent) {
+        let mut facts = held(&self.facts);
+        facts.counts.apply(event);
+        match &event.kind {
+            EventKind::Alarm { text } => facts.alarm(text.clone()),
+            EventKind::MediaReport { report, .. } => {
+                facts.media.packets_in += report.packets_in;
+                facts.media.packets_out += report.packets_out;
+                facts.media.lost += report.lost;
+                facts.media.stray += report.stray;
+                facts.media.malformed += report.malformed;
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn alarm(&self, text: String) {
+        held(&self.facts).alarm(text);
+    }
+
+    pub(super) fn paint(&self, view: SwitchView, store: StoreFigures) {
+        let now = clock::now();
+        let facts = held(&self.facts);
+        let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        let holdings = view.holdings;
+        let status = Status {
+            state: match (facts.stopping, view.draining) {
+                (true, _) => RunState::Stopping,
+                (false, true) => RunState::Draining,
+                (false, false) => RunState::Running,
+            },
+            mode: self.mode.clone(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            bundle: view.bundle.to_string(),
+            uptime_s: now.at.saturating_duration_since(self.started).as_secs(),
+            calls: view.calls.len() as u32,
+            max_calls: self.max_calls,
+            calls_total: facts.counts.arrived,
+            listen: self.listen.clone(),
+            alarms: facts.alarms.iter().cloned().collect(),
+        };
+        let metrics = Metrics {
+            sip: SipFigures {
+                received: read(&self.net.received),
+                sent: read(&self.net.sent),
+                retransmitted: view.sip.retransmissions,
+                malformed: view.sip.unanswerable + view.sip.refused,
+                dropped: read(&self.net.dropped) + read(&self.net.oversize) + view.sip.dropped,
+                transactions: holdings.transactions as u64,
+                dialogs: holdings.usages as u64,
+                registrations: view.contacts.values().map(|n| u64::from(*n)).sum(),
+            },
+            media: MediaFigures { legs: holdings.legs as u64, ports_free: view.free_ports as u64, ..facts.media },
+            events: facts.counts.clone(),
+            store,
+        };
+        let snapshot = Snapshot {
+            status,
+            calls: view.calls.iter().map(call).collect(),
+            queues: view.queues.iter().map(|queue| queue_view(queue, &facts.counts)).collect(),
+            agents: view.agents.iter().map(|agent| agent_view(agent, &view)).collect(),
+            metrics,
+        };
+        drop(facts);
+        *held(&self.snapshot) = Arc::new(snapshot);
+    }
+}
+
+impl Facts {
+    fn alarm(&mut self, text: String) {
+        if self.alarms.len() == ALARMS {
+            self.alarms.pop_front();
+        }
+        self.alarms.push_back(text);
+    }
+}
+
+fn call(call: &crate::switch::CallSummary) -> CallView {
+    CallView {
+        id: call.id,
+        from: call.from.clone(),
+        to: call.to.clone(),
+        state: call.state.as_str().into(),
+        since: call.since,
+        age_s: call.age_s,
+        agent: call.agent.clone(),
+        queue: call.queue.clone(),
+        flow: call.flow.clone(),
+        recording: call.recording,
+    }
+}
+
+fn queue_view(queue: &acd::QueueView, counts: &EventCounts) -> QueueView {
+    let totals = counts.queues.get(&queue.queue);
+    let left = |outcome| totals.and_then(|totals| totals.left.get(&outcome).copied()).unwrap_or(0);
+    let agents = &queue.agents;
+    QueueView {
+        id: queue.queue.clone(),
+        waiting: queue.waiting + queue.ringing,
+        longest_wait_s: queue.longest_wait_ms / 1000,
+        agents_logged_in: agents.ready + agents.not_ready + agents.ringing + agents.talking + agents.wrap_up,
+        agents_ready: agents.ready,
+        agents_busy: agents.ringing + agents.talking + agents.wrap_up,
+        offered: totals.map_or(0, |totals| totals.entered),
+        answered: left(QueueOutcome::Answered),
+        abandoned: left(QueueOutcome::Abandoned),
+    }
+}
+
+fn agent_view(agent: &acd::AgentView, view: &SwitchView) -> AgentView {
+    AgentView {
+        id: agent.agent.clone(),
+        name: agent.name.clone(),
+        state: agent.state,
+        reason: agent.reason.clone(),
+        state_since_s: agent.for_ms.unwrap_or(0) / 1000,
+        queues: agent.queues.clone(),
+        call: view.calls.iter().find(|call| call.agent.as_ref() == Some(&agent.agent)).map(|call| call.id),
+        contacts: view.contacts.get(&agent.agent).copied().unwrap_or(0),
+    }
+}

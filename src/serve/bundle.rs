@@ -1,0 +1,56 @@
+//! Files to one immutable bundle: flows, texts and audio, checked together. Read at start and at each reload.
+
+use crate::config::project;
+use crate::config::{Config, FlowSource};
+use crate::ivr::{self, Platform, Sources};
+use crate::media::prompts::ClipLibrary;
+use crate::switch::SwitchBundle;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// `Err` holds one finding a line, ready for a terminal. Warnings of a good bundle go to `warn`.
+pub(super) fn load(config: &Config, warn: &mut dyn FnMut(String)) -> Result<SwitchBundle, Vec<String>> {
+    let text = |error: std::io::Error| vec![error.to_string()];
+    let texts = project::texts(&config.flows).map_err(text)?;
+    let audio = project::audio(&config.flows).map_err(text)?;
+    let files: Vec<(String, &[u8])> =
+        audio.iter().map(|file| (format!("{}/{}.wav", file.lang, file.id), file.bytes.as_ref())).collect();
+    let library = ClipLibrary::from_files(files.iter().map(|(name, bytes)| (name.as_str(), *bytes)))
+        .map_err(|errors| errors.iter().map(|error| format!("error: {error}")).collect::<Vec<_>>())?;
+
+    let sources = Sources { files: texts.into_iter().map(|file| (file.path, file.text)).collect() };
+    let duration = |lang: &str, id: &str| library.find(lang, id).map(|clip| clip.duration_ms());
+    match ivr::load(&sources, Some(&platform(config)), &duration) {
+        Ok((flows, warnings)) => {
+            warnings.iter().for_each(|warning| warn(warning.render(&sources)));
+            Ok(SwitchBundle { flows: Arc::new(flows), clips: clips(&library) })
+        }
+        Err(findings) => Err(findings.iter().map(|finding| finding.render(&sources)).collect()),
+    }
+}
+
+fn clips(library: &ClipLibrary) -> BTreeMap<Box<str>, BTreeMap<Box<str>, Arc<crate::media::Clip>>> {
+    let mut clips: BTreeMap<Box<str>, BTreeMap<Box<str>, _>> = BTreeMap::new();
+    for clip in library.clips() {
+        clips.entry(clip.lang.as_ref().into()).or_default().insert(clip.id.as_ref().into(), clip.clone());
+    }
+    clips
+}
+
+/// The names that flows may refer to.
+pub fn platform(config: &Config) -> Platform {
+    let names = |name: &dyn std::fmt::Display| name.to_string();
+    Platform {
+        queues: config.queues.keys().map(|id| names(id)).collect(),
+        trunks: config.trunks.keys().map(|id| names(id)).collect(),
+        agents: config.agents.keys().map(|id| names(id)).collect(),
+    }
+}
+
+/// Where the flows come from, for a message.
+pub(super) fn origin(source: &FlowSource) -> String {
+    match source {
+        FlowSource::Embedded => "the built-in samples".into(),
+        FlowSource::Folders { flows, prompts } => format!("{} and {}", flows.display(), prompts.display()),
+    }
+}

@@ -1,0 +1,245 @@
+//! The one task that owns the [`Switch`]: inputs in, outputs out, the next deadline. It decides only what is read first:
+//! what belongs to running calls before new work.
+
+use super::board::Board;
+use super::clock;
+use super::lookups::Lookups;
+use crate::api;
+use crate::api::metrics::StoreFigures;
+use crate::events::{EventKind, SwitchEvent};
+use crate::ids::CallId;
+use crate::media::worker::{MediaNotice, WorkerHandle};
+use crate::net::{Net, NetEvent, Outlet};
+use crate::store::StoreHandle;
+use crate::switch::{Command, Input, Output, Switch, SwitchBundle, SwitchConfig};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, oneshot};
+
+/// What the rest of the process asks of the owner task.
+pub(super) enum Control {
+    Api(api::Command, oneshot::Sender<api::CommandReply>),
+    /// A checked set of files takes the place of the one in force.
+    Swap { config: Arc<SwitchConfig>, bundle: Arc<SwitchBundle> },
+    Fetched { call: CallId, id: u32, result: crate::ivr::LookupResult },
+    Fact { call: Option<CallId>, fact: EventKind },
+    Drain,
+    HangUpAll,
+    /// Answers when no call is left.
+    WhenEmpty(oneshot::Sender<()>),
+    Stop,
+}
+
+/// Inputs handled between two looks at the clock and the timers.
+const BATCH: usize = 64;
+/// How old the picture that the API shows may be.
+const BOARD_AGE: Duration = Duration::from_millis(200);
+
+pub(super) struct EventLoop {
+    pub switch: Switch,
+    pub net: Net,
+    pub outlet: Outlet,
+    pub workers: Vec<WorkerHandle>,
+    pub media: mpsc::Receiver<MediaNotice>,
+    pub control: mpsc::Receiver<Control>,
+    pub store: StoreHandle,
+    pub board: Arc<Board>,
+    pub lookups: Lookups,
+    pub reloads: mpsc::Sender<oneshot::Sender<api::CommandReply>>,
+    pub stopping: mpsc::Sender<()>,
+    pub waiting_for_empty: Vec<oneshot::Sender<()>>,
+}
+
+impl EventLoop {
+    pub(super) async fn run(mut self) {
+        let mut painted = Instant::now();
+        let mut stale = true;
+        self.drain();
+        loop {
+            let due = self.switch.next_timeout();
+            let repaint = stale.then(|| painted + BOARD_AGE);
+            let wake = [due, repaint].into_iter().flatten().min();
+            let sleep = async {
+                match wake {
+                    Some(at) => tokio::time::sleep_until(at.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                control = self.control.recv() => match control {
+                    None | Some(Control::Stop) => break,
+                    Some(control) => self.on_control(control),
+                },
+                Some(event) = self.outlet.urgent.recv() => self.on_net(event),
+                Some(notice) = self.media.recv() => self.on_media(notice),
+                Some(event) = self.outlet.fresh.recv() => self.on_net(event),
+                () = sleep => {}
+            }
+            stale = true;
+            self.more();
+            if self.switch.next_timeout().is_some_and(|at| at <= Instant::now()) {
+                self.switch.handle_timeout(clock::now());
+                self.drain();
+            }
+            if self.switch.calls() == 0 {
+                for waiter in self.waiting_for_empty.drain(..) {
+                    // Whoever no longer waits needs no answer.
+                    let _ = waiter.send(());
+                }
+            }
+            if painted.elapsed() >= BOARD_AGE {
+                self.paint();
+                painted = Instant::now();
+                stale = false;
+            }
+        }
+        self.drain();
+    }
+
+    /// What is there already, without another wait: running calls first.
+    fn more(&mut self) {
+        for _ in 0..BATCH {
+            if let Ok(event) = self.outlet.urgent.try_recv() {
+                self.on_net(event);
+            } else if let Ok(notice) = self.media.try_recv() {
+                self.on_media(notice);
+            } else if let Ok(event) = self.outlet.fresh.try_recv() {
+                self.on_net(event);
+            } else {
+                break;
+            }
+        }
+    }
+
+    fn on_net(&mut self, event: NetEvent) {
+        self.input(match event {
+            NetEvent::Message { peer, message } => Input::Sip { peer, message },
+            NetEvent::Garbage { peer, raw } => Input::Garbage { peer, raw },
+            NetEvent::Lost { peer } => Input::Lost { peer },
+        });
+    }
+
+    fn on_media(&mut self, notice: MediaNotice) {
+        self.input(match notice {
+            MediaNotice::Event(event) => Input::Media(event),
+            MediaNotice::Ports(leases) => Input::Ports(leases),
+            MediaNotice::Trouble(_, text) => Input::Fact { call: None, fact: EventKind::Alarm { text } },
+        });
+    }
+
+    fn on_control(&mut self, control: Control) {
+        match control {
+            Control::Api(command, reply) => self.on_api(command, reply),
+            Control::Swap { config, bundle } => {
+                self.input(Input::Config(config));
+                self.input(Input::Bundle(bundle));
+                self.paint();
+            }
+            Control::Fetched { call, id, result } => self.input(Input::Fetched { call, id, result }),
+            Control::Fact { call, fact } => self.input(Input::Fact { call, fact }),
+            Control::Drain => self.input(Input::Command(Command::Drain)),
+            Control::HangUpAll => self.input(Input::Command(Command::HangUpAll)),
+            Control::WhenEmpty(waiter) => self.waiting_for_empty.push(waiter),
+            Control::Stop => {}
+        }
+    }
+
+    fn on_api(&mut self, command: api::Command, reply: oneshot::Sender<api::CommandReply>) {
+        use api::CommandError::{Conflict, NotFound};
+        let answer = match command {
+            api::Command::Hangup { call } if !self.switch.has_call(call) => Err(NotFound(format!("no call {call} is up"))),
+            api::Command::Hangup { call } => {
+                self.input(Input::Command(Command::HangUp { call }));
+                Ok(format!("call {call} is hung up"))
+            }
+            api::Command::SetAgent { agent, .. } if !self.switch.has_agent(&agent) => {
+                Err(NotFound(format!("there is no agent {agent}; `hotline agent list` shows those there are")))
+            }
+            api::Command::SetAgent { agent, ready: true, .. } => {
+                self.input(Input::Command(Command::AgentReady { agent: agent.clone() }));
+                Ok(format!("agent {agent} is ready"))
+            }
+            api::Command::SetAgent { agent, ready: false, reason } => {
+                let reason = reason.unwrap_or_else(|| "operator".into());
+                self.input(Input::Command(Command::AgentNotReady { agent: agent.clone(), reason }));
+                Ok(format!("agent {agent} is not ready"))
+            }
+            api::Command::Drain => {
+                self.input(Input::Command(Command::Drain));
+                Ok("new calls are refused; running calls go on".into())
+            }
+            api::Command::Stop => match self.stopping.try_send(()) {
+                Ok(()) => Ok("calls are being ended".into()),
+                Err(_) => Err(Conflict("already stopping".into())),
+            },
+            api::Command::Reload => {
+                if let Err(full) = self.reloads.try_send(reply) {
+                    let _ = full.into_inner().send(Err(Conflict("a reload is under way; try again".into())));
+                }
+                return;
+            }
+        };
+        self.paint();
+        let _ = reply.send(answer);
+    }
+
+    fn input(&mut self, input: Input) {
+        self.switch.handle_input(clock::now(), input);
+        self.drain();
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.switch.poll_output() {
+            match output {
+                Output::Sip(transmit) => self.net.send(transmit),
+                Output::Media(worker, command) => {
+                    let sent = self.workers.get(usize::from(worker.0)).map(|worker| worker.send(command));
+                    if !matches!(sent, Some(Ok(()))) {
+                        // The call's RTP timeout and its report limit end what the worker never heard of.
+                        tracing::error!(worker = worker.0, "media worker does not keep up; a command was lost");
+                    }
+                }
+                Output::Event(event) => self.publish(event),
+                Output::Fetch { call, id, lookup, args } => self.lookups.fetch(call, id, lookup, args),
+            }
+        }
+    }
+
+    fn publish(&mut self, event: SwitchEvent) {
+        log(&event);
+        self.board.count(&event);
+        self.store.record(event);
+    }
+
+    fn paint(&mut self) {
+        let view = self.switch.view(clock::now());
+        let stats = self.store.stats();
+        let store = StoreFigures {
+            queued: stats.queued,
+            written: stats.written,
+            dropped: stats.dropped,
+            failures: stats.failures,
+        };
+        self.board.paint(view, store);
+    }
+}
+
+/// Turning points of a call for the operator; every step for whoever asks with `HOTLINE_LOG=debug`.
+fn log(event: &SwitchEvent) {
+    let call = event.call.map(tracing::field::display);
+    match &event.kind {
+        EventKind::Alarm { text } => tracing::warn!(call, "{text}"),
+        EventKind::RecordingFailed { .. } | EventKind::BundleRefused { .. } => tracing::warn!(call, "{:?}", event.kind),
+        EventKind::AuthFailed { .. }
+        | EventKind::CallArrived { .. }
+        | EventKind::CallRefused { .. }
+        | EventKind::Bridged { .. }
+        | EventKind::CallEnded { .. }
+        | EventKind::Registered { .. }
+        | EventKind::Unregistered { .. }
+        | EventKind::BundleLoaded { .. }
+        | EventKind::Draining => tracing::info!(call, "{:?}", event.kind),
+        _ => tracing::debug!(call, "{:?}", event.kind),
+    }
+}

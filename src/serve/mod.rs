@@ -1,0 +1,402 @@
+//! A running switch: opens everything, joins it, stops it again. The only place where all rooms meet.
+
+mod board;
+mod bundle;
+mod clock;
+mod event_loop;
+mod lookups;
+mod setup;
+mod telemetry;
+
+pub use bundle::platform;
+
+use crate::api::{self, Access, Api, CommandError, SwitchPort};
+use crate::config::{Config, Mode};
+use crate::events::EventKind;
+use crate::ids::CallId;
+use crate::media::WorkerId;
+use crate::media::ports::PortRange;
+use crate::media::ring::tap_rings;
+use crate::media::sounds::Sounds;
+use crate::media::worker::{self, MediaNotice, WorkerConfig, WorkerHandle};
+use crate::net::{self, Net, TcpTransport, UdpTransport};
+use crate::recording::{Recorder, RecordingNotice};
+use crate::store::{Store, StoreOptions};
+use crate::switch::Switch;
+use board::Board;
+use event_loop::{Control, EventLoop};
+use lookups::Lookups;
+use setup::Seeds;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, oneshot};
+
+/// Commands of operators and answers of lookups that wait for the owner task.
+const CONTROL_QUEUE: usize = 1024;
+/// Notices of media workers: keys and ends of plays of every call in one busy second.
+const MEDIA_QUEUE: usize = 16_384;
+/// Port pairs that each worker keeps bound ahead: a second's calls at full load.
+const READY_PORTS: usize = 512;
+/// Frames between a media worker and the recorder: two seconds of 500 recorded calls.
+const TAP_FRAMES: usize = 100_000;
+/// How long BYEs may take once calls are being ended.
+const HANG_UP_LIMIT: Duration = Duration::from_secs(3);
+const FLUSH_LIMIT: Duration = Duration::from_secs(5);
+
+/// What the command line and the environment say about a start.
+#[derive(Default)]
+pub struct Options {
+    /// `HOTLINE_ADMIN_TOKEN`.
+    pub admin_token: Option<String>,
+    /// Lines for the operator, printed when everything is open.
+    pub welcome: Vec<String>,
+}
+
+/// Exit codes of the product: 2 for what an operator can mend in files or flags.
+const BAD_CONFIG: u8 = 2;
+const INTERRUPTED: u8 = 130;
+
+/// Runs until told to stop.
+pub fn run(config: Config, options: Options) -> ExitCode {
+    telemetry::init();
+    raise_file_limit();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&format!("cannot start threads: {error}")),
+    };
+    match runtime.block_on(operate(config, options)) {
+        Ok(code) => code,
+        Err(text) => fail(&text),
+    }
+}
+
+fn fail(text: &str) -> ExitCode {
+    eprintln!("hotline: {text}");
+    ExitCode::from(BAD_CONFIG)
+}
+
+async fn operate(config: Config, options: Options) -> Result<ExitCode, String> {
+    let seeds = Seeds::from_system()?;
+    let mut warnings = Vec::new();
+    let bundle = bundle::load(&config, &mut |warning| warnings.push(warning)).map_err(|findings| {
+        format!("the flows in {} cannot be used:\n{}", bundle::origin(&config.flows), findings.join("\n"))
+    })?;
+    warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    let switch_config = setup::switch_config(&config, &seeds)?;
+
+    let (inlet, outlet) = net::channel();
+    let counters = inlet.counters();
+    let mut listen = Vec::new();
+    let mut udp = Vec::new();
+    if let Some(address) = config.listen.sip_udp {
+        udp.push(UdpTransport::bind(address, inlet.clone()).map_err(|error| taken("SIP over UDP", address, &error))?);
+        listen.push(format!("sip/udp {address}"));
+    }
+    let tcp = TcpTransport::open(config.listen.sip_tcp, inlet)
+        .await
+        .map_err(|error| taken("SIP over TCP", config.listen.sip_tcp.unwrap_or(([0, 0, 0, 0], 0).into()), &error))?;
+    if let Some(address) = config.listen.sip_tcp {
+        listen.push(format!("sip/tcp {address}"));
+    }
+    let http = tokio::net::TcpListener::bind(config.listen.http)
+        .await
+        .map_err(|error| taken("HTTP", config.listen.http, &error))?;
+    listen.push(format!("http {}", config.listen.http));
+
+    let (control, control_out) = mpsc::channel(CONTROL_QUEUE);
+    let board = Arc::new(Board::new(mode(&config), listen.clone(), config.limits.calls, counters));
+    let store = open_store(&config, &board)?;
+    if store.interrupted > 0 {
+        tracing::warn!(calls = store.interrupted, "calls of an earlier run were found open and recorded as interrupted");
+    }
+
+    let workers = std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1)) as u16;
+    let (taps, readers) = tap_rings(usize::from(workers), TAP_FRAMES);
+    let recorder = start_recorder(&config, readers, control.clone())?;
+    let (media_in, media) = mpsc::channel(MEDIA_QUEUE);
+    let workers = start_workers(&config, workers, taps, &seeds, media_in)?;
+
+    let now = clock::now();
+    let switch = Switch::new(now, now.wall, Arc::new(switch_config), Arc::new(bundle));
+    let (reloads, reload_requests) = mpsc::channel(1);
+    let (stopping, stop_requests) = mpsc::channel(1);
+    let owner = EventLoop {
+        switch,
+        net: Net { udp, tcp },
+        outlet,
+        workers,
+        media,
+        control: control_out,
+        store: store.handle.clone(),
+        board: board.clone(),
+        lookups: Lookups { control: control.clone(), demo: config.mode == Mode::Demo },
+        reloads: reloads.clone(),
+        stopping,
+        waiting_for_empty: Vec::new(),
+    };
+    let owner = tokio::spawn(owner.run());
+    tokio::spawn(reload_task(config.clone(), seeds, control.clone(), reload_requests));
+
+    let token_file = config.admin_token_file();
+    let (access, is_new) = Access::open(options.admin_token.as_deref(), &token_file)
+        .map_err(|error| format!("the admin token cannot be used: {error}"))?;
+    let link = if options.admin_token.is_none() && (is_new || config.mode == Mode::Demo) {
+        access.new_link(std::time::Instant::now()).ok()
+    } else {
+        None
+    };
+    let port = Arc::new(Port { board: board.clone(), control: control.clone() });
+    let api = Api::new(port, Some(store.records), access);
+    let (http_stop, http_stopped) = oneshot::channel::<()>();
+    let api = tokio::spawn(api::serve(http, api, async {
+        let _ = http_stopped.await;
+    }));
+
+    announce(&config, &listen, &options, link.as_deref());
+    let code = attend(&config, &control, &board, reloads, stop_requests).await?;
+
+    let _ = control.send(Control::Stop).await;
+    // The owner drops the media workers with itself; the recorder completes its files after them.
+    let _ = owner.await;
+    drop(recorder);
+    let _ = http_stop.send(());
+    let _ = tokio::time::timeout(Duration::from_secs(1), api).await;
+    if !store.handle.flush(FLUSH_LIMIT) {
+        tracing::error!("the last records could not be written; see the store's alarms above");
+    }
+    Ok(code)
+}
+
+/// Waits for signals and for the API's wish to stop, and ends calls as each of them asks.
+async fn attend(
+    config: &Config,
+    control: &mpsc::Sender<Control>,
+    board: &Board,
+    reloads: mpsc::Sender<oneshot::Sender<api::CommandReply>>,
+    mut stop_requests: mpsc::Receiver<()>,
+) -> Result<ExitCode, String> {
+    let listen = |kind| signal(kind).map_err(|error| format!("cannot listen for signals: {error}"));
+    let (mut term, mut int, mut hup) =
+        (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?, listen(SignalKind::hangup())?);
+    let code = loop {
+        tokio::select! {
+            _ = term.recv() => {
+                tracing::info!("draining: new calls are refused, running calls go on");
+                let empty = drain(control).await;
+                tokio::select! {
+                    _ = empty => break ExitCode::SUCCESS,
+                    () = tokio::time::sleep(config.limits.drain_timeout) => break ExitCode::SUCCESS,
+                    _ = term.recv() => break ExitCode::SUCCESS,
+                    _ = int.recv() => break ExitCode::from(INTERRUPTED),
+                    Some(()) = stop_requests.recv() => break ExitCode::SUCCESS,
+                }
+            }
+            _ = int.recv() => break ExitCode::from(INTERRUPTED),
+            Some(()) = stop_requests.recv() => break ExitCode::SUCCESS,
+            _ = hup.recv() => {
+                let (reply, answer) = oneshot::channel();
+                if reloads.try_send(reply).is_ok() {
+                    // The reload task has logged what came of it.
+                    drop(answer);
+                }
+            }
+        }
+    };
+    board.stopping();
+    let empty = drain(control).await;
+    let _ = control.send(Control::HangUpAll).await;
+    let _ = tokio::time::timeout(HANG_UP_LIMIT, empty).await;
+    Ok(code)
+}
+
+async fn drain(control: &mpsc::Sender<Control>) -> oneshot::Receiver<()> {
+    let (waiter, empty) = oneshot::channel();
+    let _ = control.send(Control::Drain).await;
+    let _ = control.send(Control::WhenEmpty(waiter)).await;
+    empty
+}
+
+/// Reads the files again on request. Off the owner's task, so that no call waits for a disk.
+async fn reload_task(
+    config: Config,
+    seeds: Seeds,
+    control: mpsc::Sender<Control>,
+    mut requests: mpsc::Receiver<oneshot::Sender<api::CommandReply>>,
+) {
+    while let Some(reply) = requests.recv().await {
+        let (config, seeds) = (config.clone(), seeds.clone());
+        let read = tokio::task::spawn_blocking(move || reread(&config, &seeds)).await;
+        let answer = match read {
+            Ok(Ok((switch_config, bundle))) => {
+                let text = format!("in force: bundle {}", bundle.flows.version);
+                let swap = Control::Swap { config: Arc::new(switch_config), bundle: Arc::new(bundle) };
+                let _ = control.send(swap).await;
+                tracing::info!("{text}");
+                Ok(text)
+            }
+            Ok(Err(findings)) => {
+                let error = findings.join("\n");
+                tracing::error!("reload refused, what was in force stays:\n{error}");
+                let _ = control.send(Control::Fact { call: None, fact: EventKind::BundleRefused { error } }).await;
+                Err(CommandError::Invalid(findings))
+            }
+            Err(_) => Err(CommandError::Conflict("the reload broke off; what was in force stays".into())),
+        };
+        // A signal waits for no answer.
+        let _ = reply.send(answer);
+    }
+}
+
+fn reread(
+    config: &Config,
+    seeds: &Seeds,
+) -> Result<(crate::switch::SwitchConfig, crate::switch::SwitchBundle), Vec<String>> {
+    let fresh = match &config.file {
+        Some(file) => Config::load(file).map_err(|error| vec![error.to_string()])?,
+        None => config.clone(),
+    };
+    if fresh.listen != config.listen {
+        tracing::warn!("`listen` has changed: addresses and ports are taken at the next start only");
+    }
+    let bundle = bundle::load(&fresh, &mut |warning| tracing::warn!("{warning}"))?;
+    let fresh = Config { listen: config.listen.clone(), ..fresh };
+    let switch_config = setup::switch_config(&fresh, seeds).map_err(|text| vec![text])?;
+    Ok((switch_config, bundle))
+}
+
+/// The API's view of the owner task.
+struct Port {
+    board: Arc<Board>,
+    control: mpsc::Sender<Control>,
+}
+
+impl SwitchPort for Port {
+    fn snapshot(&self) -> Arc<api::Snapshot> {
+        self.board.snapshot()
+    }
+
+    fn command(&self, command: api::Command) -> oneshot::Receiver<api::CommandReply> {
+        let (reply, answer) = oneshot::channel();
+        if let Err(full) = self.control.try_send(Control::Api(command, reply))
+            && let Control::Api(_, reply) = full.into_inner()
+        {
+            let _ = reply.send(Err(CommandError::Conflict("the switch is busy; try again".into())));
+        }
+        answer
+    }
+}
+
+fn open_store(config: &Config, board: &Arc<Board>) -> Result<Store, String> {
+    let board = board.clone();
+    Store::open(StoreOptions {
+        path: config.database(),
+        cdr_days: config.records.cdr_days,
+        journal_days: config.records.journal_days,
+        wall: clock::wall_ms(),
+        alarm: Box::new(move |text| {
+            tracing::warn!("{text}");
+            board.alarm(text);
+        }),
+    })
+    .map_err(|error| error.to_string())
+}
+
+fn start_recorder(
+    config: &Config,
+    readers: crate::media::ring::TapReaders,
+    control: mpsc::Sender<Control>,
+) -> Result<Recorder, String> {
+    let folder = config.recordings_dir();
+    let notify = move |notice| {
+        if let Some((call, fact)) = fact(notice) {
+            // Full means that the owner is overloaded; the file itself is not lost.
+            let _ = control.try_send(Control::Fact { call: Some(call), fact });
+        }
+    };
+    Recorder::spawn(folder.clone(), readers, notify)
+        .map_err(|error| format!("cannot record into {}: {error}", folder.display()))
+}
+
+fn fact(notice: RecordingNotice) -> Option<(CallId, EventKind)> {
+    match notice {
+        RecordingNotice::Started { call, file, .. } => Some((call, EventKind::RecordingStarted { file })),
+        RecordingNotice::Ended { call, file, length_ms, .. } => {
+            Some((call, EventKind::RecordingEnded { file, length_ms }))
+        }
+        RecordingNotice::Failed { call, file, error, .. } => Some((call, EventKind::RecordingFailed { file, error })),
+        RecordingNotice::Recovered { file, length_ms } => {
+            tracing::info!(file, length_ms, "a recording of an earlier run was completed");
+            None
+        }
+    }
+}
+
+fn start_workers(
+    config: &Config,
+    count: u16,
+    taps: Vec<crate::media::ring::TapWriter>,
+    seeds: &Seeds,
+    media: mpsc::Sender<MediaNotice>,
+) -> Result<Vec<WorkerHandle>, String> {
+    let rtp = config.listen.rtp;
+    let range = PortRange::new(rtp.first, rtp.last)
+        .ok_or_else(|| format!("RTP ports {}-{} hold no pair; give an even port and more", rtp.first, rtp.last))?;
+    let sounds = Arc::new(Sounds::new(seeds.media));
+    let lost = Arc::new(AtomicUsize::new(0));
+    let mut workers = Vec::new();
+    for (id, (ports, taps)) in (0..).map(WorkerId).zip(range.split(count).into_iter().zip(taps)) {
+        let (media, lost) = (media.clone(), lost.clone());
+        let notify = Arc::new(move |notice: MediaNotice| {
+            if media.try_send(notice).is_err() && lost.fetch_add(1, Ordering::Relaxed) == 0 {
+                tracing::error!("the switch does not keep up with its media workers; notices are lost");
+            }
+        });
+        let ready_ports = READY_PORTS.min(ports.pairs());
+        let config =
+            WorkerConfig { id, bind: rtp.bind, ports, ready_ports, seed: seeds.media, real_time: true };
+        workers.push(
+            worker::spawn(config, sounds.clone(), Some(taps), notify).map_err(|error| format!("cannot start a media worker: {error}"))?,
+        );
+    }
+    Ok(workers)
+}
+
+fn taken(what: &str, address: SocketAddr, error: &std::io::Error) -> String {
+    let remedy = match what {
+        "HTTP" => "`--http-port`, HOTLINE_HTTP_PORT or `listen.http`",
+        _ => "`--sip-port`, HOTLINE_SIP_PORT or `listen.sip_udp` and `listen.sip_tcp`",
+    };
+    format!("cannot listen on {address} for {what}: {error}; stop what uses it or choose another with {remedy}")
+}
+
+fn mode(config: &Config) -> &'static str {
+    match config.mode {
+        Mode::Demo => "demo",
+        Mode::Production => "production",
+    }
+}
+
+/// What a person at the terminal needs to go on.
+fn announce(config: &Config, listen: &[String], options: &Options, link: Option<&str>) {
+    println!("hotline {} ({}) is running: {}", env!("CARGO_PKG_VERSION"), mode(config), listen.join(", "));
+    for line in &options.welcome {
+        println!("{line}");
+    }
+    if let Some(code) = link {
+        println!("status page, this link works once: http://{}/?login={code}", config.listen.http);
+    }
+}
+
+/// Each leg has two sockets; the usual soft limit of 1,024 descriptors would end at 250 calls.
+fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    if setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).is_err() {
+        tracing::warn!("the limit of open files could not be raised; see `ulimit -n`");
+    }
+}
+

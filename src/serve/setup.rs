@@ -1,0 +1,171 @@
+//! From the checked configuration to what the switch is made with.
+
+use crate::acd::{AcdConfig, AgentConfig, QueueConfig};
+use crate::admission::AdmissionConfig;
+use crate::config::{self, Config, GatewayTransport, Mode, Target};
+use crate::registrar::RegistrarConfig;
+use crate::routing::{Destination, NumberPattern, OpenTo, Route, RouteTable};
+use crate::sip::digest::{Credentials, Secret};
+use crate::sip::endpoint::EndpointConfig;
+use crate::sip::peer::{Peer, Transport};
+use crate::switch::{Extension, SwitchConfig, TrunkRoute};
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::time::Duration;
+
+/// After a missed offer a demo agent comes back by itself; in production somebody sets the agent ready.
+const DEMO_RONA_PAUSE: Duration = Duration::from_secs(30);
+/// How long an extension or trunk dialled outright rings before the caller is told that nobody answers.
+const DIRECT_RING_TIME: Duration = Duration::from_secs(60);
+
+/// What is made anew at each start and kept over reloads.
+#[derive(Clone)]
+pub(super) struct Seeds {
+    pub sip: [u8; 32],
+    pub nonce_key: [u8; 32],
+    pub media: u64,
+}
+
+impl Seeds {
+    pub(super) fn from_system() -> Result<Seeds, String> {
+        let mut sip = [0; 32];
+        let mut nonce_key = [0; 32];
+        let mut media = [0; 8];
+        for part in [&mut sip[..], &mut nonce_key[..], &mut media[..]] {
+            getrandom::fill(part).map_err(|error| format!("the operating system gives no random numbers: {error}"))?;
+        }
+        Ok(Seeds { sip, nonce_key, media: u64::from_le_bytes(media) })
+    }
+}
+
+/// `Err` is a sentence for the operator.
+pub(super) fn switch_config(config: &Config, seeds: &Seeds) -> Result<SwitchConfig, String> {
+    let listen = &config.listen;
+    let mut endpoint = EndpointConfig { seed: seeds.sip, ..EndpointConfig::default() };
+    if let Some(address) = listen.sip_tcp {
+        endpoint.listen_ports.push((Transport::Tcp, address.port()));
+    }
+    if let Some(advertised) = listen.advertise {
+        for bound in [listen.sip_udp, listen.sip_tcp].into_iter().flatten() {
+            endpoint.advertised.push((bound.ip(), host(advertised)));
+        }
+    }
+    // A call of two legs needs some room beside it for those being rung.
+    endpoint.max_usages = endpoint.max_usages.max(config.limits.calls as usize * 4);
+    Ok(SwitchConfig {
+        endpoint,
+        realm: config.realm.clone(),
+        auth_key: seeds.nonce_key,
+        nonce_ttl: config.auth.nonce_ttl,
+        extensions: config
+            .agents
+            .values()
+            .map(|agent| (agent.id.clone(), Extension { name: agent.name.clone(), ha1: agent.ha1.clone() }))
+            .collect(),
+        trunks: trunks(config)?,
+        routes: routes(config)?,
+        acd: acd(config),
+        admission: AdmissionConfig::total(config.limits.calls),
+        registrar: RegistrarConfig::default(),
+        sip_advertised: listen.advertise,
+        media_advertised: listen.rtp.advertise.or(listen.advertise),
+        recording: config.recording.enabled,
+        rtp_timeout: Some(config.limits.rtp_timeout).filter(|limit| !limit.is_zero()),
+        direct_ring_time: DIRECT_RING_TIME,
+        show_digits: config.mode == Mode::Demo,
+    })
+}
+
+fn acd(config: &Config) -> AcdConfig {
+    let queues = config.queues.values().map(|queue| QueueConfig {
+        ring_timeout: queue.ring_timeout,
+        max_len: queue.max_len,
+        wrap_up: queue.wrap_up,
+        max_wait: queue.max_wait,
+        ..QueueConfig::new(queue.id.clone())
+    });
+    let agents = config.agents.values().filter(|agent| !agent.queues.is_empty()).map(|agent| AgentConfig {
+        id: agent.id.clone(),
+        name: agent.name.clone(),
+        queues: agent.queues.clone(),
+    });
+    AcdConfig {
+        queues: queues.collect(),
+        agents: agents.collect(),
+        rona_pause: (config.mode == Mode::Demo).then_some(DEMO_RONA_PAUSE),
+        ..AcdConfig::default()
+    }
+}
+
+/// The numbers of the file, and every extension under its own number, for extensions only.
+fn routes(config: &Config) -> Result<RouteTable, String> {
+    let mut routes = Vec::new();
+    for number in &config.numbers {
+        let to = match &number.to {
+            Target::Flow(flow) => Destination::Flow(flow.clone()),
+            Target::Queue(queue) => Destination::Queue(queue.clone()),
+            Target::Agent(agent) => Destination::Extension(agent.clone()),
+            Target::Trunk { trunk, number } => Destination::Trunk { trunk: trunk.clone(), number: number.clone() },
+            Target::Test(test) => Destination::Test(*test),
+        };
+        let open_to = match &number.open_to {
+            config::OpenTo::AnyTrunk => OpenTo::everyone_known(),
+            config::OpenTo::Trunks(trunks) => OpenTo::trunks(trunks.iter().cloned()),
+        };
+        routes.push(Route { number: pattern(&number.number)?, to, open_to, project: None });
+    }
+    for agent in config.agents.keys() {
+        let number = pattern(agent.as_str())?;
+        if !routes.iter().any(|route| route.number == number) {
+            routes.push(Route { number, to: Destination::Extension(agent.clone()), open_to: OpenTo::extensions(), project: None });
+        }
+    }
+    let sources = config.trunks.values().flat_map(|trunk| {
+        trunk.sources.iter().map(|block| (*block, trunk.id.clone()))
+    });
+    RouteTable::new(routes, sources).map_err(|error| error.to_string())
+}
+
+fn pattern(number: &str) -> Result<NumberPattern, String> {
+    let parsed = match number.strip_suffix('*') {
+        Some(prefix) => NumberPattern::prefix(prefix),
+        None => NumberPattern::exact(number),
+    };
+    parsed.map_err(|error| format!("number `{number}`: {error}"))
+}
+
+fn trunks(config: &Config) -> Result<BTreeMap<crate::ids::TrunkId, TrunkRoute>, String> {
+    let mut routes = BTreeMap::new();
+    for trunk in config.trunks.values() {
+        let Some(gateway) = &trunk.gateway else { continue };
+        let (transport, local) = match gateway.transport {
+            GatewayTransport::Udp => (Transport::Udp, config.listen.sip_udp),
+            GatewayTransport::Tcp => (Transport::Tcp, config.listen.sip_tcp.or(config.listen.sip_udp)),
+        };
+        let local = local.ok_or_else(|| {
+            format!("trunk {} uses {transport:?}, for which nothing listens; add it under `listen`", trunk.id)
+        })?;
+        let remote = resolve(&gateway.host, gateway.port, local).ok_or_else(|| {
+            format!("trunk {}: `{}` has no address that {} can reach", trunk.id, gateway.host, local.ip())
+        })?;
+        let host = if gateway.port == 5060 { gateway.host.clone() } else { format!("{}:{}", gateway.host, gateway.port) };
+        let credentials =
+            gateway.credentials.as_ref().map(|(user, secret)| Credentials { user: user.clone(), secret: Secret::Password(secret.expose().to_string()) });
+        let peer = Peer { transport, remote, local, connection: None };
+        routes.insert(trunk.id.clone(), TrunkRoute { peer, host, credentials });
+    }
+    Ok(routes)
+}
+
+/// At start and reload only, never while a call waits.
+fn resolve(host: &str, port: u16, local: SocketAddr) -> Option<SocketAddr> {
+    (host, port).to_socket_addrs().ok()?.find(|address| address.is_ipv4() == local.is_ipv4())
+}
+
+fn host(address: std::net::IpAddr) -> String {
+    match address {
+        std::net::IpAddr::V4(address) => address.to_string(),
+        std::net::IpAddr::V6(address) => format!("[{address}]"),
+    }
+}
+

@@ -1,0 +1,88 @@
+//! What the switch is configured with: checked values only, swapped as a whole.
+
+use crate::acd::AcdConfig;
+use crate::admission::AdmissionConfig;
+use crate::ids::{AgentId, TrunkId};
+use crate::ivr;
+use crate::media::clip::Clip;
+use crate::registrar::RegistrarConfig;
+use crate::routing::RouteTable;
+use crate::sip::digest::{Credentials, Ha1Set};
+use crate::sip::endpoint::EndpointConfig;
+use crate::sip::peer::Peer;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+#[derive(Debug)]
+pub struct SwitchConfig {
+    pub endpoint: EndpointConfig,
+    /// Domain of the extensions and realm of their credentials.
+    pub realm: String,
+    pub auth_key: [u8; 32],
+    pub nonce_ttl: Duration,
+    pub extensions: BTreeMap<AgentId, Extension>,
+    pub trunks: BTreeMap<TrunkId, TrunkRoute>,
+    pub routes: RouteTable,
+    pub acd: AcdConfig,
+    pub admission: AdmissionConfig,
+    pub registrar: RegistrarConfig,
+    /// The host that peers reach our SIP at, where it is not the address they sent to.
+    pub sip_advertised: Option<IpAddr>,
+    /// The address in our SDP, where it is not the one that signalling came in on.
+    pub media_advertised: Option<IpAddr>,
+    /// Record what caller and agent say to each other.
+    pub recording: bool,
+    /// A party whose audio stops for so long is gone.
+    pub rtp_timeout: Option<Duration>,
+    /// How long an extension or trunk dialled outright rings.
+    pub direct_ring_time: Duration,
+    /// Keys of test numbers show in events (demo mode only).
+    pub show_digits: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct Extension {
+    pub name: String,
+    pub ha1: Ha1Set,
+}
+
+/// Where a trunk takes calls. The address is resolved before it comes here.
+#[derive(Clone, Debug)]
+pub struct TrunkRoute {
+    pub peer: Peer,
+    /// The host part of its URIs, with the port when it is not the default.
+    pub host: String,
+    pub credentials: Option<Credentials>,
+}
+
+impl SwitchConfig {
+    pub(super) fn media_address(&self, local: IpAddr) -> IpAddr {
+        self.media_advertised.unwrap_or(local)
+    }
+
+    /// Our own host as it stands in a From.
+    pub(super) fn sip_host(&self, local: SocketAddr) -> String {
+        match self.sip_advertised.unwrap_or(local.ip()) {
+            IpAddr::V4(address) => address.to_string(),
+            IpAddr::V6(address) => format!("[{address}]"),
+        }
+    }
+}
+
+/// Flows and the audio they name, as one immutable set.
+#[derive(Debug)]
+pub struct SwitchBundle {
+    pub flows: Arc<ivr::Bundle>,
+    /// By language, then by prompt or atom id.
+    pub clips: BTreeMap<Box<str>, BTreeMap<Box<str>, Arc<Clip>>>,
+}
+
+impl SwitchBundle {
+    /// The audio of a prompt in a language, or in whichever has it.
+    pub fn clip(&self, lang: Option<&str>, id: &str) -> Option<Arc<Clip>> {
+        let exact = lang.and_then(|lang| self.clips.get(lang)).and_then(|clips| clips.get(id));
+        exact.or_else(|| self.clips.values().find_map(|clips| clips.get(id))).cloned()
+    }
+}

@@ -1,0 +1,214 @@
+//! A new INVITE: who sends it, whither it leads, whether it gets in, and who drives the call then. Each refusal has its
+//! reason in an event and its status on the wire; none of them tells a stranger which extensions exist.
+
+use super::registration::Proof;
+use super::sip_link::RETRY_AFTER;
+use super::test_number::TestCall;
+use super::{CALL_LIMIT, Driver, Entry, Switch, SwitchTimer};
+use crate::admission::Class;
+use crate::call::{Call, LegSeat};
+use crate::events::{Cause, EndedBy, EventKind, Refusal, Source};
+use crate::ids::{AgentId, CallId, LegId, Redacted};
+use crate::routing::{Closed, Destination};
+use crate::sip::endpoint::UsageId;
+use crate::sip::message::Message;
+use crate::sip::message::uri::UriRef;
+use crate::sip::peer::Peer;
+use crate::timers::Now;
+use bytes::Bytes;
+
+/// A refused new call.
+struct Refused {
+    reason: Refusal,
+    status: u16,
+    headers: Vec<(&'static str, String)>,
+}
+
+impl Refused {
+    fn new(reason: Refusal, status: u16) -> Refused {
+        Refused { reason, status, headers: Vec::new() }
+    }
+
+    fn overloaded(reason: Refusal) -> Refused {
+        Refused { reason, status: 503, headers: vec![("Retry-After", RETRY_AFTER.to_string())] }
+    }
+}
+
+/// The two parties of a new INVITE, as text.
+struct Parties {
+    from: String,
+    from_display: Option<String>,
+    to: String,
+}
+
+impl Switch {
+    pub(super) fn on_invited(&mut self, now: Now, usage: UsageId, request: Message, peer: Peer, offer: Option<Bytes>) {
+        let parties = parties(&request);
+        if let Err(refused) = self.take_in(now, usage, &request, peer, offer, &parties) {
+            let headers: Vec<(&str, &str)> = refused.headers.iter().map(|(n, v)| (*n, v.as_str())).collect();
+            self.endpoint.reject(now.at, usage, refused.status, None, &headers);
+            // A challenge is half of a handshake, not a refusal that anybody needs to read about.
+            if refused.status != 401 {
+                let from = Redacted::new(parties.from);
+                let refusal = EventKind::CallRefused { from, to: parties.to, reason: refused.reason, status: refused.status };
+                self.emit(now, None, refusal);
+            }
+        }
+    }
+
+    fn take_in(
+        &mut self,
+        now: Now,
+        usage: UsageId,
+        request: &Message,
+        peer: Peer,
+        offer: Option<Bytes>,
+        parties: &Parties,
+    ) -> Result<(), Refused> {
+        let (source, destination) = self.identify(now, request, peer, &parties.to)?;
+        if self.draining {
+            return Err(Refused::overloaded(Refusal::Draining));
+        }
+        let id = CallId(self.fresh_id());
+        let leg = LegId(self.fresh_id());
+        self.admission.try_admit(now.at, id, Class::Service, None).map_err(|denial| Refused::overloaded(denial.refusal()))?;
+        let Some(lease) = self.ports.take_any() else {
+            self.admission.release(id);
+            return Err(Refused::overloaded(Refusal::NoPort));
+        };
+        let seat = LegSeat {
+            id: leg,
+            lease,
+            advertised: self.config.media_address(peer.local.ip()),
+            rtp_timeout: self.config.rtp_timeout,
+        };
+        let mut outputs = Vec::new();
+        let call = Call::new(id, seat, offer.as_deref(), &mut outputs).map_err(|refusal| {
+            self.admission.release(id);
+            self.ports.add(vec![lease]);
+            Refused::new(Refusal::NoCodec, refusal.status())
+        })?;
+
+        // An extension cannot speak in another's name.
+        let (from, own_extension) = match &source {
+            Source::Extension(agent) => (agent.to_string(), Some(agent.clone())),
+            Source::Trunk(_) => (parties.from.clone(), None),
+        };
+        self.legs.insert(leg, (id, Some(usage)));
+        self.usages.insert(usage, leg);
+        self.emit(
+            now,
+            Some(id),
+            EventKind::CallArrived {
+                from: Redacted::new(from.clone()),
+                to: parties.to.clone(),
+                source,
+                sip_call_id: printable(request.call_id().unwrap_or_default().as_bytes()),
+                leg,
+                project: None,
+            },
+        );
+        if let Some(agent) = &own_extension {
+            self.acd.agent_call_started(now.at, agent);
+        }
+        let entry = Entry {
+            call,
+            driver: Driver::Direct,
+            from,
+            from_display: parties.from_display.clone(),
+            to: parties.to.clone(),
+            started: now,
+            own_extension,
+            serving: None,
+            visiting: None,
+            ticket: None,
+            partner_left: false,
+        };
+        self.calls.insert(id, entry);
+        self.timers.set(SwitchTimer::CallLimit(id), now.at + CALL_LIMIT);
+        for output in outputs {
+            self.carry_out(now, id, output);
+        }
+        self.drive(now, id, destination);
+        Ok(())
+    }
+
+    /// Who calls and where the number leads. A stranger, and a trunk whose number is not open, are asked for
+    /// credentials alike, so that no answer tells which numbers exist.
+    fn identify(
+        &mut self,
+        now: Now,
+        request: &Message,
+        peer: Peer,
+        called: &str,
+    ) -> Result<(Source, Destination), Refused> {
+        let challenge = |headers| Refused { reason: Refusal::NotOpen, status: 401, headers };
+        match self.prove(now, request, peer) {
+            Proof::Extension(agent) => {
+                let source = Source::Extension(agent);
+                match self.config.routes.resolve(called, &source) {
+                    Ok(destination) => Ok((source, destination)),
+                    Err(Closed::NotFound) => Err(Refused::new(Refusal::NotOpen, 404)),
+                    Err(Closed::NotOpen) => Err(Refused::new(Refusal::NotOpen, 403)),
+                }
+            }
+            Proof::Wrong { challenge: headers } => {
+                Err(Refused { reason: Refusal::BadCredentials, ..challenge(headers) })
+            }
+            Proof::None { challenge: headers } => {
+                let trunk = self.config.routes.trunk_of(peer.remote.ip()).map(Source::Trunk);
+                match trunk.and_then(|source| Some((self.config.routes.resolve(called, &source).ok()?, source))) {
+                    Some((destination, source)) => Ok((source, destination)),
+                    None => Err(challenge(headers)),
+                }
+            }
+        }
+    }
+
+    /// Hands the new call to whoever drives it.
+    fn drive(&mut self, now: Now, id: CallId, destination: Destination) {
+        match destination {
+            Destination::Flow(flow) => self.start_flow(now, id, &flow),
+            Destination::Queue(queue) => self.start_queue(now, id, queue),
+            Destination::Extension(agent) => self.start_direct(now, id, agent),
+            Destination::Trunk { trunk, number } => self.start_trunk(now, id, &trunk, number),
+            Destination::Test(number) => {
+                let (test, actions) = TestCall::start(number);
+                if let Some(entry) = self.calls.get_mut(&id) {
+                    entry.driver = Driver::Test(test);
+                }
+                self.act_test(now, id, actions);
+            }
+        }
+    }
+
+    fn start_direct(&mut self, now: Now, id: CallId, agent: AgentId) {
+        if let Some(entry) = self.calls.get_mut(&id) {
+            entry.visiting = Some(agent.clone());
+        }
+        self.acd.agent_call_started(now.at, &agent);
+        let ring_time = self.config.direct_ring_time;
+        if !self.dial_extension(now, id, crate::call::DialPurpose::Direct, &agent, ring_time) {
+            self.end_call(now, id, Cause::Unreachable, EndedBy::System);
+        }
+    }
+}
+
+fn parties(request: &Message) -> Parties {
+    let user = |uri: &[u8]| UriRef::parse(uri).ok()?.user_decoded().map(|user| user.into_owned());
+    let to = user(request.request_uri()).unwrap_or_default();
+    let (from, from_display) = match request.from() {
+        Ok(from) => {
+            let display = from.display_name().map(|name| printable(&name)).filter(|name| !name.is_empty());
+            (user(from.uri).unwrap_or_default(), display)
+        }
+        Err(_) => Default::default(),
+    };
+    Parties { from: printable(from.as_bytes()), from_display, to: printable(to.as_bytes()) }
+}
+
+/// Text from the wire as records and logs may hold it: no control bytes, bounded.
+fn printable(bytes: &[u8]) -> String {
+    const LONGEST: usize = 128;
+    String::from_utf8_lossy(bytes).chars().filter(|c| !c.is_control()).take(LONGEST).collect()
+}

@@ -1,0 +1,370 @@
+//! Between a flow and its call: what the interpreter asks for becomes plays, timers, tickets and dials; what came of them
+//! goes back as its events.
+
+use super::queue_link::MUSIC;
+use super::{Driver, Output, Switch, SwitchBundle, SwitchTimer};
+use crate::acd::{Enqueue, Leave, WaitRange};
+use crate::call::DialPurpose;
+use crate::events::{Cause, EndedBy, EventKind, KeySource, QueueOutcome};
+use crate::ids::{AgentId, CallId, LegId, QueueId, Redacted, TrunkId};
+use crate::ivr::{self, Action, Event, QueueEnd, QueueEvent, Speech, Target, TraceEvent, TransferFailure, TransferResult};
+use crate::media::command::{MediaCmd, PlayId, PlayItem, Tone};
+use crate::timers::Now;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// One flow at work for one call.
+#[derive(Debug)]
+pub(super) struct FlowRun {
+    /// What the call began with; a reload does not touch it.
+    bundle: Arc<SwitchBundle>,
+    state: ivr::CallState,
+    flow: String,
+    began: Instant,
+    timers: BTreeSet<u32>,
+    /// The flow's play that is heard now.
+    playing: Option<u32>,
+    /// What is heard when no play runs.
+    background: Option<Background>,
+    /// The flow's id for its place in a queue, and what it asked for.
+    queue: Option<(u32, Enqueue)>,
+    /// The flow's id for its dial.
+    transfer: Option<u32>,
+    /// How the last key came, for the record.
+    key_source: KeySource,
+}
+
+#[derive(Clone, Debug)]
+enum Background {
+    Music(String),
+    Ringing,
+}
+
+impl FlowRun {
+    pub(super) fn timers(&self) -> impl Iterator<Item = u32> {
+        self.timers.iter().copied()
+    }
+
+    pub(super) fn transfer(&self) -> Option<u32> {
+        self.transfer
+    }
+
+    /// Where the flow is, as `section/step`.
+    pub(super) fn position(&self) -> String {
+        self.state.position(&self.bundle.flows)
+    }
+}
+
+impl Switch {
+    pub(super) fn start_flow(&mut self, now: Now, id: CallId, flow: &str) {
+        let bundle = self.bundle.clone();
+        let Some(state) = ivr::start(&bundle.flows, flow) else {
+            let text = format!("number leads to flow `{flow}`, which is not in the bundle in force; see `hotline check`");
+            self.emit(now, Some(id), EventKind::Alarm { text });
+            self.end_call(now, id, Cause::Internal, EndedBy::System);
+            return;
+        };
+        let Some(entry) = self.calls.get_mut(&id) else { return };
+        let started = Event::Started {
+            caller: Redacted::new(entry.from.clone()),
+            called: entry.to.clone(),
+            wall_ms: now.wall,
+            lang: None,
+        };
+        let version = bundle.flows.version.clone();
+        entry.driver = Driver::Flow(Box::new(FlowRun {
+            bundle,
+            state,
+            flow: flow.to_string(),
+            began: now.at,
+            timers: BTreeSet::new(),
+            playing: None,
+            background: None,
+            queue: None,
+            transfer: None,
+            key_source: KeySource::Rfc4733,
+        }));
+        self.with_call(now, id, |call, out| call.answer(out));
+        self.emit(now, Some(id), EventKind::FlowStarted { flow: flow.to_string(), version });
+        self.step_flow(now, id, started);
+    }
+
+    /// Gives the flow one event and carries out what it asks for.
+    pub(super) fn step_flow(&mut self, now: Now, id: CallId, event: Event) {
+        let Some(run) = self.run(id) else { return };
+        let at = now.at.saturating_duration_since(run.began).as_millis() as u64;
+        let bundle = run.bundle.clone();
+        let mut actions = Vec::new();
+        ivr::step(&bundle.flows, &mut run.state, at, event, &mut actions);
+        for action in actions {
+            self.act_flow(now, id, action);
+        }
+    }
+
+    fn run(&mut self, id: CallId) -> Option<&mut FlowRun> {
+        match self.calls.get_mut(&id).map(|entry| &mut entry.driver) {
+            Some(Driver::Flow(run)) => Some(run),
+            _ => None,
+        }
+    }
+
+    fn act_flow(&mut self, now: Now, id: CallId, action: Action) {
+        let Some(run) = self.run(id) else { return };
+        match action {
+            Action::Play { id: play, items, bargeable } => {
+                run.playing = Some(play);
+                let items: Vec<PlayItem> = items.iter().filter_map(|item| sound(&run.bundle, item)).collect();
+                self.play(now, id, PlayId(play), items, false, bargeable);
+            }
+            Action::StopPlay { id: play } => {
+                if run.playing == Some(play) {
+                    run.playing = None;
+                    self.stop(now, id, PlayId(play));
+                    self.play_background(now, id);
+                }
+            }
+            Action::Music { on } => self.set_background(now, id, on.map(Background::Music)),
+            Action::TimerSet { id: timer, due_ms } => {
+                run.timers.insert(timer);
+                let due = run.began + Duration::from_millis(due_ms);
+                self.timers.set(SwitchTimer::Flow(id, timer), due);
+            }
+            Action::TimerClear { id: timer } => {
+                run.timers.remove(&timer);
+                self.timers.clear(&SwitchTimer::Flow(id, timer));
+            }
+            Action::Fetch { id: step, lookup, args } => {
+                self.outputs.push_back(Output::Fetch { call: id, id: step, lookup, args });
+            }
+            Action::Enqueue { id: step, queue, skills: _, priority, max_wait_ms } => {
+                let wish = Enqueue {
+                    queue: QueueId::new(queue),
+                    priority,
+                    max_wait: Some(Duration::from_millis(max_wait_ms)),
+                    leave_when_empty: false,
+                };
+                run.queue = Some((step, wish.clone()));
+                if !self.enqueue(now, id, wish) {
+                    self.on_flow_queue_ended(now, id, QueueOutcome::Closed);
+                }
+            }
+            Action::Dequeue { .. } => {
+                run.queue = None;
+                if let Some((ticket, _)) = self.calls.get_mut(&id).and_then(|entry| entry.ticket.take()) {
+                    self.acd.leave(now.at, ticket, Leave::Left);
+                }
+            }
+            Action::Dial { id: step, target, ring_ms, carry: _ } => {
+                run.transfer = Some(step);
+                self.set_background(now, id, Some(Background::Ringing));
+                let purpose = DialPurpose::Transfer(step);
+                let ring_time = Duration::from_millis(ring_ms);
+                let dialed = match target {
+                    Target::Agent(agent) | Target::Ext(agent) => {
+                        self.dial_extension(now, id, purpose, &AgentId::new(agent), ring_time)
+                    }
+                    Target::Trunk { trunk, number } => {
+                        self.dial_trunk(now, id, purpose, &TrunkId::new(trunk), &number, ring_time)
+                    }
+                };
+                if !dialed {
+                    self.on_transfer_failed(now, id, step, Cause::Unreachable);
+                }
+            }
+            Action::DialCancel { .. } => {
+                run.transfer = None;
+                self.timers.clear(&SwitchTimer::RingOut(id));
+                self.set_background(now, id, None);
+                self.with_call(now, id, |call, out| call.stop_dialing(Cause::Cancelled, out));
+            }
+            Action::Trace(trace) => self.trace_flow(now, id, trace),
+            Action::Hangup { cause } => {
+                let talked = self.calls.get(&id).is_some_and(|entry| entry.partner_left);
+                let by = if talked { EndedBy::Agent } else { EndedBy::Flow };
+                self.end_call(now, id, cause, by);
+            }
+        }
+    }
+
+    fn trace_flow(&mut self, now: Now, id: CallId, trace: TraceEvent) {
+        let Some(run) = self.run(id) else { return };
+        let via = run.key_source;
+        let leg = self.calls.get(&id).map_or(LegId(0), |entry| entry.call.caller().id);
+        let kind = match trace {
+            // Entering the flow is told with its version; entering a subflow shows in its steps.
+            TraceEvent::Started { .. } => return,
+            TraceEvent::Step { flow: _, section, step, verb } => EventKind::FlowStep { section, step, verb: verb.into() },
+            TraceEvent::Outcome { flow: _, section, step, verb, outcome } => {
+                EventKind::FlowOutcome { section, step, verb: verb.into(), outcome }
+            }
+            TraceEvent::Key { key } => EventKind::Key { leg, key, via },
+            TraceEvent::Collected { name, shown } => EventKind::Collected { name, shown },
+            TraceEvent::Language { lang, .. } => EventKind::Tagged { tag: format!("language:{lang}") },
+            TraceEvent::Tagged { tag } => EventKind::Tagged { tag },
+            TraceEvent::Resolved { topic } => EventKind::Resolved { topic },
+            TraceEvent::Limit { which } => EventKind::Alarm {
+                text: format!("flow `{}` reached its limit of {which}: look for a loop there", run_name(self.run(id))),
+            },
+            TraceEvent::Ended { flow, outcome } => EventKind::FlowEnded { flow, outcome: outcome.into() },
+        };
+        self.emit(now, Some(id), kind);
+    }
+
+    pub(super) fn on_flow_key(&mut self, now: Now, id: CallId, key: char, via: KeySource) {
+        if let Some(run) = self.run(id) {
+            run.key_source = via;
+            self.step_flow(now, id, Event::Key(key));
+        }
+    }
+
+    pub(super) fn on_flow_timer(&mut self, now: Now, id: CallId, timer: u32) {
+        if let Some(run) = self.run(id)
+            && run.timers.remove(&timer)
+        {
+            self.step_flow(now, id, Event::Timer { id: timer });
+        }
+    }
+
+    pub(super) fn on_flow_play_done(&mut self, now: Now, id: CallId, play: PlayId, heard_ms: u32) {
+        let Some(run) = self.run(id) else { return };
+        if run.playing != Some(play.0) {
+            return;
+        }
+        run.playing = None;
+        self.step_flow(now, id, Event::PlayDone { id: play.0, heard_ms });
+        self.play_background(now, id);
+    }
+
+    pub(super) fn on_fetched(&mut self, now: Now, id: CallId, step: u32, result: ivr::LookupResult) {
+        self.step_flow(now, id, Event::Lookup { id: step, result });
+    }
+
+    pub(super) fn on_position(&mut self, now: Now, id: CallId, ahead: u32, wait: Option<WaitRange>) {
+        if let Some((step, _)) = self.run(id).and_then(|run| run.queue.clone()) {
+            let wait_s = wait.map(|range| range.high_s.unwrap_or(range.low_s));
+            self.step_flow(now, id, Event::Queue { id: step, event: QueueEvent::Position { ahead, wait_s } });
+        }
+    }
+
+    /// An agent took the caller. The flow's sounds stop before the two are joined.
+    pub(super) fn on_flow_queue_answered(&mut self, now: Now, id: CallId) {
+        let Some(run) = self.run(id) else { return };
+        let step = run.queue.as_ref().map(|(step, _)| *step);
+        if let Some(step) = step {
+            self.step_flow(now, id, Event::Queue { id: step, event: QueueEvent::Answered });
+        }
+        self.silence(now, id);
+    }
+
+    pub(super) fn on_flow_queue_ended(&mut self, now: Now, id: CallId, outcome: QueueOutcome) {
+        let Some((step, _)) = self.run(id).and_then(|run| run.queue.take()) else { return };
+        let end = match outcome {
+            QueueOutcome::Timeout => QueueEnd::Timeout,
+            QueueOutcome::Full => QueueEnd::Full,
+            QueueOutcome::NoAgents => QueueEnd::NoAgents,
+            QueueOutcome::Closed => QueueEnd::Closed,
+            // Its own doing: the flow waits for nothing.
+            QueueOutcome::Answered | QueueOutcome::Abandoned | QueueOutcome::Left => return,
+        };
+        self.step_flow(now, id, Event::Queue { id: step, event: QueueEvent::Ended(end) });
+    }
+
+    /// The agent's phone was lost in mid-call: the caller waits again, before everybody else.
+    pub(super) fn on_flow_agent_lost(&mut self, now: Now, id: CallId) -> bool {
+        let Some((step, wish)) = self.run(id).and_then(|run| run.queue.clone()) else { return false };
+        self.step_flow(now, id, Event::Queue { id: step, event: QueueEvent::Back });
+        self.enqueue(now, id, Enqueue { priority: crate::acd::MAX_PRIORITY, ..wish })
+    }
+
+    pub(super) fn on_transfer_answered(&mut self, now: Now, id: CallId, step: u32) {
+        self.set_background(now, id, None);
+        self.step_flow(now, id, Event::Transfer { id: step, result: TransferResult::Answered });
+        self.silence(now, id);
+        let recording = self.recording_for(id);
+        self.with_call(now, id, |call, out| call.bridge(recording, out));
+    }
+
+    pub(super) fn on_transfer_failed(&mut self, now: Now, id: CallId, step: u32, cause: Cause) {
+        let Some(run) = self.run(id) else { return };
+        if run.transfer.take() != Some(step) {
+            return;
+        }
+        self.set_background(now, id, None);
+        let failure = match cause {
+            Cause::Busy => TransferFailure::Busy,
+            Cause::NoAnswer => TransferFailure::NoAnswer,
+            Cause::Unreachable => TransferFailure::Unreachable,
+            _ => TransferFailure::Rejected,
+        };
+        self.step_flow(now, id, Event::Transfer { id: step, result: TransferResult::Failed(failure) });
+    }
+
+    fn set_background(&mut self, now: Now, id: CallId, background: Option<Background>) {
+        let Some(run) = self.run(id) else { return };
+        let was_on = run.background.is_some();
+        let is_on = background.is_some();
+        run.background = background;
+        if is_on {
+            self.play_background(now, id);
+        } else if was_on {
+            self.stop(now, id, MUSIC);
+        }
+    }
+
+    /// Starts what is heard between plays, unless a play runs.
+    fn play_background(&mut self, now: Now, id: CallId) {
+        let Some(run) = self.run(id) else { return };
+        if run.playing.is_some() {
+            return;
+        }
+        let Some(background) = &run.background else { return };
+        let item = match background {
+            Background::Ringing => PlayItem::Tone(Tone::Ringback),
+            Background::Music(name) => match run.bundle.clip(None, name) {
+                Some(clip) => PlayItem::Clip(clip),
+                None => PlayItem::Tone(Tone::MusicOnHold),
+            },
+        };
+        if self.calls.get(&id).is_some_and(|entry| !entry.call.is_bridged()) {
+            self.play(now, id, MUSIC, vec![item], true, false);
+        }
+    }
+
+    /// Nothing of the flow's is heard any more.
+    fn silence(&mut self, now: Now, id: CallId) {
+        let Some(run) = self.run(id) else { return };
+        run.background = None;
+        let playing = run.playing.take();
+        for play in [Some(MUSIC), playing.map(PlayId)].into_iter().flatten() {
+            self.stop(now, id, play);
+        }
+    }
+
+    pub(super) fn play(&mut self, now: Now, id: CallId, play: PlayId, items: Vec<PlayItem>, repeat: bool, bargeable: bool) {
+        self.with_call(now, id, |call, out| {
+            let leg = call.caller().id;
+            call.caller().media(MediaCmd::Play { leg, id: play, items: Arc::from(items), repeat, bargeable }, out);
+        });
+    }
+
+    pub(super) fn stop(&mut self, now: Now, id: CallId, play: PlayId) {
+        self.with_call(now, id, |call, out| {
+            let leg = call.caller().id;
+            call.caller().media(MediaCmd::StopPlay { leg, id: play }, out);
+        });
+    }
+}
+
+fn run_name(run: Option<&mut FlowRun>) -> String {
+    run.map_or_else(String::new, |run| run.flow.clone())
+}
+
+/// The audio of one piece of speech. A piece without audio was warned of when the bundle was checked.
+fn sound(bundle: &SwitchBundle, speech: &Speech) -> Option<PlayItem> {
+    match speech {
+        Speech::Prompt { lang, id } => bundle.clip(Some(lang), id).map(PlayItem::Clip),
+        Speech::Atom { lang, id } => bundle.clip(Some(lang), id).map(PlayItem::Clip),
+        Speech::Silence(ms) => Some(PlayItem::Silence(*ms)),
+    }
+}

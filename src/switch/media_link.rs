@@ -1,0 +1,89 @@
+//! Between media workers and calls: what a worker reports becomes a key, the end of a play, or a leg that fell silent.
+
+use super::test_number::TestEvent;
+use super::{Driver, Switch};
+use crate::events::{Cause, EventKind, KeySource};
+use crate::ids::{CallId, LegId};
+use crate::media::command::{MediaEvent, PlayId};
+use crate::timers::Now;
+
+impl Switch {
+    pub(super) fn on_media(&mut self, now: Now, event: MediaEvent) {
+        match event {
+            MediaEvent::Key { leg, key } => self.on_key(now, leg, key, KeySource::Rfc4733),
+            MediaEvent::PlayDone { leg, id, heard_ms, stopped: _ } => {
+                if let Some(call) = self.call_of(leg) {
+                    self.on_play_done(now, call, leg, id, heard_ms);
+                }
+            }
+            MediaEvent::Captured { leg, clip } => {
+                if let Some(call) = self.call_of(leg) {
+                    self.on_test(now, call, TestEvent::Captured(clip));
+                }
+            }
+            MediaEvent::RtpTimeout { leg } => {
+                if let Some(call) = self.call_of(leg) {
+                    self.with_call(now, call, |call, out| call.leg_silent(leg, out));
+                }
+            }
+            MediaEvent::Dropped { leg, report } => {
+                if let Some((call, _)) = self.legs.remove(&leg) {
+                    self.with_call(now, call, |call, out| call.leg_reported(leg, report, out));
+                }
+            }
+            MediaEvent::CreateFailed { leg } => {
+                if let Some(call) = self.call_of(leg) {
+                    let text = format!("no media for leg {leg}: its RTP port could not be used; see the media worker's log");
+                    self.emit(now, Some(call), EventKind::Alarm { text });
+                    self.on_leg_without_media(now, call, leg);
+                }
+            }
+            // An address that was learned, audio that came back and a key that could not be sent change no call.
+            MediaEvent::Latched { .. } | MediaEvent::RtpResumed { .. } | MediaEvent::KeyUnsent { .. } => {}
+        }
+    }
+
+    fn call_of(&self, leg: LegId) -> Option<CallId> {
+        self.legs.get(&leg).map(|(call, _)| *call)
+    }
+
+    /// A key from either kind of signalling. Only the caller's keys steer anything, and only while nobody talks to it.
+    pub(super) fn on_key(&mut self, now: Now, leg: LegId, key: char, via: KeySource) {
+        let Some(call) = self.call_of(leg) else { return };
+        let Some(entry) = self.calls.get(&call) else { return };
+        if leg != entry.call.caller().id || entry.call.is_bridged() || entry.call.is_ended() {
+            return;
+        }
+        match entry.driver {
+            Driver::Flow(_) => self.on_flow_key(now, call, key, via),
+            Driver::Test(_) => {
+                let shown = self.config.show_digits.then_some(key);
+                self.emit(now, Some(call), EventKind::Key { leg, key: shown, via });
+                self.on_test(now, call, TestEvent::Key(key));
+            }
+            Driver::Direct | Driver::Queue(_) => {}
+        }
+    }
+
+    fn on_play_done(&mut self, now: Now, call: CallId, leg: LegId, id: PlayId, heard_ms: u32) {
+        let Some(entry) = self.calls.get(&call) else { return };
+        if leg != entry.call.caller().id {
+            return;
+        }
+        match entry.driver {
+            Driver::Flow(_) => self.on_flow_play_done(now, call, id, heard_ms),
+            Driver::Test(_) => self.on_test(now, call, TestEvent::PlayDone),
+            Driver::Direct | Driver::Queue(_) => {}
+        }
+    }
+
+    fn on_leg_without_media(&mut self, now: Now, call: CallId, leg: LegId) {
+        self.with_call(now, call, |call, out| {
+            if call.caller().id == leg {
+                call.hang_up(Cause::Internal, crate::events::EndedBy::System, out);
+            } else {
+                call.leg_failed(leg, Cause::Internal, out);
+            }
+        });
+    }
+}

@@ -1,0 +1,405 @@
+//! The one owner of all calls. `handle_input` or `handle_timeout` changes something, then everything that follows is left
+//! in `poll_output`; nothing else comes in or out. A whole call centre runs on it in virtual time.
+//!
+//! The files beside this one are links: each translates between two rooms that do not know each other (SIP and calls,
+//! flows and calls, queues and calls, media and calls). A decision met there belongs in one of the rooms.
+
+mod config;
+mod inbound;
+mod ivr_link;
+mod media_link;
+mod outbound_leg;
+mod port_pool;
+mod queue_link;
+mod registration;
+mod sip_link;
+mod test_number;
+mod view;
+
+pub use config::{Extension, SwitchBundle, SwitchConfig, TrunkRoute};
+pub use view::{CallSummary, SwitchView};
+
+use crate::acd::Acd;
+use crate::admission::Admission;
+use crate::call::{Call, CallOutput, Notice};
+use crate::events::{Cause, EndedBy, EventKind, SwitchEvent};
+use crate::ids::{AgentId, CallId, LegId, QueueId, TicketId};
+use crate::media::command::{MediaCmd, MediaEvent, PortLease, WorkerId};
+use crate::registrar::Registrar;
+use crate::sip::digest::Authenticator;
+use crate::sip::endpoint::{Endpoint, UsageId};
+use crate::sip::message::Message;
+use crate::sip::peer::{Peer, Transmit};
+use crate::timers::{Now, Timers};
+use bytes::Bytes;
+use ivr_link::FlowRun;
+use port_pool::PortPool;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use test_number::TestCall;
+
+/// What the world does to the switch.
+#[derive(Debug)]
+pub enum Input {
+    Sip { peer: Peer, message: Message },
+    /// Bytes from a SIP socket that are no message.
+    Garbage { peer: Peer, raw: Bytes },
+    /// A stream to or from a peer is gone.
+    Lost { peer: Peer },
+    Media(MediaEvent),
+    /// RTP ports that a worker has opened and waits to use.
+    Ports(Vec<PortLease>),
+    /// The answer to an [`Output::Fetch`].
+    Fetched { call: CallId, id: u32, result: crate::ivr::LookupResult },
+    /// A fact that an edge learned, to be written down in its order.
+    Fact { call: Option<CallId>, fact: EventKind },
+    Config(Arc<SwitchConfig>),
+    Bundle(Arc<SwitchBundle>),
+    Command(Command),
+}
+
+/// What an operator asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    HangUp { call: CallId },
+    AgentReady { agent: AgentId },
+    AgentNotReady { agent: AgentId, reason: String },
+    /// Refuse new calls from now on.
+    Drain,
+    /// End every call with BYE.
+    HangUpAll,
+}
+
+/// What the switch does to the world.
+#[derive(Debug)]
+pub enum Output {
+    Sip(Transmit),
+    Media(WorkerId, MediaCmd),
+    Event(SwitchEvent),
+    /// A flow's lookup, to be answered by `Input::Fetched` in the lookup's time limit or not at all.
+    Fetch { call: CallId, id: u32, lookup: String, args: Vec<(String, crate::ivr::Value)> },
+}
+
+/// Whatever fires without an input. The rooms with timers of their own keep them; these are the links' deadlines.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum SwitchTimer {
+    /// A flow's timer, by the flow's id for it.
+    Flow(CallId, u32),
+    /// A transfer or direct call has rung long enough.
+    RingOut(CallId),
+    /// A test number's next step.
+    Test(CallId),
+    /// No call is longer than this.
+    CallLimit(CallId),
+    /// Media reports that are still missing will not come.
+    Reports(CallId),
+}
+
+/// Who decides what happens to a call.
+#[derive(Debug)]
+enum Driver {
+    /// The number led straight to an extension or trunk.
+    Direct,
+    Flow(Box<FlowRun>),
+    /// The number led straight to a queue.
+    Queue(QueueId),
+    Test(TestCall),
+}
+
+#[derive(Debug)]
+struct Entry {
+    call: Call,
+    driver: Driver,
+    from: String,
+    from_display: Option<String>,
+    to: String,
+    started: Now,
+    /// The caller, if it is an extension: busy for queues as long as the call lasts.
+    own_extension: Option<AgentId>,
+    /// The far side, if it is an agent whom a queue gave this call.
+    serving: Option<AgentId>,
+    /// The far side, if it is an extension that was dialled outright.
+    visiting: Option<AgentId>,
+    ticket: Option<(TicketId, QueueId)>,
+    /// Somebody had been bridged and hung up first.
+    partner_left: bool,
+}
+
+/// A call that nobody ends, ends here: nobody talks to a hotline longer, and a leaked call would hold its permit for ever.
+const CALL_LIMIT: Duration = Duration::from_secs(4 * 3600);
+/// A media worker answers a drop at its next wake-up; after this it is gone.
+const REPORT_LIMIT: Duration = Duration::from_secs(2);
+
+pub struct Switch {
+    config: Arc<SwitchConfig>,
+    bundle: Arc<SwitchBundle>,
+    endpoint: Endpoint,
+    auth: Authenticator,
+    acd: Acd,
+    registrar: Registrar<Peer>,
+    admission: Admission,
+    calls: BTreeMap<CallId, Entry>,
+    legs: HashMap<LegId, (CallId, Option<UsageId>)>,
+    usages: HashMap<UsageId, LegId>,
+    tickets: BTreeMap<TicketId, CallId>,
+    ports: PortPool,
+    timers: Timers<SwitchTimer>,
+    notices: VecDeque<(CallId, Notice)>,
+    outputs: VecDeque<Output>,
+    /// Reused between calls, so that a call's step costs no allocation of its own.
+    scratch: Vec<CallOutput>,
+    draining: bool,
+    started: Instant,
+    last_id: u64,
+    last_event: u64,
+}
+
+impl Switch {
+    /// `id_base` must grow from one start of the process to the next (milliseconds since 1970 do).
+    pub fn new(now: Now, id_base: u64, config: Arc<SwitchConfig>, bundle: Arc<SwitchBundle>) -> Switch {
+        let mut switch = Switch {
+            endpoint: Endpoint::new(config.endpoint.clone()),
+            auth: Authenticator::new(config.realm.clone(), config.auth_key, config.nonce_ttl.as_secs()),
+            acd: Acd::new(config.acd.clone()),
+            registrar: Registrar::new(config.registrar.clone()),
+            admission: Admission::new(config.admission.clone()),
+            calls: BTreeMap::new(),
+            legs: HashMap::new(),
+            usages: HashMap::new(),
+            tickets: BTreeMap::new(),
+            ports: PortPool::default(),
+            timers: Timers::new(),
+            notices: VecDeque::new(),
+            outputs: VecDeque::new(),
+            scratch: Vec::new(),
+            draining: false,
+            started: now.at,
+            // 20 bits of counter a millisecond of uptime: ids of two runs never meet.
+            last_id: id_base << 20,
+            last_event: 0,
+            config,
+            bundle,
+        };
+        let version = switch.bundle.flows.version.clone();
+        switch.emit(now, None, EventKind::BundleLoaded { version });
+        switch
+    }
+
+    pub fn handle_input(&mut self, now: Now, input: Input) {
+        match input {
+            Input::Sip { peer, message } => self.endpoint.handle_message(now.at, peer, message),
+            Input::Garbage { peer, raw } => self.endpoint.handle_bad_datagram(now.at, peer, &raw),
+            Input::Lost { peer } => {
+                self.endpoint.handle_transport_error(now.at, peer);
+                self.registrar.connection_lost(now.at, &peer);
+            }
+            Input::Media(event) => self.on_media(now, event),
+            Input::Ports(leases) => self.ports.add(leases),
+            Input::Fetched { call, id, result } => self.on_fetched(now, call, id, result),
+            Input::Fact { call, fact } => self.emit(now, call, fact),
+            Input::Config(config) => self.reconfigure(now, config),
+            Input::Bundle(bundle) => {
+                self.emit(now, None, EventKind::BundleLoaded { version: bundle.flows.version.clone() });
+                self.bundle = bundle;
+            }
+            Input::Command(command) => self.on_command(now, command),
+        }
+        self.settle(now);
+    }
+
+    pub fn handle_timeout(&mut self, now: Now) {
+        self.endpoint.handle_timeout(now.at);
+        self.acd.handle_timeout(now.at);
+        self.registrar.handle_timeout(now.at);
+        while let Some(timer) = self.timers.pop(now.at) {
+            match timer {
+                SwitchTimer::Flow(call, id) => self.on_flow_timer(now, call, id),
+                SwitchTimer::RingOut(call) => self.on_ring_out(now, call),
+                SwitchTimer::Test(call) => self.on_test_timer(now, call),
+                SwitchTimer::CallLimit(call) => {
+                    self.with_call(now, call, |call, out| call.hang_up(Cause::Limit, EndedBy::System, out))
+                }
+                SwitchTimer::Reports(call) => self.with_call(now, call, |call, out| call.give_up_reports(out)),
+            }
+            self.settle(now);
+        }
+        self.settle(now);
+    }
+
+    pub fn next_timeout(&self) -> Option<Instant> {
+        [
+            self.endpoint.next_timeout(),
+            self.acd.next_timeout(),
+            self.registrar.next_timeout(),
+            self.timers.next().map(|(at, _)| at),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    pub fn poll_output(&mut self) -> Option<Output> {
+        if let Some(transmit) = self.endpoint.poll_transmit() {
+            return Some(Output::Sip(transmit));
+        }
+        self.outputs.pop_front()
+    }
+
+    /// Lets every room react to what the others said, until all are quiet.
+    fn settle(&mut self, now: Now) {
+        loop {
+            if let Some((call, notice)) = self.notices.pop_front() {
+                self.on_notice(now, call, notice);
+            } else if let Some(event) = self.endpoint.poll_event() {
+                self.on_sip(now, event);
+            } else if let Some(output) = self.acd.poll() {
+                self.on_acd(now, output);
+            } else if let Some(output) = self.registrar.poll() {
+                self.on_registrar(now, output);
+            } else {
+                break;
+            }
+        }
+    }
+
+    /// Changes one call and carries out all that it asks for.
+    fn with_call(&mut self, now: Now, id: CallId, change: impl FnOnce(&mut Call, &mut Vec<CallOutput>)) {
+        let Some(entry) = self.calls.get_mut(&id) else { return };
+        let mut outputs = std::mem::take(&mut self.scratch);
+        change(&mut entry.call, &mut outputs);
+        let (ended, finished) = (entry.call.is_ended(), entry.call.is_finished());
+        for output in outputs.drain(..) {
+            self.carry_out(now, id, output);
+        }
+        self.scratch = outputs;
+        if ended {
+            self.release(now, id);
+        }
+        if finished {
+            self.forget(id);
+        }
+    }
+
+    fn carry_out(&mut self, now: Now, call: CallId, output: CallOutput) {
+        match output {
+            CallOutput::Media(worker, command) => {
+                if let MediaCmd::Drop { leg } = &command {
+                    self.release_leg(*leg);
+                }
+                self.outputs.push_back(Output::Media(worker, command));
+            }
+            CallOutput::Event(kind) => self.emit(now, Some(call), kind),
+            CallOutput::Notice(notice) => self.notices.push_back((call, notice)),
+            sip => self.carry_out_sip(now, call, sip),
+        }
+    }
+
+    /// What a call holds beyond its legs goes back as soon as it has ended.
+    fn release(&mut self, now: Now, id: CallId) {
+        let Some(entry) = self.calls.get_mut(&id) else { return };
+        let ticket = entry.ticket.take();
+        let agents = [entry.own_extension.take(), entry.visiting.take()];
+        let serving = entry.serving.take();
+        if let Some((ticket, _)) = ticket {
+            self.acd.leave(now.at, ticket, crate::acd::Leave::Abandoned);
+        }
+        if let Some(agent) = serving {
+            self.acd.call_ended(now.at, &agent);
+        }
+        for agent in agents.into_iter().flatten() {
+            self.acd.agent_call_ended(now.at, &agent);
+        }
+        self.admission.release(id);
+        self.timers.clear(&SwitchTimer::RingOut(id));
+        self.timers.clear(&SwitchTimer::Test(id));
+        self.timers.clear(&SwitchTimer::CallLimit(id));
+        if !self.timers.is_set(&SwitchTimer::Reports(id)) {
+            self.timers.set(SwitchTimer::Reports(id), now.at + REPORT_LIMIT);
+        }
+    }
+
+    fn forget(&mut self, id: CallId) {
+        self.timers.clear(&SwitchTimer::Reports(id));
+        if let Some(Entry { driver: Driver::Flow(run), .. }) = self.calls.remove(&id) {
+            for timer in run.timers() {
+                self.timers.clear(&SwitchTimer::Flow(id, timer));
+            }
+        }
+    }
+
+    fn release_leg(&mut self, leg: LegId) {
+        if let Some((_, Some(usage))) = self.legs.get_mut(&leg).map(|place| (place.0, place.1.take())) {
+            self.usages.remove(&usage);
+        }
+    }
+
+    fn reconfigure(&mut self, now: Now, config: Arc<SwitchConfig>) {
+        self.acd.reconfigure(now.at, config.acd.clone());
+        self.admission.reconfigure(config.admission.clone());
+        self.config = config;
+    }
+
+    fn on_command(&mut self, now: Now, command: Command) {
+        match command {
+            Command::HangUp { call } => {
+                self.with_call(now, call, |call, out| call.hang_up(Cause::Normal, EndedBy::Operator, out))
+            }
+            Command::AgentReady { agent } => {
+                // An unknown agent was refused before the command came here; one removed meanwhile needs nothing.
+                let _ = self.acd.set_ready(now.at, &agent);
+            }
+            Command::AgentNotReady { agent, reason } => {
+                let _ = self.acd.set_not_ready(now.at, &agent, &reason);
+            }
+            Command::Drain => {
+                if !std::mem::replace(&mut self.draining, true) {
+                    self.admission.set_draining(true);
+                    self.emit(now, None, EventKind::Draining);
+                }
+            }
+            Command::HangUpAll => {
+                let all: Vec<CallId> = self.calls.keys().copied().collect();
+                for id in all {
+                    self.with_call(now, id, |call, out| call.hang_up(Cause::Shutdown, EndedBy::System, out));
+                }
+            }
+        }
+    }
+
+    fn emit(&mut self, now: Now, call: Option<CallId>, kind: EventKind) {
+        self.last_event += 1;
+        let mono = now.at.saturating_duration_since(self.started).as_millis() as u64;
+        self.outputs.push_back(Output::Event(SwitchEvent { seq: self.last_event, wall: now.wall, mono, call, kind }));
+    }
+
+    fn fresh_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    /// What exists, for those who look for leaks: calls, legs, tickets, transactions and permits, all zero when idle.
+    pub fn holdings(&self) -> Holdings {
+        let sip = self.endpoint.stats();
+        Holdings {
+            calls: self.calls.len(),
+            legs: self.legs.len(),
+            usages: self.usages.len().max(sip.usages),
+            transactions: sip.transactions,
+            tickets: self.tickets.len(),
+            permits: self.admission.in_use() as usize,
+            timers: self.timers.len(),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Holdings {
+    pub calls: usize,
+    pub legs: usize,
+    pub usages: usize,
+    pub transactions: usize,
+    pub tickets: usize,
+    pub permits: usize,
+    pub timers: usize,
+}

@@ -1,0 +1,203 @@
+//! Phones that the switch rings: an extension by its registrations, a trunk by its address.
+
+use super::{Driver, Switch, SwitchTimer};
+use crate::call::{DialPurpose, DialTarget, LegSeat};
+use crate::events::{Cause, EndedBy, LegRole};
+use crate::ids::{AgentId, CallId, LegId, TrunkId};
+use crate::timers::Now;
+use std::time::Duration;
+
+impl Switch {
+    /// Rings every contact of an extension. False, and nothing done, when it has none or no RTP port is free.
+    pub(super) fn dial_extension(
+        &mut self,
+        now: Now,
+        id: CallId,
+        purpose: DialPurpose,
+        agent: &AgentId,
+        ring_time: Duration,
+    ) -> bool {
+        let Some(entry) = self.calls.get(&id).filter(|entry| entry.call.may_dial()) else { return false };
+        let (worker, from, from_display) =
+            (entry.call.caller().worker(), entry.from.clone(), entry.from_display.clone());
+        let mut targets = Vec::new();
+        let bindings: Vec<_> = self.registrar.bindings(agent.as_str()).cloned().collect();
+        for binding in bindings {
+            let Some(lease) = self.ports.take_on(worker) else { break };
+            let peer = binding.flow;
+            let host = self.config.sip_host(peer.local);
+            let seat = LegSeat {
+                id: LegId(0),
+                lease,
+                advertised: self.config.media_address(peer.local.ip()),
+                rtp_timeout: self.config.rtp_timeout,
+            };
+            let target = DialTarget {
+                request_uri: binding.contact.to_string(),
+                to: format!("sip:{agent}@{}", self.config.realm),
+                from: format!("sip:{}@{host}", user_part(&from)),
+                from_display: from_display.clone(),
+                peer,
+                role: LegRole::Agent,
+                agent: Some(agent.clone()),
+                shown: agent.to_string(),
+                credentials: None,
+            };
+            targets.push((seat, target));
+        }
+        self.dial(now, id, purpose, targets, ring_time)
+    }
+
+    /// Rings a number behind a trunk.
+    pub(super) fn dial_trunk(
+        &mut self,
+        now: Now,
+        id: CallId,
+        purpose: DialPurpose,
+        trunk: &TrunkId,
+        number: &str,
+        ring_time: Duration,
+    ) -> bool {
+        let Some(entry) = self.calls.get(&id).filter(|entry| entry.call.may_dial()) else { return false };
+        let (worker, from) = (entry.call.caller().worker(), entry.from.clone());
+        let Some(route) = self.config.trunks.get(trunk).cloned() else { return false };
+        let Some(lease) = self.ports.take_on(worker) else { return false };
+        let seat = LegSeat {
+            id: LegId(0),
+            lease,
+            advertised: self.config.media_address(route.peer.local.ip()),
+            rtp_timeout: self.config.rtp_timeout,
+        };
+        let target = DialTarget {
+            request_uri: format!("sip:{}@{}", user_part(number), route.host),
+            to: format!("sip:{}@{}", user_part(number), route.host),
+            from: format!("sip:{}@{}", user_part(&from), self.config.sip_host(route.peer.local)),
+            from_display: None,
+            peer: route.peer,
+            role: LegRole::Outside,
+            agent: None,
+            shown: format!("{trunk}/{number}"),
+            credentials: route.credentials.clone(),
+        };
+        self.dial(now, id, purpose, vec![(seat, target)], ring_time)
+    }
+
+    fn dial(
+        &mut self,
+        now: Now,
+        id: CallId,
+        purpose: DialPurpose,
+        mut targets: Vec<(LegSeat, DialTarget)>,
+        ring_time: Duration,
+    ) -> bool {
+        if targets.is_empty() {
+            return false;
+        }
+        for (seat, _) in &mut targets {
+            seat.id = LegId(self.fresh_id());
+        }
+        // A queue's offer has its own lease; every other ringing ends here.
+        if !matches!(purpose, DialPurpose::Offer { .. }) {
+            self.timers.set(SwitchTimer::RingOut(id), now.at + ring_time);
+        }
+        self.with_call(now, id, |call, out| call.dial(purpose, targets, out));
+        true
+    }
+
+    pub(super) fn start_trunk(&mut self, now: Now, id: CallId, trunk: &TrunkId, number: Option<String>) {
+        let Some(entry) = self.calls.get(&id) else { return };
+        let number = number.unwrap_or_else(|| entry.to.clone());
+        let ring_time = self.config.direct_ring_time;
+        if !self.dial_trunk(now, id, DialPurpose::Direct, trunk, &number, ring_time) {
+            self.end_call(now, id, Cause::Unreachable, EndedBy::System);
+        }
+    }
+
+    pub(super) fn on_ringing(&mut self, now: Now, id: CallId, purpose: DialPurpose) {
+        if purpose == DialPurpose::Direct {
+            self.with_call(now, id, |call, out| call.ring(out));
+        }
+    }
+
+    pub(super) fn on_dial_answered(&mut self, now: Now, id: CallId, purpose: DialPurpose) {
+        self.timers.clear(&SwitchTimer::RingOut(id));
+        match purpose {
+            DialPurpose::Offer { ticket, agent } => self.on_offer_answered(now, id, ticket, agent),
+            DialPurpose::Direct => self.with_call(now, id, |call, out| call.bridge(None, out)),
+            DialPurpose::Transfer(step) => self.on_transfer_answered(now, id, step),
+        }
+    }
+
+    pub(super) fn on_dial_failed(&mut self, now: Now, id: CallId, purpose: DialPurpose, cause: Cause) {
+        self.timers.clear(&SwitchTimer::RingOut(id));
+        match purpose {
+            DialPurpose::Offer { ticket, agent } => self.on_offer_failed(now, ticket, &agent, cause),
+            DialPurpose::Direct => self.end_call(now, id, cause, EndedBy::System),
+            DialPurpose::Transfer(step) => self.on_transfer_failed(now, id, step, cause),
+        }
+    }
+
+    pub(super) fn on_ring_out(&mut self, now: Now, id: CallId) {
+        let Some(entry) = self.calls.get(&id) else { return };
+        if !entry.call.is_dialing() {
+            return;
+        }
+        let transfer = match &entry.driver {
+            Driver::Flow(run) => run.transfer(),
+            _ => None,
+        };
+        self.with_call(now, id, |call, out| call.stop_dialing(Cause::NoAnswer, out));
+        match transfer {
+            Some(step) => self.on_transfer_failed(now, id, step, Cause::NoAnswer),
+            None => self.end_call(now, id, Cause::NoAnswer, EndedBy::System),
+        }
+    }
+
+    /// The far side of a bridge is gone; the caller is still on the line.
+    pub(super) fn on_partner_gone(&mut self, now: Now, id: CallId, agent: Option<AgentId>, cause: Cause) {
+        let Some(entry) = self.calls.get_mut(&id) else { return };
+        let served = entry.serving.take();
+        if let Some(serving) = &served {
+            self.acd.call_ended(now.at, serving);
+        }
+        // A phone that fell silent was unplugged, not hung up: its caller must not pay for that.
+        let lost = served.is_some() && matches!(cause, Cause::RtpTimeout | Cause::Unreachable);
+        entry.partner_left = !lost;
+        let back = match &entry.driver {
+            _ if !lost => false,
+            Driver::Flow(_) => self.on_flow_agent_lost(now, id),
+            Driver::Queue(queue) => {
+                let queue = queue.clone();
+                self.wait_in_queue(now, id, queue, crate::acd::MAX_PRIORITY)
+            }
+            Driver::Direct | Driver::Test(_) => false,
+        };
+        if back {
+            return;
+        }
+        if matches!(self.calls.get(&id).map(|entry| &entry.driver), Some(Driver::Flow(_))) {
+            self.step_flow(now, id, crate::ivr::Event::AgentGone);
+        } else {
+            let by = if agent.is_some() { EndedBy::Agent } else { EndedBy::System };
+            self.end_call(now, id, cause, by);
+        }
+    }
+}
+
+/// What may stand before the `@` of a SIP URI (RFC 3261 25.1), escaped where it may not.
+fn user_part(user: &str) -> String {
+    if user.is_empty() {
+        return "anonymous".to_string();
+    }
+    let mut text = String::with_capacity(user.len());
+    for byte in user.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => text.push(byte as char),
+            b'-' | b'_' | b'.' | b'!' | b'~' | b'*' | b'\'' | b'(' | b')' | b'&' | b'=' | b'+' | b'$' | b',' => {
+                text.push(byte as char)
+            }
+            _ => text.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    text
+}

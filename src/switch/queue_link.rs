@@ -1,0 +1,147 @@
+//! Between the distributor and calls: a ticket becomes music, an offer becomes a ringing phone, an answer a bridge.
+
+use super::{Driver, Switch};
+use crate::acd::{AcdOutput, Enqueue};
+use crate::call::DialPurpose;
+use crate::events::{Cause, EndedBy, EventKind, OfferResult, QueueOutcome};
+use crate::ids::{AgentId, CallId, QueueId, TicketId};
+use crate::media::command::{PlayId, PlayItem, RecordingId, Tone};
+use crate::timers::Now;
+
+/// Music while waiting; told apart from a flow's own plays, which count up from 1.
+pub(super) const MUSIC: PlayId = PlayId(u32::MAX - 1);
+
+/// Of a caller of whom nothing is known; 9 is the most urgent.
+const USUAL_PRIORITY: u8 = 5;
+
+impl Switch {
+    /// A number that leads straight to a queue: answered, music, then an agent.
+    pub(super) fn start_queue(&mut self, now: Now, id: CallId, queue: QueueId) {
+        if let Some(entry) = self.calls.get_mut(&id) {
+            entry.driver = Driver::Queue(queue.clone());
+        }
+        self.with_call(now, id, |call, out| call.answer(out));
+        if !self.wait_in_queue(now, id, queue, USUAL_PRIORITY) {
+            self.end_call(now, id, Cause::Internal, EndedBy::System);
+        }
+    }
+
+    /// Music and a place in the queue, for a call that no flow drives.
+    pub(super) fn wait_in_queue(&mut self, now: Now, id: CallId, queue: QueueId, priority: u8) -> bool {
+        self.play(now, id, MUSIC, vec![PlayItem::Tone(Tone::MusicOnHold)], true, false);
+        self.enqueue(now, id, Enqueue { queue, priority, max_wait: None, leave_when_empty: false })
+    }
+
+    /// Puts a caller into a queue. False when there is no such queue.
+    pub(super) fn enqueue(&mut self, now: Now, id: CallId, wish: Enqueue) -> bool {
+        let ticket = TicketId(self.fresh_id());
+        let (queue, priority) = (wish.queue.clone(), wish.priority);
+        let Some(entry) = self.calls.get_mut(&id) else { return false };
+        entry.ticket = Some((ticket, queue.clone()));
+        self.tickets.insert(ticket, id);
+        if self.acd.enqueue(now.at, ticket, wish).is_err() {
+            self.tickets.remove(&ticket);
+            if let Some(entry) = self.calls.get_mut(&id) {
+                entry.ticket = None;
+            }
+            return false;
+        }
+        let position = self.acd.waiting(&queue) as u32;
+        self.emit(now, Some(id), EventKind::Queued { ticket, queue, priority, position });
+        true
+    }
+
+    pub(super) fn on_acd(&mut self, now: Now, output: AcdOutput) {
+        match output {
+            AcdOutput::Offer { ticket, agent, queue, deadline } => {
+                let Some(id) = self.tickets.get(&ticket).copied() else { return };
+                self.emit(now, Some(id), EventKind::Offered { ticket, queue, agent: agent.clone() });
+                let ring_time = deadline.saturating_duration_since(now.at);
+                let purpose = DialPurpose::Offer { ticket, agent: agent.clone() };
+                if !self.dial_extension(now, id, purpose, &agent, ring_time) {
+                    self.on_offer_failed(now, ticket, &agent, Cause::Unreachable);
+                }
+            }
+            AcdOutput::WithdrawOffer { ticket, agent, why } => {
+                let Some(id) = self.tickets.get(&ticket).copied() else { return };
+                let (result, cause) = match why {
+                    crate::acd::Withdrawal::RingTimeout => (OfferResult::NoAnswer, Cause::NoAnswer),
+                    crate::acd::Withdrawal::CallerGone => (OfferResult::Withdrawn, Cause::Cancelled),
+                    crate::acd::Withdrawal::AgentGone => (OfferResult::Unreachable, Cause::Unreachable),
+                };
+                self.emit(now, Some(id), EventKind::OfferEnded { ticket, agent, result });
+                self.with_call(now, id, |call, out| call.stop_dialing(cause, out));
+            }
+            AcdOutput::TicketEnded { ticket, queue, outcome, waited } => {
+                let Some(id) = self.tickets.remove(&ticket) else { return };
+                let waited_ms = waited.as_millis() as u64;
+                self.emit(now, Some(id), EventKind::Dequeued { ticket, queue, outcome, waited_ms });
+                let Some(entry) = self.calls.get_mut(&id) else { return };
+                if entry.ticket.as_ref().is_some_and(|(held, _)| *held == ticket) {
+                    entry.ticket = None;
+                }
+                if outcome != QueueOutcome::Answered {
+                    self.on_ticket_ended(now, id, outcome);
+                }
+            }
+            AcdOutput::Position { ticket, ahead, wait } => {
+                if let Some(id) = self.tickets.get(&ticket).copied() {
+                    self.on_position(now, id, ahead, wait);
+                }
+            }
+            AcdOutput::AgentState { agent, state, reason } => {
+                self.emit(now, None, EventKind::AgentState { agent, state, reason })
+            }
+        }
+    }
+
+    /// The wait ended without an agent.
+    fn on_ticket_ended(&mut self, now: Now, id: CallId, outcome: QueueOutcome) {
+        let Some(entry) = self.calls.get(&id) else { return };
+        if entry.call.is_ended() {
+            return;
+        }
+        match entry.driver {
+            Driver::Flow(_) => self.on_flow_queue_ended(now, id, outcome),
+            _ => self.end_call(now, id, Cause::NoAnswer, EndedBy::System),
+        }
+    }
+
+    pub(super) fn on_offer_answered(&mut self, now: Now, id: CallId, ticket: TicketId, agent: AgentId) {
+        if !self.acd.offer_answered(now.at, ticket, &agent) {
+            self.with_call(now, id, |call, out| call.dismiss(Cause::AnsweredElsewhere, out));
+            return;
+        }
+        self.emit(now, Some(id), EventKind::OfferEnded { ticket, agent: agent.clone(), result: OfferResult::Answered });
+        if let Some(entry) = self.calls.get_mut(&id) {
+            entry.serving = Some(agent);
+        }
+        if matches!(self.calls.get(&id).map(|entry| &entry.driver), Some(Driver::Flow(_))) {
+            self.on_flow_queue_answered(now, id);
+        } else {
+            self.stop(now, id, MUSIC);
+        }
+        let recording = self.recording_for(id);
+        self.with_call(now, id, |call, out| call.bridge(recording, out));
+    }
+
+    pub(super) fn on_offer_failed(&mut self, now: Now, ticket: TicketId, agent: &AgentId, cause: Cause) {
+        let result = match cause {
+            Cause::Busy => OfferResult::Busy,
+            Cause::NoAnswer => OfferResult::NoAnswer,
+            Cause::Declined | Cause::Forbidden => OfferResult::Declined,
+            _ => OfferResult::Unreachable,
+        };
+        let call = self.tickets.get(&ticket).copied();
+        self.emit(now, call, EventKind::OfferEnded { ticket, agent: agent.clone(), result });
+        self.acd.offer_failed(now.at, ticket, agent, result);
+    }
+
+    /// The id of the next recording of a call: counts up, and names the call in its upper part.
+    pub(super) fn recording_for(&mut self, id: CallId) -> Option<RecordingId> {
+        if !self.config.recording {
+            return None;
+        }
+        Some(RecordingId(self.fresh_id())).filter(|_| self.calls.contains_key(&id))
+    }
+}

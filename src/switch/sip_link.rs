@@ -1,0 +1,253 @@
+//! Between the SIP endpoint and calls: what a dialog's usage told becomes a leg's input, what a call asks of a leg becomes an
+//! endpoint command.
+
+use super::{Driver, Switch};
+use crate::call::{CallOutput, DialTarget, Notice};
+use crate::events::{Cause, EndedBy, EventKind, KeySource};
+use crate::ids::{CallId, LegId};
+use crate::sip::endpoint::{EndReason, Outgoing, ServerRequest, SipEvent, UsageId};
+use crate::sip::message::{Message, Method};
+use crate::sip::peer::Peer;
+use crate::timers::Now;
+use bytes::Bytes;
+
+/// Seconds that a refused caller should wait before the next try.
+pub(super) const RETRY_AFTER: &str = "5";
+
+impl Switch {
+    pub(super) fn on_sip(&mut self, now: Now, event: SipEvent) {
+        match event {
+            SipEvent::Invited { usage, request, peer, sdp } => self.on_invited(now, usage, request, peer, sdp),
+            SipEvent::Request { id, message, peer } => self.on_request(now, id, message, peer),
+            SipEvent::Progress { usage, status, sdp } => {
+                self.with_leg(now, usage, |call, leg, out| call.leg_progress(leg, status, sdp.as_deref(), out))
+            }
+            SipEvent::Answered { usage, sdp, .. } => {
+                self.with_leg(now, usage, |call, leg, out| call.leg_answered(leg, sdp.as_deref(), out))
+            }
+            SipEvent::Rejected { usage, status, .. } => {
+                self.with_leg(now, usage, |call, leg, out| call.leg_ended(leg, cause_of_status(status), out))
+            }
+            SipEvent::Acked { usage, sdp } => {
+                self.with_leg(now, usage, |call, leg, out| call.leg_acked(leg, sdp.as_deref(), out))
+            }
+            SipEvent::Reoffer { usage, sdp, .. } => {
+                self.with_leg(now, usage, |call, leg, out| call.leg_reoffered(leg, sdp.as_deref(), out))
+            }
+            SipEvent::Info { usage, content_type, body } => self.on_info(now, usage, &content_type, &body),
+            SipEvent::Ended { usage, why } => {
+                let cause = match why {
+                    EndReason::Bye { .. } => Cause::Normal,
+                    EndReason::Cancelled { .. } => Cause::Cancelled,
+                    EndReason::AckTimeout => Cause::AckTimeout,
+                    EndReason::Timeout | EndReason::Transport => Cause::Unreachable,
+                    _ => Cause::PeerError,
+                };
+                self.with_leg(now, usage, |call, leg, out| call.leg_ended(leg, cause, out));
+            }
+            // Nothing of ours re-invites or asks out of dialog yet; a peer's own re-INVITE was answered at once.
+            SipEvent::ReofferWithdrawn { .. } | SipEvent::ReofferAnswered { .. } | SipEvent::ReofferFailed { .. } | SipEvent::ResponseTo { .. } => {}
+        }
+    }
+
+    /// Carries out what a call asked of one of its legs' dialogs.
+    pub(super) fn carry_out_sip(&mut self, now: Now, call: CallId, output: CallOutput) {
+        match output {
+            CallOutput::Invite { leg, target, offer } => self.invite(now, call, leg, *target, offer),
+            CallOutput::Progress { leg, status, sdp } => {
+                if let Some(usage) = self.usage_of(leg) {
+                    self.endpoint.progress(now.at, usage, status, sdp);
+                }
+            }
+            CallOutput::Accept { leg, sdp } => {
+                if let Some(usage) = self.usage_of(leg) {
+                    self.endpoint.accept(now.at, usage, sdp);
+                }
+            }
+            CallOutput::Reject { leg, cause } => {
+                if let Some(usage) = self.usage_of(leg) {
+                    let mut headers = vec![("Reason", reason_header(cause))];
+                    if cause.status() == 503 {
+                        headers.push(("Retry-After", RETRY_AFTER.to_string()));
+                    }
+                    let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+                    self.endpoint.reject(now.at, usage, cause.status(), None, &headers);
+                }
+            }
+            CallOutput::Hangup { leg, cause } => {
+                if let Some(usage) = self.usage_of(leg) {
+                    // RFC 3326: a phone whose call was answered elsewhere must not show it as missed.
+                    let reason = match cause {
+                        Cause::AnsweredElsewhere => ("SIP", 200, "Call completed elsewhere"),
+                        other => ("Q.850", u16::from(other.q850()), ""),
+                    };
+                    self.endpoint.hangup(now.at, usage, Some(reason));
+                }
+            }
+            CallOutput::AnswerReoffer { leg, answer } => {
+                if let Some(usage) = self.usage_of(leg) {
+                    self.endpoint.answer_reoffer(now.at, usage, answer);
+                }
+            }
+            CallOutput::Media(..) | CallOutput::Event(_) | CallOutput::Notice(_) => {}
+        }
+    }
+
+    fn invite(&mut self, now: Now, call: CallId, leg: LegId, target: DialTarget, offer: Bytes) {
+        let sip_call_id = self.endpoint.fresh_call_id();
+        self.emit(
+            now,
+            Some(call),
+            EventKind::LegStarted { leg, role: target.role, target: target.shown, sip_call_id: sip_call_id.clone() },
+        );
+        let outgoing = Outgoing {
+            peer: target.peer,
+            request_uri: target.request_uri,
+            to: target.to,
+            from: target.from,
+            from_display: target.from_display,
+            call_id: Some(sip_call_id),
+            headers: Vec::new(),
+            offer,
+            credentials: target.credentials,
+        };
+        match self.endpoint.invite(now.at, outgoing) {
+            Ok(usage) => {
+                self.legs.insert(leg, (call, Some(usage)));
+                self.usages.insert(usage, leg);
+            }
+            Err(_) => {
+                self.legs.insert(leg, (call, None));
+                self.with_call(now, call, |call, out| call.leg_ended(leg, Cause::Overload, out));
+            }
+        }
+    }
+
+    fn usage_of(&self, leg: LegId) -> Option<UsageId> {
+        self.legs.get(&leg).and_then(|(_, usage)| *usage)
+    }
+
+    /// Tells the call that `usage` belongs to. A usage whose leg is gone already is let go by the endpoint itself.
+    fn with_leg(
+        &mut self,
+        now: Now,
+        usage: UsageId,
+        change: impl FnOnce(&mut crate::call::Call, LegId, &mut Vec<CallOutput>),
+    ) {
+        let Some(leg) = self.usages.get(&usage).copied() else { return };
+        let Some((call, _)) = self.legs.get(&leg).copied() else { return };
+        self.with_call(now, call, |call, out| change(call, leg, out));
+    }
+
+    /// SIP INFO with a key in it: `application/dtmf-relay` or `application/dtmf`.
+    fn on_info(&mut self, now: Now, usage: UsageId, content_type: &str, body: &[u8]) {
+        let Some(leg) = self.usages.get(&usage).copied() else { return };
+        if let Some(key) = key_of_info(content_type, body) {
+            self.on_key(now, leg, key, KeySource::Info);
+        }
+    }
+
+    /// A request outside any dialog that is no INVITE.
+    fn on_request(&mut self, now: Now, id: ServerRequest, message: Message, peer: Peer) {
+        match message.method() {
+            Method::Register => self.on_register(now, id, &message, peer),
+            Method::Options if self.draining => {
+                let headers = [("Retry-After", RETRY_AFTER.to_string())];
+                self.endpoint.respond(now.at, id, 503, None, &headers, None);
+            }
+            Method::Options => {
+                let headers = [("Accept", "application/sdp".to_string())];
+                self.endpoint.respond(now.at, id, 200, None, &headers, None);
+            }
+            _ => self.endpoint.respond(now.at, id, 405, None, &[], None),
+        }
+    }
+
+    pub(super) fn on_notice(&mut self, now: Now, id: CallId, notice: Notice) {
+        match notice {
+            Notice::Ringing { purpose } => self.on_ringing(now, id, purpose),
+            Notice::Answered { purpose } => self.on_dial_answered(now, id, purpose),
+            Notice::Failed { purpose, cause } => self.on_dial_failed(now, id, purpose, cause),
+            Notice::PartnerGone { agent, cause } => self.on_partner_gone(now, id, agent, cause),
+            Notice::CallerGone { .. } => self.on_caller_gone(now, id),
+        }
+    }
+
+    /// The caller left: whoever drove the call is told, so that a flow can close its books.
+    fn on_caller_gone(&mut self, now: Now, id: CallId) {
+        if let Some(entry) = self.calls.get(&id)
+            && matches!(entry.driver, Driver::Flow(_))
+        {
+            self.step_flow(now, id, crate::ivr::Event::CallerHungUp);
+        }
+    }
+
+    pub(super) fn end_call(&mut self, now: Now, id: CallId, cause: Cause, by: EndedBy) {
+        self.with_call(now, id, |call, out| call.hang_up(cause, by, out));
+    }
+}
+
+fn reason_header(cause: Cause) -> String {
+    format!("Q.850;cause={}", cause.q850())
+}
+
+fn cause_of_status(status: u16) -> Cause {
+    match status {
+        486 | 600 => Cause::Busy,
+        408 | 480 => Cause::NoAnswer,
+        487 => Cause::Cancelled,
+        603 | 607 => Cause::Declined,
+        404 | 410 | 484 | 604 => Cause::NotFound,
+        401 | 403 | 407 => Cause::Forbidden,
+        415 | 488 | 606 => Cause::NotAcceptable,
+        500..=599 if status == 503 => Cause::Unreachable,
+        _ => Cause::PeerError,
+    }
+}
+
+/// The key in an INFO body. `dtmf-relay` is `Signal=5` on a line, often with `Duration=` on another; `dtmf` is the bare key.
+fn key_of_info(content_type: &str, body: &[u8]) -> Option<char> {
+    let kind = content_type.split(';').next().unwrap_or("").trim();
+    let body = std::str::from_utf8(body).ok()?;
+    let text = if kind.eq_ignore_ascii_case("application/dtmf-relay") {
+        body.lines().find_map(|line| {
+            let (name, value) = line.split_once('=')?;
+            name.trim().eq_ignore_ascii_case("signal").then_some(value.trim())
+        })?
+    } else if kind.eq_ignore_ascii_case("application/dtmf") {
+        body.trim()
+    } else {
+        return None;
+    };
+    match text {
+        "10" => Some('*'),
+        "11" => Some('#'),
+        _ => {
+            let mut chars = text.chars();
+            let key = chars.next()?.to_ascii_uppercase();
+            (chars.next().is_none() && matches!(key, '0'..='9' | '*' | '#' | 'A'..='D')).then_some(key)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_info_key_is_read_in_both_forms_and_in_their_known_variants() {
+        assert_eq!(key_of_info("application/dtmf-relay", b"Signal=5\r\nDuration=160\r\n"), Some('5'));
+        assert_eq!(key_of_info("application/dtmf-relay", b"Signal= *\r\nDuration= 160"), Some('*'));
+        assert_eq!(key_of_info("Application/DTMF; x=y", b"#"), Some('#'));
+        assert_eq!(key_of_info("application/dtmf-relay", b"signal=11"), Some('#'));
+        assert_eq!(key_of_info("application/dtmf", b"d"), Some('D'));
+    }
+
+    #[test]
+    fn an_info_without_a_key_is_no_key() {
+        assert_eq!(key_of_info("application/dtmf-relay", b"Duration=160"), None);
+        assert_eq!(key_of_info("application/dtmf", b"55"), None);
+        assert_eq!(key_of_info("text/plain", b"5"), None);
+        assert_eq!(key_of_info("application/dtmf", &[0xff]), None);
+    }
+}

@@ -1,0 +1,231 @@
+//! The numbers with which an installer tries a phone: ring, a word, hold music, echo, tone, digits, record. Each is a small
+//! machine that is told what the caller did and says what to do next.
+
+use super::{Driver, Switch, SwitchTimer};
+use crate::events::{Cause, EndedBy, EventKind};
+use crate::ids::CallId;
+use crate::media::clip::Clip;
+use crate::media::command::{MediaCmd, PlayId, PlayItem, Tone};
+use crate::routing::TestNumber;
+use crate::timers::Now;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The prompts that test numbers speak, in the first language of the bundle.
+const WORD: &str = "hello";
+/// Says that it is the caller's turn.
+const BEEP: Tone = Tone::Cadence { freqs: [1000, 0], level_dbm0: -10, on_ms: 200, off_ms: 100, count: 1 };
+const RING_LIMIT: Duration = Duration::from_secs(60);
+const WORD_LIMIT: Duration = Duration::from_secs(2);
+const HOLD_LIMIT: Duration = Duration::from_secs(120);
+const ECHO_LIMIT: Duration = Duration::from_secs(600);
+const TONE_LIMIT: Duration = Duration::from_secs(60);
+const DIGITS_LIMIT: Duration = Duration::from_secs(60);
+const MAX_DIGITS: usize = 32;
+const RECORD_LIMIT: Duration = Duration::from_secs(30);
+
+#[derive(Debug)]
+pub(super) enum TestCall {
+    Ringing,
+    /// Plays or echoes until the timer ends it.
+    Running,
+    Collecting { digits: String },
+    ReadingBack,
+    Beeping,
+    Recording,
+    PlayingBack,
+}
+
+#[derive(Debug)]
+pub(super) enum TestAction {
+    Ring,
+    Answer,
+    /// A prompt of the bundle, by id.
+    Say(Vec<String>),
+    Tone(Tone, bool),
+    Echo,
+    Capture,
+    StopCapture,
+    PlayBack(Arc<Clip>),
+    After(Duration),
+    Digits(String),
+    HangUp(Cause),
+}
+
+pub(super) enum TestEvent {
+    Key(char),
+    Timer,
+    PlayDone,
+    Captured(Arc<Clip>),
+}
+
+impl TestCall {
+    pub(super) fn start(number: TestNumber) -> (TestCall, Vec<TestAction>) {
+        use TestAction::{After, Answer, Echo, Ring, Say, Tone as Play};
+        match number {
+            TestNumber::RingOnly => (TestCall::Ringing, vec![Ring, After(RING_LIMIT)]),
+            TestNumber::Word => (TestCall::Running, vec![Answer, Say(vec![WORD.into()]), After(WORD_LIMIT)]),
+            TestNumber::Hold => (TestCall::Running, vec![Answer, Play(Tone::MusicOnHold, true), After(HOLD_LIMIT)]),
+            TestNumber::Echo => (TestCall::Running, vec![Answer, Echo, After(ECHO_LIMIT)]),
+            TestNumber::Tone => (TestCall::Running, vec![Answer, Play(Tone::Milliwatt, true), After(TONE_LIMIT)]),
+            TestNumber::Digits => {
+                (TestCall::Collecting { digits: String::new() }, vec![Answer, Play(BEEP, false), After(DIGITS_LIMIT)])
+            }
+            TestNumber::Record => {
+                (TestCall::Beeping, vec![Answer, Play(BEEP, false)])
+            }
+        }
+    }
+
+    pub(super) fn handle(&mut self, event: TestEvent) -> Vec<TestAction> {
+        match (&mut *self, event) {
+            (TestCall::Ringing, TestEvent::Timer) => vec![TestAction::HangUp(Cause::NoAnswer)],
+            (TestCall::Running, TestEvent::Timer) => vec![TestAction::HangUp(Cause::Normal)],
+            (TestCall::Collecting { digits }, TestEvent::Key(key)) if key != '#' => {
+                if digits.len() < MAX_DIGITS {
+                    digits.push(key);
+                }
+                Vec::new()
+            }
+            (TestCall::Collecting { digits }, TestEvent::Key(_) | TestEvent::Timer) => {
+                let digits = std::mem::take(digits);
+                *self = TestCall::ReadingBack;
+                let words = digits.chars().map(atom).collect::<Vec<_>>();
+                if words.is_empty() {
+                    return vec![TestAction::HangUp(Cause::Normal)];
+                }
+                vec![TestAction::Digits(digits), TestAction::Say(words), TestAction::After(DIGITS_LIMIT)]
+            }
+            (TestCall::Beeping, TestEvent::PlayDone) => {
+                *self = TestCall::Recording;
+                vec![TestAction::Capture, TestAction::After(RECORD_LIMIT)]
+            }
+            (TestCall::Recording, TestEvent::Key('#') | TestEvent::Timer) => vec![TestAction::StopCapture],
+            (TestCall::Recording, TestEvent::Captured(clip)) => {
+                *self = TestCall::PlayingBack;
+                vec![TestAction::PlayBack(clip), TestAction::After(RECORD_LIMIT + WORD_LIMIT)]
+            }
+            (TestCall::ReadingBack | TestCall::PlayingBack, TestEvent::PlayDone | TestEvent::Timer) => {
+                vec![TestAction::HangUp(Cause::Normal)]
+            }
+            // Keys, ends of tones and late captures change nothing in the other states.
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// The atom that speaks a key.
+fn atom(key: char) -> String {
+    match key {
+        '*' => "star".into(),
+        '#' => "hash".into(),
+        digit => digit.to_string(),
+    }
+}
+
+impl Switch {
+    pub(super) fn on_test_timer(&mut self, now: Now, id: CallId) {
+        self.on_test(now, id, TestEvent::Timer);
+    }
+
+    pub(super) fn on_test(&mut self, now: Now, id: CallId, event: TestEvent) {
+        let Some(entry) = self.calls.get_mut(&id) else { return };
+        if entry.call.is_ended() {
+            return;
+        }
+        let Driver::Test(test) = &mut entry.driver else { return };
+        let actions = test.handle(event);
+        self.act_test(now, id, actions);
+    }
+
+    pub(super) fn act_test(&mut self, now: Now, id: CallId, actions: Vec<TestAction>) {
+        for action in actions {
+            let Some(entry) = self.calls.get(&id) else { return };
+            let leg = entry.call.caller().id;
+            let play = |items: Vec<PlayItem>, repeat| MediaCmd::Play {
+                leg,
+                id: PlayId(1),
+                items: Arc::from(items),
+                repeat,
+                bargeable: false,
+            };
+            let media = match action {
+                TestAction::Ring => {
+                    self.with_call(now, id, |call, out| call.ring(out));
+                    continue;
+                }
+                TestAction::Answer => {
+                    self.with_call(now, id, |call, out| call.answer(out));
+                    continue;
+                }
+                TestAction::HangUp(cause) => {
+                    self.end_call(now, id, cause, EndedBy::System);
+                    continue;
+                }
+                TestAction::After(delay) => {
+                    self.timers.set(SwitchTimer::Test(id), now.at + delay);
+                    continue;
+                }
+                TestAction::Digits(digits) => {
+                    let shown = if self.config.show_digits { digits } else { "*".repeat(digits.len()) };
+                    self.emit(now, Some(id), EventKind::Collected { name: "digits".into(), shown });
+                    continue;
+                }
+                TestAction::Say(prompts) => {
+                    let clips = prompts.iter().filter_map(|prompt| self.bundle.clip(None, prompt)).map(PlayItem::Clip);
+                    play(clips.collect(), false)
+                }
+                TestAction::Tone(tone, repeat) => play(vec![PlayItem::Tone(tone)], repeat),
+                TestAction::PlayBack(clip) => play(vec![PlayItem::Clip(clip)], false),
+                TestAction::Echo => MediaCmd::Echo { leg, on: true },
+                TestAction::Capture => MediaCmd::Capture { leg, limit: RECORD_LIMIT },
+                TestAction::StopCapture => MediaCmd::StopCapture { leg },
+            };
+            self.with_call(now, id, |call, out| call.caller().media(media, out));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hangs_up(actions: &[TestAction], cause: Cause) -> bool {
+        matches!(actions, [TestAction::HangUp(c)] if *c == cause)
+    }
+
+    #[test]
+    fn the_ring_number_gives_up_as_unanswered() {
+        let (mut test, actions) = TestCall::start(TestNumber::RingOnly);
+        assert!(!actions.iter().any(|action| matches!(action, TestAction::Answer)));
+        assert!(test.handle(TestEvent::Key('1')).is_empty());
+        assert!(hangs_up(&test.handle(TestEvent::Timer), Cause::NoAnswer));
+    }
+
+    #[test]
+    fn the_digits_number_reads_back_what_was_typed_before_the_hash() {
+        let (mut test, _) = TestCall::start(TestNumber::Digits);
+        for key in "12*0".chars() {
+            assert!(test.handle(TestEvent::Key(key)).is_empty());
+        }
+        let actions = test.handle(TestEvent::Key('#'));
+        let [TestAction::Digits(digits), TestAction::Say(words), TestAction::After(_)] = &actions[..] else {
+            panic!("{actions:?}")
+        };
+        assert_eq!(digits, "12*0");
+        assert_eq!(words, &["1", "2", "star", "0"]);
+        assert!(hangs_up(&test.handle(TestEvent::PlayDone), Cause::Normal));
+    }
+
+    #[test]
+    fn the_record_number_plays_back_once_and_hangs_up() {
+        let (mut test, _) = TestCall::start(TestNumber::Record);
+        assert!(test.handle(TestEvent::Key('#')).is_empty());
+        assert!(matches!(test.handle(TestEvent::PlayDone)[..], [TestAction::Capture, TestAction::After(_)]));
+        assert!(matches!(test.handle(TestEvent::Key('#'))[..], [TestAction::StopCapture]));
+        let clip = Arc::new(Clip::from_pcm("", "", &[0; 160]));
+        assert!(matches!(test.handle(TestEvent::Captured(clip))[..], [TestAction::PlayBack(_), TestAction::After(_)]));
+        assert!(test.handle(TestEvent::Key('#')).is_empty());
+        assert!(hangs_up(&test.handle(TestEvent::PlayDone), Cause::Normal));
+    }
+}

@@ -1,0 +1,122 @@
+//! What others may see of the switch: a copy made on request, never a reference into it.
+
+use super::{Driver, Holdings, Switch};
+use crate::acd::{AgentView, QueueView};
+use crate::ids::{AgentId, CallId, FlowVersion, QueueId, Redacted};
+use crate::sip::endpoint::EndpointStats;
+use crate::timers::Now;
+use std::collections::BTreeMap;
+
+#[derive(Clone, Debug)]
+pub struct SwitchView {
+    pub draining: bool,
+    pub bundle: FlowVersion,
+    pub calls: Vec<CallSummary>,
+    pub queues: Vec<QueueView>,
+    pub agents: Vec<AgentView>,
+    /// Registered contacts of each extension that has any.
+    pub contacts: BTreeMap<AgentId, u32>,
+    pub sip: EndpointStats,
+    pub holdings: Holdings,
+    pub free_ports: usize,
+}
+
+/// One running call, in a line.
+#[derive(Clone, Debug)]
+pub struct CallSummary {
+    pub id: CallId,
+    pub from: Redacted<String>,
+    pub to: String,
+    pub state: CallStateName,
+    /// Milliseconds since 1970, and how long ago that was by the monotonic clock.
+    pub since: u64,
+    pub age_s: u64,
+    pub agent: Option<AgentId>,
+    pub queue: Option<QueueId>,
+    /// `section/step` of the flow.
+    pub flow: Option<String>,
+    pub recording: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallStateName {
+    Ringing,
+    Flow,
+    Queued,
+    Talking,
+    Test,
+    Ending,
+}
+
+impl CallStateName {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            CallStateName::Ringing => "ringing",
+            CallStateName::Flow => "flow",
+            CallStateName::Queued => "queued",
+            CallStateName::Talking => "talking",
+            CallStateName::Test => "test",
+            CallStateName::Ending => "ending",
+        }
+    }
+}
+
+impl Switch {
+    pub fn view(&self, now: Now) -> SwitchView {
+        let calls = self.calls.iter().map(|(id, entry)| {
+            let state = match &entry.driver {
+                _ if entry.call.is_ended() => CallStateName::Ending,
+                _ if entry.call.is_bridged() => CallStateName::Talking,
+                _ if entry.ticket.is_some() => CallStateName::Queued,
+                Driver::Flow(_) => CallStateName::Flow,
+                Driver::Test(_) => CallStateName::Test,
+                Driver::Direct | Driver::Queue(_) => CallStateName::Ringing,
+            };
+            CallSummary {
+                id: *id,
+                from: Redacted::new(entry.from.clone()),
+                to: entry.to.clone(),
+                state,
+                since: entry.started.wall,
+                age_s: now.at.saturating_duration_since(entry.started.at).as_secs(),
+                agent: entry.serving.clone().or_else(|| entry.visiting.clone()),
+                queue: entry.ticket.as_ref().map(|(_, queue)| queue.clone()),
+                flow: match &entry.driver {
+                    Driver::Flow(run) => Some(run.position()),
+                    _ => None,
+                },
+                recording: entry.call.is_recording(),
+            }
+        });
+        SwitchView {
+            draining: self.draining,
+            bundle: self.bundle.flows.version.clone(),
+            calls: calls.collect(),
+            queues: self.acd.queues(now.at),
+            agents: self.acd.agents(now.at),
+            contacts: self
+                .config
+                .extensions
+                .keys()
+                .map(|agent| (agent.clone(), self.registrar.bindings(agent.as_str()).count() as u32))
+                .filter(|(_, contacts)| *contacts > 0)
+                .collect(),
+            sip: self.endpoint.stats(),
+            holdings: self.holdings(),
+            free_ports: self.ports.len(),
+        }
+    }
+
+    /// Whether a running call has this id; whether an extension has this name. For commands that name one.
+    pub fn has_call(&self, call: CallId) -> bool {
+        self.calls.get(&call).is_some_and(|entry| !entry.call.is_ended())
+    }
+
+    pub fn has_agent(&self, agent: &AgentId) -> bool {
+        self.config.acd.agents.iter().any(|known| known.id == *agent)
+    }
+
+    pub fn calls(&self) -> usize {
+        self.calls.len()
+    }
+}
