@@ -52,8 +52,8 @@ class Switch:
             raise Failure(f"{method} /api/v1/{path}: {error.code} {error.read()[:200].decode(errors='replace')}")
 
     def command(self, *arguments):
-        """Output of a `hotline` command that must end with 0."""
-        done = subprocess.run([self.binary, *arguments, "--state", str(self.state)], cwd=self.folder, env=self.env, capture_output=True, text=True, timeout=20)
+        """Output of a `hotline` command that must end with 0, given in the project's folder."""
+        done = subprocess.run([self.binary, *arguments], cwd=self.folder, env=self.env, capture_output=True, text=True, timeout=20)
         if done.returncode != 0:
             raise Failure(f"hotline {' '.join(arguments)} ended with {done.returncode}: {(done.stderr or done.stdout).strip()[:300]}")
         return done.stdout
