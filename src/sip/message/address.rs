@@ -67,8 +67,7 @@ impl<'a> NameAddr<'a> {
         if !params.is_empty() && params[0] != b';' {
             return Err(wrong("has text after its address"));
         }
-        let odd = |b: &u8| text::is_blank(*b) || b.is_ascii_control() || matches!(b, b'<' | b'>' | b'"');
-        if uri.is_empty() || uri.iter().any(odd) {
+        if uri.is_empty() || !text::is_uri_text(uri) {
             return Err(wrong("has an address with blanks in it, or none"));
         }
         Ok(NameAddr { display, uri, params: Params::new(params) })

@@ -1,12 +1,13 @@
 //! Writes messages into a buffer that is used again and again. What is copied from another message is copied byte for
 //! byte; what is given as text can never end a line, so no caller can be made to add a header.
 
+use super::scan::Entry;
 use super::text;
 use super::view::View;
 use super::{HeaderName, Method};
 use bytes::{BufMut, Bytes, BytesMut};
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// A message being written. Start with a request or a response, add headers, and [`Builder::finish`].
 #[derive(Debug)]
@@ -24,12 +25,12 @@ impl<'b> Builder<'b> {
         let mut builder = Builder::start(out);
         builder.put_line_text(method.as_str().as_bytes());
         builder.out.put_u8(b' ');
-        for byte in uri.as_ref() {
-            // A blank would end the URI. None is left by the URI parser; this is the last line of defence.
-            match byte {
-                0..=b' ' | 127 => builder.out.put_slice(b"%20"),
-                _ => builder.out.put_u8(*byte),
+        // A blank would end the URI. The URI parser lets none through; this is the last line of defence.
+        for (n, piece) in uri.as_ref().split(|b| *b <= b' ' || *b == 127).enumerate() {
+            if n > 0 {
+                builder.out.put_slice(b"%20");
             }
+            builder.out.put_slice(piece);
         }
         builder.out.put_slice(b" SIP/2.0\r\n");
         builder
@@ -93,34 +94,41 @@ impl<'b> Builder<'b> {
         self
     }
 
-    /// Every line of that header, name and value as they stand. Only a fold is put on one line: RFC 3261 section 7.3.1
-    /// makes both the same, and many readers know no folds.
+    /// Every line of that header as it stands, from the name to the end of the value. Only a fold is put on one line:
+    /// RFC 3261 section 7.3.1 makes both the same, and many readers know no folds.
     pub fn raw_copy<'m>(&mut self, from: impl Into<View<'m>>, name: HeaderName) -> &mut Self {
-        for (written, id, value) in from.into().all_headers() {
-            if id == name {
-                self.put_raw(written, value);
+        self.copy_all(from, |id| id == name)
+    }
+
+    /// Every header for which `keep` says so, in order and as it stands.
+    pub fn copy_all<'m>(&mut self, from: impl Into<View<'m>>, mut keep: impl FnMut(HeaderName) -> bool) -> &mut Self {
+        let from = from.into();
+        for entry in from.entries() {
+            if keep(entry.id) {
+                self.put_entry(entry, from.bytes());
+                self.out.put_slice(b"\r\n");
             }
         }
         self
     }
 
-    fn put_raw(&mut self, name: &[u8], value: &[u8]) {
-        self.out.put_slice(name);
-        self.out.put_slice(b": ");
-        self.put_raw_value(value);
-        self.out.put_slice(b"\r\n");
-    }
-
-    fn put_raw_value(&mut self, value: &[u8]) {
-        if text::find_line_break(value, 0).is_none() {
-            self.out.put_slice(value);
+    /// A header line without its line end.
+    fn put_entry(&mut self, entry: &Entry, bytes: &[u8]) {
+        if entry.folded {
+            self.out.put_slice(entry.name.of(bytes));
+            self.out.put_slice(b": ");
+            self.out.put_slice(&text::unfold(entry.value.of(bytes)));
         } else {
-            self.out.put_slice(&text::unfold(value));
+            self.out.put_slice(entry.line(bytes));
         }
     }
 
+    fn put_raw_value(&mut self, value: &[u8]) {
+        self.out.put_slice(&text::unfold(value));
+    }
+
     /// Content-Type now, the octets when the message is finished.
-    pub fn body(&mut self, content_type: &str, body: &'b [u8]) -> &mut Self {
+    pub fn body(&mut self, content_type: impl AsRef<[u8]>, body: &'b [u8]) -> &mut Self {
         self.body = Some(body);
         self.header(HeaderName::ContentType, content_type)
     }
@@ -137,8 +145,12 @@ impl<'b> Builder<'b> {
     }
 
     fn put_name(&mut self, name: &str) {
-        for byte in name.bytes() {
-            self.out.put_u8(if text::is_token_byte(byte) { byte } else { b'-' });
+        let start = self.out.len();
+        self.out.put_slice(name.as_bytes());
+        for byte in &mut self.out[start..] {
+            if !text::is_token_byte(*byte) {
+                *byte = b'-';
+            }
         }
         self.out.put_slice(b": ");
     }
@@ -196,34 +208,35 @@ pub fn response_to<'b, 'm>(
 ) -> Builder<'b> {
     let request = request.into();
     let mut builder = Builder::response(out, status, reason);
+    let bytes = request.bytes();
     let mut top = true;
-    for (name, id, value) in request.all_headers() {
-        match id {
+    for entry in request.entries() {
+        match entry.id {
             HeaderName::Via => {
                 let marked =
-                    source.filter(|_| top).is_some_and(|source| put_top_via(&mut builder, name, value, source));
+                    source.filter(|_| top).is_some_and(|source| put_top_via(&mut builder, entry, bytes, source));
                 if !marked {
-                    builder.put_raw(name, value);
+                    builder.put_entry(entry, bytes);
+                    builder.out.put_slice(b"\r\n");
                 }
                 top = false;
             }
-            HeaderName::RecordRoute if (101..300).contains(&status) => builder.put_raw(name, value),
+            HeaderName::RecordRoute if (101..300).contains(&status) => {
+                builder.put_entry(entry, bytes);
+                builder.out.put_slice(b"\r\n");
+            }
             _ => {}
         }
     }
     builder.raw_copy(request, HeaderName::From);
     let tag = to_tag.filter(|_| request.to().is_ok_and(|to| to.tag().is_none()));
-    for (name, id, value) in request.all_headers() {
-        if id == HeaderName::To {
-            builder.out.put_slice(name);
-            builder.out.put_slice(b": ");
-            builder.put_raw_value(value);
-            if let Some(tag) = tag {
-                builder.out.put_slice(b";tag=");
-                builder.put_line_text(tag.as_bytes());
-            }
-            builder.out.put_slice(b"\r\n");
+    for entry in request.entries().iter().filter(|entry| entry.id == HeaderName::To) {
+        builder.put_entry(entry, bytes);
+        if let Some(tag) = tag {
+            builder.out.put_slice(b";tag=");
+            builder.put_line_text(tag.as_bytes());
         }
+        builder.out.put_slice(b"\r\n");
     }
     builder.raw_copy(request, HeaderName::CallId).raw_copy(request, HeaderName::CSeq);
     if status == 100 {
@@ -234,8 +247,8 @@ pub fn response_to<'b, 'm>(
 
 /// Writes the line of the topmost Via with `received` and `rport` told by the socket. What the sender itself claimed
 /// for `received` is left out. False, and nothing written, when nothing needs to be told or the Via cannot be read.
-fn put_top_via(builder: &mut Builder<'_>, name: &[u8], value: &[u8], source: SocketAddr) -> bool {
-    let mut elements = text::Elements::new(value);
+fn put_top_via(builder: &mut Builder<'_>, entry: &Entry, bytes: &[u8], source: SocketAddr) -> bool {
+    let mut elements = text::Elements::new(entry.value.of(bytes));
     let Some(element) = elements.next() else { return false };
     let Ok(via) = super::Via::parse(element) else { return false };
     let asked = via.rport != super::Rport::Absent;
@@ -245,7 +258,7 @@ fn put_top_via(builder: &mut Builder<'_>, name: &[u8], value: &[u8], source: Soc
         return false;
     }
     let before_params = element.len() - via.params.as_bytes().len();
-    builder.out.put_slice(name);
+    builder.out.put_slice(entry.name.of(bytes));
     builder.out.put_slice(b": ");
     builder.put_raw_value(text::trim_end(&element[..before_params]));
     for param in via.params {
@@ -259,10 +272,22 @@ fn put_top_via(builder: &mut Builder<'_>, name: &[u8], value: &[u8], source: Soc
             builder.put_raw_value(value);
         }
     }
-    // Writing into memory does not fail. `received` has IPv6 without brackets (RFC 3261 section 25.1, RFC 5118 4.5).
-    let _ = fmt::write(&mut LineText { out: builder.out }, format_args!(";received={}", source.ip()));
+    builder.out.put_slice(b";received=");
+    match source.ip() {
+        IpAddr::V4(address) => {
+            for (n, octet) in address.octets().into_iter().enumerate() {
+                if n > 0 {
+                    builder.out.put_u8(b'.');
+                }
+                builder.put_number(u32::from(octet));
+            }
+        }
+        // Without brackets (RFC 3261 section 25.1, RFC 5118 section 4.5). Writing into memory does not fail.
+        IpAddr::V6(address) => drop(fmt::write(&mut LineText { out: builder.out }, format_args!("{address}"))),
+    }
     if asked {
-        let _ = fmt::write(&mut LineText { out: builder.out }, format_args!(";rport={}", source.port()));
+        builder.out.put_slice(b";rport=");
+        builder.put_number(u32::from(source.port()));
     }
     for element in elements {
         builder.out.put_slice(b", ");
@@ -271,3 +296,7 @@ fn put_top_via(builder: &mut Builder<'_>, name: &[u8], value: &[u8], source: Soc
     builder.out.put_slice(b"\r\n");
     true
 }
+
+#[cfg(test)]
+#[path = "build_tests.rs"]
+mod tests;

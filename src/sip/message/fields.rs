@@ -153,9 +153,7 @@ pub(super) fn seconds_of(bytes: &[u8]) -> Option<u32> {
 
 /// A Call-ID: one word without blanks.
 pub(super) fn call_id_text(bytes: &[u8]) -> Option<&str> {
-    let text = std::str::from_utf8(bytes).ok()?;
-    let odd = |b: u8| b.is_ascii_control() || matches!(b, b' ' | b',' | b';');
-    (!text.is_empty() && !text.bytes().any(odd)).then_some(text)
+    if text::is_call_id(bytes) { std::str::from_utf8(bytes).ok() } else { None }
 }
 
 /// Value and parameters of `value ;a=b`.

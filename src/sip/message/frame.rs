@@ -239,3 +239,7 @@ fn line_feed(bytes: &[u8], from: usize) -> Option<usize> {
 fn is_empty_line(line: &[u8]) -> bool {
     matches!(line, [] | [b'\r'])
 }
+
+#[cfg(test)]
+#[path = "frame_tests.rs"]
+mod tests;

@@ -113,7 +113,7 @@ header_names! {
 }
 
 /// Open hash of the known names, filled at compile time: length, first and last letter tell nearly all apart.
-static SLOTS: [HeaderName; SLOT_COUNT] = slots();
+static SLOTS: [(HeaderName, &[u8]); SLOT_COUNT] = slots();
 const SLOT_COUNT: usize = 256;
 
 const fn slot(first: u8, last: u8, len: usize) -> usize {
@@ -124,16 +124,16 @@ const fn slot(first: u8, last: u8, len: usize) -> usize {
         % SLOT_COUNT
 }
 
-const fn slots() -> [HeaderName; SLOT_COUNT] {
-    let mut table = [HeaderName::Other; SLOT_COUNT];
+const fn slots() -> [(HeaderName, &'static [u8]); SLOT_COUNT] {
+    let mut table: [(HeaderName, &[u8]); SLOT_COUNT] = [(HeaderName::Other, &[]); SLOT_COUNT];
     let mut n = 0;
     while n < HeaderName::KNOWN.len() {
         let text = HeaderName::KNOWN[n].as_str().as_bytes();
         let mut at = slot(text[0], text[text.len() - 1], text.len());
-        while !matches!(table[at], HeaderName::Other) {
+        while !matches!(table[at].0, HeaderName::Other) {
             at = (at + 1) % SLOT_COUNT;
         }
-        table[at] = HeaderName::KNOWN[n];
+        table[at] = (HeaderName::KNOWN[n], text);
         n += 1;
     }
     table
@@ -149,8 +149,9 @@ impl HeaderName {
             [first, .., last] => {
                 let mut at = slot(*first, *last, name.len());
                 loop {
-                    let known = SLOTS[at];
-                    if known == HeaderName::Other || known.as_str().as_bytes().eq_ignore_ascii_case(name) {
+                    let (known, text) = SLOTS[at];
+                    // Nearly all senders write the name as RFCs do, and equality of bytes is found out faster.
+                    if text == name || known == HeaderName::Other || text.eq_ignore_ascii_case(name) {
                         return known;
                     }
                     at = (at + 1) % SLOT_COUNT;

@@ -24,7 +24,7 @@ impl<'a> HostRef<'a> {
     /// because private DNS has them.
     pub fn parse(text: &'a str) -> Option<HostRef<'a>> {
         if let Some(inner) = text.strip_prefix('[') {
-            return inner.strip_suffix(']')?.parse().ok().map(HostRef::V6);
+            return ipv6_reference(inner.strip_suffix(']')?).map(HostRef::V6);
         }
         let bytes = text.as_bytes();
         // A last label of digits only can be nothing but an IPv4 address, if it is a host at all; "2001" or "1.2.3"
@@ -107,6 +107,17 @@ impl fmt::Display for Host {
     }
 }
 
+/// What stands between the brackets. RFC 3261's grammar lets `:::` stand before an embedded IPv4 address where `::` is
+/// meant, and RFC 5118 section 4.10 wants both read; nowhere else are three colons anything.
+fn ipv6_reference(inner: &str) -> Option<Ipv6Addr> {
+    if let Ok(address) = inner.parse() {
+        return Some(address);
+    }
+    let (before, after) = inner.split_once(":::")?;
+    after.parse::<Ipv4Addr>().ok()?;
+    format!("{before}::{after}").parse().ok()
+}
+
 /// Splits `host[:port]`. `None` when either part is malformed, as in an IPv6 address without brackets.
 pub(super) fn split_host_port(text: &str) -> Option<(HostRef<'_>, Option<u16>)> {
     let after_host = if text.starts_with('[') { text.find(']')? + 1 } else { text.find(':').unwrap_or(text.len()) };
@@ -136,6 +147,17 @@ mod tests {
             split_host_port("[2001:DB8::0:10]:5070"),
             Some((HostRef::V6("2001:db8::10".parse().unwrap()), Some(5070)))
         );
+    }
+
+    #[test]
+    fn three_colons_are_two_before_an_ipv4_address_only() {
+        let right = HostRef::parse("[2001:db8::192.0.2.1]");
+        assert!(right.is_some());
+        assert_eq!(HostRef::parse("[2001:db8:::192.0.2.1]"), right);
+        for bad in ["[2001:db8:::1]", "[:::]", "[2001::db8:::192.0.2.1]", "[2001:db8::::192.0.2.1]", "[:::192.0.2.1:1]"]
+        {
+            assert_eq!(HostRef::parse(bad), None, "{bad}");
+        }
     }
 
     #[test]

@@ -41,3 +41,6 @@ pub use uri::{Scheme, Uri, UriError, UriRef};
 pub use validate::{Refusal, Rejection, validate_request, validate_response};
 pub use via::{Rport, Via};
 pub use view::View;
+
+#[cfg(test)]
+mod tests;

@@ -53,8 +53,18 @@ impl Span {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry {
     pub(super) id: HeaderName,
+    /// The value holds line ends.
+    pub(super) folded: bool,
     pub(super) name: Span,
     pub(super) value: Span,
+}
+
+impl Entry {
+    /// From the first octet of the name to the last of the value.
+    #[inline]
+    pub(super) fn line<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        Span { start: self.name.start, end: self.value.end }.of(bytes)
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -202,6 +212,7 @@ pub fn scan(bytes: &[u8], table: &mut HeaderTable, limits: Limits) -> Result<Sca
             ended = true;
             break;
         }
+        let folds_before = folds;
         while at < scanned.len() && matches!(scanned[at], b' ' | b'\t') {
             folds += 1;
             (line_end, at) = next_line(scanned, at, &mut defects);
@@ -222,7 +233,7 @@ pub fn scan(bytes: &[u8], table: &mut HeaderTable, limits: Limits) -> Result<Sca
                 _ => ContentLength::Repeated,
             };
         }
-        table.entries.push(Entry { id, name, value });
+        table.entries.push(Entry { id, folded: folds > folds_before, name, value });
     }
     if !ended {
         if within < bytes.len() {

@@ -10,6 +10,12 @@ const BLANK: u8 = 2;
 const DIGIT: u8 = 4;
 /// Bytes at which a comma-separated list has to look closer.
 const LIST: u8 = 8;
+/// Bytes at which a parameter does.
+const PARAM: u8 = 16;
+/// Blanks, control bytes, quotes and angle brackets: never part of a URI.
+const NOT_URI: u8 = 32;
+/// What ends or divides a Call-ID for some reader.
+const NOT_CALL_ID: u8 = 64;
 
 static CLASS: [u8; 256] = classes();
 
@@ -33,6 +39,15 @@ const fn classes() -> [u8; 256] {
         if matches!(byte, b',' | b'"' | b'<') {
             class |= LIST;
         }
+        if matches!(byte, b';' | b'"' | b'=') {
+            class |= PARAM;
+        }
+        if byte <= b' ' || matches!(byte, b'"' | b'<' | b'>' | 127) {
+            class |= NOT_URI;
+        }
+        if byte <= b' ' || matches!(byte, b',' | b';' | 127) {
+            class |= NOT_CALL_ID;
+        }
         table[b] = class;
         b += 1;
     }
@@ -48,6 +63,15 @@ pub(super) fn is_token_byte(byte: u8) -> bool {
 #[inline]
 pub(super) fn is_blank(byte: u8) -> bool {
     CLASS[byte as usize] & BLANK != 0
+}
+
+/// Whether all bytes may stand in a URI.
+pub(super) fn is_uri_text(bytes: &[u8]) -> bool {
+    !bytes.iter().any(|b| CLASS[*b as usize] & NOT_URI != 0)
+}
+
+pub(super) fn is_call_id(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && !bytes.iter().any(|b| CLASS[*b as usize] & NOT_CALL_ID != 0)
 }
 
 pub(super) fn is_token(bytes: &[u8]) -> bool {
@@ -268,10 +292,8 @@ impl<'a> Param<'a> {
     /// The value when it is plain text without blanks, as every token is.
     pub(super) fn word(&self) -> Option<&'a str> {
         let value = self.value?;
-        if value.is_empty() || value.iter().any(|b| is_blank(*b)) {
-            return None;
-        }
-        std::str::from_utf8(value).ok()
+        let plain = !value.is_empty() && !value.iter().any(|b| is_blank(*b));
+        if plain { std::str::from_utf8(value).ok() } else { None }
     }
 }
 
@@ -314,11 +336,13 @@ impl<'a> Params<'a> {
         if let [inner @ .., b';'] = rest {
             rest = trim_end(inner);
         }
-        let mut params = RawParams { rest };
-        params.all(|raw| {
-            let param = split_param(raw);
-            is_token(param.name) && param.value.is_none_or(is_param_value)
-        })
+        while let Some((param, after)) = next_param(rest) {
+            if !is_token(param.name) || !param.value.is_none_or(is_param_value) {
+                return false;
+            }
+            rest = after;
+        }
+        true
     }
 }
 
@@ -339,13 +363,6 @@ fn is_param_value(value: &[u8]) -> bool {
     }
 }
 
-fn split_param(raw: &[u8]) -> Param<'_> {
-    match raw.iter().position(|b| *b == b'=') {
-        Some(eq) => Param { name: trim(&raw[..eq]), value: Some(trim(&raw[eq + 1..])) },
-        None => Param { name: trim(raw), value: None },
-    }
-}
-
 /// Parameters in order; empty ones are skipped.
 #[derive(Clone, Debug)]
 pub struct ParamIter<'a> {
@@ -358,44 +375,45 @@ impl<'a> Iterator for ParamIter<'a> {
     #[inline]
     fn next(&mut self) -> Option<Param<'a>> {
         loop {
-            let mut raw = RawParams { rest: self.rest };
-            let piece = raw.next()?;
-            self.rest = raw.rest;
-            if !trim(piece).is_empty() {
-                return Some(split_param(piece));
+            let (param, rest) = next_param(self.rest)?;
+            self.rest = rest;
+            if !param.name.is_empty() || param.value.is_some() {
+                return Some(param);
             }
         }
     }
 }
 
-struct RawParams<'a> {
-    rest: &'a [u8],
-}
-
-impl<'a> Iterator for RawParams<'a> {
-    type Item = &'a [u8];
-
-    #[inline]
-    fn next(&mut self) -> Option<&'a [u8]> {
-        let body = trim_start(self.rest);
-        let body = match body {
-            [] => return None,
-            [b';', rest @ ..] => rest,
-            // Params are cut at a semicolon, so only a closing quote can leave other bytes here: junk, but a piece.
-            _ => body,
-        };
-        let mut at = 0;
-        while let Some(&byte) = body.get(at) {
-            match byte {
-                b';' => break,
-                b'"' => at = quoted_end(body, at).unwrap_or(body.len()),
-                _ => at += 1,
+/// The parameter at the front, with or without its semicolon, and what follows. Its name may be empty.
+#[inline]
+fn next_param(bytes: &[u8]) -> Option<(Param<'_>, &[u8])> {
+    let body = trim_start(bytes);
+    if body.is_empty() {
+        return None;
+    }
+    // Params are cut at a semicolon, so only a closing quote can leave other bytes in its place: junk, but a piece.
+    let body = body.strip_prefix(b";").unwrap_or(body);
+    let mut equals = None;
+    let mut at = 0;
+    while let Some(skip) = body.get(at..).and_then(|rest| rest.iter().position(|b| CLASS[*b as usize] & PARAM != 0)) {
+        at += skip;
+        match body[at] {
+            b';' => break,
+            b'"' => at = quoted_end(body, at).unwrap_or(body.len()),
+            _ => {
+                equals = equals.or(Some(at));
+                at += 1;
             }
         }
-        let (piece, rest) = body.split_at(at.min(body.len()));
-        self.rest = rest;
-        Some(piece)
     }
+    // Without a semicolon ahead the parameter goes on to the end.
+    let end = if body.get(at) == Some(&b';') { at } else { body.len() };
+    let (piece, rest) = body.split_at(end);
+    let param = match equals {
+        Some(eq) => Param { name: trim(&piece[..eq]), value: Some(trim(&piece[eq + 1..])) },
+        None => Param { name: trim(piece), value: None },
+    };
+    Some((param, rest))
 }
 
 #[cfg(test)]

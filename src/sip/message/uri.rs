@@ -386,15 +386,53 @@ impl fmt::Debug for UriRef<'_> {
     }
 }
 
+/// Bytes that [`parse_parts`] stops at: those that divide a URI, and those that have no place in one.
+static STOPS: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut b = 0;
+    while b < 256 {
+        table[b] = b <= 32 || b == 127 || matches!(b as u8, b':' | b'@' | b';' | b'?' | b'"' | b'<' | b'>');
+        b += 1;
+    }
+    table
+};
+
+/// Finds all dividers in one pass.
 fn parse_parts(text: &str) -> Result<Parts, UriError> {
-    if text.len() > u16::MAX as usize {
-        return Err(UriError::TooLong);
+    let bytes = text.as_bytes();
+    let end = u16::try_from(bytes.len()).map_err(|_| UriError::TooLong)?;
+    let mut scheme_end = None;
+    let mut at = None;
+    // First colon, semicolon or question mark, and question mark since the scheme, or since the `@` once there is one:
+    // the user part may hold them all (section 25.1), so the `@` is what decides.
+    let (mut colon, mut params, mut query) = (None, None, None);
+    let mut user_colon = None;
+    let mut two_ats = false;
+    for (n, byte) in bytes.iter().enumerate() {
+        if !STOPS[*byte as usize] {
+            continue;
+        }
+        let n = n as u16;
+        match byte {
+            b':' if scheme_end.is_none() => scheme_end = Some(n),
+            b':' => colon = colon.or(Some(n)),
+            b'@' if at.is_none() => {
+                at = Some(n);
+                user_colon = colon;
+                (colon, params, query) = (None, None, None);
+            }
+            // After the question mark it can be nothing but a part of a header, as in a careless Replaces.
+            b'@' => two_ats |= query.is_none(),
+            b';' => params = params.or(Some(n)),
+            b'?' => {
+                params = params.or(Some(n));
+                query = query.or(Some(n));
+            }
+            _ => return Err(UriError::Characters),
+        }
     }
-    if text.bytes().any(|b| b <= b' ' || matches!(b, b'"' | b'<' | b'>' | 127)) {
-        return Err(UriError::Characters);
-    }
-    let colon = text.find(':').ok_or(UriError::NoScheme)?;
-    let scheme_text = &text.as_bytes()[..colon];
+    let scheme_end = scheme_end.ok_or(UriError::NoScheme)?;
+    let scheme_text = &bytes[..scheme_end as usize];
     let scheme_byte = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.');
     if !scheme_text.first().is_some_and(u8::is_ascii_alphabetic) || !scheme_text.iter().all(scheme_byte) {
         return Err(UriError::NoScheme);
@@ -405,63 +443,54 @@ fn parse_parts(text: &str) -> Result<Parts, UriError> {
         s if s.eq_ignore_ascii_case(b"tel") => Scheme::Tel,
         _ => Scheme::Other,
     };
-    // The length was checked, so every position fits.
-    let span = |start: usize, end: usize| (start as u16, end as u16);
-    let end = text.len();
-    let begin = colon + 1;
+    let begin = scheme_end + 1;
     let mut parts = Parts {
         scheme,
-        scheme_end: colon as u16,
+        scheme_end,
         user: None,
         password: None,
-        host: span(begin, end),
+        host: (begin, end),
         port: None,
-        params: span(end, end),
+        params: (end, end),
         headers: None,
     };
-    let find = |from: usize, what: &[char]| text[from..].find(what).map_or(end, |at| from + at);
     match scheme {
         Scheme::Other => Ok(parts),
         Scheme::Tel => {
-            let number_end = find(begin, &[';']);
+            let number_end = text[begin as usize..].find(';').map_or(end, |n| begin + n as u16);
             if number_end == begin {
                 return Err(UriError::EmptyNumber);
             }
-            parts.user = Some(span(begin, number_end));
-            parts.params = span(number_end, end);
+            parts.user = Some((begin, number_end));
+            parts.params = (number_end, end);
             Ok(parts)
         }
         Scheme::Sip | Scheme::Sips => {
             let mut host_start = begin;
-            // The user part may hold `;` `?` and `/` (section 25.1), so the `@` is looked for first.
-            if let Some(at) = text[begin..].find('@').map(|at| begin + at) {
-                let user_end = text[begin..at].find(':').map_or(at, |c| begin + c);
+            if let Some(at) = at {
+                let user_end = user_colon.unwrap_or(at);
                 if user_end == begin {
                     return Err(UriError::EmptyUser);
                 }
-                parts.user = Some(span(begin, user_end));
-                parts.password = (user_end < at).then(|| span(user_end + 1, at));
+                parts.user = Some((begin, user_end));
+                parts.password = user_colon.map(|colon| (colon + 1, at));
                 host_start = at + 1;
             }
-            let params_start = find(host_start, &[';', '?']);
-            let params_end = find(params_start, &['?']);
-            if text[host_start..params_end].contains('@') {
+            if two_ats {
                 return Err(UriError::TwoAts);
             }
-            let host_port = &text[host_start..params_start];
-            if host::split_host_port(host_port).is_none() {
-                let host_only = HostRef::parse(host_port.rsplit_once(':').map_or(host_port, |(host, _)| host));
-                return Err(if host_only.is_some() { UriError::Port } else { UriError::Host });
-            }
-            let (_, port) = host::split_host_port(host_port).ok_or(UriError::Host)?;
-            let host_len = match port {
-                Some(_) => host_port.rfind(':').unwrap_or(host_port.len()),
-                None => host_port.len(),
+            let params_start = params.unwrap_or(end);
+            let params_end = query.unwrap_or(end);
+            let host_port = &text[host_start as usize..params_start as usize];
+            let Some((_, port)) = host::split_host_port(host_port) else {
+                let host = host_port.rsplit_once(':').map_or(host_port, |(host, _)| host);
+                return Err(if HostRef::parse(host).is_some() { UriError::Port } else { UriError::Host });
             };
-            parts.host = span(host_start, host_start + host_len);
+            let port_colon = port.and_then(|_| host_port.rfind(':')).map_or(params_start, |n| host_start + n as u16);
+            parts.host = (host_start, port_colon);
             parts.port = port;
-            parts.params = span(params_start, params_end);
-            parts.headers = (params_end < end).then(|| span(params_end + 1, end));
+            parts.params = (params_start, params_end);
+            parts.headers = query.map(|query| (query + 1, end));
             Ok(parts)
         }
     }

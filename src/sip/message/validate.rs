@@ -154,7 +154,7 @@ fn check_vias(message: View<'_>) -> Result<(), Rejection> {
     let bad = Rejection::new(400, "Bad Via");
     for via in message.vias() {
         let via = via.map_err(|_| bad.clone())?;
-        if !via.params.well_formed() {
+        if !via.params.well_formed() || via.version != "2.0" {
             return Err(bad);
         }
     }
@@ -211,7 +211,11 @@ fn check_scalars(message: View<'_>) -> Result<(), Rejection> {
     if let Some(Err(_)) = message.max_forwards() {
         return Err(Rejection::new(400, "Bad Max-Forwards"));
     }
+    // Nothing here reads the Date, but what starts something new should be right (RFC 4475 section 3.1.2.12). Inside a
+    // dialog it is let be: a running call must not break over it.
+    let starts_something = message.to().is_ok_and(|to| to.tag().is_none());
     if let Some(date) = message.text(HeaderName::Date)
+        && starts_something
         && !super::date::is_sip_date(&date)
     {
         return Err(Rejection::new(400, "Bad Date"));
@@ -301,3 +305,7 @@ pub fn validate_response<'m>(message: impl Into<View<'m>>) -> Result<(), &'stati
     }
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "validate_tests.rs"]
+mod tests;

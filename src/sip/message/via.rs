@@ -9,6 +9,8 @@ use std::net::IpAddr;
 /// One Via element. What is not needed to route an answer is read leniently: an unreadable `received` counts as none.
 #[derive(Clone, Copy, Debug)]
 pub struct Via<'a> {
+    /// `2.0`. Another version is kept, so that it can be answered with 505.
+    pub version: &'a str,
     /// `UDP`, `TCP`, `TLS`, `WS`, `WSS` or another token, as written. Compare without case.
     pub transport: &'a str,
     pub sent_by_host: HostRef<'a>,
@@ -35,9 +37,14 @@ impl<'a> Via<'a> {
     /// Reads one element, without blanks around it.
     pub fn parse(element: &'a [u8]) -> Result<Via<'a>, FieldError> {
         let wrong = |what| FieldError { header: HeaderName::Via, what };
-        let rest = protocol_part(element, b"SIP").ok_or(wrong("does not begin with SIP/"))?;
-        let (version, rest) = text::split_token(rest);
-        let rest = slash(rest).filter(|_| version == b"2.0").ok_or(wrong("is not of version 2.0"))?;
+        let (version, rest) = match element.strip_prefix(b"SIP/2.0/") {
+            Some(rest) if rest.first().is_some_and(|b| text::is_token_byte(*b)) => (&element[4..7], rest),
+            _ => {
+                let rest = protocol_part(element, b"SIP").ok_or(wrong("does not begin with SIP/"))?;
+                let (version, rest) = text::split_token(rest);
+                (version, slash(rest).filter(|_| !version.is_empty()).ok_or(wrong("has no version"))?)
+            }
+        };
         let (transport, rest) = text::split_token(rest);
         let after = text::trim_start(rest);
         if transport.is_empty() || after.len() == rest.len() {
@@ -47,8 +54,11 @@ impl<'a> Via<'a> {
         let (sent_by, params) = after.split_at(semicolon);
         let (sent_by_host, port) = sent_by_parts(sent_by).ok_or(wrong("has no readable sent-by"))?;
 
+        // Tokens are ASCII.
+        let word = |token| std::str::from_utf8(token).map_err(|_| wrong("is not text"));
         let mut via = Via {
-            transport: std::str::from_utf8(transport).map_err(|_| wrong("has no transport"))?,
+            version: word(version)?,
+            transport: word(transport)?,
             sent_by_host,
             port,
             branch: None,
@@ -141,7 +151,7 @@ mod tests {
             "x",
             "SIP/2.0/UDP",
             "SIP/2.0/UDP ",
-            "SIP/3.0/UDP h",
+            "SIP//UDP h",
             "HTTP/2.0/UDP h",
             "SIP/2.0/ h",
             "SIP/2.0/UDPh",

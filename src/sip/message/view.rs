@@ -129,6 +129,14 @@ impl<'a> View<'a> {
         self.table.entries.iter().map(move |e| (e.name.of(bytes), e.id, e.value.of(bytes)))
     }
 
+    pub(super) fn entries(self) -> &'a [Entry] {
+        &self.table.entries
+    }
+
+    pub(super) fn bytes(self) -> &'a [u8] {
+        self.bytes
+    }
+
     pub fn count(self, name: HeaderName) -> usize {
         self.table.entries.iter().filter(|e| e.id == name).count()
     }
