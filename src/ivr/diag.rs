@@ -4,6 +4,7 @@
 //! [`Diags`] collects all of them in one pass, so that an admin mends a file once and not error by error.
 
 use super::source::{Files, Sources, Span};
+use super::yaml::Node;
 use annotate_snippets::{AnnotationKind, Level as SnippetLevel, Renderer, Snippet};
 use serde::{Serialize, Serializer};
 
@@ -96,12 +97,13 @@ impl std::fmt::Display for Diagnostic {
 pub(super) struct Diags<'f> {
     files: &'f Files,
     found: Vec<Diagnostic>,
+    errors: usize,
     dropped: usize,
 }
 
 impl<'f> Diags<'f> {
     pub fn new(files: &'f Files) -> Self {
-        Self { files, found: Vec::new(), dropped: 0 }
+        Self { files, found: Vec::new(), errors: 0, dropped: 0 }
     }
 
     pub fn error(&mut self, code: &'static str, span: Span, message: impl Into<String>) {
@@ -129,8 +131,29 @@ impl<'f> Diags<'f> {
         self.push(Level::Error, code, span, format!("{what} `{}`", shown(name)), hint);
     }
 
+    /// The place of bytes `from..to` of a scalar's text: exact when the file spells the text as it is, else the scalar.
+    pub fn part_of(&self, node: &Node, from: usize, to: usize) -> Span {
+        let written = self.files.slice(node.span);
+        match node.scalar() {
+            Some(text) if written == text => node.span.part(from, to),
+            Some(text) if written.len() == text.len() + 2 && written.get(1..=text.len()) == Some(text) => {
+                node.span.part(from + 1, to + 1)
+            }
+            _ => node.span,
+        }
+    }
+
+    /// Path, line and column of a place.
+    pub fn place(&self, span: Span) -> (String, u32, u32) {
+        self.files.place(span)
+    }
+
     pub fn has_errors(&self) -> bool {
-        self.found.iter().any(Diagnostic::is_error)
+        self.errors > 0
+    }
+
+    pub fn error_count(&self) -> usize {
+        self.errors
     }
 
     /// All findings, in the order of files and lines.
@@ -158,8 +181,9 @@ impl<'f> Diags<'f> {
     }
 
     fn push(&mut self, level: Level, code: &'static str, span: Span, message: String, suggestion: Option<String>) {
-        // Errors are never pushed out by warnings: a load must not pass because its findings were too many.
-        if self.found.len() >= MAX_DIAGNOSTICS && (level == Level::Warning || self.has_errors()) {
+        // Errors are counted even when they are not shown: a load must not pass because its findings were too many.
+        self.errors += usize::from(level == Level::Error);
+        if self.found.len() >= MAX_DIAGNOSTICS {
             self.dropped += 1;
             return;
         }

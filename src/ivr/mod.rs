@@ -1,10 +1,39 @@
+//! The IVR: flows that admins write in YAML, their checker, and the interpreter that carries a caller through them.
+//!
+//! Pure. It opens no file, reads no clock and knows nothing of SIP, media or queues: [`load`] is handed texts, [`step`] is
+//! handed one [`Event`] and leaves [`Action`]s. What a flow may not do to a caller (silence, a dead end, a lost call) is
+//! refused by the checker or ended by a limit that leads to a human.
+//!
+//! The language is told in `ivr-flows/` by example; `step/` has one file per verb.
+
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod bundle;
+mod calendar;
+mod check;
 mod diag;
+mod digits;
 mod expr;
+mod flow;
+mod lookup;
+mod lower;
+mod prompt;
+mod run;
 mod source;
 pub mod speech;
+mod step;
 mod value;
+mod wire;
 mod yaml;
+
+pub use bundle::{Audio, Bundle, Platform, load};
 pub use diag::{Diagnostic, Level};
-pub use source::{Name, Sources, Span};
+pub use lookup::Lookup;
+pub use run::{CallState, MAX_DEPTH, MAX_IVR_MS, MAX_LOOKUPS, MAX_STEPS, MAX_STEPS_IDLE, MAX_TYPED, start, step};
+pub use source::{Sources, Span};
+pub use value::{Type, Value};
+pub use wire::{
+    Action, ActionId, Event, LookupResult, QueueEnd, QueueEvent, Speech, Target, TraceEvent, TransferFailure,
+    TransferResult,
+};

@@ -315,9 +315,7 @@ mod tests {
     fn a_scalar_stays_as_it_was_written() {
         let files = Files::new(&Sources { files: vec![("f".into(), "a: 010\nb: no\nc: '~'\nd: ~\n".into())] });
         let mut diags = Diags::new(&files);
-        let Some(Node { kind: Kind::Map(pairs), .. }) = parse(&files.0[0], 0, &mut diags) else {
-            panic!("a map")
-        };
+        let Some(Node { kind: Kind::Map(pairs), .. }) = parse(&files.0[0], 0, &mut diags) else { panic!("a map") };
         let texts: Vec<_> = pairs.iter().map(|(_, v)| (v.scalar().unwrap_or("-"), v.is_null())).collect();
         assert_eq!(texts, [("010", false), ("no", false), ("~", false), ("~", true)]);
         assert_eq!(files.slice(pairs[0].1.span), "010");

@@ -138,9 +138,7 @@ fn arithmetic(op: Op, a: Value, b: Value) -> Result<Value, Fault> {
             let days = i128::from(*a) + ms_wide(*b).div_euclid(i128::from(DAY_MS));
             i32::try_from(days).ok().filter(|d| date_of(*d).is_some()).map(Date).ok_or(Fault::Range)
         }
-        (Op::Subtract, Datetime(a), Datetime(b)) => {
-            narrow((i128::from(*a) - i128::from(*b)) * 1000).map(Duration)
-        }
+        (Op::Subtract, Datetime(a), Datetime(b)) => narrow((i128::from(*a) - i128::from(*b)) * 1000).map(Duration),
         (Op::Multiply, Duration(a), Int(b)) => narrow(i128::from(*a) * i128::from(*b)).map(Duration),
         (Op::Divide, Duration(a), Int(b)) => quotient(i128::from(*a), i128::from(*b)).map(Duration),
         _ => {

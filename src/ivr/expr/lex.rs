@@ -99,7 +99,9 @@ fn strange(c: char, rest: &str, at: usize) -> LexError {
         '&' | '|' => ("this sign is not used here", Some("write `and` or `or`")),
         '!' => ("this sign is not used here", Some("write `not`")),
         '“' | '”' | '‘' | '’' => ("a curly quote", Some("use plain quotes \"…\"")),
-        '，' | '：' | '（' | '）' | '＝' | '＜' | '＞' => ("a full-width sign", Some("switch the keyboard to English")),
+        '，' | '：' | '（' | '）' | '＝' | '＜' | '＞' => {
+            ("a full-width sign", Some("switch the keyboard to English"))
+        }
         _ => ("this sign is not used here", None),
     };
     error(at, rest.chars().next().map_or(0, char::len_utf8), message, hint)

@@ -11,7 +11,7 @@ mod types;
 pub use eval::Fault;
 pub(super) use eval::{Reader, eval};
 pub(super) use parse::parse;
-pub(super) use types::{Known, TypeError, check};
+pub(super) use types::{Known, TypeError, check, undefined};
 
 use super::source::Span;
 use super::value::Value;

@@ -56,7 +56,9 @@ fn refused(text: &str) -> (u32, String) {
     match parse(text, &place) {
         Err(error) => (error.span.start, error.message + &error.hint.map(|h| format!(" ({h})")).unwrap_or_default()),
         Ok(expr) => match check(&expr, &vars(), None) {
-            Err(error) => (error.span.start, error.message + &error.hint.map(|h| format!(" ({h})")).unwrap_or_default()),
+            Err(error) => {
+                (error.span.start, error.message + &error.hint.map(|h| format!(" ({h})")).unwrap_or_default())
+            }
             Ok(ty) => panic!("{text} is a {ty:?}"),
         },
     }

@@ -142,13 +142,7 @@ fn compare_hint(a: &Part, b: &Part) -> Option<String> {
 
 fn ordered(part: &Part, op: Op) -> Result<(), TypeError> {
     match part.ty {
-        Type::Int
-        | Type::Number
-        | Type::Money
-        | Type::Date
-        | Type::Time
-        | Type::Datetime
-        | Type::Duration => Ok(()),
+        Type::Int | Type::Number | Type::Money | Type::Date | Type::Time | Type::Datetime | Type::Duration => Ok(()),
         _ => Err(wrong(part.span, &format!("something that `{}` can order", op.sign()), part)),
     }
 }
@@ -182,9 +176,7 @@ fn call(function: Function, arguments: &[Expr], span: Span, known: &dyn Known) -
     let (wanted, result): (&[&[Type]], Type) = match function {
         Function::Length => (&[&[Type::Text, Type::Digits]], Type::Int),
         Function::Last => (&[&[Type::Text, Type::Digits], &[Type::Int]], Type::Digits),
-        Function::DaysBetween => {
-            (&[&[Type::Date, Type::Datetime], &[Type::Date, Type::Datetime]], Type::Int)
-        }
+        Function::DaysBetween => (&[&[Type::Date, Type::Datetime], &[Type::Date, Type::Datetime]], Type::Int),
     };
     if arguments.len() != wanted.len() {
         let message = format!("{} values are needed here, {} are given", wanted.len(), arguments.len());

@@ -24,9 +24,8 @@ const ORDINALS: [&str; 20] = [
     "", "a_ord_1", "a_ord_2", "a_ord_3", "a_ord_4", "a_ord_5", "a_ord_6", "a_ord_7", "a_ord_8", "a_ord_9", "a_ord_10",
     "a_ord_11", "a_ord_12", "a_ord_13", "a_ord_14", "a_ord_15", "a_ord_16", "a_ord_17", "a_ord_18", "a_ord_19",
 ];
-const ORDINAL_TENS: [&str; 10] = [
-    "", "", "a_ord_20", "a_ord_30", "a_ord_40", "a_ord_50", "a_ord_60", "a_ord_70", "a_ord_80", "a_ord_90",
-];
+const ORDINAL_TENS: [&str; 10] =
+    ["", "", "a_ord_20", "a_ord_30", "a_ord_40", "a_ord_50", "a_ord_60", "a_ord_70", "a_ord_80", "a_ord_90"];
 
 pub(super) fn say(value: &Value, format: Format, today: i32, said: &mut Said) {
     match (format, value) {

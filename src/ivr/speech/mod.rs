@@ -120,7 +120,7 @@ fn probes(format: Format) -> Vec<Value> {
     match format {
         Format::Number | Format::Percent => whole().map(Value::Int).chain([Value::Number(-1_500_000)]).collect(),
         Format::Count => whole().map(Value::Int).collect(),
-        Format::Ordinal => whole().chain(31..=100).map(Value::Int).collect(),
+        Format::Ordinal => whole().chain(23..=200).map(Value::Int).collect(),
         Format::Digits | Format::Phone => vec![Value::Digits("0123456789*#+".into()), Value::Digits("X".into())],
         Format::Money | Format::MoneyAbs => {
             whole().flat_map(|n| [n * 100, n * 100 + 1, n * 100 + 12, n * 100 + 20]).map(Value::Money).collect()
@@ -131,7 +131,7 @@ fn probes(format: Format) -> Vec<Value> {
             let minutes = (0..24 * 60).map(|minute| Value::Datetime(minute * 60));
             days().map(|day| Value::Datetime(i64::from(day) * 86_400)).chain(minutes).collect()
         }
-        Format::Duration => (1..=130).map(|minutes| span(minutes * 60_000)).chain([span(86_400_000)]).collect(),
+        Format::Duration => (1..=65).map(|m| span(m * 60_000)).chain((1..=99).map(|h| span(h * 3_600_000))).collect(),
     }
 }
 

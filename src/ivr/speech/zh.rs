@@ -75,7 +75,11 @@ fn below_any(n: u64, leads: bool, said: &mut Said) {
         return below_yi(n, leads, said);
     }
     let (high, low) = (n / YI, n % YI);
-    if leads && high == 2 { said.atom("a_liang") } else { below_any(high, leads, said) }
+    if leads && high == 2 {
+        said.atom("a_liang")
+    } else {
+        below_any(high, leads, said)
+    }
     said.atom("a_yi");
     if low > 0 {
         if low < YI / 10 {
@@ -88,7 +92,11 @@ fn below_any(n: u64, leads: bool, said: &mut Said) {
 fn below_yi(n: u64, leads: bool, said: &mut Said) {
     let (high, low) = (n / 10_000, n % 10_000);
     if high > 0 {
-        if leads && high == 2 { said.atom("a_liang") } else { below_wan(high, leads, said) }
+        if leads && high == 2 {
+            said.atom("a_liang")
+        } else {
+            below_wan(high, leads, said)
+        }
         said.atom("a_wan");
         if low > 0 && low < 1_000 {
             said.atom("a_0");

@@ -1,0 +1,222 @@
+//! Everything that a call's conversation is made of, checked and under one hash. A call keeps the bundle it began with.
+
+use super::calendar::{self, Calendar};
+use super::check;
+use super::diag::{Diagnostic, Diags, shown};
+use super::flow::{self, Flow};
+use super::lookup::{self, Lookup};
+use super::prompt::{self, Prompt};
+use super::source::{Files, Sources, Span};
+use super::yaml;
+use crate::ids::FlowVersion;
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+/// Files of one load; a hotline has a few dozen.
+const MAX_FILES: usize = 1_000;
+
+/// Milliseconds of a recording by language and file id, or `None` when there is none.
+pub type Audio<'a> = &'a dyn Fn(&str, &str) -> Option<u32>;
+
+/// What the platform has, for checking the names that flows use.
+#[derive(Clone, Debug, Default)]
+pub struct Platform {
+    pub queues: BTreeSet<String>,
+    pub trunks: BTreeSet<String>,
+    /// Agents and other extensions.
+    pub agents: BTreeSet<String>,
+}
+
+/// Immutable once loaded.
+#[derive(Debug)]
+pub struct Bundle {
+    /// Hash of all contents, whatever the files are called.
+    pub version: FlowVersion,
+    /// What was found and does not stand in the way.
+    pub warnings: Vec<Diagnostic>,
+    pub(super) flows: Vec<Flow>,
+    pub(super) prompts: BTreeMap<String, Prompt>,
+    pub(super) lookups: BTreeMap<String, Lookup>,
+    pub(super) calendars: BTreeMap<String, Calendar>,
+    audio_ms: BTreeMap<(String, String), u32>,
+}
+
+impl Bundle {
+    /// The flows that a call can begin with.
+    pub fn entry_flows(&self) -> impl Iterator<Item = &str> {
+        self.flows.iter().filter(|flow| !flow.is_subflow()).map(|flow| flow.name.as_str())
+    }
+
+    /// The project that a flow's calls are counted under.
+    pub fn project(&self, flow: &str) -> Option<&str> {
+        self.flow(flow)?.project.as_deref()
+    }
+
+    /// What a lookup takes and gives, for whoever carries it out.
+    pub fn lookup(&self, name: &str) -> Option<&Lookup> {
+        self.lookups.get(name)
+    }
+
+    pub(super) fn flow(&self, name: &str) -> Option<&Flow> {
+        self.flows.iter().find(|flow| flow.name == name)
+    }
+
+    pub(super) fn index_of(&self, name: &str) -> Option<usize> {
+        self.flows.iter().position(|flow| flow.name == name)
+    }
+
+    /// The index of an entry flow.
+    pub(super) fn flow_index(&self, name: &str) -> Option<usize> {
+        self.flows.iter().position(|flow| flow.name == name && !flow.is_subflow())
+    }
+
+    pub(super) fn audio_ms(&self, lang: &str, id: &str) -> Option<u32> {
+        self.audio_ms.get(&(lang.to_string(), id.to_string())).copied()
+    }
+}
+
+/// Reads and checks a project's flows and texts. Without `platform`, names of queues, trunks and agents are not checked.
+/// All findings come back at once: as the error, or as the bundle's warnings.
+pub fn load(sources: &Sources, platform: Option<&Platform>, audio: Audio) -> Result<Bundle, Vec<Diagnostic>> {
+    let files = Files::new(sources);
+    let mut diags = Diags::new(&files);
+    let mut bundle = read(&files, &mut diags);
+    bundle.audio_ms = recordings(&bundle, audio);
+    bundle.version = hash(&files, &bundle.audio_ms);
+    check::check(&bundle, platform, &mut diags);
+    if diags.has_errors() {
+        return Err(diags.into_sorted());
+    }
+    bundle.warnings = diags.into_sorted();
+    Ok(bundle)
+}
+
+fn read(files: &Files, diags: &mut Diags) -> Bundle {
+    let mut bundle = Bundle {
+        version: FlowVersion::new(""),
+        warnings: Vec::new(),
+        flows: Vec::new(),
+        prompts: BTreeMap::new(),
+        lookups: BTreeMap::new(),
+        calendars: BTreeMap::new(),
+        audio_ms: BTreeMap::new(),
+    };
+    for (index, file) in files.0.iter().enumerate() {
+        let span = Span { file: index.min(MAX_FILES) as u16, start: 0, end: 0 };
+        if index >= MAX_FILES {
+            diags.error("E110", span, format!("a project has at most {MAX_FILES} files"));
+            break;
+        }
+        let kind = match Content::of(&file.path) {
+            Some(Content::Tests) => continue,
+            Some(kind) => kind,
+            None => {
+                let hint = "flows end in `.flow.yaml`; texts are in `prompts/`";
+                diags.error_hint("E209", span, format!("`{}` is not part of a project", shown(&file.path)), hint);
+                continue;
+            }
+        };
+        let Some(root) = yaml::parse(file, span.file, diags) else { continue };
+        match kind {
+            Content::Prompts => prompt::lower(&root, &mut bundle.prompts, diags),
+            Content::Calendars => calendar::lower(&root, &mut bundle.calendars, diags),
+            Content::Lookups => lookup::lower(&root, &mut bundle.lookups, diags),
+            Content::Flow(name) if bundle.index_of(&name).is_some() => {
+                diags.error("E208", span, format!("there are two flows `{}`", shown(&name)));
+            }
+            Content::Flow(name) => bundle.flows.extend(flow::lower(name, &root, diags)),
+            Content::Tests => {}
+        }
+    }
+    bundle
+}
+
+/// What a file holds, by its path.
+#[derive(Debug, PartialEq)]
+enum Content {
+    Flow(String),
+    Prompts,
+    Calendars,
+    Lookups,
+    Tests,
+}
+
+impl Content {
+    fn of(path: &str) -> Option<Content> {
+        let parts: Vec<&str> = path.split(['/', '\\']).collect();
+        let (file, folders) = parts.split_last()?;
+        let parent = folders.last().copied().unwrap_or("");
+        let stem = file.strip_suffix(".yaml").or(file.strip_suffix(".yml"))?;
+        Some(match (parent, stem) {
+            ("tests", _) => Content::Tests,
+            _ if stem.ends_with(".test") => Content::Tests,
+            ("prompts", _) => Content::Prompts,
+            (_, "calendars") => Content::Calendars,
+            (_, "lookups") => Content::Lookups,
+            ("lib", _) => Content::Flow(format!("lib/{}", stem.strip_suffix(".flow").unwrap_or(stem))),
+            _ => Content::Flow(stem.strip_suffix(".flow")?.to_string()),
+        })
+    }
+}
+
+/// The length of every recording that a prompt or value may need.
+fn recordings(bundle: &Bundle, audio: Audio) -> BTreeMap<(String, String), u32> {
+    let mut found = BTreeMap::new();
+    let mut look = |lang: &str, id: &str| {
+        if let Some(ms) = audio(lang, id) {
+            found.insert((lang.to_string(), id.to_string()), ms);
+        }
+    };
+    for prompt in bundle.prompts.values() {
+        for (lang, text) in &prompt.texts {
+            text.files().for_each(|file| look(lang, file));
+        }
+    }
+    found
+}
+
+/// Kind, name and text of every file, in an order of their own, and the recordings' lengths.
+fn hash(files: &Files, audio_ms: &BTreeMap<(String, String), u32>) -> FlowVersion {
+    let mut contents: Vec<(String, &str)> =
+        files.0.iter().map(|file| (format!("{:?}", Content::of(&file.path)), file.text.as_str())).collect();
+    contents.sort_unstable();
+    let mut sha = Sha256::new();
+    let mut put = |text: &str| {
+        sha.update((text.len() as u64).to_be_bytes());
+        sha.update(text.as_bytes());
+    };
+    for (kind, text) in contents {
+        put(&kind);
+        put(text);
+    }
+    for ((lang, id), ms) in audio_ms {
+        put(lang);
+        put(id);
+        put(&ms.to_string());
+    }
+    let digest = sha.finalize();
+    let mut hex = String::with_capacity(32);
+    for byte in digest.iter().take(16) {
+        let _ = write!(hex, "{byte:02x}");
+    }
+    FlowVersion::new(hex)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_known_by_its_place_and_name() {
+        let flow = |name: &str| Some(Content::Flow(name.into()));
+        assert_eq!(Content::of("ivr-flows/power.flow.yaml"), flow("power"));
+        assert_eq!(Content::of("/p/ivr-flows/lib/identify.flow.yaml"), flow("lib/identify"));
+        assert_eq!(Content::of("ivr-flows\\lib\\identify.yaml"), flow("lib/identify"));
+        assert_eq!(Content::of("ivr-flows/calendars.yaml"), Some(Content::Calendars));
+        assert_eq!(Content::of("prompts/power.yaml"), Some(Content::Prompts));
+        assert_eq!(Content::of("ivr-flows/tests/power.test.yaml"), Some(Content::Tests));
+        assert_eq!(Content::of("ivr-flows/notes.yaml"), None);
+        assert_eq!(Content::of("power.flow.txt"), None);
+    }
+}

@@ -1,0 +1,309 @@
+//! Opening hours: `calendars.yaml` to a table that tells whether a moment is open, closed or a holiday.
+//!
+//! Time zones come from jiff's tables; which moment is asked about is always handed in.
+
+use super::diag::{Diags, shown};
+use super::lower::{Fields, identifier, text};
+use super::value::{date, date_of, time};
+use super::yaml::{Kind, Node};
+use jiff::Timestamp;
+use jiff::tz::{TimeZone, TimeZoneDatabase};
+use std::collections::BTreeMap;
+
+/// A holiday range longer than this is a slip in a year.
+const MAX_RANGE_DAYS: i32 = 120;
+const DAY_S: u32 = 86_400;
+const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Openness {
+    Open,
+    Closed,
+    /// Outside the hours of a day that is listed as a holiday.
+    Holiday,
+}
+
+#[derive(Debug)]
+pub(super) struct Calendar {
+    zone: TimeZone,
+    /// From Monday.
+    week: [Vec<Window>; 7],
+    holidays: BTreeMap<i32, Vec<Window>>,
+    /// A day that is worked as another weekday (调休).
+    make_up: BTreeMap<i32, usize>,
+}
+
+/// Seconds since the day's midnight; `end` is beyond 24 h when the window runs into the next day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Window {
+    start: u32,
+    end: u32,
+}
+
+impl Calendar {
+    /// Whether `wall_ms` (since 1970, UTC) is open.
+    pub fn at(&self, wall_ms: u64) -> Openness {
+        let Some((day, second)) = local_day(&self.zone, wall_ms) else { return Openness::Closed };
+        let inside = |windows: &[Window], second: u32| windows.iter().any(|w| (w.start..w.end).contains(&second));
+        if inside(self.windows(day), second) || inside(self.windows(day - 1), second + DAY_S) {
+            Openness::Open
+        } else if self.holidays.contains_key(&day) {
+            Openness::Holiday
+        } else {
+            Openness::Closed
+        }
+    }
+
+    fn windows(&self, day: i32) -> &[Window] {
+        if let Some(holiday) = self.holidays.get(&day) {
+            return holiday;
+        }
+        // 1970-01-01 was a Thursday.
+        let weekday = self.make_up.get(&day).copied().unwrap_or((day + 3).rem_euclid(7) as usize);
+        self.week.get(weekday).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// Local day (since 1970-01-01) and second of that day.
+pub(super) fn local_day(zone: &TimeZone, wall_ms: u64) -> Option<(i32, u32)> {
+    let at = Timestamp::from_millisecond(i64::try_from(wall_ms).ok()?).ok()?;
+    let offset = i64::from(zone.to_offset(at).seconds());
+    Some(super::value::day_and_clock(at.as_second() + offset))
+}
+
+/// The named zone, from the tables compiled in; where none are compiled in, the machine's.
+pub(super) fn zone(name: &str) -> Option<TimeZone> {
+    let fits =
+        name.len() <= 64 && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'_' | b'-' | b'+'));
+    if !fits {
+        return None;
+    }
+    TimeZoneDatabase::bundled().get(name).or_else(|_| jiff::tz::db().get(name)).ok()
+}
+
+/// `timezone: Asia/Shanghai`.
+pub(super) fn lower_zone(node: &Node, diags: &mut Diags) -> Option<TimeZone> {
+    let name = text(node, "a time zone", diags)?;
+    let found = zone(name);
+    if found.is_none() {
+        let message = format!("there is no time zone `{}`", shown(name));
+        diags.error_hint("E112", node.span, message, "write it as in `Asia/Shanghai`");
+    }
+    found
+}
+
+/// Reads `calendars.yaml` into `calendars`.
+pub(super) fn lower(root: &Node, calendars: &mut BTreeMap<String, Calendar>, diags: &mut Diags) {
+    let Some(mut top) = Fields::of(root, "a calendars file", diags) else { return };
+    if let Some(node) = top.need("calendars", diags)
+        && let Some(all) = Fields::of(node, "`calendars`", diags)
+    {
+        for (key, value) in all.all() {
+            let Some(name) = identifier(key, "a calendar's name", diags) else { continue };
+            if let Some(calendar) = one(value, diags)
+                && calendars.insert(name.text.clone(), calendar).is_some()
+            {
+                diags.error("E208", name.span, format!("the calendar `{}` is given twice", name.text));
+            }
+        }
+    }
+    top.finish(diags);
+}
+
+fn one(node: &Node, diags: &mut Diags) -> Option<Calendar> {
+    let mut fields = Fields::of(node, "a calendar", diags)?;
+    let zone = fields.need("timezone", diags).and_then(|node| lower_zone(node, diags));
+    let week = fields.need("open", diags).and_then(|node| week(node, diags));
+    let mut holidays = BTreeMap::new();
+    if let Some(list) = fields.take("holidays").and_then(|node| Fields::of(node, "`holidays`", diags)) {
+        for (key, value) in list.all() {
+            let (days, windows) = (day_range(key, diags), windows(value, diags));
+            if let (Some(days), Some(windows)) = (days, windows) {
+                holidays.extend(days.map(|day| (day, windows.clone())));
+            }
+        }
+    }
+    let mut make_up = BTreeMap::new();
+    if let Some(list) = fields.take("make_up_workdays").and_then(|node| Fields::of(node, "`make_up_workdays`", diags)) {
+        for (key, value) in list.all() {
+            let days = day_range(key, diags);
+            let like = name_of_days(value, diags);
+            if let (Some(days), Some(like)) = (days, like) {
+                make_up.extend(days.map(|day| (day, like.first)));
+            }
+        }
+    }
+    if let Some(node) = fields.take("covers_until")
+        && node.scalar().and_then(date).is_none()
+    {
+        diags.error_hint("E112", node.span, "a date is needed here", "write `2026-12-31`");
+    }
+    fields.finish(diags);
+    Some(Calendar { zone: zone?, week: week?, holidays, make_up })
+}
+
+fn week(node: &Node, diags: &mut Diags) -> Option<[Vec<Window>; 7]> {
+    let fields = Fields::of(node, "`open`", diags)?;
+    let mut week: [Vec<Window>; 7] = Default::default();
+    let mut given = [false; 7];
+    for (key, value) in fields.all() {
+        let (Some(days), Some(windows)) = (name_of_days(key, diags), windows(value, diags)) else { continue };
+        for day in days.first..=days.last {
+            if given[day] {
+                let message = format!("{} is given twice", DAYS[day]);
+                diags.error_hint("E111", key.span, message, "keep one of them");
+            }
+            given[day] = true;
+            week[day] = windows.clone();
+        }
+    }
+    Some(week)
+}
+
+struct DayNames {
+    first: usize,
+    last: usize,
+}
+
+/// `mon`, `mon-fri`, `daily`.
+fn name_of_days(node: &Node, diags: &mut Diags) -> Option<DayNames> {
+    let text = text(node, "a day", diags)?;
+    if text == "daily" {
+        return Some(DayNames { first: 0, last: 6 });
+    }
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let find = |name: &str| DAYS.iter().position(|day| *day == name);
+    match (find(first), find(last)) {
+        (Some(first), Some(last)) if first <= last => Some(DayNames { first, last }),
+        _ => {
+            let message = format!("`{}` is no day of the week", shown(text));
+            diags.error_hint("E112", node.span, message, "write `mon`, `mon-fri`, `sat-sun` or `daily`");
+            None
+        }
+    }
+}
+
+/// `2026-10-01` or `2026-10-01..2026-10-07`.
+fn day_range(node: &Node, diags: &mut Diags) -> Option<std::ops::RangeInclusive<i32>> {
+    let text = text(node, "a date", diags)?;
+    let (first, last) = text.split_once("..").unwrap_or((text, text));
+    match (date(first), date(last)) {
+        (Some(first), Some(last)) if first <= last && last - first < MAX_RANGE_DAYS => Some(first..=last),
+        (Some(first), Some(last)) => {
+            let shown = |day| date_of(day).map(|d| d.to_string()).unwrap_or_default();
+            let message = format!("{} to {} is no range of at most {MAX_RANGE_DAYS} days", shown(first), shown(last));
+            diags.error("E112", node.span, message);
+            None
+        }
+        _ => {
+            let message = format!("`{}` is no date", shown(text));
+            diags.error_hint("E112", node.span, message, "write `2026-10-01` or `2026-10-01..2026-10-07`");
+            None
+        }
+    }
+}
+
+/// `closed`, `"08:00-20:00"`, or a list of such hours.
+fn windows(node: &Node, diags: &mut Diags) -> Option<Vec<Window>> {
+    match &node.kind {
+        Kind::List(items) => {
+            let windows: Vec<_> = items.iter().filter_map(|item| window(item, diags)).collect();
+            (windows.len() == items.len()).then_some(windows)
+        }
+        _ if node.scalar() == Some("closed") => Some(Vec::new()),
+        _ => window(node, diags).map(|window| vec![window]),
+    }
+}
+
+fn window(node: &Node, diags: &mut Diags) -> Option<Window> {
+    let text = text(node, "opening hours", diags)?;
+    let parsed = text.split_once('-').and_then(|(from, to)| Some((time(from.trim())?, time(to.trim())?)));
+    match parsed {
+        Some((start, end)) if start < end => Some(Window { start, end }),
+        // Over midnight.
+        Some((start, end)) if end < start && start < DAY_S => Some(Window { start, end: end + DAY_S }),
+        _ => {
+            let message = format!("`{}` are no opening hours", shown(text));
+            diags.error_hint("E112", node.span, message, "write \"08:00-20:00\", \"00:00-24:00\" or `closed`");
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::source::{Files, Sources};
+    use super::super::yaml;
+    use super::*;
+
+    fn calendar(text: &str) -> Result<Calendar, Vec<String>> {
+        let files = Files::new(&Sources { files: vec![("calendars.yaml".into(), text.into())] });
+        let mut diags = Diags::new(&files);
+        let mut calendars = BTreeMap::new();
+        if let Some(root) = yaml::parse(&files.0[0], 0, &mut diags) {
+            lower(&root, &mut calendars, &mut diags);
+        }
+        let found = diags.into_sorted();
+        if found.is_empty() {
+            Ok(calendars.remove("agents").unwrap())
+        } else {
+            Err(found.iter().map(|d| format!("{} {}:{} {}", d.code, d.line, d.column, d.message)).collect())
+        }
+    }
+
+    /// Milliseconds of a moment in Shanghai (UTC+8, no summer time).
+    fn shanghai(day: &str, clock: &str) -> u64 {
+        let seconds = i64::from(date(day).unwrap()) * 86_400 + i64::from(time(clock).unwrap()) - 8 * 3600;
+        seconds as u64 * 1000
+    }
+
+    const AGENTS: &str = r#"
+calendars:
+  agents:
+    timezone: Asia/Shanghai
+    open: {mon-fri: "08:00-20:00", sat: ["09:00-12:00", "13:00-17:30"], sun: "22:00-02:00"}
+    holidays: {2026-10-01..2026-10-07: closed, 2026-02-17: "10:00-16:00"}
+    make_up_workdays: {2026-02-14: mon-fri}
+    covers_until: 2026-12-31
+"#;
+
+    #[test]
+    fn callers_find_the_hours_that_the_calendar_says() {
+        let calendar = calendar(AGENTS).unwrap();
+        let cases = [
+            ("2026-03-10", "08:00", Openness::Open),
+            ("2026-03-10", "07:59", Openness::Closed),
+            ("2026-03-10", "20:00", Openness::Closed),
+            ("2026-03-14", "12:30", Openness::Closed),
+            ("2026-03-14", "17:29", Openness::Open),
+            ("2026-03-15", "23:00", Openness::Open),
+            ("2026-03-16", "01:59", Openness::Open),
+            ("2026-03-16", "02:00", Openness::Closed),
+            ("2026-10-01", "10:00", Openness::Holiday),
+            ("2026-10-08", "10:00", Openness::Open),
+            ("2026-02-17", "10:30", Openness::Open),
+            ("2026-02-17", "17:00", Openness::Holiday),
+            // A Saturday worked as a weekday.
+            ("2026-02-14", "19:00", Openness::Open),
+        ];
+        for (day, clock, expected) in cases {
+            assert_eq!(calendar.at(shanghai(day, clock)), expected, "{day} {clock}");
+        }
+    }
+
+    #[test]
+    fn mistakes_in_a_calendar_are_found_where_they_stand() {
+        let found = calendar(
+            "calendars:\n  agents:\n    timezone: Asia/Shanghia\n    open: {mon-fry: \"8-20\", mon: \"08:00-20:00\"}\n    \
+             holidays: {2026-10-7..2026-10-01: closed}\n    opens: x\n",
+        )
+        .unwrap_err();
+        let starts: Vec<_> = found.iter().map(|f| f.split(' ').take(2).collect::<Vec<_>>().join(" ")).collect();
+        assert_eq!(starts, ["E112 3:15", "E112 4:12", "E112 4:21", "E112 5:16", "E102 6:5"], "{found:#?}");
+    }
+
+    #[test]
+    fn a_time_beyond_all_calendars_is_closed_and_no_panic() {
+        assert_eq!(calendar(AGENTS).unwrap().at(u64::MAX), Openness::Closed);
+    }
+}

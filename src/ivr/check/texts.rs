@@ -1,0 +1,109 @@
+//! Prompt texts: each is there in every language of the flows that play it, says the same values in each, can be read
+//! aloud, and has its recordings.
+
+use super::View;
+use crate::ivr::diag::Diags;
+use crate::ivr::source::Name;
+use crate::ivr::speech::{self, Format, atoms_of};
+use crate::ivr::step::Fact;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Recordings that one warning lists by name.
+const MISSING_SHOWN: usize = 6;
+
+pub(super) fn check(views: &[View], diags: &mut Diags) {
+    let mut told = BTreeSet::new();
+    let mut formats: BTreeMap<String, BTreeSet<&'static str>> = BTreeMap::new();
+    let mut silent: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for view in views {
+        let bundle = view.bundle;
+        for name in played(view) {
+            let Some(prompt) = bundle.prompts.get(&name.text) else {
+                let known = bundle.prompts.keys().map(String::as_str).filter(|id| !id.starts_with("a_"));
+                diags.unknown("E203", name.span, "there is no prompt", &name.text, known);
+                continue;
+            };
+            for lang in &view.flow.languages {
+                let Some(text) = prompt.texts.get(lang) else {
+                    if told.insert((name.text.clone(), lang.clone())) {
+                        let message =
+                            format!("`{}` has no text in `{lang}`, which `{}` speaks", name.text, view.flow.name);
+                        diags.error_hint("E501", prompt.span, message, format!("add `{lang}: \"...\"`"));
+                    }
+                    continue;
+                };
+                for (slot, format) in text.slots() {
+                    if speech::LANGUAGES.contains(&lang.as_str()) {
+                        formats.entry(lang.clone()).or_default().insert(format.name());
+                    } else if told.insert((slot.text.clone(), lang.clone())) {
+                        let message = format!("values cannot be read aloud in `{lang}`");
+                        diags.error_hint("E505", slot.span, message, "leave the value out of this text");
+                    }
+                }
+                let files = text.files().filter(|file| bundle.audio_ms(lang, file).is_none());
+                silent.entry(lang).or_default().extend(files);
+            }
+            let said = |lang: &String| {
+                let text = prompt.texts.get(lang)?;
+                Some(text.slots().map(|(slot, _)| slot.text.as_str()).collect::<BTreeSet<_>>())
+            };
+            let mut each = view.flow.languages.iter().filter_map(said);
+            if let Some(first) = each.next()
+                && each.any(|other| other != first)
+                && told.insert((name.text.clone(), String::new()))
+            {
+                let message = format!("the texts of `{}` do not say the same values in each language", name.text);
+                diags.error("E503", prompt.span, message);
+            }
+        }
+    }
+    atoms(views, &formats, &mut silent, diags);
+    recordings(views, &silent, diags);
+}
+
+fn played<'v>(view: &'v View) -> impl Iterator<Item = &'v Name> {
+    view.nodes.iter().flat_map(|node| &node.facts).filter_map(|fact| match fact {
+        Fact::Plays(name) | Fact::PlaysInQueue(name) => Some(*name),
+        _ => None,
+    })
+}
+
+/// The pieces that values are read from must be there like any other text.
+fn atoms<'v>(
+    views: &'v [View],
+    formats: &BTreeMap<String, BTreeSet<&'static str>>,
+    silent: &mut BTreeMap<&'v str, BTreeSet<&'v str>>,
+    diags: &mut Diags,
+) {
+    let Some(bundle) = views.first().map(|view| view.bundle) else { return };
+    for lang in views.iter().flat_map(|view| &view.flow.languages) {
+        let Some(used) = formats.get(lang) else { continue };
+        let mut needed: Vec<&'static str> =
+            used.iter().filter_map(|name| Format::from_name(name)).flat_map(|format| atoms_of(format, lang)).collect();
+        needed.sort_unstable();
+        needed.dedup();
+        let without: Vec<&str> = needed.iter().filter(|id| !has_text(bundle, id, lang)).copied().collect();
+        if let (Some(first), Some(view)) = (without.first(), views.first()) {
+            let message =
+                format!("{} pieces of values have no text in `{lang}`, the first is `{first}`", without.len());
+            diags.error_hint("E501", view.flow.span.part(0, 0), message, "add them to `prompts/atoms.yaml`");
+        }
+        let unrecorded = needed.into_iter().filter(|id| bundle.audio_ms(lang, id).is_none());
+        silent.entry(lang).or_default().extend(unrecorded);
+    }
+}
+
+fn has_text(bundle: &crate::ivr::bundle::Bundle, id: &str, lang: &str) -> bool {
+    bundle.prompts.get(id).is_some_and(|prompt| prompt.texts.contains_key(lang))
+}
+
+fn recordings(views: &[View], silent: &BTreeMap<&str, BTreeSet<&str>>, diags: &mut Diags) {
+    let Some(place) = views.first().map(|view| view.flow.span.part(0, 0)) else { return };
+    for (lang, ids) in silent.iter().filter(|(_, ids)| !ids.is_empty()) {
+        let shown: Vec<&str> = ids.iter().take(MISSING_SHOWN).copied().collect();
+        let more = if ids.len() > shown.len() { ", ..." } else { "" };
+        let message =
+            format!("{} recordings are missing in `{lang}` and will be silent: {}{more}", ids.len(), shown.join(", "));
+        diags.warn("E502", place, message);
+    }
+}

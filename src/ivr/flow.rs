@@ -1,0 +1,326 @@
+//! A flow: its variables, defaults, shortcuts and sections, read from one `.flow.yaml` file.
+
+use super::calendar::{lower_zone, zone};
+use super::diag::{Diags, shown};
+use super::expr::Known;
+use super::lookup::lower_type;
+use super::lower::{Fields, duration, flag, identifier, name, names, number, telephone_key, text};
+use super::prompt::language;
+use super::source::{Name, Span};
+use super::step::{self, Lower, StepAt};
+use super::value::Type;
+use super::yaml::{Kind, Node};
+use jiff::tz::TimeZone;
+use std::collections::BTreeMap;
+
+/// The version of the language that this reads.
+const LANGUAGE_VERSION: &str = "1";
+/// Words that a key's target may be instead of a section.
+const TARGET_WORDS: [&str; 2] = ["back", "repeat"];
+/// The product serves hotlines of mainland China first; a flow elsewhere says `timezone:`.
+const DEFAULT_ZONE: &str = "Asia/Shanghai";
+const MAX_SECTIONS: usize = 500;
+const MAX_STEPS: usize = 100;
+
+#[derive(Debug)]
+pub(super) struct Flow {
+    pub name: String,
+    pub span: Span,
+    pub project: Option<String>,
+    pub zone: TimeZone,
+    /// The first is the default.
+    pub languages: Vec<String>,
+    pub vars: BTreeMap<String, VarDecl>,
+    pub takes: Vec<Name>,
+    pub gives: Vec<Name>,
+    pub defaults: Defaults,
+    pub shortcuts: BTreeMap<char, Target>,
+    pub sections: Vec<Section>,
+    by_name: BTreeMap<String, u16>,
+    /// Some of it could not be read, so what is missing must not be judged.
+    pub broken: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Section {
+    pub name: Name,
+    pub steps: Vec<StepAt>,
+    /// Kept although nothing leads here yet.
+    pub keep: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct VarDecl {
+    pub span: Span,
+    pub ty: Type,
+    /// Shown by its last two characters only.
+    pub private: bool,
+    /// Never shown, spoken or written out; forgotten once sent.
+    pub secret: bool,
+    pub optional: bool,
+}
+
+/// What steps use when they say nothing else.
+#[derive(Debug)]
+pub(super) struct Defaults {
+    pub wait_ms: u64,
+    pub between_ms: u64,
+    pub tries: u8,
+    pub silence: Vec<Name>,
+    pub wrong_key: Vec<Name>,
+    pub give_up: Option<Name>,
+    pub lookup_timeout_ms: u64,
+    pub wait_say: Vec<Name>,
+}
+
+impl Default for Defaults {
+    /// Six seconds to decide and three between digits suit callers of all ages; a lookup beyond three is a silence.
+    fn default() -> Self {
+        Self {
+            wait_ms: 6_000,
+            between_ms: 3_000,
+            tries: 3,
+            silence: Vec::new(),
+            wrong_key: Vec::new(),
+            give_up: None,
+            lookup_timeout_ms: 3_000,
+            wait_say: Vec::new(),
+        }
+    }
+}
+
+/// Where a key leads.
+#[derive(Debug)]
+pub(super) enum Target {
+    Section(Name),
+    /// The menu before.
+    Back,
+    /// The question again.
+    Repeat,
+}
+
+impl Target {
+    pub fn lower(node: &Node, diags: &mut Diags) -> Option<Target> {
+        let name = name(node, "a section", diags)?;
+        Some(match name.text.as_str() {
+            "back" => Target::Back,
+            "repeat" => Target::Repeat,
+            _ => Target::Section(name),
+        })
+    }
+
+    pub fn section(&self) -> Option<&Name> {
+        match self {
+            Target::Section(name) => Some(name),
+            Target::Back | Target::Repeat => None,
+        }
+    }
+}
+
+/// Variables that every flow has, and their types.
+const BUILT_IN: [(&str, Type); 6] = [
+    ("caller.number", Type::Digits),
+    ("caller.mobile", Type::Flag),
+    ("called", Type::Digits),
+    ("now", Type::Datetime),
+    ("queue.ahead", Type::Int),
+    ("queue.wait", Type::Duration),
+];
+
+impl Flow {
+    pub fn section_index(&self, name: &str) -> Option<u16> {
+        self.by_name.get(name).copied()
+    }
+
+    pub fn section_names(&self) -> impl Iterator<Item = &str> {
+        self.by_name.keys().map(String::as_str)
+    }
+
+    pub fn is_subflow(&self) -> bool {
+        self.name.contains('/')
+    }
+}
+
+impl Known for Flow {
+    fn type_of(&self, name: &str) -> Option<Type> {
+        if let Some(decl) = self.vars.get(name) {
+            return Some(decl.ty.clone());
+        }
+        if name == "lang" {
+            return Some(Type::OneOf(self.languages.clone()));
+        }
+        BUILT_IN.iter().find(|(known, _)| *known == name).map(|(_, ty)| ty.clone())
+    }
+
+    fn names(&self) -> Vec<&str> {
+        self.vars.keys().map(String::as_str).chain(BUILT_IN.iter().map(|(name, _)| *name)).chain(["lang"]).collect()
+    }
+}
+
+/// Reads one flow file.
+pub(super) fn lower(name: String, root: &Node, diags: &mut Diags) -> Option<Flow> {
+    let errors_before = diags.error_count();
+    let mut fields = Fields::of(root, "a flow", diags)?;
+    match fields.need("ivr", diags) {
+        Some(node) if node.scalar() != Some(LANGUAGE_VERSION) => {
+            let message = format!("this reads version {LANGUAGE_VERSION} of the flow language");
+            diags.error_hint("E112", node.span, message, format!("write `ivr: {LANGUAGE_VERSION}`"));
+        }
+        _ => {}
+    }
+    fields.take("title");
+    let project = fields.take("project").and_then(|node| self::name(node, "a project", diags)).map(|name| name.text);
+    let zone = match fields.take("timezone") {
+        Some(node) => lower_zone(node, diags),
+        None => zone(DEFAULT_ZONE),
+    };
+    let languages = fields.need("languages", diags).map(|node| lower_languages(node, diags)).unwrap_or_default();
+    let vars = fields.take("vars").map(|node| lower_vars(node, diags)).unwrap_or_default();
+    let takes = fields.take("takes").map(|node| names(node, "a variable", diags)).unwrap_or_default();
+    let gives = fields.take("gives").map(|node| names(node, "a variable", diags)).unwrap_or_default();
+    let defaults = fields.take("defaults").map(|node| lower_defaults(node, diags)).unwrap_or_default();
+    let mut shortcuts = BTreeMap::new();
+    if let Some(list) = fields.take("shortcuts").and_then(|node| Fields::of(node, "`shortcuts`", diags)) {
+        for (key, value) in list.all() {
+            let (key, target) = (telephone_key(key, diags), Target::lower(value, diags));
+            shortcuts.extend(key.zip(target));
+        }
+    }
+    let sections = fields.need("sections", diags).map(|node| lower_sections(node, &defaults, diags));
+    fields.finish(diags);
+    let sections = sections?;
+    let by_name = sections.iter().enumerate().map(|(i, section)| (section.name.text.clone(), i as u16)).collect();
+    let mut flow = Flow {
+        name,
+        span: root.span,
+        project,
+        zone: zone.unwrap_or(TimeZone::UTC),
+        languages,
+        vars,
+        takes,
+        gives,
+        defaults,
+        shortcuts,
+        sections,
+        by_name,
+        broken: false,
+    };
+    if flow.section_index("start").is_none() {
+        diags.error("E201", Span { end: root.span.start, ..root.span }, "a flow begins in its section `start`");
+    } else if let Some(start) = flow.sections.iter().position(|section| section.name.text == "start")
+        && start > 0
+    {
+        let place = flow.sections[start].name.span;
+        diags.error("E112", place, "`start` is written first, as it is heard first");
+    }
+    flow.broken = diags.error_count() > errors_before;
+    Some(flow)
+}
+
+fn lower_languages(node: &Node, diags: &mut Diags) -> Vec<String> {
+    let Kind::List(items) = &node.kind else {
+        diags.error_hint("E112", node.span, "languages are a list", "write `languages: [zh, en]`");
+        return Vec::new();
+    };
+    if items.is_empty() {
+        diags.error("E112", node.span, "a flow needs at least one language");
+    }
+    items.iter().filter_map(|item| language(item, diags)).map(|lang| lang.text).collect()
+}
+
+fn lower_vars(node: &Node, diags: &mut Diags) -> BTreeMap<String, VarDecl> {
+    let mut vars = BTreeMap::new();
+    let Some(list) = Fields::of(node, "`vars`", diags) else { return vars };
+    for (key, value) in list.all() {
+        let Some(name) = identifier(key, "a variable", diags) else { continue };
+        let Some(mut fields) = Fields::of(value, "a variable", diags) else { continue };
+        let ty = lower_type(&mut fields, diags);
+        let mut switch = |key| fields.take(key).and_then(|node| flag(node, diags)).unwrap_or(false);
+        let (private, secret, optional) = (switch("private"), switch("secret"), switch("optional"));
+        fields.finish(diags);
+        if BUILT_IN.iter().any(|(known, _)| *known == name.text) || name.text == "lang" {
+            diags.error_hint("E208", name.span, format!("`{}` is built in", name.text), "choose another name");
+            continue;
+        }
+        let Some(ty) = ty else { continue };
+        vars.insert(name.text, VarDecl { span: name.span, ty, private, secret, optional });
+    }
+    vars
+}
+
+fn lower_defaults(node: &Node, diags: &mut Diags) -> Defaults {
+    let mut defaults = Defaults::default();
+    let Some(mut fields) = Fields::of(node, "`defaults`", diags) else { return defaults };
+    if let Some(mut input) = fields.take("input").and_then(|node| Fields::of(node, "`input`", diags)) {
+        let mut ms = |key, what, fallback| {
+            let given = input.take(key).and_then(|node| duration(node, what, 100..=120_000, diags));
+            given.unwrap_or(fallback)
+        };
+        defaults.wait_ms = ms("wait", "the wait for a key", defaults.wait_ms);
+        defaults.between_ms = ms("between_digits", "the wait between digits", defaults.between_ms);
+        let tries = input.take("tries").and_then(|node| number(node, "`tries`", 1..=9, diags));
+        defaults.tries = tries.map_or(defaults.tries, |n| n as u8);
+        let mut prompts = |key| input.take(key).map(|node| names(node, "a prompt", diags)).unwrap_or_default();
+        defaults.silence = prompts("silence");
+        defaults.wrong_key = prompts("wrong_key");
+        defaults.give_up = input.take("give_up").and_then(|node| name(node, "a section", diags));
+        input.finish(diags);
+    }
+    if let Some(mut lookup) = fields.take("lookup").and_then(|node| Fields::of(node, "`lookup`", diags)) {
+        let timeout = lookup.take("timeout").and_then(|node| duration(node, "a timeout", 100..=30_000, diags));
+        defaults.lookup_timeout_ms = timeout.unwrap_or(defaults.lookup_timeout_ms);
+        let wait_say = lookup.take("wait_say").map(|node| names(node, "a prompt", diags));
+        defaults.wait_say = wait_say.unwrap_or_default();
+        lookup.finish(diags);
+    }
+    fields.finish(diags);
+    defaults
+}
+
+fn lower_sections(node: &Node, defaults: &Defaults, diags: &mut Diags) -> Vec<Section> {
+    let mut sections: Vec<Section> = Vec::new();
+    let Some(list) = Fields::of(node, "`sections`", diags) else { return sections };
+    for (key, value) in list.all() {
+        let Some(name) = identifier(key, "a section's name", diags) else { continue };
+        if TARGET_WORDS.contains(&name.text.as_str()) {
+            let message = format!("`{}` is a word of the language", name.text);
+            diags.error_hint("E208", name.span, message, "choose another name");
+            continue;
+        }
+        if sections.len() >= MAX_SECTIONS {
+            diags.error_hint("E110", name.span, "this flow has too many sections", "split it into subflows");
+            break;
+        }
+        if sections.iter().any(|section| section.name == name || section.name.text == name.text) {
+            continue; // Reported as a key given twice.
+        }
+        let (steps, keep) = match &value.kind {
+            Kind::Map(_) => {
+                let Some(mut fields) = Fields::of(value, "a section", diags) else { continue };
+                let keep = fields.take("keep").and_then(|node| flag(node, diags)).unwrap_or(false);
+                let steps = fields.need("steps", diags);
+                fields.finish(diags);
+                (steps, keep)
+            }
+            _ => (Some(value), false),
+        };
+        let steps = steps.map(|node| lower_steps(node, defaults, diags)).unwrap_or_default();
+        sections.push(Section { name, steps, keep });
+    }
+    sections
+}
+
+fn lower_steps(node: &Node, defaults: &Defaults, diags: &mut Diags) -> Vec<StepAt> {
+    let Kind::List(items) = &node.kind else {
+        if node.is_null() || text(node, "a list of steps", diags).is_some() {
+            let message = format!("a section is a list of steps, not {}", shown(node.scalar().unwrap_or_default()));
+            diags.error_hint("E112", node.span, message, "start each step with a dash: `- say: welcome`");
+        }
+        return Vec::new();
+    };
+    if items.len() > MAX_STEPS {
+        diags.error_hint("E110", node.span, "this section has too many steps", "split it into several sections");
+    }
+    let mut lower = Lower { diags, defaults };
+    items.iter().take(MAX_STEPS).filter_map(|item| step::lower(item, &mut lower)).collect()
+}

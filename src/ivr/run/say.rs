@@ -1,0 +1,90 @@
+//! From prompt names to what is played, and the play that says it.
+
+use super::super::prompt::{Part, Text};
+use super::super::source::Name;
+use super::super::speech::{Piece, read_aloud};
+use super::super::wire::{Action, Speech};
+use super::Run;
+use super::state::Playing;
+use crate::ivr::expr::Reader;
+
+/// The media side may be this late with its `PlayDone`, beyond twice the expected length.
+const PLAY_GRACE_MS: u64 = 5_000;
+/// Speaking times for texts without a recording, per character.
+const ZH_CHARACTER_MS: u64 = 230;
+const CHARACTER_MS: u64 = 80;
+const ATOM_MS: u64 = 400;
+
+impl Run<'_, '_> {
+    /// Plays the prompts in the caller's language. `None` when there is nothing to play.
+    pub fn play(&mut self, prompts: &[Name], bargeable: bool) -> Option<Playing> {
+        let lang = self.state.lang.clone();
+        let mut items = Vec::new();
+        let length = prompts.iter().map(|name| self.speak(&name.text, &lang, &mut items)).sum();
+        self.play_items(items, length, bargeable)
+    }
+
+    pub fn play_items(&mut self, items: Vec<Speech>, length_ms: u64, bargeable: bool) -> Option<Playing> {
+        if items.is_empty() {
+            return None;
+        }
+        let id = self.fresh_id();
+        self.act(Action::Play { id, items, bargeable });
+        let guard = self.timer(2 * length_ms + PLAY_GRACE_MS);
+        Some(Playing { id, guard, bargeable })
+    }
+
+    /// Appends one prompt and returns its length. A prompt with a value that is not known is left out: half a sentence
+    /// is worse than none.
+    pub fn speak(&self, id: &str, lang: &str, items: &mut Vec<Speech>) -> u64 {
+        let Some(prompt) = self.bundle.prompts.get(id) else { return 0 };
+        let fallback = || self.flow().and_then(|flow| flow.languages.first()).cloned();
+        let found = match prompt.texts.get(lang) {
+            Some(text) => Some((lang.to_string(), text)),
+            None => fallback().and_then(|lang| prompt.texts.get(&lang).map(|text| (lang, text))),
+        };
+        let Some((lang, text)) = found else { return 0 };
+        let before = items.len();
+        let length = self.speak_text(text, &lang, items);
+        if length.is_none() {
+            items.truncate(before);
+        }
+        length.unwrap_or(0)
+    }
+
+    fn speak_text(&self, text: &Text, lang: &str, items: &mut Vec<Speech>) -> Option<u64> {
+        let today = self.today();
+        let mut length = 0;
+        for part in &text.parts {
+            match part {
+                Part::Audio { file, characters } => {
+                    let per_character = if lang == "zh" { ZH_CHARACTER_MS } else { CHARACTER_MS };
+                    let estimate = *characters as u64 * per_character;
+                    length += self.bundle.audio_ms(lang, file).map_or(estimate, u64::from);
+                    items.push(Speech::Prompt { lang: lang.to_string(), id: file.clone() });
+                }
+                Part::Slot { name, format } => {
+                    let value = self.read(&name.text)?;
+                    for piece in read_aloud(&value, *format, lang, today) {
+                        match piece {
+                            Piece::Atom(id) => {
+                                length += self.bundle.audio_ms(lang, id).map_or(ATOM_MS, u64::from);
+                                items.push(Speech::Atom { lang: lang.to_string(), id });
+                            }
+                            Piece::Pause(ms) => {
+                                length += u64::from(ms);
+                                items.push(Speech::Silence(u32::from(ms)));
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        Some(length)
+    }
+
+    fn today(&self) -> i32 {
+        let zone = self.flow().map(|flow| &flow.zone);
+        zone.and_then(|zone| crate::ivr::calendar::local_day(zone, self.wall_ms())).map_or(0, |(day, _)| day)
+    }
+}

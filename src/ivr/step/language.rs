@@ -1,0 +1,167 @@
+//! `language`: asks for the caller's language, each language in its own words, or sets one. A caller whose language is
+//! remembered is not asked again.
+
+use super::{Exit, Fact, Lower, Refers, Step};
+use crate::ivr::bundle::Bundle;
+use crate::ivr::lower::{Fields, duration, telephone_key};
+use crate::ivr::prompt::language;
+use crate::ivr::run::ask::{self, Asks, Policy, Taken};
+use crate::ivr::run::state::{Asking, Stage};
+use crate::ivr::run::{Next, Playing, Run};
+use crate::ivr::source::Name;
+use crate::ivr::wire::{Event, TraceEvent};
+use crate::ivr::yaml::{Kind, Node};
+use std::collections::BTreeMap;
+
+#[derive(Debug)]
+struct Language {
+    policy: Policy,
+    keys: BTreeMap<char, Name>,
+    /// Spoken to who presses nothing.
+    silence: Name,
+    remember_s: Option<u64>,
+}
+
+#[derive(Debug)]
+struct SetLanguage {
+    lang: Name,
+}
+
+pub(super) fn lower(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
+    if !matches!(node.kind, Kind::Map(_)) {
+        return Some(Box::new(SetLanguage { lang: language(node, lower.diags)? }));
+    }
+    let mut fields = Fields::of(node, "`language`", lower.diags)?;
+    let say = fields.need("say", lower.diags).map(|node| lower.prompts(node)).unwrap_or_default();
+    // `silence` names a language here, not a prompt.
+    let silence = fields.need("silence", lower.diags).and_then(|node| language(node, lower.diags));
+    let mut keys = BTreeMap::new();
+    if let Some(list) = fields.need("keys", lower.diags).and_then(|node| Fields::of(node, "`keys`", lower.diags)) {
+        for (key, value) in list.all() {
+            let (key, lang) = (telephone_key(key, lower.diags), language(value, lower.diags));
+            keys.extend(key.zip(lang));
+        }
+    }
+    let remember = fields.take("remember");
+    let remember = remember.and_then(|node| duration(node, "`remember`", 3_600_000..=365 * 86_400_000, lower.diags));
+    let policy = lower.policy_with(&mut fields, say, Vec::new());
+    fields.finish(lower.diags);
+    Some(Box::new(Language { policy, keys, silence: silence?, remember_s: remember.map(|ms| ms / 1000) }))
+}
+
+impl Language {
+    fn choose(&self, run: &mut Run, lang: &Name, outcome: String, remember: bool) -> Taken {
+        if run.state.lang != lang.text {
+            run.clear_typed();
+        }
+        run.state.lang.clone_from(&lang.text);
+        run.state.lang_known = true;
+        let remember_s = self.remember_s.filter(|_| remember);
+        run.trace(TraceEvent::Language { lang: lang.text.clone(), remember_s });
+        Taken::Done(Next::CarryOn(outcome.into()))
+    }
+}
+
+impl Step for Language {
+    fn verb(&self) -> &'static str {
+        "language"
+    }
+
+    fn facts<'s>(&'s self, _bundle: &'s Bundle, out: &mut Vec<Fact<'s>>) {
+        out.extend(self.policy.prompts().map(Fact::Plays));
+        out.extend(self.keys.values().chain([&self.silence]).map(|lang| Fact::Refers(Refers::Language, lang)));
+        // A remembered language passes without a key.
+        out.push(Exit::below(false));
+    }
+
+    fn enter(&self, run: &mut Run) -> Next {
+        if self.remember_s.is_some() && run.state.lang_known {
+            return Next::CarryOn("remembered".into());
+        }
+        ask::open(run, self)
+    }
+
+    fn event(&self, run: &mut Run, ev: &Event) -> Next {
+        ask::event(run, self, ev)
+    }
+
+    fn replay(&self, run: &mut Run) -> Next {
+        ask::replay(run, self)
+    }
+}
+
+impl Asks for Language {
+    fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    fn key(&self, run: &mut Run, _asking: &mut Asking, key: char) -> Taken {
+        match self.keys.get(&key) {
+            Some(lang) => self.choose(run, lang, key.to_string(), true),
+            None => match run.shortcut(key) {
+                Some((depth, target)) => match target.section() {
+                    Some(section) => Taken::Done(Next::Unwind {
+                        outcome: key.to_string().into(),
+                        depth,
+                        section: section.text.clone(),
+                    }),
+                    None => Taken::Repeat,
+                },
+                None => Taken::Wrong,
+            },
+        }
+    }
+
+    fn pause(&self, _run: &mut Run, _asking: &mut Asking) -> Taken {
+        Taken::Wrong
+    }
+
+    fn silence(&self, run: &mut Run) -> Taken {
+        self.choose(run, &self.silence, "silence".into(), false)
+    }
+
+    fn gave_up(&self, run: &mut Run) -> Next {
+        match self.choose(run, &self.silence, "give_up".into(), false) {
+            Taken::Done(next) => next,
+            _ => Next::CarryOn("give_up".into()),
+        }
+    }
+
+    /// Everyone hears the question in a language they understand, so all are played.
+    fn question(&self, run: &mut Run, _stage: Stage, first: &[Name]) -> Option<Playing> {
+        let languages = run.flow().map(|flow| flow.languages.clone()).unwrap_or_default();
+        let mut items = Vec::new();
+        let mut length = 0;
+        let own = run.state.lang.clone();
+        for prompt in first {
+            length += run.speak(&prompt.text, &own, &mut items);
+        }
+        for lang in &languages {
+            for prompt in &self.policy.say {
+                length += run.speak(&prompt.text, lang, &mut items);
+            }
+        }
+        run.play_items(items, length, self.policy.barge_in)
+    }
+}
+
+impl Step for SetLanguage {
+    fn verb(&self) -> &'static str {
+        "language"
+    }
+
+    fn facts<'s>(&'s self, _bundle: &'s Bundle, out: &mut Vec<Fact<'s>>) {
+        out.push(Fact::Refers(Refers::Language, &self.lang));
+        out.push(Exit::below(false));
+    }
+
+    fn enter(&self, run: &mut Run) -> Next {
+        if run.state.lang != self.lang.text {
+            run.clear_typed();
+        }
+        run.state.lang.clone_from(&self.lang.text);
+        run.state.lang_known = true;
+        run.trace(TraceEvent::Language { lang: self.lang.text.clone(), remember_s: None });
+        Next::CarryOn("ok".into())
+    }
+}

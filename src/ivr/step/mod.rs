@@ -1,0 +1,279 @@
+//! The verbs: one file each, with a verb's settings, what the checker must know of it, and what it does in a call.
+//!
+//! To add a verb, write its file and name it in [`VERBS`].
+
+mod call;
+mod choose;
+mod collect;
+mod goto;
+mod hangup;
+mod hours;
+mod language;
+mod lookup;
+mod menu;
+mod pause;
+mod queue;
+mod say;
+mod set;
+mod tag;
+mod transfer;
+
+use super::bundle::Bundle;
+use super::diag::{Diags, shown};
+use super::expr::Expr;
+use super::flow::Defaults;
+use super::lower::{Fields, duration, flag, name, names, number};
+use super::run::ask::Policy;
+use super::run::state::Vars;
+use super::run::{Next, Run};
+use super::source::{Name, Span};
+use super::value::Type;
+use super::wire::Event;
+use super::yaml::{Kind, Node};
+use std::fmt;
+
+/// What a step of a flow can do.
+pub(super) trait Step: fmt::Debug + Send + Sync {
+    fn verb(&self) -> &'static str;
+    /// Tells the checker, in the order in which it happens, what the step reads, sets, plays and refers to, and where
+    /// it can go.
+    fn facts<'s>(&'s self, bundle: &'s Bundle, out: &mut Vec<Fact<'s>>);
+    fn enter(&self, run: &mut Run) -> Next;
+    fn event(&self, run: &mut Run, ev: &Event) -> Next {
+        if let Event::Key(key) = ev {
+            run.type_ahead(*key);
+        }
+        Next::Stay
+    }
+    /// Plays again what a stray key has cut off.
+    fn replay(&self, run: &mut Run) -> Next {
+        self.enter(run)
+    }
+    /// The subflow that this step called has returned.
+    fn returned(&self, _run: &mut Run, _ok: bool, _vars: &Vars) -> Next {
+        Next::WayOut("lost")
+    }
+}
+
+/// What the checker learns of a step.
+#[derive(Debug)]
+pub(super) enum Fact<'s> {
+    Plays(&'s Name),
+    /// Played while the caller waits in a queue, where `queue.*` is known.
+    PlaysInQueue(&'s Name),
+    /// An expression is evaluated; with a type that it must fit.
+    Reads(&'s Expr, Option<Type>),
+    /// An expression is sent to a lookup: the one place that may take a secret, which is forgotten with it.
+    Sends(&'s Expr, Option<Type>),
+    /// A variable goes along with a transfer, if it is set.
+    Carries(&'s Name),
+    Assigns(&'s Name, &'s Expr),
+    /// Digits of the caller are stored.
+    Collects(&'s Name),
+    /// A key of a menu, as it is dialled.
+    BindsKey(&'s str, Span),
+    /// These are certainly set from here on.
+    Proves(Vec<String>),
+    Refers(Refers, &'s Name),
+    Exit(Exit<'s>),
+    /// An exit at once, on which these are certainly set.
+    ExitProving(&'s Name, Vec<String>),
+    /// The flow can end here in a good way.
+    Ends,
+    /// What the subflow gives must be set here.
+    Gives,
+    /// Something only this verb can see.
+    Wrong {
+        code: &'static str,
+        span: Span,
+        message: String,
+        hint: Option<String>,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refers {
+    Queue,
+    Trunk,
+    Agent,
+    Calendar,
+    Lookup,
+    Flow,
+    Language,
+}
+
+#[derive(Debug)]
+pub(super) struct Exit<'s> {
+    pub to: To<'s>,
+    /// Whether the caller pressed something or time went by before this exit.
+    pub passes: bool,
+    /// Variables that are set on this way only.
+    pub sets: Vec<(&'s Name, Type)>,
+}
+
+#[derive(Debug)]
+pub(super) enum To<'s> {
+    Section(&'s Name),
+    /// To the step below.
+    Below,
+}
+
+impl<'s> Exit<'s> {
+    pub fn below(passes: bool) -> Fact<'s> {
+        Fact::Exit(Exit { to: To::Below, passes, sets: Vec::new() })
+    }
+    pub fn to(section: &'s Name, passes: bool) -> Fact<'s> {
+        Fact::Exit(Exit { to: To::Section(section), passes, sets: Vec::new() })
+    }
+}
+
+/// A step and where it stands.
+#[derive(Debug)]
+pub(super) struct StepAt {
+    pub span: Span,
+    pub verb: Box<dyn Step>,
+}
+
+type LowerVerb = fn(&Node, &mut Lower) -> Option<Box<dyn Step>>;
+
+const VERBS: [(&str, LowerVerb); 17] = [
+    ("say", say::lower),
+    ("menu", menu::lower),
+    ("collect", collect::lower),
+    ("choose", choose::lower),
+    ("set", set::lower),
+    ("language", language::lower),
+    ("lookup", lookup::lower),
+    ("hours", hours::lower),
+    ("queue", queue::lower),
+    ("transfer", transfer::lower),
+    ("tag", tag::lower_tag),
+    ("resolved", tag::lower_resolved),
+    ("goto", goto::lower),
+    ("pause", pause::lower),
+    ("call", call::lower),
+    ("return", call::lower_return),
+    ("hangup", hangup::lower),
+];
+
+/// Verbs of the language that a later version of the product brings.
+const LATER: [&str; 6] = ["voicemail", "record", "send", "form", "callback", "survey"];
+
+/// What lowering a step needs to know of its flow.
+pub(super) struct Lower<'l, 'f> {
+    pub diags: &'l mut Diags<'f>,
+    pub defaults: &'l Defaults,
+}
+
+/// Reads one `- verb: settings`.
+pub(super) fn lower(node: &Node, lower: &mut Lower) -> Option<StepAt> {
+    let known = || VERBS.iter().map(|(verb, _)| *verb);
+    let Kind::Map(pairs) = &node.kind else {
+        // Reports full-width signs; what is left is a word without its colon.
+        let text = super::lower::text(node, "a step", lower.diags)?;
+        let hint = match known().find(|verb| text.starts_with(verb)) {
+            Some(verb) => format!("a colon is missing: write `- {verb}: ...`"),
+            None => "write `- say: prompt`, `- goto: section`, ...".into(),
+        };
+        lower.diags.error_hint("E112", node.span, format!("`{}` is not a step", shown(text)), hint);
+        return None;
+    };
+    let (key, value) = pairs.first()?;
+    if let Some((extra, _)) = pairs.get(1) {
+        let verbs: Vec<&str> = pairs.iter().filter_map(|(k, _)| k.scalar()).filter(|k| is_verb(k)).collect();
+        let hint = match verbs[..] {
+            [verb] => format!("settings of `{verb}` go one step deeper, or in braces: `- {verb}: {{...}}`"),
+            _ => "start each step with its own dash".into(),
+        };
+        lower.diags.error_hint("E113", extra.span, "a step has one verb only", hint);
+        return None;
+    }
+    let verb = super::lower::text(key, "a verb", lower.diags)?;
+    if let Some((_, lower_verb)) = VERBS.iter().find(|(known, _)| *known == verb) {
+        return lower_verb(value, lower).map(|verb| StepAt { span: key.span, verb });
+    }
+    if LATER.contains(&verb) {
+        let hint = "transfer, queue or say something instead";
+        lower.diags.error_hint("E103", key.span, format!("`{verb}` is not in this version yet"), hint);
+    } else {
+        lower.diags.unknown("E102", key.span, "unknown step", verb, known().chain(LATER));
+    }
+    None
+}
+
+fn is_verb(word: &str) -> bool {
+    VERBS.iter().any(|(verb, _)| *verb == word) || LATER.contains(&word)
+}
+
+impl Lower<'_, '_> {
+    /// A prompt or a list of prompts.
+    pub fn prompts(&mut self, node: &Node) -> Vec<Name> {
+        names(node, "a prompt", self.diags)
+    }
+
+    pub fn section(&mut self, node: &Node) -> Option<Name> {
+        name(node, "a section", self.diags)
+    }
+
+    /// A section that must be given; `why` is what happens when it is needed.
+    pub fn outcome(&mut self, fields: &mut Fields, key: &'static str, why: &str) -> Option<Name> {
+        match fields.take(key) {
+            Some(node) => self.section(node),
+            None => {
+                let message = format!("nothing is said for {why}");
+                self.diags.error_hint("E212", fields.span, message, format!("add `{key}: <section>`"));
+                None
+            }
+        }
+    }
+
+    pub fn optional_section(&mut self, fields: &mut Fields, key: &'static str) -> Option<Option<Name>> {
+        match fields.take(key) {
+            Some(node) => self.section(node).map(Some),
+            None => Some(None),
+        }
+    }
+
+    /// How a step asks for keys: its own settings over the flow's defaults.
+    pub fn policy(&mut self, fields: &mut Fields, say: Vec<Name>) -> Policy {
+        let silence = match fields.take("silence") {
+            Some(node) => self.prompts(node),
+            None => self.defaults.silence.clone(),
+        };
+        self.policy_with(fields, say, silence)
+    }
+
+    /// The same where `silence` means something else or nothing.
+    pub fn policy_with(&mut self, fields: &mut Fields, say: Vec<Name>, silence: Vec<Name>) -> Policy {
+        let defaults = self.defaults;
+        let diags = &mut *self.diags;
+        let mut ms = |key, what, fallback| {
+            let own = fields.take(key).and_then(|node| duration(node, what, 100..=120_000, diags));
+            own.unwrap_or(fallback)
+        };
+        let wait_ms = ms("wait", "the wait for a key", defaults.wait_ms);
+        let between_ms = ms("between_digits", "the wait between digits", defaults.between_ms);
+        let tries = fields.take("tries").and_then(|node| number(node, "`tries`", 1..=9, diags));
+        let wrong_key = match fields.take("wrong_key") {
+            Some(node) => names(node, "a prompt", diags),
+            None => defaults.wrong_key.clone(),
+        };
+        let barge_in = fields.take("barge_in").and_then(|node| flag(node, diags)).unwrap_or(true);
+        let fresh = fields.take("fresh_input").and_then(|node| flag(node, diags)).unwrap_or(false);
+        let tries = tries.map_or(defaults.tries, |tries| tries as u8);
+        Policy { say, wait_ms, between_ms, tries, silence, wrong_key, barge_in, fresh }
+    }
+
+    /// `give_up:` of a step, else the flow's default.
+    pub fn give_up(&mut self, fields: &mut Fields) -> Option<Name> {
+        match (fields.take("give_up"), &self.defaults.give_up) {
+            (Some(node), _) => self.section(node),
+            (None, Some(default)) => Some(default.clone()),
+            (None, None) => {
+                let hint = "add `give_up: <section>` here or under `defaults: {input: ...}`";
+                self.diags.error_hint("E212", fields.span, "nothing is said for when the tries run out", hint);
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! `queue`: the caller waits for an agent, hears music and now and then the place in the queue, and talks. What the queue
+//! decides comes as events; this step only sees to it that the caller is never left without sound or end.
+
+use super::{Exit, Fact, Lower, Refers, Step, To};
+use crate::events::Cause;
+use crate::ivr::bundle::Bundle;
+use crate::ivr::lower::{Fields, duration, name, names, number};
+use crate::ivr::run::state::{QueueView, QueueWait, Wait};
+use crate::ivr::run::{Next, Run};
+use crate::ivr::source::Name;
+use crate::ivr::wire::{Action, Event, QueueEnd, QueueEvent};
+use crate::ivr::yaml::Node;
+
+/// A wait that nobody limited.
+const MAX_WAIT_MS: u64 = 30 * 60_000;
+/// The queue ends a wait by itself; should it fail to, this much later the caller goes on.
+const GUARD_MS: u64 = 30_000;
+/// The first announcement: late enough to spare those who are answered at once.
+const FIRST_ANNOUNCE_MS: u64 = 3_000;
+const DEFAULT_PRIORITY: u8 = 5;
+const DEFAULT_MUSIC: &str = "default";
+
+#[derive(Debug)]
+struct Queue {
+    to: Name,
+    skills: Vec<Name>,
+    priority: u8,
+    max_wait_ms: u64,
+    announce: Announce,
+    not_answered: Option<Name>,
+    timeout: Option<Name>,
+    full: Option<Name>,
+    closed: Option<Name>,
+    no_agents: Option<Name>,
+    after_call: Option<Name>,
+}
+
+#[derive(Debug, Default)]
+struct Announce {
+    every_ms: Option<u64>,
+    /// Said to the caller with nobody ahead.
+    next: Vec<Name>,
+    position: Vec<Name>,
+    wait: Vec<Name>,
+    music: Option<Name>,
+}
+
+pub(super) fn lower(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
+    let mut fields = Fields::of(node, "`queue`", lower.diags)?;
+    let to = fields.need("to", lower.diags).and_then(|node| name(node, "a queue", lower.diags));
+    let skills = fields.take("skills").map(|node| names(node, "a skill", lower.diags)).unwrap_or_default();
+    let priority = fields.take("priority").and_then(|node| number(node, "`priority`", 0..=9, lower.diags));
+    let max_wait = fields.take("max_wait");
+    let max_wait = max_wait.and_then(|node| duration(node, "`max_wait`", 1_000..=4 * 3_600_000, lower.diags));
+    let announce = fields.take("announce").and_then(|node| lower_announce(node, lower)).unwrap_or_default();
+    fields.later("callback", lower.diags);
+    let mut sections = ["not_answered", "timeout", "full", "closed", "no_agents", "after_call"]
+        .map(|key| lower.optional_section(&mut fields, key))
+        .into_iter();
+    let mut section = || sections.next().flatten();
+    let queue = Queue {
+        to: to?,
+        skills,
+        priority: priority.map_or(DEFAULT_PRIORITY, |p| p as u8),
+        max_wait_ms: max_wait.unwrap_or(MAX_WAIT_MS),
+        announce,
+        not_answered: section()?,
+        timeout: section()?,
+        full: section()?,
+        closed: section()?,
+        no_agents: section()?,
+        after_call: section()?,
+    };
+    let each_said = [&queue.timeout, &queue.full, &queue.closed, &queue.no_agents].iter().all(|s| s.is_some());
+    if queue.not_answered.is_none() && !each_said {
+        let hint = "add `not_answered: <section>`; it covers timeout, full, closed and no_agents";
+        lower.diags.error_hint("E212", fields.span, "nothing is said for when no agent answers", hint);
+    }
+    fields.finish(lower.diags);
+    Some(Box::new(queue))
+}
+
+fn lower_announce(node: &Node, lower: &mut Lower) -> Option<Announce> {
+    let mut fields = Fields::of(node, "`announce`", lower.diags)?;
+    let every = fields.take("every");
+    let every_ms = every.and_then(|node| duration(node, "`every`", 10_000..=600_000, lower.diags));
+    let mut prompts = |key| fields.take(key).map(|node| lower.prompts(node)).unwrap_or_default();
+    let (next, position, wait) = (prompts("next"), prompts("position"), prompts("wait"));
+    let music = fields.take("music").and_then(|node| name(node, "a piece of music", lower.diags));
+    fields.finish(lower.diags);
+    Some(Announce { every_ms, next, position, wait, music })
+}
+
+impl Queue {
+    fn section_of(&self, end: QueueEnd) -> Option<&Name> {
+        let own = match end {
+            QueueEnd::Timeout => &self.timeout,
+            QueueEnd::Full => &self.full,
+            QueueEnd::Closed => &self.closed,
+            QueueEnd::NoAgents => &self.no_agents,
+        };
+        own.as_ref().or(self.not_answered.as_ref())
+    }
+
+    fn has_announcements(&self) -> bool {
+        let announce = &self.announce;
+        announce.every_ms.is_some()
+            && !(announce.next.is_empty() && announce.position.is_empty() && announce.wait.is_empty())
+    }
+
+    /// The caller waits (again): music, and the timers of this wait.
+    fn wait(&self, run: &mut Run, id: u32) -> Next {
+        let music = self.announce.music.as_ref().map_or(DEFAULT_MUSIC, |name| name.text.as_str());
+        run.act(Action::Music { on: Some(music.to_string()) });
+        let guard = run.timer(self.max_wait_ms + GUARD_MS);
+        let announce = self.has_announcements().then(|| run.timer(FIRST_ANNOUNCE_MS));
+        run.state.wait = Wait::Queue(QueueWait { id, guard, announce, playing: None });
+        Next::Stay
+    }
+
+    fn ended(&self, run: &mut Run, end: QueueEnd) -> Next {
+        run.clock_start();
+        match self.section_of(end) {
+            Some(section) => Next::Go(end.name().into(), section.text.clone()),
+            None => Next::WayOut("no_target"),
+        }
+    }
+
+    fn announce(&self, run: &mut Run, mut wait: QueueWait) -> Next {
+        let QueueView { ahead, .. } = run.state.queue;
+        let prompts = match ahead {
+            None => Vec::new(),
+            Some(0) => self.announce.next.clone(),
+            Some(_) => [self.announce.position.as_slice(), self.announce.wait.as_slice()].concat(),
+        };
+        wait.playing = run.play(&prompts, false);
+        wait.announce = self.announce.every_ms.map(|every| run.timer(every));
+        run.state.wait = Wait::Queue(wait);
+        Next::Stay
+    }
+}
+
+impl Step for Queue {
+    fn verb(&self) -> &'static str {
+        "queue"
+    }
+
+    fn facts<'s>(&'s self, _bundle: &'s Bundle, out: &mut Vec<Fact<'s>>) {
+        out.push(Fact::Refers(Refers::Queue, &self.to));
+        let announce = &self.announce;
+        out.extend(announce.next.iter().chain(&announce.position).chain(&announce.wait).map(Fact::PlaysInQueue));
+        for end in [QueueEnd::Timeout, QueueEnd::Full, QueueEnd::Closed, QueueEnd::NoAgents] {
+            // A full or closed queue answers at once.
+            let passes = end == QueueEnd::Timeout;
+            out.extend(self.section_of(end).map(|section| Exit::to(section, passes)));
+        }
+        out.extend(
+            self.after_call
+                .iter()
+                .map(|section| Fact::Exit(Exit { to: To::Section(section), passes: true, sets: Vec::new() })),
+        );
+        out.push(Fact::Ends);
+    }
+
+    fn enter(&self, run: &mut Run) -> Next {
+        run.clear_typed();
+        run.clock_stop();
+        run.state.queue = QueueView::default();
+        let id = run.fresh_id();
+        // `lang` stands for the language that the caller chose.
+        let skill = |name: &Name| if name.text == "lang" { run.state.lang.clone() } else { name.text.clone() };
+        let skills = self.skills.iter().map(skill).collect();
+        run.act(Action::Enqueue {
+            id,
+            queue: self.to.text.clone(),
+            skills,
+            priority: self.priority,
+            max_wait_ms: self.max_wait_ms,
+        });
+        self.wait(run, id)
+    }
+
+    fn event(&self, run: &mut Run, ev: &Event) -> Next {
+        match std::mem::replace(&mut run.state.wait, Wait::Nothing) {
+            Wait::Queue(wait) => self.waiting(run, wait, ev),
+            Wait::Talk { queue: Some(id) } => self.talking(run, id, ev),
+            other => {
+                run.state.wait = other;
+                Next::Stay
+            }
+        }
+    }
+}
+
+impl Queue {
+    fn waiting(&self, run: &mut Run, mut wait: QueueWait, ev: &Event) -> Next {
+        match ev {
+            Event::Key(_) => run.drop_keys(1),
+            Event::Queue { id, event } if *id == wait.id => match event {
+                QueueEvent::Position { ahead, wait_s } => {
+                    run.state.queue = QueueView { ahead: Some(*ahead), wait_s: *wait_s };
+                }
+                QueueEvent::Back => {}
+                QueueEvent::Answered => {
+                    silence(run, &wait);
+                    run.state.wait = Wait::Talk { queue: Some(wait.id) };
+                    return Next::Stay;
+                }
+                QueueEvent::Ended(end) => {
+                    silence(run, &wait);
+                    return self.ended(run, *end);
+                }
+            },
+            Event::Timer { id } if *id == wait.guard => {
+                run.act(Action::Dequeue { id: wait.id });
+                silence(run, &wait);
+                return self.ended(run, QueueEnd::Timeout);
+            }
+            Event::Timer { id } if Some(*id) == wait.announce => return self.announce(run, wait),
+            Event::PlayDone { id, .. } if wait.playing.as_ref().is_some_and(|p| p.id == *id) => {
+                wait.playing.take().into_iter().for_each(|playing| run.clear(playing.guard));
+            }
+            Event::Timer { id } if wait.playing.as_ref().is_some_and(|p| p.guard == *id) => {
+                wait.playing.take().into_iter().for_each(|playing| run.stop(&playing));
+            }
+            _ => {}
+        }
+        run.state.wait = Wait::Queue(wait);
+        Next::Stay
+    }
+
+    fn talking(&self, run: &mut Run, id: u32, ev: &Event) -> Next {
+        match ev {
+            Event::Queue { id: of, event: QueueEvent::Back } if *of == id => return self.wait(run, id),
+            Event::Queue { id: of, event: QueueEvent::Ended(end) } if *of == id => return self.ended(run, *end),
+            Event::AgentGone => return after_talk(run, self.after_call.as_ref()),
+            _ => {}
+        }
+        run.state.wait = Wait::Talk { queue: Some(id) };
+        Next::Stay
+    }
+}
+
+/// Ends all that is heard and timed in the queue.
+fn silence(run: &mut Run, wait: &QueueWait) {
+    wait.playing.iter().for_each(|playing| run.stop(playing));
+    run.clear(wait.guard);
+    wait.announce.into_iter().for_each(|timer| run.clear(timer));
+    run.act(Action::Music { on: None });
+}
+
+/// The agent has hung up: on to the section for that, or the call's good end.
+pub(super) fn after_talk(run: &mut Run, after_call: Option<&Name>) -> Next {
+    match after_call {
+        Some(section) => {
+            run.clock_start();
+            Next::Go("after_call".into(), section.text.clone())
+        }
+        None => Next::Hangup { outcome: "served", cause: Cause::Normal },
+    }
+}
