@@ -173,7 +173,7 @@ mod tests {
     #[test]
     fn a_browser_is_logged_out_after_the_session_and_by_request() {
         let (access, now) = (Access::with_token("a-long-token"), Instant::now());
-        let mut login = || access.redeem(&access.new_link(now).unwrap(), now).unwrap().unwrap();
+        let login = || access.redeem(&access.new_link(now).unwrap(), now).unwrap().unwrap();
         let (first, second) = (login(), login());
         access.forget(&first);
         assert!(!access.cookie_is(&first, now) && access.cookie_is(&second, now));

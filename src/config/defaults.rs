@@ -26,7 +26,7 @@ impl Default for Auth {
 
 impl Default for Recording {
     fn default() -> Self {
-        Self { enabled: true, keep_days: 180 }
+        Self { enabled: true }
     }
 }
 
@@ -45,7 +45,6 @@ impl Queue {
             wrap_up: Duration::from_secs(10),
             max_wait: Duration::from_secs(600),
             max_len: 200,
-            music: None,
         }
     }
 }

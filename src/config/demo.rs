@@ -1,11 +1,13 @@
 //! The configuration of `hotline demo`: everything on loopback, four agents, the sample hotline and the test numbers.
 
-use super::secret::{Ha1, Secret};
+use super::secret::Secret;
 use super::{
-    Agent, Auth, Config, FlowSource, Limits, Listen, Mode, Network, Number, OpenTo, Queue, Recording, Records, Rtp,
-    Target, TestNumber, Trunk,
+    Agent, Auth, Config, FlowSource, Limits, Listen, Mode, Number, OpenTo, Queue, Recording, Records, Rtp, Target,
+    Trunk,
 };
 use crate::ids::{AgentId, QueueId, TrunkId};
+use crate::routing::{Cidr, TestNumber};
+use crate::sip::digest::Ha1Set;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -53,7 +55,7 @@ pub(super) fn build(env: DemoEnv) -> Result<Demo, getrandom::Error> {
     let realm = "hotline".to_string();
     let both: Vec<QueueId> = ["service", "emergency"].map(QueueId::new).into();
     let agents = [("1001", "Alice"), ("1002", "Bob"), ("1003", "Carol"), ("1004", "Dave")].map(|(id, name)| {
-        let ha1 = Ha1::of(id, &realm, &secret);
+        let ha1 = Ha1Set::new(id, &realm, secret.expose());
         (AgentId::new(id), Agent { id: AgentId::new(id), name: name.into(), ha1, queues: both.clone() })
     });
     let queues = both.iter().map(|id| (id.clone(), queue(id))).collect();
@@ -85,9 +87,9 @@ pub(super) fn build(env: DemoEnv) -> Result<Demo, getrandom::Error> {
     Ok(Demo { config, secret, secret_is_new })
 }
 
-fn loopback() -> Vec<Network> {
+fn loopback() -> Vec<Cidr> {
     let blocks = [(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), 8), (IpAddr::V6(Ipv6Addr::LOCALHOST), 128)];
-    blocks.into_iter().filter_map(|(address, prefix)| Network::new(address, prefix)).collect()
+    blocks.into_iter().filter_map(|(address, prefix)| Cidr::new(address, prefix)).collect()
 }
 
 fn queue(id: &QueueId) -> Queue {

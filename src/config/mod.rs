@@ -24,14 +24,14 @@ pub use check::load;
 pub use demo::{DEMO_TRUNK, Demo, DemoEnv};
 pub use diagnostic::{ConfigError, Diagnostic, Level, nearest};
 pub use duration::{parse_duration, show_duration};
-pub use secret::{Ha1, Secret};
+pub use secret::Secret;
 
 use crate::ids::{AgentId, QueueId, TrunkId};
+use crate::routing::{Cidr, TestNumber};
+use crate::sip::digest::Ha1Set;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::time::Duration;
 
 /// The file that makes a folder a project.
@@ -152,7 +152,7 @@ pub struct Auth {
 pub struct Agent {
     pub id: AgentId,
     pub name: String,
-    pub ha1: Ha1,
+    pub ha1: Ha1Set,
     pub queues: Vec<QueueId>,
 }
 
@@ -164,15 +164,13 @@ pub struct Queue {
     pub wrap_up: Duration,
     pub max_wait: Duration,
     pub max_len: u32,
-    /// Prompt to play while waiting; `None` is the generated music.
-    pub music: Option<String>,
 }
 
 /// A carrier or another exchange, known by where its packets come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trunk {
     pub id: TrunkId,
-    pub sources: Vec<Network>,
+    pub sources: Vec<Cidr>,
     pub gateway: Option<Gateway>,
 }
 
@@ -193,7 +191,7 @@ pub enum GatewayTransport {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Number {
-    /// As dialled. A final `*` stands for any further digits.
+    /// As in the file, and known to be a [`NumberPattern`](crate::routing::NumberPattern).
     pub number: String,
     pub to: Target,
     pub open_to: OpenTo,
@@ -215,44 +213,9 @@ pub enum Target {
     Test(TestNumber),
 }
 
-/// What the numbers 9190 to 9199 of the demo do; a project may have them too.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum TestNumber {
-    /// Rings for 60 s, then 480.
-    RingOnly,
-    /// Answers, plays a word, hangs up after 2 s.
-    Word,
-    /// Hold music for 120 s.
-    Hold,
-    Echo,
-    /// 1004 Hz for 60 s.
-    Tone,
-    /// Collects digits until `#` and reads them back.
-    Digits,
-    /// Records until `#` or 30 s and plays it back.
-    Record,
-}
-
-impl TestNumber {
-    pub const ALL: [(&'static str, TestNumber); 7] = [
-        ("ring_only", TestNumber::RingOnly),
-        ("word", TestNumber::Word),
-        ("hold", TestNumber::Hold),
-        ("echo", TestNumber::Echo),
-        ("tone", TestNumber::Tone),
-        ("digits", TestNumber::Digits),
-        ("record", TestNumber::Record),
-    ];
-
-    pub fn name(self) -> &'static str {
-        Self::ALL.iter().find(|(_, test)| *test == self).map_or("", |(name, _)| name)
-    }
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Recording {
     pub enabled: bool,
-    pub keep_days: u32,
 }
 
 /// How long the database keeps what it was told.
@@ -260,66 +223,4 @@ pub struct Recording {
 pub struct Records {
     pub cdr_days: u32,
     pub journal_days: u32,
-}
-
-/// An address block, `192.0.2.0/24` or one address. Host bits are cleared.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Network {
-    address: IpAddr,
-    prefix: u8,
-}
-
-impl Network {
-    pub fn new(address: IpAddr, prefix: u8) -> Option<Self> {
-        let address = match address {
-            IpAddr::V4(v4) if prefix <= 32 => {
-                let mask = u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0);
-                IpAddr::V4((u32::from(v4) & mask).into())
-            }
-            IpAddr::V6(v6) if prefix <= 128 => {
-                let mask = u128::MAX.checked_shl(128 - u32::from(prefix)).unwrap_or(0);
-                IpAddr::V6((u128::from(v6) & mask).into())
-            }
-            _ => return None,
-        };
-        Some(Self { address, prefix })
-    }
-
-    pub fn address(&self) -> IpAddr {
-        self.address
-    }
-
-    pub fn prefix(&self) -> u8 {
-        self.prefix
-    }
-
-    /// Whether `address` is in the block. An IPv4 address that arrives mapped into IPv6 counts as IPv4.
-    pub fn contains(&self, address: IpAddr) -> bool {
-        Network::new(address.to_canonical(), self.prefix).is_some_and(|block| block == *self)
-    }
-}
-
-impl FromStr for Network {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let (address, prefix) = match text.split_once('/') {
-            Some((address, prefix)) => (address, Some(prefix.parse::<u8>().map_err(|_| ())?)),
-            None => (text, None),
-        };
-        let address: IpAddr = address.parse().map_err(|_| ())?;
-        Network::new(address, prefix.unwrap_or(if address.is_ipv4() { 32 } else { 128 })).ok_or(())
-    }
-}
-
-impl fmt::Display for Network {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.address, self.prefix)
-    }
-}
-
-impl fmt::Debug for Network {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
 }

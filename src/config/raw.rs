@@ -86,8 +86,8 @@ pub struct RawAgent {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawHa1 {
-    pub md5: Option<At<String>>,
-    pub sha256: Option<At<String>>,
+    pub md5: String,
+    pub sha256: String,
 }
 
 #[derive(Deserialize)]
@@ -97,7 +97,6 @@ pub struct RawQueue {
     pub wrap_up: Option<At<String>>,
     pub max_wait: Option<At<String>>,
     pub max_len: Option<At<u32>>,
-    pub music: Option<At<String>>,
 }
 
 #[derive(Deserialize)]
@@ -144,7 +143,6 @@ pub struct RawTrunkTarget {
 #[serde(deny_unknown_fields)]
 pub struct RawRecording {
     pub enabled: Option<At<bool>>,
-    pub keep_days: Option<At<u32>>,
 }
 
 #[derive(Default, Deserialize)]

@@ -1,1 +1,344 @@
+//! What an admin is told about a file, and what the program makes of it.
 
+use super::*;
+use std::fs;
+
+/// A folder of its own for each test, with `ivr-flows/power.flow.yaml`.
+fn project(name: &str, yaml: &str) -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("hotline-config-{}-{name}", std::process::id()));
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(folder.join("ivr-flows")).unwrap();
+    fs::write(folder.join("ivr-flows/power.flow.yaml"), "ivr: 1\n").unwrap();
+    private(&folder.join(FILE_NAME), yaml);
+    folder
+}
+
+fn private(path: &Path, text: &str) {
+    fs::write(path, text).unwrap();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+}
+
+fn load(name: &str, yaml: &str) -> Result<Config, ConfigError> {
+    Config::load(&project(name, yaml).join(FILE_NAME))
+}
+
+/// Each finding as `code line:column message | suggestion`.
+fn findings(name: &str, yaml: &str) -> Vec<String> {
+    load(name, yaml).expect_err("the file should be refused").0.iter().map(line).collect()
+}
+
+fn line(d: &Diagnostic) -> String {
+    let suggestion = d.suggestion.as_deref().unwrap_or("-");
+    format!("{} {}:{} {} | {suggestion}", d.code, d.line, d.column, d.message)
+}
+
+const GOOD: &str = r#"
+version: 1
+realm: pbx.example.com
+listen: {sip_udp: 127.0.0.1:5070, sip_tcp: 127.0.0.1:5070, http: 127.0.0.1:8090, advertise: 203.0.113.5, rtp: {ports: 30000-30099}}
+limits: {calls: 20, drain_timeout: 1m}
+queues:
+  service: {ring_timeout: 15s, wrap_up: 0s, max_len: 3}
+  emergency: {}
+agents:
+  - {id: "1001", name: Alice, password: correct-horse, queues: [service, emergency, service]}
+  - id: "1002"
+    ha1: {md5: 939e7578ed9e3c518a452acee763bce9, sha256: 7ef97c17f2f4a3a1a1b3a1d1f9e1c1a0b1c2d3e4f5a6b7c8d9e0f1a2b3c4d5e6}
+trunks:
+  carrier: {sources: [203.0.113.16/28, "2001:db8::1"], address: sip.example.com, transport: tcp, user: me, password: it-is-secret}
+numbers:
+  - {number: 95598, to: {flow: power}, open_to: [carrier]}
+  - {number: "0*", to: {trunk: {name: carrier}}}
+  - {number: "9000", to: {queue: service}, open_to: [any]}
+  - {number: "9196", to: {test: echo}}
+  - {number: "88", to: {agent: "1001"}}
+"#;
+
+#[test]
+fn a_good_file_becomes_what_it_says() {
+    let config = load("good", GOOD).unwrap();
+    assert_eq!(config.warnings, []);
+    assert_eq!(config.listen.sip_udp, Some("127.0.0.1:5070".parse().unwrap()));
+    assert_eq!(config.listen.sip_tcp, config.listen.sip_udp);
+    assert_eq!(
+        config.listen.rtp,
+        Rtp { first: 30000, last: 30099, bind: "127.0.0.1".parse().unwrap(), advertise: None }
+    );
+    let service = &config.queues["service"];
+    assert_eq!((service.ring_timeout, service.wrap_up, service.max_len), (Duration::from_secs(15), Duration::ZERO, 3));
+    assert_eq!(service.max_wait, Queue::named(QueueId::new("x")).max_wait);
+    let alice = &config.agents["1001"];
+    assert_eq!(alice.queues, [QueueId::new("service"), QueueId::new("emergency")]);
+    assert_eq!(alice.ha1, Ha1Set::new("1001", "pbx.example.com", "correct-horse"));
+    let carrier = &config.trunks["carrier"];
+    assert_eq!(format!("{:?}", carrier.sources), "[203.0.113.16/28, 2001:db8::1/128]");
+    let gateway = carrier.gateway.as_ref().unwrap();
+    assert_eq!(
+        (gateway.host.as_str(), gateway.port, gateway.transport),
+        ("sip.example.com", 5060, GatewayTransport::Tcp)
+    );
+    assert_eq!(config.numbers[0].open_to, OpenTo::Trunks(vec![TrunkId::new("carrier")]));
+    assert_eq!(config.numbers[2].open_to, OpenTo::AnyTrunk);
+    assert_eq!(config.numbers[3].open_to, OpenTo::Trunks(vec![]), "without a word only extensions may call");
+}
+
+#[test]
+fn no_secret_of_the_file_shows_in_a_debug_print() {
+    let shown = format!("{:?}", load("debug", GOOD).unwrap());
+    for secret in ["correct-horse", "it-is-secret", "939e7578", "7ef97c17"] {
+        assert!(!shown.contains(secret), "{secret}");
+    }
+}
+
+#[test]
+fn an_unknown_key_is_pointed_at_with_what_was_meant() {
+    assert_eq!(
+        findings("key", "version: 1\nqueues:\n  service:\n    ring_timout: 20s\n"),
+        ["C102 4:5 unknown key `ring_timout` | did you mean `ring_timeout`?"]
+    );
+    assert_eq!(findings("top", "version: 1\nqueue: {}\n"), ["C102 2:1 unknown key `queue` | did you mean `queues`?"]);
+    let far = findings("far", "version: 1\nrecording: {colour: red}\n");
+    assert_eq!(far, ["C102 2:13 unknown key `colour` | known here: enabled"]);
+}
+
+#[test]
+fn every_fault_of_a_file_is_told_at_once() {
+    let yaml = r#"version: 2
+listen: {http: here, rtp: {ports: 20001-29999}}
+limits: {calls: 0, drain_timeout: 5}
+queues: {service: {ring_timeout: soon}}
+agents:
+  - {id: "1001", password: a-long-password, queues: [servcie]}
+  - {id: "1001", password: a-long-password}
+  - {id: "1002"}
+numbers:
+  - {number: "95598", to: {flow: powr}, open_to: [nobody]}
+  - {number: "95598", to: {queue: sales}}
+"#;
+    assert_eq!(
+        findings("all", yaml),
+        [
+            "C110 1:10 version 2 is not known to this program | write `version: 1`",
+            "C120 2:16 `here` is not an address to listen on | write an address and a port, such as `0.0.0.0:8080` or `[::]:8080`",
+            "C121 2:35 20001 is odd; RTP takes the even port of each pair, so begin with an even one | write a range like `20000-29999`",
+            "C131 3:17 a switch for 0 calls takes none | write at least 1",
+            "C130 3:35 `5` has no unit; write `5s` for seconds or `5m` for minutes | -",
+            "C130 4:34 `soon` is not a length of time; write one like `20s`, `2m` or `1h` | -",
+            "C140 6:54 there is no queue `servcie` | did you mean `service`?",
+            "C142 7:10 extension `1001` is there twice, first on line 6 | give each agent an `id` of its own",
+            "C143 8:10 agent `1002` has nothing to prove itself with | add `password_file: secrets/NAME`",
+            "C140 10:34 there is no flow `powr` | did you mean `power`?",
+            "C140 10:51 there is no trunk `nobody` | there is: any",
+            "C155 11:14 number `95598` is there twice, first on line 10 | keep one of them",
+            "C140 11:35 there is no queue `sales` | there is: service",
+        ]
+    );
+}
+
+#[test]
+fn faults_of_yaml_itself_have_a_place_and_a_hint() {
+    assert_eq!(
+        findings("twice", "version: 1\nrealm: a\nrealm: b\n"),
+        ["C105 3:1 the key `realm` is there twice | keep one of them"]
+    );
+    let wide = findings("wide", "version: 1\nrealm：a\n");
+    assert!(
+        wide[0].contains("2:") && wide[0].ends_with("the line has `：`; write the ASCII character instead"),
+        "{wide:?}"
+    );
+    let tab = findings("tab", "version: 1\nlisten:\n\thttp: 127.0.0.1:80\n");
+    assert!(tab[0].ends_with("the line begins with a tab; indent with spaces"), "{tab:?}");
+    let list = findings("list", "version: 1\nagents: {id: 1}\n");
+    assert!(list[0].starts_with("C1") && list[0].contains(" 2:9 "), "{list:?}");
+    assert!(findings("empty", "")[0].contains("there is no `version`"));
+    assert!(!findings("merge", "version: 1\nqueues: {a: &x {}, b: {<<: *x}}\n").is_empty());
+}
+
+#[test]
+fn a_trunk_open_to_the_whole_internet_is_refused() {
+    let found = findings("world", "version: 1\ntrunks: {all: {sources: [0.0.0.0/0]}}\n");
+    assert!(found[0].starts_with("C152 2:26 this would let the whole internet call as the trunk"), "{found:?}");
+}
+
+#[test]
+fn a_trunk_by_a_transport_that_is_off_is_refused() {
+    let yaml = "version: 1\nlisten: {sip_tcp: \"off\"}\ntrunks: {t: {address: sip.example.com, transport: tcp}}\n";
+    let found = findings("off", yaml);
+    assert!(found[0].starts_with("C158 3:23 calls to this trunk need `listen.sip_tcp`, which is off"), "{found:?}");
+}
+
+#[test]
+fn numbers_that_cannot_be_dialled_and_slips_in_blocks_are_told() {
+    let yaml = "version: 1\ntrunks: {t: {sources: [203.0.113.17/28]}}\nagents: [{id: a/b, password: a-long-password}]\n\
+                numbers:\n- {number: \"9 1\", to: {test: echo}}\n- {number: 400-1, to: {test: ecko}}\n- {number: \"4001\", to: {test: tone}}\n";
+    let found = findings("dial", yaml).join("\n");
+    for part in [
+        "C152 2:24 `203.0.113.17/28` has bits set behind its prefix | write `203.0.113.16/28`",
+        "C141 3:15 the agent name `a/b` is empty, too long or has a character that names cannot have",
+        "C140 6:30 there is no test number `ecko` | did you mean `echo`?",
+        "C155 7:12 number `4001` is there twice, first on line 6",
+    ] {
+        assert!(found.contains(part), "{part} in\n{found}");
+    }
+}
+
+#[test]
+fn two_trunks_cannot_claim_the_same_addresses() {
+    let found =
+        findings("claim", "version: 1\ntrunks:\n  a: {sources: [10.1.0.0/16]}\n  b: {sources: [10.1.0.0/16]}\n");
+    assert!(found[0].starts_with("C150 4:17 10.1.0.0/16 is a source of trunk `a` already"), "{found:?}");
+}
+
+#[test]
+fn more_calls_than_ports_are_refused_with_the_figure_that_fits() {
+    let found = findings("ports", "version: 1\nlisten: {rtp: {ports: 20000-20099}}\nlimits: {calls: 100}\n");
+    assert_eq!(
+        found,
+        [
+            "C131 3:17 100 calls need four ports each; 20000-20099 is enough for 25 | write 25 or less, or widen `listen.rtp.ports`"
+        ]
+    );
+}
+
+#[test]
+fn sip_within_the_rtp_range_is_refused() {
+    let found = findings("clash", "version: 1\nlisten: {rtp: {ports: 5000-6999}}\n");
+    assert!(found[0].contains("port 5060 is in the RTP range"), "{found:?}");
+}
+
+#[test]
+fn a_number_cannot_lead_to_a_trunk_that_takes_no_calls() {
+    let yaml =
+        "version: 1\ntrunks: {in: {sources: [10.0.0.1]}}\nnumbers: [{number: \"0*\", to: {trunk: {name: in}}}]\n";
+    assert_eq!(findings("oneway", yaml), ["C157 3:45 trunk `in` takes no calls | give trunk `in` an `address`"]);
+}
+
+#[test]
+fn a_password_file_is_read_without_its_line_break_and_a_missing_one_is_told() {
+    let yaml = "version: 1\nagents: [{id: \"1001\", password_file: secrets/1001}]\n";
+    let folder = project("file", yaml);
+    let missing = Config::load(&folder.join(FILE_NAME)).unwrap_err().0;
+    assert_eq!((missing[0].code, missing[0].line, missing[0].column), ("C145", 2, 38));
+    fs::create_dir(folder.join("secrets")).unwrap();
+    private(&folder.join("secrets/1001"), "from-a-file\n");
+    let config = Config::load(&folder.join(FILE_NAME)).unwrap();
+    assert_eq!(config.agents["1001"].ha1, Ha1Set::new("1001", "hotline", "from-a-file"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_password_that_others_can_read_is_warned_of() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = project("open", "version: 1\nagents: [{id: \"1001\", password: a-long-password}]\n");
+    fs::set_permissions(folder.join(FILE_NAME), fs::Permissions::from_mode(0o644)).unwrap();
+    let warnings = Config::load(&folder.join(FILE_NAME)).unwrap().warnings;
+    assert_eq!((warnings[0].code, warnings[0].level), ("C146", Level::Warning));
+}
+
+#[test]
+fn a_file_that_is_not_there_or_not_text_is_told_by_name() {
+    let folder = project("bytes", "");
+    let missing = Config::load(&folder.join("other.yaml")).unwrap_err();
+    assert!(missing.to_string().contains("other.yaml") && missing.to_string().contains("hotline init"), "{missing}");
+    fs::write(folder.join(FILE_NAME), b"version: 1\nrealm: \xff\n").unwrap();
+    assert!(Config::load(&folder.join(FILE_NAME)).unwrap_err().to_string().contains("line 2 is not UTF-8"));
+}
+
+#[test]
+fn the_demo_has_the_numbers_of_the_readme_on_loopback_only() {
+    let demo = Config::demo(DemoEnv { secret: Some(Secret::new("s3cret")), ..DemoEnv::default() }).unwrap();
+    let config = demo.config;
+    assert!(!demo.secret_is_new && config.listen.http.ip().is_loopback());
+    assert!(config.listen.sip_udp.unwrap().ip().is_loopback() && config.listen.rtp.bind.is_loopback());
+    let numbers: Vec<&str> = config.numbers.iter().map(|number| number.number.as_str()).collect();
+    assert_eq!(numbers, ["95598", "9000", "9190", "9191", "9193", "9196", "9197", "9198", "9199"]);
+    assert!(config.numbers.iter().all(|n| n.open_to == OpenTo::Trunks(vec![TrunkId::new(DEMO_TRUNK)])));
+    assert_eq!(config.agents["1004"].ha1, Ha1Set::new("1004", "hotline", "s3cret"));
+    let trunk = &config.trunks[DEMO_TRUNK];
+    let known = |address: &str| trunk.sources.iter().any(|block| block.contains(address.parse().unwrap()));
+    assert!(known("127.0.0.1") && known("::1") && known("::ffff:127.0.0.1") && !known("192.0.2.1"));
+    assert!(config.limits.calls * 2 <= config.listen.rtp.pairs());
+}
+
+#[test]
+fn a_demo_without_a_password_makes_one_up_each_time() {
+    let [a, b] = [0, 1].map(|_| Config::demo(DemoEnv::default()).unwrap());
+    assert!(a.secret_is_new && a.secret != b.secret);
+}
+
+#[test]
+fn what_init_writes_is_a_configuration_without_a_finding() {
+    let folder = project("init", "");
+    fs::remove_file(folder.join(FILE_NAME)).unwrap();
+    let written = template::write(&folder).unwrap();
+    assert!(written.contains(&folder.join("secrets/1001")));
+    let config = Config::load(&folder.join(FILE_NAME)).unwrap();
+    assert_eq!(config.warnings, []);
+    assert!(project::flow_names(&config.flows).contains(&"hotline".to_string()));
+    assert_ne!(fs::read(folder.join("secrets/1001")).unwrap(), fs::read(folder.join("secrets/1002")).unwrap());
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = |path: &str| fs::metadata(folder.join(path)).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode("secrets"), mode("secrets/1001")), (0o700, 0o600));
+    }
+    assert!(template::write(&folder).is_err(), "a project is not written over");
+}
+
+#[test]
+fn a_projects_files_are_found_by_language_and_name() {
+    let folder = project("files", "version: 1\n");
+    fs::create_dir_all(folder.join("ivr-flows/lib")).unwrap();
+    fs::write(folder.join("ivr-flows/lib/identify.flow.yaml"), "ivr: 1\n").unwrap();
+    fs::create_dir_all(folder.join("prompts/zh/deep")).unwrap();
+    fs::write(folder.join("prompts/zh/hello.wav"), b"RIFF").unwrap();
+    fs::write(folder.join("prompts/zh/deep/no.wav"), b"RIFF").unwrap();
+    let flows = Config::load(&folder.join(FILE_NAME)).unwrap().flows;
+    let names: Vec<String> = project::texts(&flows).unwrap().into_iter().map(|file| file.path).collect();
+    assert_eq!(names.len(), 2, "{names:?}");
+    let audio = project::audio(&flows).unwrap();
+    assert_eq!(audio.iter().map(|a| (a.lang.as_str(), a.id.as_str())).collect::<Vec<_>>(), [("zh", "hello")]);
+    assert_eq!(project::flow_names(&flows), ["power"], "a subflow is not an entry");
+}
+
+/// A damaged file gives findings with a place, or a configuration; never a panic.
+#[test]
+fn damaged_files_are_refused_with_a_place_or_taken() {
+    let cases: u64 = std::env::var("HOTLINE_FUZZ_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(300).min(20_000);
+    let template = include_str!("template/hotline.yaml");
+    const MARKS: &[u8] = b" :{}[]\"'*&#-0\n\t";
+    let mut seed = 0x2545_f491_4f6c_dd1d_u64;
+    let mut next = |below: usize| {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        (seed % below as u64) as usize
+    };
+    let folder = project("damaged", "");
+    let path = folder.join(FILE_NAME);
+    for case in 0..cases {
+        let mut text = if case % 2 == 0 { template } else { GOOD }.as_bytes().to_vec();
+        for _ in 0..=next(4) {
+            if text.is_empty() {
+                break;
+            }
+            let at = next(text.len());
+            match next(4) {
+                0 => text[at] = MARKS[next(MARKS.len())],
+                1 => text.truncate(at.max(1)),
+                2 => drop(text.remove(at)),
+                _ => text.insert(at, MARKS[next(MARKS.len())]),
+            }
+        }
+        fs::write(&path, &text).unwrap();
+        if let Err(error) = Config::load(&path) {
+            assert!(!error.0.is_empty(), "case {case}");
+            let lines = text.iter().filter(|octet| **octet == b'\n').count() as u64 + 2;
+            assert!(error.0.iter().all(|d| d.line <= lines), "case {case}: {error}");
+        }
+    }
+}

@@ -56,6 +56,10 @@ impl Records {
         Self(Arc::from(PathBuf::from(path)))
     }
 
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
     /// The last `limit` records that match, newest first.
     pub fn newest(&self, filter: &CdrFilter, limit: u32) -> Result<Vec<StoredCdr>, StoreError> {
         Reader::open(&self.0)?.cdrs(filter, true, limit)

@@ -150,6 +150,12 @@ impl Database {
                 }
             }
         }
+        // The last sign of life of the whole run tells when the calls were up at least, whosever event it was.
+        let last = "SELECT json FROM journal ORDER BY id DESC LIMIT 1";
+        let last: Option<String> = transaction.query_row(last, [], |row| row.get(0)).optional()?;
+        if let Some(last) = last.and_then(|json| serde_json::from_str::<SwitchEvent>(&json).ok()) {
+            fold.apply(&SwitchEvent { call: None, kind: EventKind::Draining, ..last });
+        }
         records.extend(fold.interrupt(wall));
         for record in &records {
             if let (Some(call), Cause::Interrupted) = (record.call_id, record.cause) {
@@ -336,4 +342,30 @@ fn explain(path: &Path, error: &rusqlite::Error) -> StoreError {
         _ => error.to_string(),
     };
     StoreError::new(path, text)
+}
+
+/// Another program that holds the database, for tests.
+#[cfg(test)]
+pub(super) struct Lock(Connection);
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+impl Lock {
+    pub fn take(path: &Path) -> Self {
+        let connection = Connection::open(path).unwrap();
+        connection.busy_timeout(READER_PATIENCE).unwrap();
+        connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+        Self(connection)
+    }
+
+    pub fn run(path: &Path, sql: &str) {
+        Connection::open(path).unwrap().execute_batch(sql).unwrap();
+    }
+}
+
+#[cfg(test)]
+impl Drop for Lock {
+    fn drop(&mut self) {
+        let _ = self.0.execute_batch("ROLLBACK");
+    }
 }

@@ -1,1 +1,336 @@
+//! What is left in the file after a stop, a kill, a lock; and that the sender never waits.
 
+use super::*;
+use crate::cdr::Cdr;
+use crate::events::{Cause, EndedBy, EventKind, Refusal, Source, SwitchEvent};
+use crate::ids::{AgentId, CallId, LegId, Redacted, TrunkId};
+use std::fs;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+const LIMIT: Duration = Duration::from_secs(20);
+const T0: u64 = 1_760_000_000_000;
+
+fn folder(name: &str) -> PathBuf {
+    let path = std::env::temp_dir().join(format!("hotline-store-{}-{name}", std::process::id()));
+    let _ = fs::remove_dir_all(&path);
+    path
+}
+
+fn open(folder: &Path) -> (Store, Receiver<String>) {
+    let (alarm, alarms) = channel();
+    let options = StoreOptions {
+        path: folder.join("hotline.db"),
+        // What the tests tell happened long ago.
+        cdr_days: 36_500,
+        journal_days: 36_500,
+        wall: T0 + 3_600_000,
+        alarm: Box::new(move |text| drop(alarm.send(text))),
+    };
+    (Store::open(options).unwrap(), alarms)
+}
+
+/// Events of a small switch: `at` is milliseconds since its start.
+struct Teller {
+    seq: u64,
+}
+
+impl Teller {
+    fn say(&mut self, handle: &StoreHandle, at: u64, call: u64, kind: EventKind) {
+        self.seq += 1;
+        let event = SwitchEvent { seq: self.seq, wall: T0 + at, mono: at, call: Some(CallId(call)), kind };
+        assert!(handle.record(event));
+    }
+
+    fn arrives(&mut self, handle: &StoreHandle, at: u64, call: u64) {
+        let kind = EventKind::CallArrived {
+            from: Redacted::new(format!("1380000{call:04}")),
+            to: "95598".into(),
+            source: Source::Trunk(TrunkId::new("carrier")),
+            sip_call_id: format!("id-{call}@test"),
+            leg: LegId(call),
+            project: None,
+        };
+        self.say(handle, at, call, kind);
+    }
+
+    fn ends(&mut self, handle: &StoreHandle, at: u64, call: u64) {
+        self.say(handle, at, call, EventKind::CallEnded { cause: Cause::Normal, by: EndedBy::Caller });
+    }
+}
+
+fn all(records: &Records) -> Vec<Cdr> {
+    let mut found = Vec::new();
+    records
+        .export(&CdrFilter::default(), |stored| {
+            found.push(stored.record().unwrap());
+            true
+        })
+        .unwrap();
+    found
+}
+
+/// The folder as a kill -9 at this moment would leave it.
+fn killed(from: &Path, name: &str) -> PathBuf {
+    let to = folder(name);
+    fs::create_dir_all(&to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+    to
+}
+
+#[test]
+fn a_call_that_ended_has_its_record_and_its_events() {
+    let (store, _) = open(&folder("ended"));
+    let mut teller = Teller { seq: 0 };
+    teller.arrives(&store.handle, 0, 7);
+    teller.say(&store.handle, 100, 7, EventKind::CallAnswered { leg: LegId(7) });
+    teller.ends(&store.handle, 5_100, 7);
+    assert!(store.handle.flush(LIMIT));
+    let records = all(&store.records);
+    assert_eq!(records.len(), 1);
+    assert_eq!((records[0].call_id, records[0].duration_ms, records[0].cause), (Some(CallId(7)), 5_100, Cause::Normal));
+    let call = store.records.call(CallId(7)).unwrap();
+    let events: Vec<SwitchEvent> = call.events.iter().map(|json| serde_json::from_str(json).unwrap()).collect();
+    assert_eq!(events.iter().map(|event| event.mono).collect::<Vec<_>>(), [0, 100, 5_100]);
+    assert_eq!(call.record.unwrap().record().unwrap(), records[0]);
+    assert_eq!(store.records.call(CallId(8)).unwrap(), StoredCall::default());
+}
+
+#[test]
+fn after_a_kill_open_calls_are_recorded_as_interrupted_and_ended_ones_as_they_were() {
+    let place = folder("alive");
+    let (store, _) = open(&place);
+    let mut teller = Teller { seq: 0 };
+    for call in 1..=100 {
+        teller.arrives(&store.handle, call, call);
+    }
+    teller.ends(&store.handle, 60_000, 50);
+    assert!(store.handle.flush(LIMIT));
+
+    let (again, _) = open(&killed(&place, "killed"));
+    assert_eq!(again.interrupted, 99);
+    let records = all(&again.records);
+    assert_eq!(records.len(), 100);
+    let normal: Vec<_> = records.iter().filter(|cdr| cdr.cause == Cause::Normal).map(|cdr| cdr.call_id).collect();
+    assert_eq!(normal, [Some(CallId(50))]);
+    let first = records.iter().find(|cdr| cdr.call_id == Some(CallId(1))).unwrap();
+    assert_eq!((first.cause, first.end), (Cause::Interrupted, EndedBy::System));
+    assert_eq!(first.ended, T0 + 60_000, "it was up at least until the last sign of life");
+    let events = again.records.call(CallId(1)).unwrap().events;
+    let last: SwitchEvent = serde_json::from_str(events.last().unwrap()).unwrap();
+    assert_eq!(last.kind, EventKind::CallEnded { cause: Cause::Interrupted, by: EndedBy::System });
+
+    let (third, _) = open(&killed(&again_path(&again), "killed-again"));
+    assert_eq!((third.interrupted, all(&third.records).len()), (0, 100), "an interrupted call is closed once");
+}
+
+fn again_path(store: &Store) -> PathBuf {
+    store.records.path().parent().unwrap().to_path_buf()
+}
+
+#[test]
+fn a_stop_writes_all_and_leaves_nothing_open() {
+    let place = folder("stop");
+    let (store, _) = open(&place);
+    let mut teller = Teller { seq: 0 };
+    for call in 1..=2_000 {
+        teller.arrives(&store.handle, call, call);
+        teller.ends(&store.handle, call + 1, call);
+    }
+    assert!(store.handle.close(LIMIT));
+    let (again, _) = open(&place);
+    assert_eq!((again.interrupted, all(&again.records).len()), (0, 2_000));
+}
+
+#[test]
+fn while_the_database_is_locked_nothing_is_lost_and_nobody_waits_and_an_alarm_is_raised() {
+    let place = folder("locked");
+    let (store, alarms) = open(&place);
+    let lock = sqlite::Lock::take(&place.join("hotline.db"));
+    let mut teller = Teller { seq: 0 };
+    for call in 1..=1_500 {
+        teller.arrives(&store.handle, call, call);
+        teller.ends(&store.handle, call, call);
+    }
+    let alarm = alarms.recv_timeout(LIMIT).unwrap();
+    assert!(alarm.contains("another program holds the database") && alarm.contains("wait in memory"), "{alarm}");
+    assert!(store.handle.stats().queued == 3_000 && store.handle.stats().failures >= 1);
+    drop(lock);
+    assert!(store.handle.flush(LIMIT));
+    assert_eq!(all(&store.records).len(), 1_500);
+    assert!(alarms.recv_timeout(LIMIT).unwrap().contains("written again"));
+    assert_eq!(store.handle.stats().dropped, 0);
+}
+
+#[test]
+fn a_full_queue_drops_steps_first_counts_them_and_keeps_each_calls_record() {
+    let place = folder("full");
+    let (store, alarms) = open(&place);
+    let lock = sqlite::Lock::take(&place.join("hotline.db"));
+    let mut teller = Teller { seq: 0 };
+    teller.arrives(&store.handle, 0, 1);
+    let mut refused = 0;
+    for at in 1..=100_010 {
+        let kind = EventKind::Tagged { tag: "x".into() };
+        let event = SwitchEvent { seq: at, wall: T0, mono: at, call: Some(CallId(1)), kind };
+        refused += u64::from(!store.handle.record(event));
+    }
+    teller.ends(&store.handle, 200_000, 1);
+    assert_eq!((refused, store.handle.stats().dropped), (11, 11));
+    alarms.recv_timeout(LIMIT).unwrap();
+    drop(lock);
+    assert!(store.handle.flush(Duration::from_secs(60)));
+    assert_eq!(all(&store.records)[0].duration_ms, 200_000);
+    assert!(alarms.recv_timeout(LIMIT).unwrap().contains("11 events were lost"));
+}
+
+#[test]
+fn a_second_switch_on_the_same_state_folder_is_refused() {
+    let place = folder("twice");
+    let (store, _) = open(&place);
+    let options = StoreOptions {
+        path: place.join("hotline.db"),
+        cdr_days: 1,
+        journal_days: 1,
+        wall: T0,
+        alarm: Box::new(|_| ()),
+    };
+    let error = Store::open(options).err().unwrap().to_string();
+    assert!(error.contains("another hotline uses this state folder"), "{error}");
+    assert!(store.handle.close(LIMIT));
+    open(&place);
+}
+
+#[test]
+fn records_are_found_by_each_condition_and_in_pages() {
+    let (store, _) = open(&folder("filter"));
+    let mut teller = Teller { seq: 0 };
+    for call in 1..=30 {
+        teller.arrives(&store.handle, call * 1000, call);
+        if call % 3 == 0 {
+            let (a, b, agent) = (LegId(call), LegId(call + 1000), Some(AgentId::new("1001")));
+            teller.say(&store.handle, call * 1000, call, EventKind::Bridged { a, b, agent });
+        }
+        teller.ends(&store.handle, call * 1000 + 500, call);
+    }
+    let refused = EventKind::CallRefused {
+        from: Redacted::new("x' OR 1=1 --".into()),
+        to: "1".into(),
+        reason: Refusal::NotOpen,
+        status: 403,
+    };
+    store.handle.record(SwitchEvent { seq: 99, wall: T0 + 40_000, mono: 40_000, call: None, kind: refused });
+    assert!(store.handle.flush(LIMIT));
+    let count = |filter: CdrFilter| store.records.newest(&filter, 1000).unwrap().len();
+    assert_eq!(count(CdrFilter::default()), 31);
+    assert_eq!(count(CdrFilter { since: Some(T0 + 10_000), until: Some(T0 + 20_000), ..Default::default() }), 10);
+    assert_eq!(count(CdrFilter { agent: Some("1001".into()), ..Default::default() }), 10);
+    assert_eq!(count(CdrFilter { from: Some("13800000007".into()), ..Default::default() }), 1);
+    assert_eq!(count(CdrFilter { cause: Some("forbidden".into()), ..Default::default() }), 1);
+    assert_eq!(
+        count(CdrFilter { from: Some("x' OR 1=1 --".into()), ..Default::default() }),
+        1,
+        "a caller's name is data"
+    );
+    let page = store.records.newest(&CdrFilter::default(), 20).unwrap();
+    let rest = CdrFilter { before: Some(page.last().unwrap().id), ..Default::default() };
+    assert_eq!(count(rest), 11);
+}
+
+#[test]
+fn an_export_goes_through_any_number_of_records_in_order_and_can_be_broken_off() {
+    let (store, _) = open(&folder("export"));
+    let mut teller = Teller { seq: 0 };
+    for call in 1..=1_200 {
+        teller.arrives(&store.handle, call, call);
+        teller.ends(&store.handle, call, call);
+    }
+    assert!(store.handle.flush(LIMIT));
+    let calls: Vec<u64> = all(&store.records).iter().map(|cdr| cdr.call_id.unwrap().0).collect();
+    assert!(calls.iter().copied().eq(1..=1_200));
+    let mut seen = 0;
+    store
+        .records
+        .export(&CdrFilter::default(), |_| {
+            seen += 1;
+            seen < 700
+        })
+        .unwrap();
+    assert_eq!(seen, 700);
+}
+
+#[test]
+fn old_rows_go_and_the_events_of_a_running_call_stay() {
+    let place = folder("old");
+    fs::create_dir_all(&place).unwrap();
+    let mut database = sqlite::Database::open(&place.join("hotline.db")).unwrap();
+    database.close_open_calls(T0).unwrap();
+    let mut batch = sqlite::Batch::default();
+    let mut fold = crate::cdr::Fold::new();
+    let mut push = |at: u64, call: u64, kind: EventKind| {
+        let event = SwitchEvent { seq: at, wall: T0 + at, mono: at, call: Some(CallId(call)), kind };
+        let record = fold.apply(&event);
+        batch.push(&event, record);
+    };
+    let arrived = |call: u64| EventKind::CallArrived {
+        from: Redacted::new("1".into()),
+        to: "2".into(),
+        source: Source::Extension(AgentId::new("1001")),
+        sip_call_id: String::new(),
+        leg: LegId(call),
+        project: None,
+    };
+    push(0, 1, arrived(1));
+    push(1, 2, arrived(2));
+    push(2, 1, EventKind::CallEnded { cause: Cause::Normal, by: EndedBy::Caller });
+    database.commit(&mut batch, 10).unwrap();
+    let day = 86_400_000;
+    let left = |database: &mut sqlite::Database, wall| {
+        database.prune(wall, 10, 5);
+        let records = Records::of(&place.join("hotline.db"));
+        (
+            records.call(CallId(1)).unwrap().events.len(),
+            records.call(CallId(2)).unwrap().events.len(),
+            all(&records).len(),
+        )
+    };
+    assert_eq!(left(&mut database, T0 + 4 * day), (2, 1, 1));
+    assert_eq!(left(&mut database, T0 + 6 * day), (0, 1, 1));
+    assert_eq!(left(&mut database, T0 + 11 * day), (0, 1, 0));
+}
+
+#[test]
+fn a_database_of_a_newer_hotline_is_left_alone() {
+    let place = folder("newer");
+    let (store, _) = open(&place);
+    assert!(store.handle.close(LIMIT));
+    sqlite::Lock::run(&place.join("hotline.db"), "UPDATE meta SET value = '99' WHERE key = 'layout'");
+    let error = sqlite::Database::open(&place.join("hotline.db")).err().unwrap().to_string();
+    assert!(error.contains("made by a newer hotline"), "{error}");
+}
+
+#[test]
+fn a_file_that_is_no_database_is_named_with_what_to_do() {
+    let place = folder("garbage");
+    fs::create_dir_all(&place).unwrap();
+    fs::write(place.join("hotline.db"), vec![0x55; 10_000]).unwrap();
+    let error = sqlite::Database::open(&place.join("hotline.db")).err().unwrap().to_string();
+    assert!(error.contains("hotline.db") && error.contains("move it away"), "{error}");
+}
+
+#[cfg(unix)]
+#[test]
+fn only_this_user_can_read_what_is_written() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = folder("rights");
+    let (store, _) = open(&place);
+    Teller { seq: 0 }.arrives(&store.handle, 0, 1);
+    assert!(store.handle.flush(LIMIT));
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&place), 0o700);
+    for entry in fs::read_dir(&place).unwrap().map(Result::unwrap) {
+        assert_eq!(mode(&entry.path()), 0o600, "{:?}", entry.path());
+    }
+}

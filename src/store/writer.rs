@@ -72,6 +72,8 @@ impl StoreHandle {
             batch: Batch::default(),
             counters: counters.clone(),
             trouble: None,
+            told_lost: 0,
+            last_lost: None,
             alarm: options.alarm,
             cdr_days: options.cdr_days,
             journal_days: options.journal_days,
@@ -137,6 +139,9 @@ struct Writer {
     batch: Batch,
     counters: Arc<Counters>,
     trouble: Option<Trouble>,
+    /// Lost events that an alarm has told of.
+    told_lost: u64,
+    last_lost: Option<Instant>,
     alarm: Alarm,
     cdr_days: u32,
     journal_days: u32,
@@ -149,7 +154,6 @@ struct Writer {
 struct Trouble {
     since: Instant,
     reminded: Instant,
-    dropped_before: u64,
 }
 
 impl Writer {
@@ -233,9 +237,9 @@ impl Writer {
     }
 
     fn failed(&mut self, error: &StoreError) {
-        let (now, dropped) = (Instant::now(), self.counters.dropped.load(Ordering::Relaxed));
+        let now = Instant::now();
         let first = self.trouble.is_none();
-        let trouble = self.trouble.get_or_insert(Trouble { since: now, reminded: now, dropped_before: dropped });
+        let trouble = self.trouble.get_or_insert(Trouble { since: now, reminded: now });
         if !first && now.duration_since(trouble.reminded) < REMIND {
             return;
         }
@@ -247,12 +251,21 @@ impl Writer {
         ));
     }
 
+    /// After a commit: tells that trouble is over, or that events were lost because the file was too slow.
     fn recovered(&mut self) {
+        let lost = self.counters.dropped.load(Ordering::Relaxed) - self.told_lost;
         if let Some(trouble) = self.trouble.take() {
-            let lost = self.counters.dropped.load(Ordering::Relaxed) - trouble.dropped_before;
             let for_s = trouble.since.elapsed().as_secs();
             (self.alarm)(format!("call records are written again after {for_s} s; {lost} events were lost"));
+        } else if lost > 0 && self.last_lost.is_none_or(|at| at.elapsed() >= REMIND) {
+            self.last_lost = Some(Instant::now());
+            (self.alarm)(format!(
+                "{lost} events were lost because the disk did not keep up; give the state folder a faster one"
+            ));
+        } else {
+            return;
         }
+        self.told_lost += lost;
     }
 
     fn prune(&mut self) {

@@ -26,9 +26,6 @@ impl Check {
         let advertise = raw.advertise.as_ref().and_then(|text| self.reachable(text));
         let bind = sip.0.or(sip.1).map_or(any, |address| address.ip());
         let rtp = self.rtp(&raw.rtp, bind, &[sip.0, sip.1, Some(http)]);
-        if sip.0.is_some_and(|a| a.ip().is_unspecified()) && advertise.is_none() && raw.sip_udp.is_some() {
-            // Allowed: the address is taken from the interface that faces the peer. Behind NAT that is not enough.
-        }
         Listen { sip_udp: sip.0, sip_tcp: sip.1, http, advertise, rtp }
     }
 

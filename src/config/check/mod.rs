@@ -69,7 +69,7 @@ impl Check {
         let limits = self.limits(&raw.limits, &listen);
         let queues = self.queues(raw.queues);
         let agents = self.agents(raw.agents, &realm, &queues);
-        let trunks = self.trunks(raw.trunks);
+        let trunks = self.trunks(raw.trunks, &listen);
         let flows = FlowSource::Folders {
             flows: self.folder_of(raw.flows_dir, "ivr-flows"),
             prompts: self.folder_of(raw.prompts_dir, "prompts"),
@@ -80,10 +80,8 @@ impl Check {
             nonce_ttl: self.duration(raw.auth.nonce_ttl.as_ref(), Auth::default().nonce_ttl, NONCE_TTL),
             admin_token_file: raw.auth.admin_token_file.map(|file| self.folder.join(file.value)),
         };
-        let recording = Recording {
-            enabled: raw.recording.enabled.map_or(Recording::default().enabled, |enabled| enabled.value),
-            keep_days: self.days(raw.recording.keep_days.as_ref(), Recording::default().keep_days),
-        };
+        let recording =
+            Recording { enabled: raw.recording.enabled.map_or(Recording::default().enabled, |enabled| enabled.value) };
         let records = Records {
             cdr_days: self.days(raw.records.cdr_days.as_ref(), Records::default().cdr_days),
             journal_days: self.days(raw.records.journal_days.as_ref(), Records::default().journal_days),

@@ -1,18 +1,17 @@
 //! Trunks, and which number leads where and for whom.
 
 use super::super::raw::{At, RawNumber, RawTarget, RawTrunk};
-use super::super::{
-    FlowSource, Gateway, GatewayTransport, Network, Number, OpenTo, Secret, Target, TestNumber, Trunk, project,
-};
+use super::super::{FlowSource, Gateway, GatewayTransport, Listen, Number, OpenTo, Secret, Target, Trunk, project};
 use super::{Check, Names};
 use crate::ids::{AgentId, QueueId, TrunkId};
+use crate::routing::{Cidr, CidrError, NumberPattern, TestNumber};
 use std::collections::BTreeMap;
 
 const SIP_PORT: u16 = 5060;
 
 impl Check {
-    pub(super) fn trunks(&mut self, raw: BTreeMap<String, At<RawTrunk>>) -> BTreeMap<TrunkId, Trunk> {
-        let mut seen: BTreeMap<Network, String> = BTreeMap::new();
+    pub(super) fn trunks(&mut self, raw: BTreeMap<String, At<RawTrunk>>, listen: &Listen) -> BTreeMap<TrunkId, Trunk> {
+        let mut seen: BTreeMap<Cidr, String> = BTreeMap::new();
         let mut trunks = BTreeMap::new();
         for (name, at) in raw {
             self.name("trunk", &name, &at);
@@ -30,8 +29,8 @@ impl Check {
                     sources.push(network);
                 }
             }
-            let gateway = self.gateway(&at.value);
-            if sources.is_empty() && gateway.is_none() {
+            let gateway = self.gateway(&at.value, listen);
+            if at.value.sources.is_empty() && at.value.address.is_none() {
                 let help = "give `sources` for calls from it, `address` for calls to it, or both";
                 self.error("C151", &at, format!("trunk `{name}` neither brings nor takes calls"), Some(help.into()));
             }
@@ -41,28 +40,27 @@ impl Check {
         trunks
     }
 
-    fn network(&mut self, text: &At<String>) -> Option<Network> {
-        match text.value.parse::<Network>() {
-            Ok(network) if network.prefix() > 0 => Some(network),
+    fn network(&mut self, text: &At<String>) -> Option<Cidr> {
+        match text.value.parse::<Cidr>() {
+            Ok(network) if network.prefix() > 0 => return Some(network),
             Ok(_) => {
                 let help = "name the carrier's own addresses, such as `203.0.113.0/28`";
-                self.error(
-                    "C152",
-                    text,
-                    "this would let the whole internet call as the trunk".into(),
-                    Some(help.into()),
-                );
-                None
+                let message = "this would let the whole internet call as the trunk".into();
+                self.error("C152", text, message, Some(help.into()));
             }
-            Err(()) => {
+            Err(CidrError::HostBits(block)) => {
+                let message = format!("`{}` has bits set behind its prefix", text.value);
+                self.error("C152", text, message, Some(format!("write `{block}`, or the single address")));
+            }
+            Err(CidrError::NotABlock) => {
                 let help = "write `192.0.2.1` or `192.0.2.0/24`";
                 self.error("C152", text, format!("`{}` is not an address block", text.value), Some(help.into()));
-                None
             }
         }
+        None
     }
 
-    fn gateway(&mut self, raw: &RawTrunk) -> Option<Gateway> {
+    fn gateway(&mut self, raw: &RawTrunk, listen: &Listen) -> Option<Gateway> {
         let transport = match raw.transport.as_ref().map(|at| (at, at.value.as_str())) {
             None | Some((_, "udp")) => GatewayTransport::Udp,
             Some((_, "tcp")) => GatewayTransport::Tcp,
@@ -78,6 +76,14 @@ impl Check {
         };
         let credentials = self.credentials(raw);
         let text = raw.address.as_ref()?;
+        let (open, key) = match transport {
+            GatewayTransport::Udp => (listen.sip_udp.is_some(), "sip_udp"),
+            GatewayTransport::Tcp => (listen.sip_tcp.is_some(), "sip_tcp"),
+        };
+        if !open {
+            let message = format!("calls to this trunk need `listen.{key}`, which is off");
+            self.error("C158", text, message, Some("open it, or give the trunk the other `transport`".into()));
+        }
         match host_port(&text.value) {
             Some((host, port)) => Some(Gateway { host, port, transport, credentials }),
             None => {
@@ -118,8 +124,9 @@ impl Check {
         let known_flows = project::flow_names(flows);
         for At { value: raw, .. } in raw {
             let number = raw.number.value.clone();
-            self.dialled(&raw.number);
-            if let Some(line) = seen.insert(number.clone(), raw.number.referenced.line()) {
+            if let Some(pattern) = self.dialled(&raw.number)
+                && let Some(line) = seen.insert(pattern, raw.number.referenced.line())
+            {
                 let message = format!("number `{number}` is there twice, first on line {line}");
                 self.error("C155", &raw.number, message, Some("keep one of them".into()));
             }
@@ -135,15 +142,14 @@ impl Check {
         numbers
     }
 
-    fn dialled(&mut self, at: &At<String>) {
-        let body = at.value.strip_suffix('*').unwrap_or(&at.value);
-        let good = at.value.len() <= 32
-            && body.trim_start_matches('+').len() + 1 >= body.len()
-            && body.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '*' | '#' | '-' | '_' | '.'))
-            && !at.value.is_empty();
-        if !good {
-            let help = "write the digits as they are dialled; a final `*` stands for any further digits";
-            self.error("C156", at, format!("`{}` cannot be dialled", at.value.escape_debug()), Some(help.into()));
+    fn dialled(&mut self, at: &At<String>) -> Option<NumberPattern> {
+        match at.value.parse::<NumberPattern>() {
+            Ok(pattern) => Some(pattern),
+            Err(error) => {
+                let help = "write the digits as they are dialled; a final `*` stands for any further ones";
+                self.error("C156", at, format!("`{}`: {error}", at.value.escape_debug()), Some(help.into()));
+                None
+            }
         }
     }
 
@@ -192,9 +198,9 @@ impl Check {
                     None => self.missing(&to.name, "trunk", names.trunks.keys().map(TrunkId::as_str)),
                 }
             }
-            RawTarget::Test(at) => match TestNumber::ALL.iter().find(|(name, _)| *name == at.value) {
-                Some((_, test)) => return Some(Target::Test(*test)),
-                None => self.missing(at, "test number", TestNumber::ALL.iter().map(|(name, _)| *name)),
+            RawTarget::Test(at) => match TestNumber::ALL.iter().find(|test| test.name() == at.value) {
+                Some(test) => return Some(Target::Test(*test)),
+                None => self.missing(at, "test number", TestNumber::ALL.iter().map(|test| test.name())),
             },
         }
         None

@@ -1,9 +1,11 @@
 //! Queues and the agents who serve them, and how an agent proves who it is.
 
 use super::super::raw::{At, RawAgent, RawHa1, RawQueue};
-use super::super::{Agent, Ha1, Queue, Secret};
+use super::super::{Agent, Queue, Secret};
 use super::{Check, MAX_WAIT, RING, WRAP_UP};
 use crate::ids::{AgentId, QueueId};
+use crate::routing::NumberPattern;
+use crate::sip::digest::Ha1Set;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -24,7 +26,6 @@ impl Check {
                     wrap_up: self.duration(raw.wrap_up.as_ref(), default.wrap_up, WRAP_UP),
                     max_wait: self.duration(raw.max_wait.as_ref(), default.max_wait, MAX_WAIT),
                     max_len: raw.max_len.as_ref().map_or(default.max_len, |len| len.value),
-                    music: raw.music.as_ref().map(|music| music.value.clone()),
                     id: default.id,
                 };
                 (queue.id.clone(), queue)
@@ -42,7 +43,7 @@ impl Check {
         let mut first_line = BTreeMap::new();
         for At { value: agent, .. } in raw {
             let id = AgentId::new(&agent.id.value);
-            self.name("agent", &agent.id.value, &agent.id);
+            self.extension(&agent.id);
             if let Some(line) = first_line.insert(id.clone(), agent.id.referenced.line()) {
                 let message = format!("extension `{id}` is there twice, first on line {line}");
                 self.error("C142", &agent.id, message, Some("give each agent an `id` of its own".into()));
@@ -57,55 +58,56 @@ impl Check {
                     serves.push(id);
                 }
             }
-            let ha1 = self.proof(&agent, realm);
+            // Without a proof there is an error already and nothing will run with this; the agent stays known, so that
+            // no further finding says that it is missing.
+            let ha1 = self.proof(&agent, realm).unwrap_or_else(|| Ha1Set::new("", "", ""));
             let name = agent.name.map_or_else(|| agent.id.value.clone(), |name| name.value);
             agents.insert(id.clone(), Agent { id, name, ha1, queues: serves });
         }
         agents
     }
 
-    fn proof(&mut self, agent: &RawAgent, realm: &str) -> Ha1 {
-        let nobody = Ha1 { md5: None, sha256: None };
+    /// An agent's id is also what others dial.
+    fn extension(&mut self, id: &At<String>) {
+        let dialled = NumberPattern::exact(&id.value).is_ok_and(|number| number.to_string() == id.value);
+        if self.name("agent", &id.value, id) && !dialled {
+            let help = "use digits, such as `1001`";
+            self.error("C141", id, format!("nobody can dial `{}`", id.value), Some(help.into()));
+        }
+    }
+
+    fn proof(&mut self, agent: &RawAgent, realm: &str) -> Option<Ha1Set> {
         match (&agent.password, &agent.password_file, &agent.ha1) {
             (Some(password), None, None) => {
                 self.exposed(password);
                 self.strength(password, &password.value);
-                Ha1::of(&agent.id.value, realm, &Secret::new(&password.value))
+                Some(Ha1Set::new(&agent.id.value, realm, &password.value))
             }
-            (None, Some(file), None) => match self.secret_file(file) {
-                Some(secret) => {
-                    self.strength(file, secret.expose());
-                    Ha1::of(&agent.id.value, realm, &secret)
-                }
-                None => nobody,
-            },
+            (None, Some(file), None) => {
+                let secret = self.secret_file(file)?;
+                self.strength(file, secret.expose());
+                Some(Ha1Set::new(&agent.id.value, realm, secret.expose()))
+            }
             (None, None, Some(ha1)) => self.ha1(ha1),
             (None, None, None) => {
                 let message = format!("agent `{}` has nothing to prove itself with", agent.id.value);
                 self.error("C143", &agent.id, message, Some("add `password_file: secrets/NAME`".into()));
-                nobody
+                None
             }
             _ => {
                 let help = "keep one of `password`, `password_file` and `ha1`";
                 self.error("C143", &agent.id, "more than one password is given".into(), Some(help.into()));
-                nobody
+                None
             }
         }
     }
 
-    fn ha1(&mut self, raw: &At<RawHa1>) -> Ha1 {
-        let mut one = |text: &Option<At<String>>, digits: usize| {
-            let text = text.as_ref()?;
-            let value = text.value.to_ascii_lowercase();
-            if value.len() != digits || !value.bytes().all(|octet| octet.is_ascii_hexdigit()) {
-                let help = "it is the hash of `id:realm:password`";
-                self.error("C144", text, format!("an HA1 here has {digits} hex digits"), Some(help.into()));
-            }
-            Some(value)
-        };
-        let ha1 = Ha1 { md5: one(&raw.value.md5, 32), sha256: one(&raw.value.sha256, 64) };
-        if ha1.md5.is_none() && ha1.sha256.is_none() {
-            self.error("C144", raw, "`ha1` is empty".into(), Some("give `md5`, `sha256` or both".into()));
+    fn ha1(&mut self, raw: &At<RawHa1>) -> Option<Ha1Set> {
+        let ha1 = Ha1Set::from_hex(&raw.value.md5, &raw.value.sha256);
+        if ha1.is_none() {
+            let help = "they are the hashes of `id:realm:password` in hex";
+            let message = "`md5` has 32 hex digits and `sha256` has 64".into();
+            self.error("C144", raw, message, Some(help.into()));
         }
         ha1
     }
