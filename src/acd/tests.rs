@@ -259,6 +259,9 @@ fn a_caller_who_hangs_up_while_a_phone_rings_frees_the_agent_with_the_turn_kept(
     assert_eq!(centre.told(), ["1001 rings for 2"]);
     centre.acd.leave(centre.now, caller, Leave::Left);
     assert_eq!(centre.told(), [] as [&str; 0], "a ticket ends once");
+    centre.acd.leave(centre.now, TicketId(2), Leave::Abandoned);
+    centre.wait(60);
+    assert_eq!(centre.state("1001").0, AgentStateName::Ready, "no lease is left to run out");
 }
 
 #[test]
