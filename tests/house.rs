@@ -138,7 +138,7 @@ fn outside_crates_are_named_in_their_one_room() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
     rust_files(&root, &mut files);
-    let homes = [("rusqlite::", "store/"), ("sdp_types::", "sdp/"), ("hound::", ""), ("saphyr::", "ivr/"), ("axum::", "api/")];
+    let homes = [("rusqlite::", "store/"), ("sdp_types::", "sdp/"), ("hound::", ""), ("saphyr_parser::", "ivr/"), ("axum::", "api/")];
     let mut wrong = Vec::new();
     for file in &files {
         let inside = file.strip_prefix(&root).unwrap().to_string_lossy().to_string();

@@ -21,8 +21,8 @@ pub(super) fn load(config: &Config, warn: &mut dyn FnMut(String)) -> Result<Swit
     let sources = Sources { files: texts.into_iter().map(|file| (file.path, file.text)).collect() };
     let duration = |lang: &str, id: &str| library.find(lang, id).map(|clip| clip.duration_ms());
     match ivr::load(&sources, Some(&platform(config)), &duration) {
-        Ok((flows, warnings)) => {
-            warnings.iter().for_each(|warning| warn(warning.render(&sources)));
+        Ok(flows) => {
+            flows.warnings.iter().for_each(|warning| warn(warning.render(&sources)));
             Ok(SwitchBundle { flows: Arc::new(flows), clips: clips(&library) })
         }
         Err(findings) => Err(findings.iter().map(|finding| finding.render(&sources)).collect()),

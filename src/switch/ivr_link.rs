@@ -6,7 +6,7 @@ use super::{Driver, Output, Switch, SwitchBundle, SwitchTimer};
 use crate::acd::{Enqueue, Leave, WaitRange};
 use crate::call::DialPurpose;
 use crate::events::{Cause, EndedBy, EventKind, KeySource, QueueOutcome};
-use crate::ids::{AgentId, CallId, LegId, QueueId, Redacted, TrunkId};
+use crate::ids::{AgentId, CallId, QueueId, Redacted, TrunkId};
 use crate::ivr::{self, Action, Event, QueueEnd, QueueEvent, Speech, Target, TraceEvent, TransferFailure, TransferResult};
 use crate::media::command::{MediaCmd, PlayId, PlayItem, Tone};
 use crate::timers::Now;
@@ -33,6 +33,7 @@ pub(super) struct FlowRun {
     transfer: Option<u32>,
     /// How the last key came, for the record.
     key_source: KeySource,
+    position: String,
 }
 
 #[derive(Clone, Debug)]
@@ -51,8 +52,8 @@ impl FlowRun {
     }
 
     /// Where the flow is, as `section/step`.
-    pub(super) fn position(&self) -> String {
-        self.state.position(&self.bundle.flows)
+    pub(super) fn position(&self) -> &str {
+        &self.position
     }
 }
 
@@ -84,6 +85,7 @@ impl Switch {
             queue: None,
             transfer: None,
             key_source: KeySource::Rfc4733,
+            position: String::new(),
         }));
         self.with_call(now, id, |call, out| call.answer(out));
         self.emit(now, Some(id), EventKind::FlowStarted { flow: flow.to_string(), version });
@@ -188,13 +190,17 @@ impl Switch {
     }
 
     fn trace_flow(&mut self, now: Now, id: CallId, trace: TraceEvent) {
-        let Some(run) = self.run(id) else { return };
+        let Some(entry) = self.calls.get_mut(&id) else { return };
+        let leg = entry.call.caller().id;
+        let Driver::Flow(run) = &mut entry.driver else { return };
         let via = run.key_source;
-        let leg = self.calls.get(&id).map_or(LegId(0), |entry| entry.call.caller().id);
         let kind = match trace {
             // Entering the flow is told with its version; entering a subflow shows in its steps.
             TraceEvent::Started { .. } => return,
-            TraceEvent::Step { flow: _, section, step, verb } => EventKind::FlowStep { section, step, verb: verb.into() },
+            TraceEvent::Step { flow: _, section, step, verb } => {
+                run.position = format!("{section}/{step}");
+                EventKind::FlowStep { section, step, verb: verb.into() }
+            }
             TraceEvent::Outcome { flow: _, section, step, verb, outcome } => {
                 EventKind::FlowOutcome { section, step, verb: verb.into(), outcome }
             }
@@ -204,7 +210,7 @@ impl Switch {
             TraceEvent::Tagged { tag } => EventKind::Tagged { tag },
             TraceEvent::Resolved { topic } => EventKind::Resolved { topic },
             TraceEvent::Limit { which } => EventKind::Alarm {
-                text: format!("flow `{}` reached its limit of {which}: look for a loop there", run_name(self.run(id))),
+                text: format!("flow `{}` reached its limit of {which}: look for a loop there", run.flow),
             },
             TraceEvent::Ended { flow, outcome } => EventKind::FlowEnded { flow, outcome: outcome.into() },
         };
@@ -354,10 +360,6 @@ impl Switch {
             call.caller().media(MediaCmd::StopPlay { leg, id: play }, out);
         });
     }
-}
-
-fn run_name(run: Option<&mut FlowRun>) -> String {
-    run.map_or_else(String::new, |run| run.flow.clone())
 }
 
 /// The audio of one piece of speech. A piece without audio was warned of when the bundle was checked.

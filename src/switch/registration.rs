@@ -4,10 +4,10 @@ use super::Switch;
 use crate::events::EventKind;
 use crate::ids::{AgentId, Redacted};
 use crate::registrar::{ContactUpdate, RegistrarOutput};
-use crate::sip::digest::{Verdict, Why};
+use crate::sip::digest::{Algorithm, Verdict, Why};
 use crate::sip::endpoint::ServerRequest;
 use crate::sip::message::uri::UriRef;
-use crate::sip::message::{Contact, Message};
+use crate::sip::message::{Contact, HeaderName, Message};
 use crate::sip::peer::Peer;
 use crate::timers::Now;
 
@@ -29,7 +29,7 @@ impl Switch {
             Verdict::Ok { user } => return Proof::Extension(AgentId::new(user)),
             Verdict::Challenge { stale, why } => (stale, why),
         };
-        let challenge = self.auth.challenge(seconds, stale);
+        let challenge = self.auth.challenge(seconds, stale, offered_to(request));
         if matches!(why, Why::NoCredentials | Why::StaleNonce) {
             return Proof::None { challenge };
         }
@@ -123,6 +123,17 @@ impl Switch {
                 self.acd.agent_reachable(now.at, &AgentId::new(aor), reachable)
             }
         }
+    }
+}
+
+/// Clients that fail as soon as any challenge names an algorithm that they do not know, instead of passing over it.
+const MD5_ONLY_CLIENTS: [&[u8]; 2] = [b"baresip v0.", b"baresip v1."];
+
+fn offered_to(request: &Message) -> &'static [Algorithm] {
+    let client = request.header(HeaderName::UserAgent).unwrap_or_default();
+    match MD5_ONLY_CLIENTS.iter().any(|known| client.starts_with(known)) {
+        true => &[Algorithm::Md5],
+        false => &Algorithm::OFFERED,
     }
 }
 

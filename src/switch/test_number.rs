@@ -117,9 +117,9 @@ impl TestCall {
 /// The atom that speaks a key.
 fn atom(key: char) -> String {
     match key {
-        '*' => "star".into(),
-        '#' => "hash".into(),
-        digit => digit.to_string(),
+        '*' => "a_star".into(),
+        '#' => "a_hash".into(),
+        digit => format!("a_{digit}"),
     }
 }
 
@@ -213,7 +213,7 @@ mod tests {
             panic!("{actions:?}")
         };
         assert_eq!(digits, "12*0");
-        assert_eq!(words, &["1", "2", "star", "0"]);
+        assert_eq!(words, &["a_1", "a_2", "a_star", "a_0"]);
         assert!(hangs_up(&test.handle(TestEvent::PlayDone), Cause::Normal));
     }
 

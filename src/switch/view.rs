@@ -82,7 +82,7 @@ impl Switch {
                 agent: entry.serving.clone().or_else(|| entry.visiting.clone()),
                 queue: entry.ticket.as_ref().map(|(_, queue)| queue.clone()),
                 flow: match &entry.driver {
-                    Driver::Flow(run) => Some(run.position()),
+                    Driver::Flow(run) => Some(run.position().to_string()),
                     _ => None,
                 },
                 recording: entry.call.is_recording(),

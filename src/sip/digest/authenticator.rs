@@ -6,6 +6,7 @@ use super::{Algorithm, Ha1Set, hmac_sha256, response};
 use crate::sip::message::digest::Auth;
 use crate::sip::message::{HeaderName, Message, UriRef};
 use std::collections::BTreeMap;
+use std::fmt;
 use subtle::ConstantTimeEq;
 
 /// Nonces whose counters are followed at once. A phone uses one an hour or so; at about 40 bytes each the table stays
@@ -14,7 +15,6 @@ const MAX_FOLLOWED: usize = 65_536;
 /// Time, serial and 96 bits of proof.
 const NONCE_BYTES: usize = 20;
 
-#[derive(Debug)]
 pub struct Authenticator {
     realm: String,
     key: [u8; 32],
@@ -73,9 +73,8 @@ impl Authenticator {
         &self.realm
     }
 
-    /// The `WWW-Authenticate` headers of a 401: SHA-256 first, then MD5 for phones that know nothing better (RFC 8760
-    /// 2.4). `now` in seconds of a clock that never goes back.
-    pub fn challenge(&mut self, now: u64, stale: bool) -> Vec<(&'static str, String)> {
+    /// The `WWW-Authenticate` headers of a 401, one for each algorithm offered. `now` in seconds of a clock that never goes back.
+    pub fn challenge(&mut self, now: u64, stale: bool, offered: &[Algorithm]) -> Vec<(&'static str, String)> {
         self.serial = self.serial.wrapping_add(1);
         let nonce = self.nonce((now as u32, self.serial));
         let stale = if stale { ", stale=true" } else { "" };
@@ -84,7 +83,7 @@ impl Authenticator {
             let token = algorithm.token();
             format!("Digest realm={realm}, nonce=\"{nonce}\", algorithm={token}, qop=\"auth\"{stale}")
         };
-        Algorithm::OFFERED.map(|algorithm| ("WWW-Authenticate", header(algorithm))).into()
+        offered.iter().map(|algorithm| ("WWW-Authenticate", header(*algorithm))).collect()
     }
 
     /// Checks the `Authorization` for our realm. Takes the same work for a user that does not exist. The request's
@@ -169,6 +168,24 @@ impl Authenticator {
             Some(counter) => counter.take(count),
             None if id < self.floor => Err(Why::StaleNonce),
             None => self.followed.entry(id).or_default().take(count),
+        }
+    }
+}
+
+/// Without the key.
+impl fmt::Debug for Authenticator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Authenticator({}, {} nonces followed)", self.realm, self.followed.len())
+    }
+}
+
+#[cfg(test)]
+impl Authenticator {
+    /// As many proven nonces as are followed at once, all newer than those issued before.
+    pub(super) fn fill_for_test(&mut self, now: u64) {
+        for _ in 0..MAX_FOLLOWED {
+            self.serial += 1;
+            assert_eq!(self.count(now, (now as u32, self.serial), 1), Ok(()));
         }
     }
 }

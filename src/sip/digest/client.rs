@@ -2,7 +2,6 @@
 
 use super::{Algorithm, Ha1Set, response};
 use crate::sip::message::{HeaderName, Message, digest as fields};
-use smallvec::SmallVec;
 use std::fmt;
 
 /// Challenges answered for one request and those after it: each realm once, and again when its nonce went stale. A server
@@ -33,7 +32,7 @@ impl fmt::Debug for Secret {
 #[derive(Clone, Debug)]
 pub struct Login {
     credentials: Credentials,
-    answers: SmallVec<[Answer; 1]>,
+    answers: Vec<Answer>,
     rounds: u8,
 }
 
@@ -51,7 +50,7 @@ struct Answer {
 
 impl Login {
     pub fn new(credentials: Credentials) -> Self {
-        Self { credentials, answers: SmallVec::new(), rounds: 0 }
+        Self { credentials, answers: Vec::new(), rounds: 0 }
     }
 
     /// Takes in a 401 or 407. True when sending the request again, with [`Login::headers`], makes sense.
@@ -64,7 +63,7 @@ impl Login {
             407 => (HeaderName::ProxyAuthenticate, HeaderName::ProxyAuthorization),
             _ => (HeaderName::WwwAuthenticate, HeaderName::Authorization),
         };
-        let mut taken: SmallVec<[String; 2]> = SmallVec::new();
+        let mut taken: Vec<String> = Vec::new();
         for challenge in refusal.challenges(asked) {
             let (Some(realm), Some(nonce)) = (challenge.realm(), challenge.nonce()) else { continue };
             // The topmost one that we can answer, for each realm (RFC 8760 2.4).

@@ -23,8 +23,9 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
-    /// In the order in which we offer them, best first (RFC 8760 2.3).
-    pub const OFFERED: [Algorithm; 2] = [Algorithm::Sha256, Algorithm::Md5];
+    /// In the order in which we offer them. RFC 8760 2.4 would have the stronger one first; phones in the field read the
+    /// first challenge only and give up when it is not MD5, so the one that all of them know leads.
+    pub const OFFERED: [Algorithm; 2] = [Algorithm::Md5, Algorithm::Sha256];
 
     pub fn token(self) -> &'static str {
         match self {
