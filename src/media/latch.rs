@@ -20,8 +20,11 @@
 use super::{MS, Micros};
 use std::net::{IpAddr, SocketAddr};
 
-/// How long after an offer/answer a quiet peer may be found at another host.
+/// How long after an offer/answer a quiet peer may be found at another host. Over as soon as one is believed, or the
+/// believed one is heard again.
 const WINDOW: Micros = 5_000 * MS;
+/// Packets that were on the way when the window opened say nothing about where the peer is now.
+const IN_FLIGHT: Micros = 300 * MS;
 /// In the window: a believed address that was quiet for this long may be replaced.
 const QUIET_IN_WINDOW: Micros = 100 * MS;
 /// A believed address quiet for this long may have been rebound by its NAT: 25 packets are missing.
@@ -35,9 +38,12 @@ const PROOF_OTHER_HOST: u8 = 8;
 const PROOF_TIME: Micros = 100 * MS;
 /// A candidate that does not go on within this time is forgotten.
 const CANDIDATE_LIFE: Micros = 80 * MS;
-/// Candidates weighed at once. A spray fills the places of strangers, not those of the signalled host.
+/// Places for senders that have shown two packets in sequence; strangers do not take those of the signalled host.
 const NEAR_CANDIDATES: usize = 4;
 const FAR_CANDIDATES: usize = 12;
+/// First packets that are remembered, as what the second must be. Large, so that a spray of 2,000 forged packets a
+/// second leaves three of four callers' first packets in place until their second comes.
+const SIGHTINGS: usize = 128;
 /// A source goes on if its sequence is ahead of the last one heard by less than this (30 s of packets).
 const GOES_ON: u16 = 1500;
 /// How long a learned address stays open to be replaced by the signalled one before the socket is connected.
@@ -62,10 +68,17 @@ pub enum Wiring {
 #[derive(Clone, Debug)]
 pub struct Latch {
     signalled: SocketAddr,
-    window_ends: Micros,
+    window: Option<Window>,
     state: State,
-    near: Candidates<NEAR_CANDIDATES>,
-    far: Candidates<FAR_CANDIDATES>,
+    /// Boxed: large, and not touched once a peer is found.
+    suspects: Box<Suspects>,
+}
+
+/// The time in which a quiet peer may be found at another host.
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    opened: Micros,
+    ends: Micros,
 }
 
 #[derive(Clone, Debug)]
@@ -86,21 +99,15 @@ struct Believed {
 }
 
 impl Latch {
-    pub fn new(now: Micros, signalled: SocketAddr) -> Self {
-        Self {
-            signalled: canonical(signalled),
-            window_ends: now + WINDOW,
-            state: State::Learning,
-            near: Candidates::default(),
-            far: Candidates::default(),
-        }
+    pub fn new(signalled: SocketAddr) -> Self {
+        Self { signalled: canonical(signalled), window: None, state: State::Learning, suspects: Box::default() }
     }
 
     /// After an offer/answer. A peer that signals the same address again is still heard where it was; one that
     /// signals another is to be found anew. `Some` = the socket was connected and must not be.
     pub fn signal(&mut self, now: Micros, signalled: SocketAddr) -> Option<Wiring> {
         let signalled = canonical(signalled);
-        let wiring = self.open_window(now);
+        let wiring = self.open(Window { opened: now, ends: now + WINDOW });
         if signalled != self.signalled {
             self.signalled = signalled;
             self.state = State::Learning;
@@ -108,11 +115,14 @@ impl Latch {
         wiring
     }
 
-    /// The peer was silent for so long that it may be anywhere (RTP timeout).
-    pub fn open_window(&mut self, now: Micros) -> Option<Wiring> {
-        self.window_ends = now + WINDOW;
-        self.near = Candidates::default();
-        self.far = Candidates::default();
+    /// The peer was silent for so long that it may come back from anywhere (RTP timeout).
+    pub fn give_up(&mut self, now: Micros) -> Option<Wiring> {
+        self.open(Window { opened: now, ends: Micros::MAX })
+    }
+
+    fn open(&mut self, window: Window) -> Option<Wiring> {
+        self.window = Some(window);
+        *self.suspects = Suspects::default();
         match &mut self.state {
             State::Believed(believed) if believed.connected => {
                 believed.connected = false;
@@ -124,6 +134,7 @@ impl Latch {
 
     /// Judges one well-formed packet.
     pub fn judge(&mut self, now: Micros, from: SocketAddr, ssrc: u32, sequence: u16) -> Verdict {
+        let from = canonical(from);
         if let State::Believed(believed) = &mut self.state
             && believed.remote == from
         {
@@ -132,22 +143,22 @@ impl Latch {
             believed.sequence = sequence;
             return Verdict::Heard;
         }
-        let from = canonical(from);
         let Some(proof) = self.proof_owed(now, from, ssrc, sequence) else { return Verdict::Stray };
         let proven = match proof {
             Proof::None => true,
-            Proof::Near(packets) => self.near.weigh(now, from, ssrc, sequence, packets, 0),
-            Proof::Far => self.far.weigh(now, from, ssrc, sequence, PROOF_OTHER_HOST, PROOF_TIME),
+            Proof::Near(packets) => self.suspects.weigh(true, Sample { now, from, ssrc, sequence }, packets, 0),
+            Proof::Far => {
+                self.suspects.weigh(false, Sample { now, from, ssrc, sequence }, PROOF_OTHER_HOST, PROOF_TIME)
+            }
         };
         if !proven {
             return Verdict::Stray;
         }
-        self.near = Candidates::default();
-        self.far = Candidates::default();
-        let same = matches!(&self.state, State::Believed(believed) if believed.remote == from);
-        let connected = same && matches!(&self.state, State::Believed(believed) if believed.connected);
-        self.state = State::Believed(Believed { remote: from, since: now, heard: now, ssrc, sequence, connected });
-        if same { Verdict::Heard } else { Verdict::Moved }
+        *self.suspects = Suspects::default();
+        self.window = None;
+        self.state =
+            State::Believed(Believed { remote: from, since: now, heard: now, ssrc, sequence, connected: false });
+        Verdict::Moved
     }
 
     /// What `from` must show to be believed; `None` = nothing will do now.
@@ -160,9 +171,6 @@ impl Latch {
                 (false, false) => Proof::Far,
             });
         };
-        if from == believed.remote {
-            return Some(Proof::None);
-        }
         // What waited in the socket when it was connected.
         if believed.connected {
             return None;
@@ -171,7 +179,7 @@ impl Latch {
             return Some(Proof::None);
         }
         let quiet = now.saturating_sub(believed.heard);
-        let in_window = now < self.window_ends;
+        let in_window = self.window.is_some_and(|window| now < window.ends);
         if from.ip() == believed.remote.ip() || signalled_host {
             let goes_on = ssrc == believed.ssrc && (1..GOES_ON).contains(&sequence.wrapping_sub(believed.sequence));
             return match quiet {
@@ -188,6 +196,9 @@ impl Latch {
     /// is expected to send, so that its silence means something.
     pub fn wiring(&mut self, now: Micros, listening: bool) -> Option<Wiring> {
         let State::Believed(believed) = &mut self.state else { return None };
+        if self.window.is_some_and(|window| believed.heard >= window.opened + IN_FLIGHT) {
+            self.window = None;
+        }
         let quiet = now.saturating_sub(believed.heard) >= QUIET;
         if believed.connected {
             if !quiet || !listening {
@@ -242,10 +253,16 @@ enum Proof {
     Far,
 }
 
-/// Addresses on probation. Fixed places: a newcomer takes only a place whose holder has gone quiet, so a spray of
-/// ever new addresses cannot push out one that keeps up its stream.
+/// Senders on probation. All places are fixed in number: a sender is remembered by its first packet only as a mark of
+/// what its second must be, and takes a place with the second; a newcomer takes only a place whose holder has gone
+/// quiet. So neither a spray from ever new addresses nor one from a single address pushes out who keeps up a stream.
 #[derive(Clone, Debug)]
-struct Candidates<const PLACES: usize>([Option<Candidate>; PLACES]);
+struct Suspects {
+    /// Marks of (address, SSRC, next sequence).
+    sightings: [u32; SIGHTINGS],
+    near: [Option<Candidate>; NEAR_CANDIDATES],
+    far: [Option<Candidate>; FAR_CANDIDATES],
+}
 
 #[derive(Clone, Copy, Debug)]
 struct Candidate {
@@ -257,38 +274,75 @@ struct Candidate {
     heard: Micros,
 }
 
-impl<const PLACES: usize> Default for Candidates<PLACES> {
+#[derive(Clone, Copy, Debug)]
+struct Sample {
+    now: Micros,
+    from: SocketAddr,
+    ssrc: u32,
+    sequence: u16,
+}
+
+impl Default for Suspects {
     fn default() -> Self {
-        Self([None; PLACES])
+        Self { sightings: [0; SIGHTINGS], near: [None; NEAR_CANDIDATES], far: [None; FAR_CANDIDATES] }
     }
 }
 
-impl<const PLACES: usize> Candidates<PLACES> {
+impl Suspects {
     /// Counts the packet; true when its sender has shown `packets` in sequence, spread over at least `over`.
-    fn weigh(&mut self, now: Micros, from: SocketAddr, ssrc: u32, sequence: u16, packets: u8, over: Micros) -> bool {
-        let newcomer = Candidate { from, ssrc, sequence, packets: 1, since: now, heard: now };
-        let known = self.0.iter_mut().flatten().find(|candidate| candidate.from == from);
-        if let Some(candidate) = known {
+    fn weigh(&mut self, near: bool, sample: Sample, packets: u8, over: Micros) -> bool {
+        let Sample { now, from, ssrc, sequence } = sample;
+        let places = if near { &mut self.near[..] } else { &mut self.far[..] };
+        if let Some(candidate) = places.iter_mut().flatten().find(|candidate| candidate.from == from) {
             // A lost packet or two are no break of sequence.
             let in_sequence = candidate.ssrc == ssrc && (1..=3).contains(&sequence.wrapping_sub(candidate.sequence));
-            if !in_sequence || now.saturating_sub(candidate.heard) > CANDIDATE_LIFE {
-                *candidate = newcomer;
-                return false;
+            if in_sequence && now.saturating_sub(candidate.heard) <= CANDIDATE_LIFE {
+                candidate.sequence = sequence;
+                candidate.heard = now;
+                candidate.packets = candidate.packets.saturating_add(1);
+                return candidate.packets >= packets && now - candidate.since >= over;
             }
-            candidate.sequence = sequence;
-            candidate.heard = now;
-            candidate.packets = candidate.packets.saturating_add(1);
-            return candidate.packets >= packets && now - candidate.since >= over;
         }
-        let free = self
-            .0
-            .iter_mut()
-            .find(|place| place.is_none_or(|candidate| now.saturating_sub(candidate.heard) > CANDIDATE_LIFE));
+        if !self.seen_before(sample) {
+            return false;
+        }
+        if packets <= 2 && over == 0 {
+            return true;
+        }
+        let candidate = Candidate { from, ssrc, sequence, packets: 2, since: now, heard: now };
+        let places = if near { &mut self.near[..] } else { &mut self.far[..] };
+        let free = places.iter_mut().find(|place| {
+            place.is_none_or(|held| held.from == from || now.saturating_sub(held.heard) > CANDIDATE_LIFE)
+        });
         if let Some(place) = free {
-            *place = Some(newcomer);
+            *place = Some(candidate);
         }
         false
     }
+
+    /// Whether the packet right before this one was seen; marks the one after it.
+    fn seen_before(&mut self, sample: Sample) -> bool {
+        let awaited = mark(sample);
+        let next = mark(Sample { sequence: sample.sequence.wrapping_add(1), ..sample });
+        let seen = self.sightings[awaited as usize % SIGHTINGS] == awaited;
+        self.sightings[next as usize % SIGHTINGS] = next;
+        seen
+    }
+}
+
+/// FNV-1a over address, SSRC and sequence. Never 0, which marks nothing.
+fn mark(sample: Sample) -> u32 {
+    let mut hash = 0xcbf2_9ce4_8422_2325u64;
+    let mut mix = |value: u64| hash = (hash ^ value).wrapping_mul(0x0100_0000_01b3);
+    match sample.from.ip() {
+        IpAddr::V4(ip) => mix(u64::from(ip.to_bits())),
+        IpAddr::V6(ip) => {
+            mix(ip.to_bits() as u64);
+            mix((ip.to_bits() >> 64) as u64);
+        }
+    }
+    mix(u64::from(sample.from.port()) << 48 | u64::from(sample.ssrc) << 16 | u64::from(sample.sequence));
+    (hash >> 32) as u32 | 1 << 31
 }
 
 /// An IPv4 address that a dual-stack socket shows as `::ffff:a.b.c.d` is the IPv4 address of the SDP.

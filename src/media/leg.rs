@@ -163,7 +163,7 @@ impl Leg {
                 self.wire(wiring, out);
             }
             None => {
-                self.peer = Some(Peer { latch: Latch::new(now, spec.remote), spec, since: now });
+                self.peer = Some(Peer { latch: Latch::new(spec.remote), spec, since: now });
                 self.rtcp.due = self.rtcp.next(now);
             }
         }
@@ -210,7 +210,9 @@ impl Leg {
         if std::mem::take(&mut self.silence.told) {
             out.event(MediaEvent::RtpResumed { leg: self.id });
         }
-        if self.stream.arrive(now, rtp.ssrc, rtp.sequence) == Arrival::Unwanted {
+        // Some gateways send keys under an SSRC of their own, beside the voice; a key is known by SSRC and time stamp.
+        let keys_apart = matches!(kind, Kind::Keys) && self.stream.ssrc() != Some(rtp.ssrc);
+        if !keys_apart && self.stream.arrive(now, rtp.ssrc, rtp.sequence) == Arrival::Unwanted {
             return Heard::Nothing;
         }
         self.counts.packets_in += 1;
@@ -441,7 +443,7 @@ impl Leg {
         }
         self.silence.told = true;
         out.event(MediaEvent::RtpTimeout { leg: self.id });
-        let wiring = self.peer.as_mut().and_then(|peer| peer.latch.open_window(now));
+        let wiring = self.peer.as_mut().and_then(|peer| peer.latch.give_up(now));
         self.wire(wiring, out);
         Micros::MAX
     }

@@ -152,7 +152,7 @@ impl AboutUs {
         // Half a minute is no round trip; and clocks' grain can make it a hair below zero.
         match trip as i32 {
             -66..=0 => Some(0),
-            1..0x1e_0000 => Some((u64::from(trip) * 1_000_000 >> 16) as u32),
+            1..0x1e_0000 => Some(((u64::from(trip) * 1_000_000) >> 16) as u32),
             _ => None,
         }
     }

@@ -91,6 +91,13 @@ impl Stream {
         Arrival::Fresh { late: false }
     }
 
+    /// The peer was found elsewhere: what comes from there need not wait for the old source to fall silent.
+    pub fn peer_moved(&mut self) {
+        if let Some(source) = &mut self.source {
+            source.heard = 0;
+        }
+    }
+
     /// A.8, for packets whose time stamp is that of their first sample (not for key events, which share one).
     pub fn time(&mut self, now: Micros, timestamp: u32) {
         if let Some(source) = &mut self.source {
@@ -123,7 +130,7 @@ impl Stream {
         source.received_prior = source.received;
         // A late packet can make an interval receive more than it expects: no loss, not a wrap-around.
         let lost = expected_interval.saturating_sub(received_interval);
-        let fraction = if expected_interval == 0 { 0 } else { (lost * 256 / expected_interval).min(255) };
+        let fraction = (lost * 256).checked_div(expected_interval).unwrap_or(0).min(255);
         Some(Reception {
             ssrc: source.ssrc,
             fraction_lost: fraction as u8,

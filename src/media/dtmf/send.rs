@@ -15,10 +15,17 @@ const MAX_WAITING: usize = 32;
 /// A key that is held longer is let go: the duration field holds no more (8.19 s).
 const MAX_SAMPLES: u32 = 0xffff;
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct KeySender {
     state: State,
     waiting: VecDeque<Press>,
+}
+
+impl Default for KeySender {
+    fn default() -> Self {
+        // All the room there will ever be, so that a key that is relayed allocates nothing.
+        Self { state: State::Idle, waiting: VecDeque::with_capacity(MAX_WAITING) }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -35,19 +42,11 @@ enum Hold {
     UntilReleased,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 enum State {
-    #[default]
     Idle,
-    Sounding {
-        press: Press,
-        sounded: u32,
-    },
-    Ending {
-        event: u8,
-        duration: u16,
-        left: u8,
-    },
+    Sounding { press: Press, sounded: u32 },
+    Ending { event: u8, duration: u16, left: u8 },
 }
 
 impl KeySender {

@@ -1,0 +1,149 @@
+//! What one packet costs inside the media plane, sockets apart: `cargo bench --bench plane`.
+//!
+//! `one_call` stays in the cache; `500_calls` walks over a thousand legs, as a busy worker does, and so pays for memory.
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use hotline::ids::{CallId, LegId};
+use hotline::media::{LegSlot, MediaCmd, MediaEvent, Plane, PlayId, PlayItem, RecordingId, Sink, TapFrame, Tone, rtp};
+use hotline::sdp::{Codec, Direction, MediaSpec};
+use std::hint::black_box;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+#[derive(Default)]
+struct Nowhere {
+    slots: Vec<LegSlot>,
+    octets: usize,
+}
+
+impl Sink for Nowhere {
+    fn open(&mut self, slot: LegSlot, _: u16) -> bool {
+        self.slots.push(slot);
+        true
+    }
+    fn close(&mut self, _: LegSlot) {}
+    fn connect(&mut self, _: LegSlot, _: SocketAddr) {}
+    fn disconnect(&mut self, _: LegSlot) {}
+    fn send_rtp(&mut self, _: LegSlot, _: SocketAddr, packet: &[u8]) {
+        self.octets += black_box(packet).len();
+    }
+    fn send_rtcp(&mut self, _: LegSlot, _: SocketAddr, _: &[u8]) {}
+    fn event(&mut self, _: MediaEvent) {}
+    fn record_open(&mut self, _: Instant, _: RecordingId, _: CallId) {}
+    fn record_close(&mut self, _: Instant, _: RecordingId) {}
+    fn tap(&mut self, frame: TapFrame) {
+        black_box(&frame);
+    }
+}
+
+struct Bench {
+    plane: Plane,
+    out: Nowhere,
+    now: Instant,
+    sequence: u16,
+    next: usize,
+}
+
+fn address(leg: usize) -> SocketAddr {
+    ([10, 0, (leg >> 8) as u8, leg as u8], 4000).into()
+}
+
+impl Bench {
+    /// `calls` bridged pairs; the second of each speaks `far`.
+    fn new(calls: usize, far: Codec) -> Self {
+        let now = Instant::now();
+        let mut bench = Self { plane: Plane::new(1, now), out: Nowhere::default(), now, sequence: 0, next: 0 };
+        for leg in 0..2 * calls {
+            let codec = if leg % 2 == 0 { Codec::Pcmu } else { far };
+            let (id, remote) = (LegId(leg as u64), address(leg));
+            let spec = MediaSpec {
+                remote,
+                remote_rtcp: remote,
+                rtcp_mux: false,
+                codec,
+                send_pt: codec.payload_type(),
+                recv_pt: codec.payload_type(),
+                accepted: vec![(codec.payload_type(), codec)],
+                event_send_pt: Some(101),
+                event_recv_pt: Some(101),
+                direction: Direction::SendRecv,
+                ptime_ms: 20,
+            };
+            bench.command(MediaCmd::Create { leg: id, call: CallId(1), port: 0 });
+            bench.command(MediaCmd::SetRemote { leg: id, spec });
+            if leg % 2 == 1 {
+                bench.command(MediaCmd::Bridge { a: LegId(leg as u64 - 1), b: id });
+            }
+        }
+        bench
+    }
+
+    fn command(&mut self, command: MediaCmd) {
+        self.plane.command(self.now, command, &mut self.out);
+    }
+
+    /// The next caller's packet; all callers in turn, 20 ms for a round.
+    fn packet(&mut self) {
+        if self.next >= self.out.slots.len() {
+            self.next = 0;
+            self.sequence = self.sequence.wrapping_add(1);
+            self.now += Duration::from_millis(20);
+        }
+        let mut packet = [0x55; 172];
+        let header = rtp::Header {
+            marker: false,
+            payload_type: 0,
+            sequence: self.sequence,
+            timestamp: u32::from(self.sequence) * 160,
+            ssrc: self.next as u32,
+        };
+        packet[..rtp::HEADER].copy_from_slice(&header.octets());
+        self.plane.handle_rtp(self.now, self.out.slots[self.next], address(self.next), &mut packet, &mut self.out);
+        self.next += 2;
+    }
+}
+
+fn relay(c: &mut Criterion) {
+    let mut group = c.benchmark_group("relay a packet");
+    group.throughput(Throughput::Elements(1));
+    for (name, calls, far) in [
+        ("passthrough, one call", 1, Codec::Pcmu),
+        ("mu-law to A-law, one call", 1, Codec::Pcma),
+        ("passthrough, 500 calls", 500, Codec::Pcmu),
+        ("mu-law to A-law, 500 calls", 500, Codec::Pcma),
+    ] {
+        let mut bench = Bench::new(calls, far);
+        group.bench_function(name, |b| b.iter(|| bench.packet()));
+        assert!(bench.out.octets > 0, "packets were relayed");
+    }
+    let mut bench = Bench::new(1, Codec::Pcmu);
+    let (near, far) = (LegId(0), Some(LegId(1)));
+    bench.command(MediaCmd::RecordStart { call: CallId(1), near, far, recording: RecordingId(1) });
+    group.bench_function("passthrough and recording, one call", |b| b.iter(|| bench.packet()));
+    group.finish();
+}
+
+fn playback(c: &mut Criterion) {
+    let mut group = c.benchmark_group("play 20 ms to each of");
+    for legs in [2, 1000] {
+        let mut bench = Bench::new(legs / 2, Codec::Pcma);
+        for leg in 0..legs as u64 {
+            let items = vec![PlayItem::Tone(Tone::MusicOnHold)].into();
+            bench.command(MediaCmd::Play { leg: LegId(leg), id: PlayId(1), items, repeat: false, bargeable: false });
+        }
+        group.throughput(Throughput::Elements(legs as u64));
+        group.bench_function(format!("{legs} legs"), |b| {
+            b.iter(|| {
+                for _ in 0..20 {
+                    bench.now += Duration::from_millis(1);
+                    bench.plane.tick(bench.now, &mut bench.out);
+                }
+            })
+        });
+        assert!(bench.out.octets > 0, "packets were sent");
+    }
+    group.finish();
+}
+
+criterion_group!(benches, relay, playback);
+criterion_main!(benches);

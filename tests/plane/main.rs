@@ -1,0 +1,10 @@
+//! The media plane in virtual time: what a caller, an agent and a stranger hear and get.
+
+mod hostile;
+mod keys;
+mod latch;
+mod playing;
+mod recording;
+mod relaying;
+mod reports;
+mod world;

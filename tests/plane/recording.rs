@@ -1,0 +1,103 @@
+//! What the recorder is told.
+
+use crate::world::*;
+use hotline::media::{MediaCmd, RecordingId, Side};
+use hotline::sdp::{Codec, Direction};
+
+const REC: RecordingId = RecordingId(5);
+
+fn start(world: &mut World) {
+    world.command(MediaCmd::RecordStart { call: CALL, near: CALLER, far: Some(AGENT), recording: REC });
+}
+
+fn sides(world: &World) -> (usize, usize) {
+    let near = world.wire.taps.iter().filter(|frame| frame.side == Side::Near).count();
+    (near, world.wire.taps.len() - near)
+}
+
+#[test]
+fn the_caller_is_recorded_on_the_near_side_and_the_agent_on_the_far_side_as_they_sent_it() {
+    let (mut world, mut a, mut b) = World::bridged(Codec::Pcmu, Codec::Pcma);
+    start(&mut world);
+    world.talk(1000, &mut [(CALLER, &mut a), (AGENT, &mut b)]);
+    assert_eq!(sides(&world), (50, 50));
+    for frame in &world.wire.taps {
+        let (voice, codec) = if frame.side == Side::Near { (a.voice, Codec::Pcmu) } else { (b.voice, Codec::Pcma) };
+        assert_eq!((frame.payload(), frame.codec, frame.recording), (&[voice; 160][..], codec, REC));
+    }
+    let near: Vec<_> = world.wire.taps.iter().filter(|frame| frame.side == Side::Near).collect();
+    assert_eq!((near[49].ssrc, near[49].sequence, near[49].timestamp), (a.ssrc, a.sequence, a.timestamp));
+    assert_eq!((near[1].arrived - near[0].arrived).as_millis(), 20);
+}
+
+#[test]
+fn a_packet_of_60_ms_is_recorded_whole() {
+    let (mut world, mut a, _) = World::bridged(Codec::Pcmu, Codec::Pcmu);
+    start(&mut world);
+    a.speak();
+    let long: Vec<u8> = (0..480).map(|n| n as u8).collect();
+    let packet = a.packet(0, false, &long);
+    world.deliver(CALLER, a.addr, &packet);
+    let recorded: Vec<u8> = world.wire.taps.iter().flat_map(|frame| frame.payload().to_vec()).collect();
+    assert_eq!(recorded, long);
+    assert_eq!(world.wire.taps[1].timestamp.wrapping_sub(a.timestamp), 320);
+}
+
+#[test]
+fn strangers_copies_and_parties_on_hold_are_not_recorded() {
+    let (mut world, mut a, mut b) = World::bridged(Codec::Pcmu, Codec::Pcmu);
+    start(&mut world);
+    let packet = a.speak();
+    world.deliver(CALLER, a.addr, &packet);
+    world.deliver(CALLER, a.addr, &packet);
+    let mut thief = Phone::new("6.6.6.6:666", Codec::Pcmu);
+    let forged = thief.speak();
+    world.deliver(CALLER, thief.addr, &forged);
+    assert_eq!(sides(&world), (1, 0));
+    b.direction = Direction::SendOnly;
+    world.offer(AGENT, b.spec());
+    world.talk(100, &mut [(AGENT, &mut b)]);
+    assert_eq!(sides(&world), (1, 0));
+}
+
+#[test]
+fn the_far_side_follows_the_caller_to_the_next_agent() {
+    let (mut world, mut a, mut b) = World::bridged(Codec::Pcmu, Codec::Pcmu);
+    start(&mut world);
+    world.command(MediaCmd::RecordSetFar { recording: REC, far: None });
+    world.talk(100, &mut [(CALLER, &mut a), (AGENT, &mut b)]);
+    assert_eq!(sides(&world), (5, 0));
+    world.command(MediaCmd::RecordSetFar { recording: REC, far: Some(AGENT) });
+    world.talk(100, &mut [(CALLER, &mut a), (AGENT, &mut b)]);
+    assert_eq!(sides(&world), (10, 5));
+    world.command(MediaCmd::Drop { leg: AGENT });
+    world.talk(100, &mut [(CALLER, &mut a)]);
+    assert_eq!(sides(&world), (15, 5));
+    assert_eq!(world.wire.records, [(REC, "open")]);
+}
+
+#[test]
+fn a_recording_is_closed_once_by_command_or_with_its_caller() {
+    let (mut world, mut a, mut b) = World::bridged(Codec::Pcmu, Codec::Pcmu);
+    start(&mut world);
+    world.command(MediaCmd::RecordStop { recording: REC });
+    world.command(MediaCmd::RecordStop { recording: REC });
+    world.talk(100, &mut [(CALLER, &mut a), (AGENT, &mut b)]);
+    assert_eq!(sides(&world), (0, 0));
+    assert_eq!(world.wire.records, [(REC, "open"), (REC, "close")]);
+    start(&mut world);
+    world.command(MediaCmd::Drop { leg: CALLER });
+    assert_eq!(world.wire.records[2..], [(REC, "open"), (REC, "close")]);
+}
+
+#[test]
+fn a_message_may_be_left_while_the_call_is_recorded() {
+    let (mut world, mut a, _) = World::bridged(Codec::Pcmu, Codec::Pcmu);
+    start(&mut world);
+    world.command(MediaCmd::RecordStart { call: CALL, near: CALLER, far: None, recording: RecordingId(6) });
+    world.talk(100, &mut [(CALLER, &mut a)]);
+    assert_eq!(world.wire.taps.len(), 10);
+    world.command(MediaCmd::RecordStop { recording: REC });
+    world.talk(100, &mut [(CALLER, &mut a)]);
+    assert_eq!(world.wire.taps[10..].iter().filter(|frame| frame.recording == RecordingId(6)).count(), 5);
+}

@@ -1,0 +1,172 @@
+//! No packet allocates: not one that is relayed, converted, recorded, refused or forged, nor a turn of the wheel.
+
+use hotline::ids::{CallId, LegId};
+use hotline::media::{
+    Clip, LegSlot, MediaCmd, MediaEvent, Plane, PlayId, PlayItem, RecordingId, Sink, TapFrame, Tone, rtp,
+};
+use hotline::sdp::{Codec, Direction, MediaSpec};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+// SAFETY: every call is handed to the system's allocator unchanged; counting touches a thread-local that needs no
+// allocation of its own.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.with(|count| count.set(count.get() + 1));
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        unsafe { System.dealloc(pointer, layout) }
+    }
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.with(|count| count.set(count.get() + 1));
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+fn allocations() -> u64 {
+    ALLOCATIONS.with(Cell::get)
+}
+
+/// Counts, and keeps nothing.
+#[derive(Default)]
+struct Counts {
+    slots: [Option<LegSlot>; 2],
+    rtp: u64,
+    rtcp: u64,
+    keys: u64,
+    taps: u64,
+}
+
+impl Sink for Counts {
+    fn open(&mut self, slot: LegSlot, port: u16) -> bool {
+        self.slots[usize::from(port)] = Some(slot);
+        true
+    }
+    fn close(&mut self, _: LegSlot) {}
+    fn connect(&mut self, _: LegSlot, _: SocketAddr) {}
+    fn disconnect(&mut self, _: LegSlot) {}
+    fn send_rtp(&mut self, _: LegSlot, _: SocketAddr, _: &[u8]) {
+        self.rtp += 1;
+    }
+    fn send_rtcp(&mut self, _: LegSlot, _: SocketAddr, _: &[u8]) {
+        self.rtcp += 1;
+    }
+    fn event(&mut self, event: MediaEvent) {
+        self.keys += u64::from(matches!(event, MediaEvent::Key { .. }));
+    }
+    fn record_open(&mut self, _: Instant, _: RecordingId, _: CallId) {}
+    fn record_close(&mut self, _: Instant, _: RecordingId) {}
+    fn tap(&mut self, _: TapFrame) {
+        self.taps += 1;
+    }
+}
+
+fn spec(remote: SocketAddr, codec: Codec) -> MediaSpec {
+    MediaSpec {
+        remote,
+        remote_rtcp: SocketAddr::new(remote.ip(), remote.port() + 1),
+        rtcp_mux: false,
+        codec,
+        send_pt: codec.payload_type(),
+        recv_pt: codec.payload_type(),
+        accepted: vec![(0, Codec::Pcmu), (8, Codec::Pcma)],
+        event_send_pt: Some(101),
+        event_recv_pt: Some(101),
+        direction: Direction::SendRecv,
+        ptime_ms: 20,
+    }
+}
+
+#[test]
+fn no_packet_and_no_tick_allocates() {
+    let (caller, agent) = (LegId(1), LegId(2));
+    let addresses: [SocketAddr; 2] = [([10, 0, 0, 1], 4000).into(), ([10, 0, 0, 2], 5000).into()];
+    let mut now = Instant::now();
+    let mut out = Counts::default();
+    let mut plane = Plane::new(1, now);
+    for (n, (leg, codec)) in [(caller, Codec::Pcmu), (agent, Codec::Pcma)].into_iter().enumerate() {
+        plane.command(now, MediaCmd::Create { leg, call: CallId(1), port: n as u16 }, &mut out);
+        plane.command(now, MediaCmd::SetRemote { leg, spec: spec(addresses[n], codec) }, &mut out);
+    }
+    plane.command(now, MediaCmd::Bridge { a: caller, b: agent }, &mut out);
+    let record = MediaCmd::RecordStart { call: CallId(1), near: caller, far: Some(agent), recording: RecordingId(1) };
+    plane.command(now, record, &mut out);
+    let slots = out.slots.map(|slot| slot.expect("a leg"));
+    let prompt: Arc<[PlayItem]> = vec![
+        PlayItem::Clip(Arc::new(Clip::from_pcm("prompt", "en", &[1000; 16_000]))),
+        PlayItem::Tone(Tone::Ringback),
+        PlayItem::Silence(100),
+    ]
+    .into();
+
+    let mut buffer = [0u8; 1500];
+    let mut send = |plane: &mut Plane, now, n: usize, from, header: rtp::Header, payload: &[u8], out: &mut Counts| {
+        let length = rtp::HEADER + payload.len();
+        buffer[..rtp::HEADER].copy_from_slice(&header.octets());
+        buffer[rtp::HEADER..length].copy_from_slice(payload);
+        plane.handle_rtp(now, slots[n], from, &mut buffer[..length], out);
+    };
+    let voice = [0x55u8; 160];
+    let mut header = [0, 8].map(|pt| rtp::Header {
+        marker: false,
+        payload_type: pt,
+        sequence: 65_000,
+        timestamp: 1,
+        ssrc: u32::from(pt) + 7,
+    });
+
+    // The first second is for warming up: the test harness itself may allocate once.
+    let mut before = 0;
+    for frame in 0..3000u32 {
+        if frame == 50 {
+            before = allocations();
+        }
+        if frame == 2000 {
+            // A command may allocate; what it starts may not.
+            let paused = allocations();
+            let play =
+                MediaCmd::Play { leg: caller, id: PlayId(1), items: prompt.clone(), repeat: true, bargeable: false };
+            plane.command(now, play, &mut out);
+            before += allocations() - paused;
+        }
+        for n in 0..2 {
+            header[n].sequence = header[n].sequence.wrapping_add(1);
+            header[n].timestamp = header[n].timestamp.wrapping_add(160);
+            send(&mut plane, now, n, addresses[n], header[n], &voice, &mut out);
+            // Another law than agreed first, a late copy, a stranger, a new SSRC each time, garbage, RTCP.
+            let other = rtp::Header { payload_type: 8 - header[n].payload_type, ..header[n] };
+            send(&mut plane, now, n, addresses[n], other, &voice, &mut out);
+            send(&mut plane, now, n, ([6, 6, 6, 6], frame as u16).into(), header[n], &voice, &mut out);
+            let forged = rtp::Header { ssrc: frame.wrapping_mul(0x9e37_79b9), ..header[n] };
+            send(&mut plane, now, n, addresses[n], forged, &voice, &mut out);
+            let garbage = rtp::Header { payload_type: 99, ..header[n] };
+            send(&mut plane, now, n, addresses[n], garbage, &voice[..3], &mut out);
+            plane.handle_rtcp(now, slots[n], addresses[n], &[0x81, 201, 0, 1, 0, 0, 0, 7], &mut out);
+        }
+        if frame % 50 == 49 {
+            let key = rtp::Header { payload_type: 101, sequence: header[0].sequence.wrapping_add(1), ..header[0] };
+            send(&mut plane, now, 0, addresses[0], key, &[5, 0x8a, 3, 0x20], &mut out);
+            header[0].sequence = key.sequence;
+        }
+        for _ in 0..20 {
+            now += Duration::from_millis(1);
+            plane.tick(now, &mut out);
+        }
+    }
+    let counted = allocations() - before;
+    assert!(out.rtp > 5500 && out.rtcp > 10 && out.taps > 5500 && out.keys == 60, "all of it happened");
+    assert_eq!(counted, 0, "allocations in 60 s of a call");
+}
