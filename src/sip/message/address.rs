@@ -6,9 +6,10 @@ use super::fields::{self, FieldError};
 use super::text::{self, Params};
 use super::uri::{UriError, UriRef};
 use std::borrow::Cow;
+use std::fmt;
 
 /// An address with an optional name before it and parameters after it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct NameAddr<'a> {
     /// As written, quotes included. [`NameAddr::display_name`] undoes them.
     pub display: Option<&'a [u8]>,
@@ -109,6 +110,16 @@ impl<'a> NameAddr<'a> {
             "0" | "" if !value.is_empty() => Some(thousandths),
             "1" if thousandths == 0 => Some(1000),
             _ => None,
+        }
+    }
+}
+
+/// Without the name, and with the number masked: it may end up in a log.
+impl fmt::Debug for NameAddr<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.parse_uri() {
+            Ok(uri) => write!(f, "NameAddr({uri:?}, tag {:?})", self.tag()),
+            Err(error) => write!(f, "NameAddr({error}, tag {:?})", self.tag()),
         }
     }
 }

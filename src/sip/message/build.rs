@@ -16,9 +16,11 @@ pub struct Builder<'b> {
     body: Option<&'b [u8]>,
 }
 
-/// How much room a message gets before it has to be moved. Most are below 1 KiB; several share one block.
-const BLOCK: usize = 16 * 1024;
-const ROOM: usize = 2 * 1024;
+/// Several messages share one block, so that most cost no allocation; one that is kept for retransmission keeps its block,
+/// so that a block is no larger than a page.
+const BLOCK: usize = 4 * 1024;
+/// How much room a message gets before it may have to be moved. Most are below 1 KiB.
+const ROOM: usize = 1536;
 
 impl<'b> Builder<'b> {
     pub fn request(out: &'b mut BytesMut, method: &Method, uri: impl AsRef<[u8]>) -> Builder<'b> {
@@ -63,6 +65,7 @@ impl<'b> Builder<'b> {
 
     /// A header by its name as text. Bytes that no name may hold become hyphens.
     pub fn named(&mut self, name: &str, value: impl AsRef<[u8]>) -> &mut Self {
+        debug_assert!(!name.is_empty(), "HeaderName::Other has no name to write; use `named` with one");
         self.put_name(name);
         self.put_line_text(value.as_ref());
         self.out.put_slice(b"\r\n");
@@ -219,7 +222,8 @@ pub fn response_to<'b, 'm>(
                     builder.put_entry(entry, bytes);
                     builder.out.put_slice(b"\r\n");
                 }
-                top = false;
+                // An empty line above it is no Via.
+                top &= text::Elements::new(entry.value.of(bytes)).next().is_none();
             }
             HeaderName::RecordRoute if (101..300).contains(&status) => {
                 builder.put_entry(entry, bytes);
@@ -261,17 +265,7 @@ fn put_top_via(builder: &mut Builder<'_>, entry: &Entry, bytes: &[u8], source: S
     builder.out.put_slice(entry.name.of(bytes));
     builder.out.put_slice(b": ");
     builder.put_raw_value(text::trim_end(&element[..before_params]));
-    for param in via.params {
-        if param.is("received") || param.is("rport") {
-            continue;
-        }
-        builder.out.put_u8(b';');
-        builder.put_raw_value(param.name);
-        if let Some(value) = param.value {
-            builder.out.put_u8(b'=');
-            builder.put_raw_value(value);
-        }
-    }
+    // Before the sender's own parameters, so that a quote that it left open cannot take these in.
     builder.out.put_slice(b";received=");
     match source.ip() {
         IpAddr::V4(address) => {
@@ -288,6 +282,17 @@ fn put_top_via(builder: &mut Builder<'_>, entry: &Entry, bytes: &[u8], source: S
     if asked {
         builder.out.put_slice(b";rport=");
         builder.put_number(u32::from(source.port()));
+    }
+    for param in via.params {
+        if param.is("received") || param.is("rport") {
+            continue;
+        }
+        builder.out.put_u8(b';');
+        builder.put_raw_value(param.name);
+        if let Some(value) = param.value {
+            builder.out.put_u8(b'=');
+            builder.put_raw_value(value);
+        }
     }
     for element in elements {
         builder.out.put_slice(b", ");

@@ -75,10 +75,10 @@ fn a_via_that_is_right_already_is_left_alone_and_received_is_added_where_the_nam
         String::from_utf8_lossy(Message::parse(answer).unwrap().header(HeaderName::Via).unwrap()).into_owned()
     };
     assert_eq!(via("10.0.0.5", "10.0.0.5:9"), "SIP/2.0/UDP 10.0.0.5;branch=z9hG4bKq");
-    assert_eq!(via("phone.lan", "10.0.0.5:9"), "SIP/2.0/UDP phone.lan;branch=z9hG4bKq;received=10.0.0.5");
+    assert_eq!(via("phone.lan", "10.0.0.5:9"), "SIP/2.0/UDP phone.lan;received=10.0.0.5;branch=z9hG4bKq");
     assert_eq!(
         via("[2001:db8::1]", "[2001:db8::2]:9"),
-        "SIP/2.0/UDP [2001:db8::1];branch=z9hG4bKq;received=2001:db8::2"
+        "SIP/2.0/UDP [2001:db8::1];received=2001:db8::2;branch=z9hG4bKq"
     );
 }
 
@@ -135,4 +135,15 @@ fn an_abandoned_message_leaves_nothing_in_the_next() {
     Builder::response(&mut out, 200, "OK").header(HeaderName::Subject, "left behind");
     let next = Builder::response(&mut out, 404, "Not Found").finish();
     assert_eq!(text(&next), "SIP/2.0 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+}
+
+#[test]
+fn a_bare_cr_in_a_request_does_not_reach_the_response() {
+    let request = "OPTIONS sip:a SIP/2.0\r\nVia: SIP/2.0/UDP h;x=a\rb;branch=z9hG4bKq\r\nFrom: \"a\rVia: evil\" <sip:a@b>\r\n\r\n";
+    let request = Message::parse(Bytes::from(request)).unwrap();
+    let mut out = BytesMut::new();
+    for source in [None, "10.0.0.5:9".parse().ok()] {
+        let answer = response_to(&mut out, &request, 400, "Bad Header Line", None, source).finish();
+        assert!(Message::parse(answer.clone()).unwrap().defects().none(), "{}", text(&answer));
+    }
 }

@@ -20,6 +20,7 @@ pub mod frame;
 mod header_name;
 mod host;
 mod method;
+mod multipart;
 mod owned;
 pub mod scan;
 mod text;

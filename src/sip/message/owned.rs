@@ -109,6 +109,7 @@ readers! {
     fn expires(&self) -> Option<u32>;
     fn seconds(&self, name: HeaderName) -> Option<u32>;
     fn content_type(&self) -> Option<Result<MediaType<'_>, FieldError>>;
+    fn part(&self, kind: &str, subtype: &str) -> Option<&[u8]>;
     fn has_token(&self, name: HeaderName, token: &str) -> bool;
     fn allows(&self, method: &Method) -> bool;
     fn credentials(&self, name: HeaderName) -> impl Iterator<Item = Auth<'_>>;
@@ -127,12 +128,9 @@ impl<'a> From<&'a Message> for View<'a> {
     }
 }
 
-/// The start line's kind only: headers hold numbers and credentials, which do not belong in a log.
+/// As [`View`]: no header.
 impl fmt::Debug for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.status() {
-            0 => write!(f, "Message({}, {} octets)", self.method, self.raw.len()),
-            status => write!(f, "Message({status} to {}, {} octets)", self.method, self.raw.len()),
-        }
+        self.view().fmt(f)
     }
 }

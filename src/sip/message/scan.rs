@@ -53,7 +53,7 @@ impl Span {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry {
     pub(super) id: HeaderName,
-    /// The value holds line ends.
+    /// The value holds line ends, or a CR that some readers would take for one.
     pub(super) folded: bool,
     pub(super) name: Span,
     pub(super) value: Span,
@@ -206,7 +206,8 @@ pub fn scan(bytes: &[u8], table: &mut HeaderTable, limits: Limits) -> Result<Sca
     let mut ended = false;
     while at < scanned.len() {
         let line_start = at;
-        let (mut line_end, next) = next_line(scanned, at, &mut defects);
+        let mut broken = Defects::default();
+        let (mut line_end, next) = next_line(scanned, at, &mut broken);
         at = next;
         if line_end == line_start {
             ended = true;
@@ -215,8 +216,9 @@ pub fn scan(bytes: &[u8], table: &mut HeaderTable, limits: Limits) -> Result<Sca
         let folds_before = folds;
         while at < scanned.len() && matches!(scanned[at], b' ' | b'\t') {
             folds += 1;
-            (line_end, at) = next_line(scanned, at, &mut defects);
+            (line_end, at) = next_line(scanned, at, &mut broken);
         }
+        defects.add(broken);
         let Some((name, value)) = header_line(scanned, line_start, line_end) else {
             defects.add(Defects::HEADER_LINE);
             continue;
@@ -233,7 +235,7 @@ pub fn scan(bytes: &[u8], table: &mut HeaderTable, limits: Limits) -> Result<Sca
                 _ => ContentLength::Repeated,
             };
         }
-        table.entries.push(Entry { id, folded: folds > folds_before, name, value });
+        table.entries.push(Entry { id, folded: folds > folds_before || !broken.none(), name, value });
     }
     if !ended {
         if within < bytes.len() {
@@ -274,7 +276,7 @@ pub(super) fn next_line(bytes: &[u8], start: usize, defects: &mut Defects) -> (u
 
 /// Name and value of the field in `bytes[start..end]`, folds included, each without blanks around it.
 #[inline]
-fn header_line(bytes: &[u8], start: usize, end: usize) -> Option<(Span, Span)> {
+pub(super) fn header_line(bytes: &[u8], start: usize, end: usize) -> Option<(Span, Span)> {
     let line = &bytes[start..end];
     let (name, rest) = text::split_token(line);
     let blanks = rest.iter().take_while(|b| matches!(b, b' ' | b'\t')).count();

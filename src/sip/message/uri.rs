@@ -2,6 +2,7 @@
 //! escapes are undone only to compare and to read, never to write.
 
 use super::host::{self, Host, HostRef};
+use crate::ids::Redacted;
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
@@ -22,7 +23,7 @@ pub enum UriError {
     /// Not UTF-8, or with blanks, quotes, angle brackets or control bytes in it.
     Characters,
     NoScheme,
-    /// A user part, but nothing in it.
+    /// A password without a user.
     EmptyUser,
     Host,
     Port,
@@ -38,7 +39,7 @@ impl fmt::Display for UriError {
         f.write_str(match self {
             UriError::Characters => "the URI holds bytes that must be written as %XX",
             UriError::NoScheme => "the URI has no scheme such as sip:",
-            UriError::EmptyUser => "the URI has an @ without a user before it",
+            UriError::EmptyUser => "the URI has a password without a user before it",
             UriError::Host => "the URI's host is not a name, an IPv4 address or an IPv6 address in brackets",
             UriError::Port => "the URI's port is not a number up to 65535",
             UriError::TwoAts => "the URI has more than one @; write it as %40 in the user part",
@@ -49,6 +50,9 @@ impl fmt::Display for UriError {
 }
 
 impl std::error::Error for UriError {}
+
+/// Each parameter of one URI is looked for in the other, so that time grows with the square. Real URIs have up to ten.
+pub const MOST_PARTS_COMPARED: usize = 32;
 
 /// A URI inside a message.
 #[derive(Clone, Copy)]
@@ -168,8 +172,15 @@ impl<'a> UriRef<'a> {
         Uri { text: self.text.into(), parts: self.parts }
     }
 
-    /// RFC 3261 section 19.1.4 for sip and sips, RFC 3966 section 5 for tel, octets for the rest.
+    /// RFC 3261 section 19.1.4 for sip and sips, RFC 3966 section 5 for tel, octets for the rest. A URI with more than
+    /// [`MOST_PARTS_COMPARED`] parameters and headers is the same as its own text only.
     pub fn equivalent(&self, other: &UriRef<'_>) -> bool {
+        if self.text == other.text {
+            return true;
+        }
+        if self.divisions() > MOST_PARTS_COMPARED || other.divisions() > MOST_PARTS_COMPARED {
+            return false;
+        }
         if !self.scheme_text().eq_ignore_ascii_case(other.scheme_text()) {
             return false;
         }
@@ -180,6 +191,11 @@ impl<'a> UriRef<'a> {
                 self.text[self.parts.scheme_end as usize..] == other.text[other.parts.scheme_end as usize..]
             }
         }
+    }
+
+    fn divisions(&self) -> usize {
+        let tail = self.text.get(self.parts.params.0 as usize..).unwrap_or_default();
+        tail.bytes().filter(|b| matches!(b, b';' | b'&')).count()
     }
 
     fn sip_equivalent(&self, other: &UriRef<'_>) -> bool {
@@ -370,7 +386,7 @@ impl fmt::Display for Uri {
 
 impl fmt::Debug for Uri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Uri({:?})", self.text)
+        fmt::Debug::fmt(&self.as_ref(), f)
     }
 }
 
@@ -380,9 +396,17 @@ impl fmt::Display for UriRef<'_> {
     }
 }
 
+/// With the number masked, and without parameters: it may end up in a log.
 impl fmt::Debug for UriRef<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "UriRef({:?})", self.text)
+        write!(f, "Uri({}:", self.scheme_text())?;
+        if let Some(user) = self.user() {
+            write!(f, "{}", Redacted::new(user))?;
+        }
+        if let Some(host) = self.host() {
+            write!(f, "@{host}")?;
+        }
+        f.write_str(")")
     }
 }
 
@@ -469,10 +493,11 @@ fn parse_parts(text: &str) -> Result<Parts, UriError> {
             let mut host_start = begin;
             if let Some(at) = at {
                 let user_end = user_colon.unwrap_or(at);
-                if user_end == begin {
+                if user_end == begin && user_colon.is_some() {
                     return Err(UriError::EmptyUser);
                 }
-                parts.user = Some((begin, user_end));
+                // `sip:@host` is not in the grammar, but callers without a number come as it: no user.
+                parts.user = (user_end > begin).then_some((begin, user_end));
                 parts.password = user_colon.map(|colon| (colon + 1, at));
                 host_start = at + 1;
             }

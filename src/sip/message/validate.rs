@@ -43,6 +43,10 @@ impl Rejection {
 /// A Request-URI longer than this is no number and no address. RFC 4475's longest is below 1 KiB.
 const LONGEST_REQUEST_URI: usize = 4096;
 
+/// Lines of Via and Record-Route together, all of which an answer has to repeat. Max-Forwards begins at 70, and a hop leaves
+/// at most one of each.
+const MOST_HOPS: usize = 140;
+
 /// Headers that a request has once or not at all. A second one makes two readers see two messages.
 const ONCE: [(HeaderName, &str); 8] = [
     (HeaderName::From, "More Than One From"),
@@ -63,6 +67,9 @@ pub fn validate_request<'m>(message: impl Into<View<'m>>, supported: &[&str]) ->
     }
     if message.via().is_err() {
         return Err(Refusal::Drop("no Via to answer to"));
+    }
+    if message.count(HeaderName::Via) + message.count(HeaderName::RecordRoute) > MOST_HOPS {
+        return Err(Refusal::Drop("more hops than any path has"));
     }
     let result = check_request(message, supported);
     match (result, message.method()) {
@@ -223,6 +230,9 @@ fn check_scalars(message: View<'_>) -> Result<(), Rejection> {
     Ok(())
 }
 
+/// Octets of option names that a 420 gives back. Nobody requires a hundred extensions in earnest.
+const LONGEST_UNSUPPORTED: usize = 1024;
+
 fn check_require(message: View<'_>, supported: &[&str]) -> Result<(), Rejection> {
     let mut unknown = String::new();
     for option in message.list(HeaderName::Require) {
@@ -231,6 +241,9 @@ fn check_require(message: View<'_>, supported: &[&str]) -> Result<(), Rejection>
         }
         if !text::is_token(option) {
             return Err(Rejection::new(400, "Bad Require"));
+        }
+        if unknown.len() + option.len() > LONGEST_UNSUPPORTED && !unknown.is_empty() {
+            break;
         }
         if !unknown.is_empty() {
             unknown.push_str(", ");

@@ -110,6 +110,7 @@ fn what_cannot_or_may_not_be_answered_is_dropped() {
     for line in ["", "Via: garbage", "Via: SIP/2.0/UDP", "Via: SIP/2.0/UDP [::1;branch=z9hG4bK1"] {
         assert_eq!(owed("Via", line), 1, "{line}");
     }
+    assert_eq!(owed("Via", &"Via: SIP/2.0/UDP h;branch=z9hG4bK1\r\n".repeat(141)), 1, "more hops than can be");
     let ack = "ACK sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nCSeq: 1 BYE\r\n\r\n";
     let ack = Message::parse(Bytes::from(ack)).unwrap();
     assert!(matches!(validate_request(&ack, SUPPORTED), Err(Refusal::Drop(_))));

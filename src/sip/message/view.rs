@@ -4,14 +4,16 @@
 use super::address::{Contact, NameAddr};
 use super::digest::{Auth, Challenges};
 use super::fields::{self, CSeq, FieldError, MediaType, RAck, Replaces, SessionExpires};
+use super::multipart;
 use super::scan::{ContentLength, Defects, Entry, HeaderTable, Limits, ScanError, StartLine, scan};
 use super::text::{self, Elements};
 use super::via::Via;
 use super::{HeaderName, Method};
 use std::borrow::Cow;
+use std::fmt;
 
 /// Bytes of one message and where everything lies in them.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct View<'a> {
     bytes: &'a [u8],
     table: &'a HeaderTable,
@@ -220,6 +222,12 @@ impl<'a> View<'a> {
         self.header(HeaderName::ContentType).map(MediaType::parse)
     }
 
+    /// The body, or its part, of that media type.
+    pub fn part(self, kind: &str, subtype: &str) -> Option<&'a [u8]> {
+        let content_type = self.content_type()?.ok()?;
+        multipart::find_part(self.body(), &content_type, kind, subtype)
+    }
+
     /// Whether a list of tokens holds this one, in any case: Supported, Require, Allow-Events.
     pub fn has_token(self, name: HeaderName, token: &str) -> bool {
         self.list(name).any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
@@ -301,6 +309,18 @@ impl<'a> Iterator for List<'a> {
                 return Some(element);
             }
             self.elements = Elements::new(self.lines.next()?);
+        }
+    }
+}
+
+/// The start line's kind only: headers hold numbers and credentials, which do not belong in a log.
+impl fmt::Debug for View<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let method = self.method();
+        let method = method.as_ref().map_or("?", Method::as_str);
+        match self.status() {
+            0 => write!(f, "Message({method}, {} octets)", self.extent()),
+            status => write!(f, "Message({status} to {method}, {} octets)", self.extent()),
         }
     }
 }
