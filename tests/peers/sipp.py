@@ -13,18 +13,20 @@ class Failure(Exception):
     """What a scenario found wrong, in one sentence."""
 
 
-def free_port(kind=socket.SOCK_DGRAM):
-    """A port below the ephemeral range that is free for UDP and TCP now; sipp takes it a moment later."""
-    for port in range(free_port.next, 32000):
+def free_port():
+    """A port below the ephemeral range that is free for UDP and TCP now, as is the one above it, which a SIP phone often
+    takes for TLS; who asked takes it a moment later."""
+    for port in range(free_port.next, 20000, 2):
         try:
-            for each in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
-                with socket.socket(socket.AF_INET, each) as s:
-                    s.bind(("127.0.0.1", port))
+            for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+                for each in (port, port + 1):
+                    with socket.socket(socket.AF_INET, kind) as s:
+                        s.bind(("127.0.0.1", each))
         except OSError:
             continue
-        free_port.next = port + 2  # a SIP phone often takes the next one as well, for TLS
+        free_port.next = port + 2
         return port
-    raise Failure("no free port is left between 12000 and 32000")
+    raise Failure("no free port is left between 12000 and 20000")
 
 
 free_port.next = 12000
