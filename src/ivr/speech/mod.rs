@@ -114,8 +114,10 @@ fn probes(format: Format) -> Vec<Value> {
             .chain([22, 30, 40, 50, 60, 70, 80, 90, 101, 200, 1_001, 2_000, 22_000, 1_000_001, 200_000_001])
             .chain([5_000_000_000, 3_000_000_000_000, -1])
     };
-    // A century, each day of the year often enough, and the days around today.
-    let days = || (-400..36_600).step_by(13).chain(-2..=2);
+    // Each day of a year, the days around today, and years of a century.
+    let days = || (-2..=366).chain((-5..100).map(|year| year * 365 + 100));
+    // Each hour, and each minute of one.
+    let clocks = || (0..24).map(|hour| hour * 3600).chain((0..60).map(|minute| minute * 60));
     let span = |ms: i64| Value::Duration(ms);
     match format {
         Format::Number | Format::Percent => whole().map(Value::Int).chain([Value::Number(-1_500_000)]).collect(),
@@ -126,10 +128,10 @@ fn probes(format: Format) -> Vec<Value> {
             whole().flat_map(|n| [n * 100, n * 100 + 1, n * 100 + 12, n * 100 + 20]).map(Value::Money).collect()
         }
         Format::Date => days().map(Value::Date).collect(),
-        Format::Time => (0..24 * 60).map(|minute| Value::Time(minute * 60)).collect(),
+        Format::Time => clocks().map(Value::Time).collect(),
         Format::Datetime => {
-            let minutes = (0..24 * 60).map(|minute| Value::Datetime(minute * 60));
-            days().map(|day| Value::Datetime(i64::from(day) * 86_400)).chain(minutes).collect()
+            let dates = days().map(|day| i64::from(day) * 86_400);
+            dates.chain(clocks().map(i64::from)).map(Value::Datetime).collect()
         }
         Format::Duration => (1..=65).map(|m| span(m * 60_000)).chain((1..=99).map(|h| span(h * 3_600_000))).collect(),
     }

@@ -1,0 +1,10 @@
+//! Flows as admins write them and callers hear them: the sample hotline call by call, the checker's findings, and streams
+//! of events that no sane world would send.
+
+mod calls;
+mod checks;
+mod garbage;
+mod input;
+mod limits;
+mod secrets;
+mod world;
