@@ -29,7 +29,7 @@ pub struct PortRange {
 impl PortRange {
     /// The pairs that lie wholly within `first..=last`; `None` if there is not one, or port 0 is among them.
     pub fn new(first: u16, last: u16) -> Option<Self> {
-        let even = if first % 2 == 0 { first } else { first.checked_add(1)? };
+        let even = if first.is_multiple_of(2) { first } else { first.checked_add(1)? };
         let pairs = (u32::from(last) + 1).saturating_sub(u32::from(even)) / 2;
         (even > 0 && pairs > 0).then_some(Self { first: even, pairs: u16::try_from(pairs).ok()? })
     }
