@@ -7,7 +7,7 @@
 use super::agent::{Agent, AgentKey, Duty, IdlePlace, Intent, Reason, is_logged_in, is_staffed, reason};
 use super::config::{bounded, bounded_or_zero};
 use super::queue::{Queue, QueueKey};
-use super::ticket::{Place, Ticket, TicketState, Told};
+use super::ticket::{Place, Ticket, TicketState};
 use super::{AcdConfig, AcdOutput, Enqueue, EnqueueError, Leave, MAX_PRIORITY, MAX_TICKETS, UnknownAgent, Withdrawal};
 use crate::events::{AgentStateName, OfferResult, QueueOutcome};
 use crate::ids::{AgentId, QueueId, TicketId};
@@ -17,10 +17,6 @@ use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
-
-/// Positions of one queue are told at most this often: nobody wants to hear them more often, and telling costs a walk
-/// over the queue.
-pub(super) const TELL_EVERY: Duration = Duration::from_secs(5);
 
 /// Everything that the distributor waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,7 +42,7 @@ pub struct Acd {
     pub(super) agent_keys: BTreeMap<AgentId, AgentKey>,
     pub(super) tickets: BTreeMap<TicketId, Ticket>,
     pub(super) timers: Timers<Deadline>,
-    outputs: VecDeque<AcdOutput>,
+    pub(super) outputs: VecDeque<AcdOutput>,
     pub(super) rona_pause: Option<Duration>,
     pub(super) busy_pause: Duration,
     next_seq: u64,
@@ -514,38 +510,6 @@ impl Acd {
             let agent = self.agents.remove(key);
             self.timers.clear(&Deadline::Pause(key));
             self.agent_keys.remove(&agent.id);
-        }
-    }
-
-    // --- positions ---
-
-    fn positions_changed(&mut self, now: Instant, key: QueueKey) {
-        if !self.timers.is_set(&Deadline::Positions(key)) {
-            let at = self.queues[key].told.map_or(now, |told| (told + TELL_EVERY).max(now));
-            self.timers.set(Deadline::Positions(key), at);
-        }
-    }
-
-    fn tell_positions(&mut self, now: Instant, key: QueueKey) {
-        self.queues[key].told = Some(now);
-        let line: Vec<TicketId> = self.queues[key].line().map(|place| place.ticket).collect();
-        for (ahead, id) in line.into_iter().enumerate() {
-            if self.tickets.get(&id).is_some_and(|ticket| ticket.state == TicketState::Waiting) {
-                self.tell(now, id, ahead as u32);
-            }
-        }
-    }
-
-    fn tell(&mut self, now: Instant, id: TicketId, ahead: u32) {
-        let Some(ticket) = self.tickets.get_mut(&id) else { return };
-        let queue = &self.queues[ticket.queue];
-        let waited = now.saturating_duration_since(ticket.place.joined);
-        let before = ticket.told.and_then(|told| told.step);
-        let step = queue.estimator.step(queue.sight(now, ahead), ticket.guesses, waited, before);
-        let told = Told { ahead, step };
-        if ticket.told != Some(told) {
-            ticket.told = Some(told);
-            self.outputs.push_back(AcdOutput::Position { ticket: id, ahead, wait: step.map(|step| step.range()) });
         }
     }
 

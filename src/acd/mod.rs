@@ -15,6 +15,7 @@ mod agent;
 mod config;
 mod distributor;
 mod estimate;
+mod positions;
 mod queue;
 mod reconfigure;
 mod ticket;

@@ -171,6 +171,18 @@ fn time_on_hold_is_counted_apart_from_talk_and_overlapping_holds_count_once() {
 }
 
 #[test]
+fn talk_ends_with_the_agents_leg_even_if_nothing_said_that_the_bridge_ended() {
+    let mut journal = Journal::new();
+    talking(&mut journal)
+        .after(8_000)
+        .of(1, EventKind::LegEnded { leg: AGENT, cause: Cause::RtpTimeout })
+        .after(20_000);
+    let cdr = journal.ends(1, Cause::RtpTimeout, EndedBy::System);
+    assert_eq!((cdr.talk_ms, cdr.segments[1].cause), (8_000, Some(Cause::RtpTimeout)));
+    assert_eq!(cdr.journey.last().map(|stage| stage.duration_ms), Some(8_000));
+}
+
+#[test]
 fn a_wall_clock_that_jumps_changes_no_duration() {
     let mut journal = Journal::new();
     talking(&mut journal).after(1_000);
