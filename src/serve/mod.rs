@@ -27,6 +27,7 @@ use board::Board;
 use event_loop::{Control, EventLoop};
 use lookups::Lookups;
 use setup::Seeds;
+use std::io::Write;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -382,13 +383,14 @@ fn mode(config: &Config) -> &'static str {
 
 /// What a person at the terminal needs to go on.
 fn announce(config: &Config, listen: &[String], options: &Options, link: Option<&str>) {
-    println!("hotline {} ({}) is running: {}", env!("CARGO_PKG_VERSION"), mode(config), listen.join(", "));
-    for line in &options.welcome {
-        println!("{line}");
-    }
+    let mut lines =
+        vec![format!("hotline {} ({}) is running: {}", env!("CARGO_PKG_VERSION"), mode(config), listen.join(", "))];
+    lines.extend(options.welcome.iter().cloned());
     if let Some(code) = link {
-        println!("status page, this link works once: http://{}/?login={code}", config.listen.http);
+        lines.push(format!("status page, this link works once: http://{}/?login={code}", config.listen.http));
     }
+    // Nobody reading is no reason to stop.
+    let _ = writeln!(std::io::stdout(), "{}", lines.join("\n"));
 }
 
 /// Each leg has two sockets; the usual soft limit of 1,024 descriptors would end at 250 calls.

@@ -80,9 +80,9 @@ pub struct SwitchBundle {
 }
 
 impl SwitchBundle {
-    /// The audio of a prompt in a language, or in whichever has it.
+    /// The audio of a prompt in a language; without one, in the language of whoever has not chosen.
     pub fn clip(&self, lang: Option<&str>, id: &str) -> Option<Arc<Clip>> {
-        let exact = lang.and_then(|lang| self.clips.get(lang)).and_then(|clips| clips.get(id));
-        exact.or_else(|| self.clips.values().find_map(|clips| clips.get(id))).cloned()
+        let lang = lang.or_else(|| self.flows.default_language())?;
+        self.clips.get(lang)?.get(id).cloned()
     }
 }

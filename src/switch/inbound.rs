@@ -8,7 +8,7 @@ use super::{CALL_LIMIT, Driver, Entry, Switch, SwitchTimer};
 use crate::admission::Class;
 use crate::call::{Call, LegSeat};
 use crate::events::{Cause, EndedBy, EventKind, Refusal, Source};
-use crate::ids::{AgentId, CallId, LegId, Redacted};
+use crate::ids::{AgentId, CallId, LegId, ProjectId, Redacted};
 use crate::routing::{Closed, Destination};
 use crate::sip::endpoint::UsageId;
 use crate::sip::message::Message;
@@ -65,13 +65,13 @@ impl Switch {
         offer: Option<Bytes>,
         parties: &Parties,
     ) -> Result<(), Refused> {
-        let (source, destination) = self.identify(now, request, peer, &parties.to)?;
+        let (source, destination, project) = self.identify(now, request, peer, &parties.to)?;
         if self.draining {
             return Err(Refused::overloaded(Refusal::Draining));
         }
         let id = CallId(self.fresh_id());
         let leg = LegId(self.fresh_id());
-        self.admission.try_admit(now.at, id, Class::Service, None).map_err(|denial| Refused::overloaded(denial.refusal()))?;
+        self.admission.try_admit(now.at, id, Class::Service, project.as_ref()).map_err(|denial| Refused::overloaded(denial.refusal()))?;
         let Some(lease) = self.ports.take_any() else {
             self.admission.release(id);
             return Err(Refused::overloaded(Refusal::NoPort));
@@ -105,7 +105,7 @@ impl Switch {
                 source,
                 sip_call_id: printable(request.call_id().unwrap_or_default().as_bytes()),
                 leg,
-                project: None,
+                project,
             },
         );
         if let Some(agent) = &own_extension {
@@ -141,13 +141,13 @@ impl Switch {
         request: &Message,
         peer: Peer,
         called: &str,
-    ) -> Result<(Source, Destination), Refused> {
+    ) -> Result<(Source, Destination, Option<ProjectId>), Refused> {
         let challenge = |headers| Refused { reason: Refusal::NotOpen, status: 401, headers };
         match self.prove(now, request, peer) {
             Proof::Extension(agent) => {
                 let source = Source::Extension(agent);
-                match self.config.routes.resolve(called, &source) {
-                    Ok(destination) => Ok((source, destination)),
+                match self.config.routes.route(called, &source) {
+                    Ok(route) => Ok((source, route.to.clone(), route.project.clone())),
                     Err(Closed::NotFound) => Err(Refused::new(Refusal::NotOpen, 404)),
                     Err(Closed::NotOpen) => Err(Refused::new(Refusal::NotOpen, 403)),
                 }
@@ -157,8 +157,8 @@ impl Switch {
             }
             Proof::None { challenge: headers } => {
                 let trunk = self.config.routes.trunk_of(peer.remote.ip()).map(Source::Trunk);
-                match trunk.and_then(|source| Some((self.config.routes.resolve(called, &source).ok()?, source))) {
-                    Some((destination, source)) => Ok((source, destination)),
+                match trunk.and_then(|source| Some((self.config.routes.route(called, &source).ok()?, source))) {
+                    Some((route, source)) => Ok((source, route.to.clone(), route.project.clone())),
                     None => Err(challenge(headers)),
                 }
             }

@@ -94,6 +94,8 @@ enum SwitchTimer {
     CallLimit(CallId),
     /// Media reports that are still missing will not come.
     Reports(CallId),
+    /// Compare what is held with what it is held for.
+    Sweep,
 }
 
 /// Who decides what happens to a call.
@@ -130,6 +132,9 @@ struct Entry {
 const CALL_LIMIT: Duration = Duration::from_secs(4 * 3600);
 /// A media worker answers a drop at its next wake-up; after this it is gone.
 const REPORT_LIMIT: Duration = Duration::from_secs(2);
+
+/// A leak is a fault of ours; finding it within a minute keeps it from filling the budget.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
 pub struct Switch {
     config: Arc<SwitchConfig>,
@@ -183,6 +188,7 @@ impl Switch {
         };
         let version = switch.bundle.flows.version.clone();
         switch.emit(now, None, EventKind::BundleLoaded { version });
+        switch.timers.set(SwitchTimer::Sweep, now.at + SWEEP_EVERY);
         switch
     }
 
@@ -220,6 +226,7 @@ impl Switch {
                 SwitchTimer::CallLimit(call) => {
                     self.with_call(now, call, |call, out| call.hang_up(Cause::Limit, EndedBy::System, out))
                 }
+                SwitchTimer::Sweep => self.sweep(now),
                 SwitchTimer::Reports(call) => self.with_call(now, call, |call, out| call.give_up_reports(out)),
             }
             self.settle(now);
@@ -337,7 +344,12 @@ impl Switch {
     fn reconfigure(&mut self, now: Now, config: Arc<SwitchConfig>) {
         self.acd.reconfigure(now.at, config.acd.clone());
         self.admission.reconfigure(config.admission.clone());
+        self.registrar.reconfigure(config.registrar.clone());
         self.config = config;
+        // An agent who is new to the distributor may have been registered for long.
+        for agent in &self.config.acd.agents {
+            self.acd.agent_reachable(now.at, &agent.id, self.registrar.is_reachable(agent.id.as_str()));
+        }
     }
 
     fn on_command(&mut self, now: Now, command: Command) {
@@ -367,6 +379,23 @@ impl Switch {
         }
     }
 
+    /// A permit without a call, or a leg without one, is mended and told.
+    fn sweep(&mut self, now: Now) {
+        self.timers.set(SwitchTimer::Sweep, now.at + SWEEP_EVERY);
+        let mismatches = self.admission.sweep(now.at, self.calls.keys().copied());
+        for mismatch in mismatches {
+            let text = format!("a permit did not match its call and was mended, please report it: {mismatch:?}");
+            self.emit(now, None, EventKind::Alarm { text });
+        }
+        let calls = &self.calls;
+        let lost: Vec<LegId> =
+            self.legs.iter().filter(|(_, (call, _))| !calls.contains_key(call)).map(|(leg, _)| *leg).collect();
+        for leg in lost {
+            self.release_leg(leg);
+            self.legs.remove(&leg);
+        }
+    }
+
     fn emit(&mut self, now: Now, call: Option<CallId>, kind: EventKind) {
         self.last_event += 1;
         let mono = now.at.saturating_duration_since(self.started).as_millis() as u64;
@@ -388,7 +417,8 @@ impl Switch {
             transactions: sip.transactions,
             tickets: self.tickets.len(),
             permits: self.admission.in_use() as usize,
-            timers: self.timers.len(),
+            // The sweep's own is always there.
+            timers: self.timers.len() - 1,
         }
     }
 }
