@@ -57,7 +57,7 @@ mod tests {
         let old = slots.insert("old");
         assert_eq!(slots.remove(old), Some("old"));
         let new = slots.insert("new");
-        assert_eq!((slots.get(old), slots.get_mut(old).is_some(), slots.remove(old)), (None, false, None));
+        assert!(slots.get(old).is_none() && slots.get_mut(old).is_none() && slots.remove(old).is_none());
         assert_eq!((slots.get(new), slots.len()), (Some(&"new"), 1));
     }
 }

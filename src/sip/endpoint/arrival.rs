@@ -7,7 +7,7 @@ use crate::sip::dialog::{Dialog, Tag, body::sdp_of};
 use crate::sip::endpoint::usage::Deadline;
 use crate::sip::message::{HeaderName, Message, Method, Refusal, Rport, UriRef, validate_request};
 use crate::sip::peer::{Peer, Transport};
-use crate::sip::transaction::Matched;
+use crate::sip::transaction::{Fresh, Matched};
 use std::time::Instant;
 
 /// Requests inside dialogs are let through up to this many times the limit for new work, then dropped: a peer inside a
@@ -17,12 +17,12 @@ const HARD_LIMIT: usize = 2;
 impl Endpoint {
     pub(super) fn receive_request(&mut self, now: Instant, peer: Peer, request: Message) {
         let method = request.method().clone();
-        match self.layer.receive_request(now, &request, &method) {
+        let mut fresh = match self.layer.receive_request(now, &request, &method) {
             Matched::Absorbed => return,
             Matched::Unanswered(tx) => return self.send_trying(now, tx),
             Matched::Acknowledged(_) => return self.receive_ack(now, &request),
-            Matched::New => {}
-        }
+            Matched::New(fresh) => fresh,
+        };
         if let Err(refusal) = validate_request(&request, &self.supported) {
             match refusal {
                 Refusal::Drop(_) => self.counts.unanswerable += 1,
@@ -47,20 +47,20 @@ impl Endpoint {
             return self.refuse(peer, &request, Reply::plain(405));
         }
         if method == Method::Cancel {
-            return self.receive_cancel(now, peer, request);
+            return self.receive_cancel(now, peer, request, fresh);
         }
         let to_tag = request.to().ok().and_then(|to| to.tag());
         // REGISTER makes no dialog; a To tag in one means nothing (10.2).
         if let Some(tag) = to_tag.filter(|_| method != Method::Register) {
             return match self.usage_of(tag, &request) {
-                Some(id) => self.receive_in_dialog(now, id, peer, request),
+                Some(id) => self.receive_in_dialog(now, id, peer, request, fresh),
                 None => self.refuse(peer, &request, Reply::plain(481)),
             };
         }
         if matches!(method, Method::Bye | Method::Info | Method::Update | Method::Prack) {
             return self.refuse(peer, &request, Reply::plain(481)); // these live in dialogs only
         }
-        if self.layer.is_merged(&request) {
+        if self.layer.is_merged(&request, &mut fresh) {
             return self.refuse(peer, &request, Reply::plain(482)); // 8.2.2.2
         }
         if self.is_full() {
@@ -70,10 +70,10 @@ impl Endpoint {
             return self.send_stateless(peer, &request, reply);
         }
         if method == Method::Invite {
-            return self.receive_call(now, peer, request);
+            return self.receive_call(now, peer, request, fresh);
         }
         let reply_peer = reply_to(peer, &request);
-        if let Some(tx) = self.layer.start_server(now, request.clone(), reply_peer, false, Owner::Nobody) {
+        if let Some(tx) = self.layer.start_server(now, request.clone(), fresh, reply_peer, false, Owner::Nobody) {
             self.events.push_back(SipEvent::Request { id: ServerRequest(tx), message: request, peer });
         }
     }
@@ -84,7 +84,7 @@ impl Endpoint {
         self.usages.get_mut(id.0)?.dialog_of(request).map(|_| id)
     }
 
-    fn receive_call(&mut self, now: Instant, peer: Peer, invite: Message) {
+    fn receive_call(&mut self, now: Instant, peer: Peer, invite: Message, fresh: Fresh) {
         let tag = self.mint.tag();
         let user = UriRef::parse(invite.request_uri()).ok().and_then(|uri| uri.user());
         let contact = self.composer.contact(&peer, user);
@@ -93,7 +93,9 @@ impl Endpoint {
             return self.refuse(peer, &invite, reply);
         };
         let reply_peer = reply_to(peer, &invite);
-        let Some(tx) = self.layer.start_server(now, invite.clone(), reply_peer, false, Owner::Nobody) else { return };
+        let Some(tx) = self.layer.start_server(now, invite.clone(), fresh, reply_peer, false, Owner::Nobody) else {
+            return;
+        };
         let sdp = sdp_of(&invite);
         let ringing = Ringing { tx, dialog, offered: sdp.is_some(), shown: None };
         let usage = self.new_usage(tag, Phase::Ringing(Box::new(ringing)));
@@ -103,7 +105,7 @@ impl Endpoint {
         self.events.push_back(SipEvent::Invited { usage, request: invite, peer, sdp });
     }
 
-    fn receive_cancel(&mut self, now: Instant, peer: Peer, cancel: Message) {
+    fn receive_cancel(&mut self, now: Instant, peer: Peer, cancel: Message, fresh: Fresh) {
         let meant = self
             .layer
             .cancelled(&cancel)
@@ -119,7 +121,7 @@ impl Endpoint {
         let to_tag = Some(tag.unwrap_or_else(|| self.stateless_tag(&cancel)));
         let reply_peer = reply_to(peer, &cancel);
         let reason = header_text(&cancel, HeaderName::Reason);
-        if let Some(tx) = self.layer.start_server(now, cancel, reply_peer, true, Owner::Nobody) {
+        if let Some(tx) = self.layer.start_server(now, cancel, fresh, reply_peer, true, Owner::Nobody) {
             self.answer(now, tx, Reply { to_tag, ..Reply::plain(200) });
         }
         let Some(usage) = usage else { return };

@@ -1,7 +1,7 @@
 //! The side that calls: an INVITE of ours until it is answered, refused, cancelled or lost, with every phone it reached.
 
 use super::compose::{Invitation, Within};
-use super::usage::{Calling, Cancelling, Deadline, Fork, Offering, Phase, Up};
+use super::usage::{Calling, Cancelling, Fork, Offering, Phase, Up};
 use super::{EndReason, Endpoint, Full, Outgoing, Owner, SipEvent, UsageId};
 use crate::sip::dialog::{Dialog, body::sdp_of};
 use crate::sip::digest::Login;
@@ -63,7 +63,7 @@ impl Endpoint {
                 }
                 Phase::Calling(calling)
             }
-            Phase::Cancelling(cancelling) if !cancelling.sent => this.send_cancel(now, id, *cancelling),
+            Phase::Cancelling(cancelling) if !cancelling.sent => this.send_cancel(now, *cancelling),
             other => other,
         });
     }
@@ -111,13 +111,10 @@ impl Endpoint {
                 Phase::Up(Box::new(Up { dialog, owed_ack: None, offering: Offering::Idle, postponed: None, login }))
             }
             // The answer crossed our CANCEL (9.1): the call is up and is ended like any other.
-            Phase::Cancelling(cancelling) => {
-                this.deadlines.clear(&(id, Deadline::CancelOverdue));
-                match dialog.take() {
-                    Some(dialog) => this.leave(now, id, dialog, cancelling.login, cancelling.reason),
-                    None => Phase::Over,
-                }
-            }
+            Phase::Cancelling(cancelling) => match dialog.take() {
+                Some(dialog) => this.leave(now, id, dialog, cancelling.login, cancelling.reason),
+                None => Phase::Over,
+            },
             other => other,
         });
         // Nobody took it: another fork was first, or the call is over (13.2.2.4).
@@ -194,39 +191,28 @@ impl Endpoint {
     }
 
     /// Gives up on a callee that has not answered.
-    pub(super) fn cancel(&mut self, now: Instant, id: UsageId, calling: Calling, reason: Option<String>) -> Phase {
+    pub(super) fn cancel(&mut self, now: Instant, calling: Calling, reason: Option<String>) -> Phase {
         let cancelling = Cancelling { tx: calling.tx, sent: false, reason, login: calling.login };
-        if calling.provisional { self.send_cancel(now, id, cancelling) } else { Phase::Cancelling(Box::new(cancelling)) }
+        if calling.provisional { self.send_cancel(now, cancelling) } else { Phase::Cancelling(Box::new(cancelling)) }
     }
 
-    fn send_cancel(&mut self, now: Instant, id: UsageId, mut cancelling: Cancelling) -> Phase {
+    fn send_cancel(&mut self, now: Instant, mut cancelling: Cancelling) -> Phase {
         if !self.cancel_transaction(now, cancelling.tx, cancelling.reason.as_deref()) {
             return Phase::Over;
         }
-        self.deadlines.set((id, Deadline::CancelOverdue), now + self.timers.expiry());
         cancelling.sent = true;
         Phase::Cancelling(Box::new(cancelling))
     }
 
-    /// Sends the CANCEL for an INVITE that has had a provisional response.
+    /// Sends the CANCEL for an INVITE that has had a provisional response, and gives it 64*T1 to end (9.1).
     pub(super) fn cancel_transaction(&mut self, now: Instant, tx: ClientId, reason: Option<&str>) -> bool {
         let (Some(sent), Some(peer)) = (self.layer.sent_request(tx), self.layer.client_peer(tx)) else { return false };
         let Ok(invite) = Message::parse(sent.clone()) else { return false };
         let Some(branch) = invite.via().ok().and_then(|via| Branch::read(via.branch?)) else { return false };
         let bytes = derived::cancel(&invite, reason);
         self.layer.start_client(now, branch, &Method::Cancel, peer, bytes, Owner::Nobody);
+        self.layer.give_up(now, tx);
         true
-    }
-
-    /// No final answer 64*T1 after the CANCEL: the INVITE counts as cancelled (9.1).
-    pub(super) fn cancel_overdue(&mut self, id: UsageId) {
-        self.change(id, |this, phase| match phase {
-            Phase::Cancelling(cancelling) => {
-                this.layer.abandon(cancelling.tx);
-                Phase::Over
-            }
-            other => other,
-        });
     }
 }
 

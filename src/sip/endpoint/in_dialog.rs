@@ -2,12 +2,12 @@
 
 use super::arrival::{header_text, reply_to};
 use super::compose::{Reply, Within};
-use super::usage::Phase;
+use super::usage::{Phase, Up};
 use super::{EndReason, Endpoint, Owner, ServerRequest, SipEvent, UsageId};
 use crate::sip::dialog::Dialog;
 use crate::sip::message::{HeaderName, Message, Method};
 use crate::sip::peer::Peer;
-use crate::sip::transaction::ClientId;
+use crate::sip::transaction::{ClientId, Fresh};
 use bytes::Bytes;
 use std::time::Instant;
 
@@ -33,11 +33,9 @@ impl Endpoint {
     }
 
     /// A 481 or 408 to a request in the dialog ends it (12.2.1.2). The BYE after a 408 is for a peer that was only slow.
-    pub(super) fn peer_lost(&mut self, now: Instant, id: UsageId, up: super::usage::Up, status: u16) -> Phase {
+    pub(super) fn peer_lost(&mut self, now: Instant, id: UsageId, up: Up, status: u16) -> Phase {
         self.stop_repeating(id);
-        if let super::usage::Offering::Theirs { tx, .. } = up.offering {
-            self.answer(now, tx, Reply::plain(487));
-        }
+        self.drop_offer(now, &up.offering);
         if status == 481 {
             self.ended(id, EndReason::Unknown);
             return Phase::Over;
@@ -61,12 +59,14 @@ impl Endpoint {
         self.layer.start_client(now, branch, method, peer, bytes, owner)
     }
 
-    pub(super) fn receive_in_dialog(&mut self, now: Instant, id: UsageId, peer: Peer, request: Message) {
+    pub(super) fn receive_in_dialog(&mut self, now: Instant, id: UsageId, peer: Peer, request: Message, fresh: Fresh) {
         let method = request.method().clone();
         let is_invite = method == Method::Invite;
         let number = request.cseq().map_or(0, |cseq| cseq.number);
         let reply_peer = reply_to(peer, &request);
-        let Some(tx) = self.layer.start_server(now, request.clone(), reply_peer, true, Owner::Nobody) else { return };
+        let Some(tx) = self.layer.start_server(now, request.clone(), fresh, reply_peer, true, Owner::Nobody) else {
+            return;
+        };
         let Some(usage) = self.usages.get_mut(id.0) else { return };
         let leaving = matches!(usage.phase, Phase::Leaving(_));
         let Some(dialog) = usage.dialog_of(&request) else { return };

@@ -22,12 +22,10 @@ impl Endpoint {
                 this.answer(now, ringing.tx, Reply { to_tag, headers: &headers, ..Reply::plain(480) });
                 Phase::Over
             }
-            Phase::Calling(calling) => this.cancel(now, id, *calling, reason),
+            Phase::Calling(calling) => this.cancel(now, *calling, reason),
             Phase::Up(up) => {
                 let up = *up;
-                if let Offering::Theirs { tx, .. } = up.offering {
-                    this.answer(now, tx, Reply::plain(487));
-                }
+                this.drop_offer(now, &up.offering);
                 match up.owed_ack {
                     // The callee may not say BYE before the ACK for its 2xx (15).
                     Some(owed) => {
@@ -41,6 +39,17 @@ impl Endpoint {
         });
         self.counts.stale_commands += u64::from(!known);
         self.heed(now);
+    }
+
+    /// What is still open of a change of the session ends with the dialog (15.1.2).
+    pub(super) fn drop_offer(&mut self, now: Instant, offering: &Offering) {
+        match offering {
+            Offering::Idle => {}
+            Offering::Theirs { tx, .. } => {
+                self.answer(now, *tx, Reply::plain(487));
+            }
+            Offering::Ours { tx, .. } => self.layer.give_up(now, *tx),
+        }
     }
 
     /// Sends the BYE.
@@ -93,9 +102,7 @@ impl Endpoint {
                 Phase::Calling(calling)
             }
             Phase::Up(up) => {
-                if let Offering::Theirs { tx, .. } = up.offering {
-                    this.answer(now, tx, Reply::plain(487));
-                }
+                this.drop_offer(now, &up.offering);
                 this.ended(id, EndReason::Bye { reason });
                 Phase::Over
             }

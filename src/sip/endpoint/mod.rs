@@ -200,7 +200,7 @@ impl Endpoint {
     fn heed(&mut self, now: Instant) {
         while let Some(told) = self.layer.poll_told() {
             match told {
-                Told::ClientFailed { owner, failure, .. } => {
+                Told::ClientFailed { id, owner, failure } => {
                     // As if the status had arrived (8.1.3.1).
                     let status = match failure {
                         Failure::Timeout => 408,
@@ -209,7 +209,7 @@ impl Endpoint {
                     match owner {
                         Owner::Nobody => {}
                         Owner::Invite(usage) => self.invite_failed(usage, status),
-                        Owner::Reoffer(usage) => self.reoffer_failed(now, usage, status),
+                        Owner::Reoffer(usage) => self.reoffer_failed(now, usage, id, status),
                         Owner::Bye(usage) => self.over(usage),
                         Owner::Info(usage) => self.info_answered(now, usage, status),
                         Owner::Request(request) => self.request_failed(request, status),
@@ -233,7 +233,6 @@ impl Endpoint {
             Deadline::TellAgain => self.tell_again(now, id),
             Deadline::OfferAgain => self.offer_again(now, id),
             Deadline::OfferOverdue => self.offer_overdue(now, id),
-            Deadline::CancelOverdue => self.cancel_overdue(id),
         }
     }
 

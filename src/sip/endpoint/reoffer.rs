@@ -139,7 +139,7 @@ impl Endpoint {
         match response.status() {
             ..200 => {}
             200..300 => self.reoffer_accepted(id, tx, response),
-            _ => self.reoffer_refused(now, id, response),
+            _ => self.reoffer_refused(now, id, tx, response),
         }
     }
 
@@ -153,12 +153,11 @@ impl Endpoint {
         let mut taken = false;
         self.change(id, |this, phase| match phase {
             Phase::Up(mut up) => {
-                if matches!(up.offering, Offering::Ours { tx: ours, .. } if ours == tx) {
+                if up.take_ours(tx).is_some() {
                     taken = true;
                     up.dialog.refresh_target(response);
                     this.acknowledge(tx, &up.dialog, &reinvite, tag);
                     this.deadlines.clear(&(id, Deadline::OfferOverdue));
-                    up.offering = Offering::Idle;
                     this.events.push_back(SipEvent::ReofferAnswered { usage: id, sdp: sdp_of(response) });
                 }
                 Phase::Up(up)
@@ -173,15 +172,11 @@ impl Endpoint {
         }
     }
 
-    fn reoffer_refused(&mut self, now: Instant, id: UsageId, response: &Message) {
+    fn reoffer_refused(&mut self, now: Instant, id: UsageId, tx: ClientId, response: &Message) {
         let status = response.status();
         self.change(id, |this, phase| match phase {
             Phase::Up(mut up) => {
-                let Offering::Ours { offer, attempt, cancelled, .. } =
-                    std::mem::replace(&mut up.offering, Offering::Idle)
-                else {
-                    return Phase::Up(up);
-                };
+                let Some((offer, attempt, cancelled)) = up.take_ours(tx) else { return Phase::Up(up) };
                 this.deadlines.clear(&(id, Deadline::OfferOverdue));
                 match status {
                     408 | 481 => return this.peer_lost(now, id, *up, status),
@@ -217,12 +212,12 @@ impl Endpoint {
     }
 
     /// No answer, or no way to send: 408 ends the call, 503 only the offer (12.2.1.2).
-    pub(super) fn reoffer_failed(&mut self, now: Instant, id: UsageId, status: u16) {
+    pub(super) fn reoffer_failed(&mut self, now: Instant, id: UsageId, tx: ClientId, status: u16) {
         self.change(id, |this, phase| match phase {
-            Phase::Up(mut up) if matches!(up.offering, Offering::Ours { .. }) => {
-                up.offering = Offering::Idle;
+            Phase::Up(mut up) => {
+                let Some((_, _, cancelled)) = up.take_ours(tx) else { return Phase::Up(up) };
                 this.deadlines.clear(&(id, Deadline::OfferOverdue));
-                if status == 408 {
+                if status == 408 && !cancelled {
                     return this.peer_lost(now, id, *up, status);
                 }
                 this.reoffer_lost(id, status);
@@ -252,19 +247,12 @@ impl Endpoint {
         });
     }
 
-    /// First the CANCEL, then, when that brings no final answer either, the offer is given up.
+    /// The CANCEL brings a final answer, or 64*T1 later none is waited for any more.
     pub(super) fn offer_overdue(&mut self, now: Instant, id: UsageId) {
         self.change(id, |this, phase| match phase {
             Phase::Up(mut up) => {
                 if let Offering::Ours { tx, cancelled, .. } = &mut up.offering {
-                    if !*cancelled && this.cancel_transaction(now, *tx, None) {
-                        *cancelled = true;
-                        this.deadlines.set((id, Deadline::OfferOverdue), now + this.timers.expiry());
-                    } else {
-                        this.layer.abandon(*tx);
-                        up.offering = Offering::Idle;
-                        this.reoffer_lost(id, 408);
-                    }
+                    *cancelled = this.cancel_transaction(now, *tx, None);
                 }
                 Phase::Up(up)
             }

@@ -23,7 +23,7 @@ pub(super) enum Phase {
     /// We wait for a callee's.
     Calling(Box<Calling>),
     /// We gave up waiting: the INVITE must come to an end.
-    Cancelling(Cancelling),
+    Cancelling(Box<Cancelling>),
     /// The dialog is confirmed.
     Up(Box<Up>),
     /// We hung up: the BYE must come to an end.
@@ -150,19 +150,29 @@ pub(super) enum Deadline {
     OfferAgain,
     /// Our re-INVITE has no final answer for too long.
     OfferOverdue,
-    /// A cancelled INVITE has no final answer, 64*T1 after the CANCEL (9.1).
-    CancelOverdue,
 }
 
 impl Deadline {
-    pub const ALL: [Deadline; 6] = [
+    pub const ALL: [Deadline; 5] = [
         Deadline::RepeatAnswer,
         Deadline::AckOverdue,
         Deadline::TellAgain,
         Deadline::OfferAgain,
         Deadline::OfferOverdue,
-        Deadline::CancelOverdue,
     ];
+}
+
+impl Up {
+    /// Ends our own offer if it is the one that `tx` carries: what was offered, the attempt, whether it was cancelled.
+    pub fn take_ours(&mut self, tx: ClientId) -> Option<(Bytes, u8, bool)> {
+        match std::mem::replace(&mut self.offering, Offering::Idle) {
+            Offering::Ours { tx: ours, offer, attempt, cancelled } if ours == tx => Some((offer, attempt, cancelled)),
+            other => {
+                self.offering = other;
+                None
+            }
+        }
+    }
 }
 
 impl Usage {

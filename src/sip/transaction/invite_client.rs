@@ -10,7 +10,8 @@ pub enum State {
     Calling {
         resend: Duration,
     },
-    /// A provisional response came: the callee has it, nothing is repeated and no limit runs (17.1.1.2).
+    /// A provisional response came: the callee has it, nothing is repeated and no limit runs (17.1.1.2) until
+    /// the owner gives up on it.
     Proceeding,
     /// Refused and acknowledged; repetitions of the refusal are acknowledged again.
     Completed,
@@ -35,7 +36,8 @@ pub fn step(state: State, event: Event, env: Env) -> (State, Actions) {
             // Doubled without T2 as its limit: B ends it (17.1.1.2).
             (State::Calling { resend: resend * 2 }, smallvec![Resend, Set(Timer::A, resend * 2)])
         }
-        (State::Calling { .. }, Event::Timer(Timer::B)) => ended(smallvec![Fail(Failure::Timeout)]),
+        // In Proceeding nothing sets B but the layer, for an owner that no longer waits (9.1).
+        (State::Calling { .. } | State::Proceeding, Event::Timer(Timer::B)) => ended(smallvec![Fail(Failure::Timeout)]),
         (State::Calling { .. } | State::Proceeding, Event::TransportError) => {
             ended(smallvec![Fail(Failure::Transport)])
         }

@@ -56,7 +56,7 @@ pub struct Delivery<O> {
 }
 
 /// What a request turned out to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Matched<O> {
     /// It belongs to a transaction and was dealt with.
     Absorbed,
@@ -65,7 +65,14 @@ pub enum Matched<O> {
     /// The ACK for a 2xx, under the branch of its INVITE, as RFC 2543 has it.
     Acknowledged(O),
     /// Nothing that we know.
-    New,
+    New(Fresh),
+}
+
+/// A request that found no transaction, with the key under which it was looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fresh {
+    key: Option<ServerKey>,
+    merge_key: Option<ServerKey>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -96,6 +103,9 @@ struct Client<O> {
     refusal_ack: Option<Bytes>,
     /// The ACK for each 2xx by its To tag; the owner wrote them.
     acks: SmallVec<[(Box<str>, Transmit); 1]>,
+    /// Its owner only waits for it to end.
+    given_up: bool,
+    armed: Armed,
     owner: O,
 }
 
@@ -117,7 +127,22 @@ struct Server<O> {
     last_response: Option<Bytes>,
     /// `None` once somebody vouched for the sender.
     unproven: Option<Octets>,
+    armed: Armed,
     owner: O,
+}
+
+/// Which timers of a transaction are set, so that its end need not search for those that are not.
+#[derive(Clone, Copy, Debug, Default)]
+struct Armed(u8);
+
+impl Armed {
+    fn note(&mut self, timer: u8, set: bool) {
+        self.0 = if set { self.0 | 1 << timer } else { self.0 & !(1 << timer) };
+    }
+
+    fn has(self, timer: u8) -> bool {
+        self.0 & 1 << timer != 0
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -193,9 +218,15 @@ impl<O: Copy> Layer<O> {
     pub fn handle_next_timeout(&mut self, now: Instant) {
         match self.deadlines.pop(now) {
             Some(Deadline::Client(id, timer)) => {
+                if let Some(client) = self.clients.get_mut(id.0) {
+                    client.armed.note(timer as u8, false);
+                }
                 self.drive_client(now, id, ClientEvent::Timer(timer), None);
             }
             Some(Deadline::Server(id, timer)) => {
+                if let Some(server) = self.servers.get_mut(id.0) {
+                    server.armed.note(timer as u8, false);
+                }
                 self.drive_server(now, id, ServerEvent::Timer(timer), None);
             }
             None => {}
@@ -245,7 +276,17 @@ impl<O: Copy> Layer<O> {
             }
         };
         let branch = (branch, class);
-        let client = Client { state, branch, peer, request, refusal_ack: None, acks: SmallVec::new(), owner };
+        let client = Client {
+            state,
+            branch,
+            peer,
+            request,
+            refusal_ack: None,
+            acks: SmallVec::new(),
+            given_up: false,
+            armed: Armed::default(),
+            owner,
+        };
         let id = ClientId(self.clients.insert(client));
         self.by_branch.insert(branch, id);
         self.by_peer.insert((peer, Name::Client(id)));
@@ -300,13 +341,31 @@ impl<O: Copy> Layer<O> {
         true
     }
 
-    /// Forgets a transaction that will not end by itself: a cancelled INVITE without a final response (9.1).
-    pub fn abandon(&mut self, id: ClientId) {
+    /// Limits an INVITE that rings and whose owner no longer wants it to 64*T1 from now: after a CANCEL (9.1), or when its
+    /// dialog ended around it. Nothing else would end it if the final response is lost.
+    pub fn give_up(&mut self, now: Instant, id: ClientId) {
+        if let Some(client) = self.clients.get_mut(id.0) {
+            client.given_up = true;
+            self.limit_given_up(now, id);
+        }
+    }
+
+    /// While it still calls B runs already; when it begins to ring B would stop.
+    fn limit_given_up(&mut self, now: Instant, id: ClientId) {
+        let Some(client) = self.clients.get_mut(id.0) else { return };
+        let rings = matches!(client.state, ClientState::Invite(invite_client::State::Proceeding));
+        if client.given_up && rings && !client.armed.has(ClientTimer::B as u8) {
+            client.armed.note(ClientTimer::B as u8, true);
+            self.deadlines.set(Deadline::Client(id, ClientTimer::B), now + self.timers.expiry());
+        }
+    }
+
+    fn forget_client(&mut self, id: ClientId) {
         if let Some(client) = self.clients.remove(id.0) {
             self.by_branch.remove(&client.branch);
             self.by_peer.remove(&(client.peer, Name::Client(id)));
             use ClientTimer::*;
-            for timer in [A, B, D, E, F, K, M] {
+            for timer in [A, B, D, E, F, K, M].into_iter().filter(|timer| client.armed.has(*timer as u8)) {
                 self.deadlines.clear(&Deadline::Client(id, timer));
             }
         }
@@ -328,7 +387,9 @@ impl<O: Copy> Layer<O> {
                 actions
             }
         };
-        self.perform_client(now, id, actions, response)
+        let delivered = self.perform_client(now, id, actions, response);
+        self.limit_given_up(now, id);
+        delivered
     }
 
     fn perform_client(&mut self, now: Instant, id: ClientId, actions: Actions, response: Option<&Message>) -> bool {
@@ -354,8 +415,16 @@ impl<O: Copy> Layer<O> {
                     self.by_peer.remove(&(client.peer, Name::Client(id)));
                 }
                 Action::Fail(failure) => self.told.push_back(Told::ClientFailed { id, owner: client.owner, failure }),
-                Action::Set(timer, after) => self.deadlines.set(Deadline::Client(id, timer), now + after),
-                Action::Clear(timer) => self.deadlines.clear(&Deadline::Client(id, timer)),
+                Action::Set(timer, after) => {
+                    client.armed.note(timer as u8, true);
+                    self.deadlines.set(Deadline::Client(id, timer), now + after);
+                }
+                Action::Clear(timer) => {
+                    if client.armed.has(timer as u8) {
+                        client.armed.note(timer as u8, false);
+                        self.deadlines.clear(&Deadline::Client(id, timer));
+                    }
+                }
             }
         }
         let over = matches!(
@@ -366,7 +435,7 @@ impl<O: Copy> Layer<O> {
             )
         );
         if over {
-            self.abandon(id);
+            self.forget_client(id);
         }
         delivered
     }
@@ -384,8 +453,11 @@ impl<O: Copy> Layer<O> {
     /// itself.
     pub fn receive_request(&mut self, now: Instant, request: &Message, method: &Method) -> Matched<O> {
         let sought = if *method == Method::Ack { &Method::Invite } else { method };
-        let Some(id) = self.server_of(request, sought) else { return Matched::New };
-        let Some(server) = self.servers.get_mut(id.0) else { return Matched::New };
+        let key = key::server_key(request, sought);
+        let id = key.as_ref().and_then(|key| self.by_key.get(key)).copied();
+        let Some((id, server)) = id.and_then(|id| Some((id, self.servers.get_mut(id.0)?))) else {
+            return Matched::New(Fresh { key, merge_key: None });
+        };
         if let Some(octets) = &mut server.unproven {
             octets.received += request.raw().len();
         }
@@ -401,33 +473,31 @@ impl<O: Copy> Layer<O> {
         if unanswered { Matched::Unanswered(id) } else { Matched::Absorbed }
     }
 
-    fn server_of(&self, request: &Message, method: &Method) -> Option<ServerId> {
-        self.by_key.get(&key::server_key(request, method)?).copied()
-    }
-
     /// The INVITE transaction that a CANCEL means (9.2), with its owner.
     pub fn cancelled(&self, cancel: &Message) -> Option<(ServerId, O)> {
-        let id = self.server_of(cancel, &Method::Invite)?;
+        let id = *self.by_key.get(&key::server_key(cancel, &Method::Invite)?)?;
         Some((id, self.servers.get(id.0)?.owner))
     }
 
     /// Whether this request reached us before by another path, under another branch, and is still being dealt with.
-    pub fn is_merged(&self, request: &Message) -> bool {
-        key::merge_key(request).is_some_and(|key| self.merged.contains_key(&key))
+    pub fn is_merged(&self, request: &Message, fresh: &mut Fresh) -> bool {
+        fresh.merge_key = key::merge_key(request);
+        fresh.merge_key.as_ref().is_some_and(|key| self.merged.contains_key(key))
     }
 
     /// Opens a transaction for a request that [`receive_request`](Self::receive_request) found new. `peer` is where its
-    /// responses go. `None` when its headers make no key.
+    /// responses go; a `proven` sender is repeated to without limit. `None` when its headers make no key.
     pub fn start_server(
         &mut self,
         now: Instant,
         request: Message,
+        fresh: Fresh,
         peer: Peer,
         proven: bool,
         owner: O,
     ) -> Option<ServerId> {
+        let key = fresh.key?;
         let method = request.method().clone();
-        let key = key::server_key(&request, &method)?;
         let env = Env { timers: self.timers, reliable: peer.reliable() };
         let (state, actions) = if method == Method::Invite {
             let (state, actions) = invite_server::start();
@@ -436,10 +506,8 @@ impl<O: Copy> Layer<O> {
             let (state, actions) = other_server::start(env);
             (ServerState::Other(state), actions)
         };
-        let merge_key = match method {
-            Method::Cancel => None,
-            _ => key::merge_key(&request).filter(|key| !self.merged.contains_key(key)),
-        };
+        // In a dialog its numbers tell copies apart already, so only new work has a merge key.
+        let merge_key = fresh.merge_key.filter(|key| !self.merged.contains_key(key));
         let unproven = (!proven && !peer.reliable()).then(|| Octets { received: request.raw().len(), sent: 0 });
         let server = Server {
             state,
@@ -449,6 +517,7 @@ impl<O: Copy> Layer<O> {
             request: Some(request),
             last_response: None,
             unproven,
+            armed: Armed::default(),
             owner,
         };
         let id = ServerId(self.servers.insert(server));
@@ -456,7 +525,10 @@ impl<O: Copy> Layer<O> {
         if let Some(merge_key) = merge_key {
             self.merged.insert(merge_key, id);
         }
-        self.by_peer.insert((peer, Name::Server(id)));
+        // A datagram that comes back undelivered changes nothing for a server: its peer repeats, or H and J end it.
+        if peer.reliable() {
+            self.by_peer.insert((peer, Name::Server(id)));
+        }
         self.perform_server(now, id, actions);
         Some(id)
     }
@@ -514,7 +586,7 @@ impl<O: Copy> Layer<O> {
             self.by_peer.remove(&(server.peer, Name::Server(id)));
             self.forget_merge_key(server.merge_key, id);
             use ServerTimer::*;
-            for timer in [G, H, I, J, L] {
+            for timer in [G, H, I, J, L].into_iter().filter(|timer| server.armed.has(*timer as u8)) {
                 self.deadlines.clear(&Deadline::Server(id, timer));
             }
         }
@@ -575,8 +647,16 @@ impl<O: Copy> Layer<O> {
                 ServerAction::Fail(failure) => {
                     self.told.push_back(Told::ServerFailed { id, owner: server.owner, failure });
                 }
-                ServerAction::Set(timer, after) => self.deadlines.set(Deadline::Server(id, timer), now + after),
-                ServerAction::Clear(timer) => self.deadlines.clear(&Deadline::Server(id, timer)),
+                ServerAction::Set(timer, after) => {
+                    server.armed.note(timer as u8, true);
+                    self.deadlines.set(Deadline::Server(id, timer), now + after);
+                }
+                ServerAction::Clear(timer) => {
+                    if server.armed.has(timer as u8) {
+                        server.armed.note(timer as u8, false);
+                        self.deadlines.clear(&Deadline::Server(id, timer));
+                    }
+                }
             }
         }
         let over = matches!(

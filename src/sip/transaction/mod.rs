@@ -16,7 +16,7 @@ pub mod other_server;
 mod timing;
 
 pub use key::{Branch, Class};
-pub use layer::{Delivery, Layer, Matched, Told};
+pub use layer::{Delivery, Fresh, Layer, Matched, Told};
 pub use machine::Failure;
 pub use timing::TimerSet;
 

@@ -1,0 +1,320 @@
+//! Requests that never become a call: malformed, unknown, unwanted, or for something that does not exist.
+
+use super::hand::{self, Hand, INVITE, message, request};
+use crate::sip::endpoint::{EndReason, SipEvent};
+use crate::sip::message::HeaderName;
+use crate::sip::peer::{ConnectionId, Peer, Transport};
+use bytes::Bytes;
+use std::time::Duration;
+
+const SDP: Bytes = Bytes::from_static(b"v=0\r\n");
+
+fn statuses(hand: &mut Hand) -> Vec<u16> {
+    hand.sent().iter().map(|message| message.status()).collect()
+}
+
+/// A call that is up, and our tag in it.
+fn answered(hand: &mut Hand) -> (crate::sip::endpoint::UsageId, String) {
+    hand.send(INVITE);
+    let usage = hand.invited();
+    hand.endpoint.accept(hand.now, usage, SDP);
+    let tag = hand.answer().to().unwrap().tag().unwrap().to_owned();
+    hand.send(&request("ACK", 1, "ack", Some(&tag)));
+    assert!(matches!(hand.events()[..], [SipEvent::Acked { .. }]));
+    (usage, tag)
+}
+
+#[test]
+fn an_invite_and_its_cancel_in_one_burst_end_the_call() {
+    let mut hand = Hand::new();
+    hand.send(INVITE);
+    hand.send(&request("CANCEL", 1, "hand-1", None));
+    let events = hand.events();
+    assert!(
+        matches!(events[..], [SipEvent::Invited { .. }, SipEvent::Ended { why: EndReason::Cancelled { .. }, .. }]),
+        "{events:?}"
+    );
+    assert_eq!(statuses(&mut hand), [200, 487]);
+}
+
+#[test]
+fn a_cancel_for_nothing_is_481_and_one_that_only_guessed_the_branch_too() {
+    let mut hand = Hand::new();
+    hand.send(&request("CANCEL", 1, "nothing", None));
+    assert_eq!(statuses(&mut hand), [481]);
+    hand.send(INVITE);
+    hand.events();
+    hand.sent();
+    hand.send(&request("CANCEL", 1, "hand-1", None).replace("Call-ID: by-hand", "Call-ID: other"));
+    hand.send(&request("CANCEL", 1, "hand-1", None).replace("tag=me", "tag=you"));
+    hand.send(&request("CANCEL", 2, "hand-1", None));
+    assert_eq!(statuses(&mut hand), [481, 481, 481]);
+    assert!(hand.events().is_empty());
+}
+
+#[test]
+fn a_cancel_after_the_answer_changes_nothing() {
+    let mut hand = Hand::new();
+    let (_, _) = answered(&mut hand);
+    hand.send(&request("CANCEL", 1, "hand-1", None));
+    assert_eq!(statuses(&mut hand), [200]);
+    assert!(hand.events().is_empty());
+    assert_eq!(hand.endpoint.stats().usages, 1);
+}
+
+#[test]
+fn the_same_invite_by_two_paths_is_one_call() {
+    let mut hand = Hand::new();
+    hand.send(INVITE);
+    hand.send(&INVITE.replace("hand-1", "other-path"));
+    assert_eq!(hand.events().len(), 1);
+    assert_eq!(statuses(&mut hand), [482, 100], "8.2.2.2");
+}
+
+#[test]
+fn an_unknown_method_is_405_with_what_is_allowed() {
+    let mut hand = Hand::new();
+    for method in ["NOSUCH", "PRACK", "SUBSCRIBE"] {
+        hand.send(&request(method, 1, method, None));
+        let answer = hand.answer();
+        assert_eq!(answer.status(), 405);
+        assert!(answer.allows(&crate::sip::message::Method::Invite));
+        assert!(!answer.allows(&crate::sip::message::Method::Prack));
+    }
+    assert!(hand.endpoint.is_idle(), "a refusal keeps nothing");
+}
+
+#[test]
+fn an_extension_that_is_required_and_missing_is_420() {
+    let mut hand = Hand::new();
+    hand.send(&INVITE.replace("Contact:", "Require: 100rel, gruu\nContact:"));
+    let answer = hand.answer();
+    assert_eq!((answer.status(), answer.header(HeaderName::Unsupported)), (420, Some(&b"100rel, gruu"[..])));
+    assert!(hand.events().is_empty());
+}
+
+#[test]
+fn requests_for_a_dialog_that_does_not_exist_are_481() {
+    let mut hand = Hand::new();
+    for method in ["BYE", "INFO", "UPDATE", "INVITE", "OPTIONS"] {
+        for tag in ["0123456789abcdef", "not-ours"] {
+            hand.send(&request(method, 7, &format!("{method}{tag}"), Some(tag)));
+            assert_eq!(statuses(&mut hand), [481], "{method}");
+        }
+    }
+    hand.send(&request("BYE", 7, "no-tag", None));
+    assert_eq!(statuses(&mut hand), [481]);
+    hand.send(&request("ACK", 7, "ack", Some("0123456789abcdef")));
+    assert!(hand.sent().is_empty(), "an ACK is never answered");
+    assert_eq!(hand.endpoint.stats().stray_acks, 1);
+    assert!(hand.endpoint.is_idle());
+}
+
+#[test]
+fn a_third_party_without_the_tags_cannot_speak_in_a_dialog() {
+    let mut hand = Hand::new();
+    let (_, tag) = answered(&mut hand);
+    hand.send(&request("BYE", 2, "a", Some(&tag)).replace("tag=me", "tag=guess"));
+    hand.send(&request("BYE", 2, "b", Some(&tag)).replace("Call-ID: by-hand", "Call-ID: guess"));
+    hand.send(&request("BYE", 2, "c", Some("0123456789abcdef")));
+    assert_eq!(statuses(&mut hand), [481, 481, 481]);
+    hand.send(&request("BYE", 2, "d", Some(&tag)));
+    assert_eq!(statuses(&mut hand), [200]);
+}
+
+#[test]
+fn a_gap_in_cseq_is_legal_and_a_step_back_is_500() {
+    let mut hand = Hand::new();
+    let (_, tag) = answered(&mut hand);
+    hand.send(&request("INFO", 7, "gap", Some(&tag)));
+    hand.send(&request("INFO", 3, "back", Some(&tag)));
+    assert_eq!(statuses(&mut hand), [200, 500], "12.2.2");
+    hand.send(&request("BYE", 90, "bye", Some(&tag)));
+    assert_eq!(statuses(&mut hand), [200]);
+    let events = hand.events();
+    assert!(matches!(events[..], [SipEvent::Info { .. }, SipEvent::Ended { .. }]), "{events:?}");
+}
+
+#[test]
+fn answers_go_back_as_rfc_3581_and_18_2_2_say() {
+    let mut hand = Hand::new();
+    let from = |text: &str| Peer::udp(text.parse().unwrap(), "192.0.2.2:5060".parse().unwrap());
+    let rport = request("OPTIONS", 1, "a", Some("x"));
+    let plain = rport.replace(";rport", "");
+    let other_address = plain.replace("UDP 192.0.2.1:5060", "UDP 10.1.1.1:5060");
+    let mut reply = |source: &str, text: &str| {
+        hand.send_from(from(source), text);
+        let transmit = hand.transmits().pop().unwrap();
+        let answer = crate::sip::message::Message::parse(transmit.bytes).unwrap();
+        let via = answer.via().unwrap();
+        (transmit.peer.remote.to_string(), via.params.as_bytes().to_vec())
+    };
+    let (to, via) = reply("192.0.2.1:4000", &rport);
+    assert_eq!(to, "192.0.2.1:4000", "rport: to the source");
+    assert_eq!(String::from_utf8(via).unwrap(), ";received=192.0.2.1;rport=4000;branch=z9hG4bKa");
+    let (to, via) = reply("192.0.2.1:4000", &plain);
+    assert_eq!(to, "192.0.2.1:5060", "no rport: to the port that it listens at");
+    assert!(!String::from_utf8(via).unwrap().contains("received"));
+    let (to, via) = reply("192.0.2.1:4000", &other_address);
+    assert_eq!(to, "192.0.2.1:4000", "behind a NAT: to the source");
+    assert!(String::from_utf8(via).unwrap().contains("received=192.0.2.1"));
+}
+
+#[test]
+fn a_full_table_refuses_new_work_only() {
+    let mut hand = Hand::with(|config| config.max_usages = 1);
+    let (_, tag) = answered(&mut hand);
+    hand.send(&INVITE.replace("hand-1", "hand-2").replace("by-hand", "second"));
+    let answer = hand.answer();
+    assert_eq!(answer.status(), 503);
+    assert!(answer.seconds(HeaderName::RetryAfter).is_some_and(|wait| (4..12).contains(&wait)));
+    assert_eq!(hand.endpoint.stats().overloaded, 1);
+    hand.send(&request("BYE", 2, "bye", Some(&tag)));
+    assert_eq!(statuses(&mut hand), [200]);
+}
+
+#[test]
+fn a_mad_peer_inside_a_dialog_meets_the_hard_limit() {
+    let mut hand = Hand::with(|config| config.max_transactions = 20);
+    let (_, tag) = answered(&mut hand);
+    for number in 2..200 {
+        hand.send(&request("INFO", number, &format!("flood{number}"), Some(&tag)));
+    }
+    let stats = hand.endpoint.stats();
+    assert_eq!(stats.transactions, 40);
+    assert_eq!(stats.dropped, 198 - 39);
+}
+
+#[test]
+fn an_options_is_the_apps_to_answer_and_tells_what_we_can_do() {
+    let mut hand = Hand::new();
+    hand.send(&request("OPTIONS", 1, "opt", None));
+    let Some(SipEvent::Request { id, .. }) = hand.events().pop() else { panic!() };
+    hand.endpoint.respond(hand.now, id, 200, None, &[], None);
+    let answer = hand.answer();
+    for owed in [HeaderName::Allow, HeaderName::Accept, HeaderName::Server] {
+        assert!(answer.header(owed).is_some(), "{owed}");
+    }
+    assert!(answer.header(HeaderName::Supported).is_none(), "nothing is claimed that is not there");
+    assert!(answer.to().unwrap().tag().is_some());
+    hand.endpoint.respond(hand.now, id, 200, None, &[], None);
+    assert!(hand.sent().is_empty(), "one answer only");
+    assert_eq!(hand.endpoint.stats().stale_commands, 1);
+}
+
+#[test]
+fn a_challenged_stranger_costs_no_memory() {
+    let mut hand = Hand::new();
+    for n in 0..100 {
+        hand.send(&INVITE.replace("hand-1", &format!("flood{n}")).replace("by-hand", &format!("call{n}")));
+        let usage = hand.invited();
+        hand.endpoint.reject(hand.now, usage, 401, None, &[("WWW-Authenticate", "Digest realm=\"x\", nonce=\"y\"")]);
+        assert_eq!(statuses(&mut hand), [401], "no 100 before it, so that the client goes on asking");
+    }
+    assert!(hand.endpoint.is_idle(), "26.3.2.4: {:?}", hand.endpoint.stats());
+}
+
+#[test]
+fn a_challenge_that_came_late_is_repeated_like_any_refusal() {
+    let mut hand = Hand::new();
+    hand.send(INVITE);
+    let usage = hand.invited();
+    assert_eq!(statuses(&mut hand), [100], "the client was told to wait");
+    hand.endpoint.reject(hand.now, usage, 401, None, &[]);
+    assert_eq!(statuses(&mut hand), [401]);
+    assert!(hand.pass(Duration::from_secs(2)).contains(&(500, 401)));
+}
+
+#[test]
+fn an_authorised_retry_under_the_same_cseq_is_no_copy() {
+    let mut hand = Hand::new();
+    hand.send(&request("REGISTER", 1, "first", None));
+    let Some(SipEvent::Request { id, .. }) = hand.events().pop() else { panic!() };
+    hand.endpoint.respond(hand.now, id, 401, None, &[], None);
+    hand.send(&request("REGISTER", 1, "again", None));
+    assert_eq!(hand.events().len(), 1);
+}
+
+#[test]
+fn a_refused_tag_is_the_same_for_each_repetition() {
+    let mut hand = Hand::new();
+    let bye = request("BYE", 7, "again", None);
+    hand.send(&bye);
+    hand.send(&bye);
+    let answers = hand.sent();
+    assert_eq!(answers[0].raw(), answers[1].raw(), "8.2.7");
+}
+
+#[test]
+fn an_invite_without_a_contact_is_400() {
+    let mut hand = Hand::new();
+    hand.send(&INVITE.replace("Contact: <sip:1001@192.0.2.1:5060>\n", ""));
+    assert_eq!(statuses(&mut hand), [400]);
+    hand.send(&INVITE.replace("<sip:1001@192.0.2.1:5060>", "<tel:+86123>"));
+    assert_eq!(statuses(&mut hand), [400]);
+    assert!(hand.events().is_empty() && hand.endpoint.is_idle());
+}
+
+#[test]
+fn a_datagram_beyond_parsing_is_answered_at_most_once_and_never_bigger() {
+    let mut hand = Hand::new();
+    let peer = hand.peer;
+    let broken = request("INVITE", 1, "broken", None).replace('\n', "\r\n");
+    hand.endpoint.handle_bad_datagram(hand.now, peer, broken.as_bytes());
+    let answer = hand.answer();
+    assert_eq!((answer.status(), answer.call_id().unwrap()), (400, "by-hand"));
+    assert!(answer.raw().len() <= 2 * broken.len());
+    for silent in [
+        &b"\x00\x01\x02"[..],
+        b"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKx\r\n\r\n",
+        broken.replace("INVITE", "ACK").as_bytes(),
+        broken.replace("192.0.2.1:5060;branch", "198.51.100.7;branch").as_bytes(),
+        broken.replace("Call-ID: by-hand\r\n", "").as_bytes(),
+        b"X sip:a SIP/2.0\r\nv:SIP/2.0/UDP 192.0.2.1\r\nf:a\r\nt:b\r\ni:c\r\n\r\n",
+    ] {
+        hand.endpoint.handle_bad_datagram(hand.now, peer, silent);
+        assert!(hand.sent().is_empty(), "{:?}", String::from_utf8_lossy(silent));
+    }
+}
+
+#[test]
+fn a_peer_that_reconnects_is_found_over_its_new_connection() {
+    let mut hand = Hand::new();
+    let stream = |n| Peer { transport: Transport::Tcp, connection: Some(ConnectionId(n)), ..hand.peer };
+    let (old, new) = (stream(1), stream(2));
+    hand.send_from(old, &INVITE.replace("UDP", "TCP"));
+    let usage = hand.invited();
+    hand.endpoint.accept(hand.now, usage, SDP);
+    let tag = hand.answer().to().unwrap().tag().unwrap().to_owned();
+    hand.send_from(old, &request("ACK", 1, "ack", Some(&tag)).replace("UDP", "TCP"));
+    hand.send_from(new, &request("INFO", 2, "info", Some(&tag)).replace("UDP", "TCP"));
+    hand.sent();
+    hand.endpoint.hangup(hand.now, usage, None);
+    assert_eq!(hand.transmits()[0].peer, new);
+}
+
+#[test]
+fn a_request_with_unreadable_identity_is_dropped_without_a_trace() {
+    let mut hand = Hand::new();
+    hand.send(&INVITE.replace("SIP/2.0/UDP 192.0.2.1:5060", "garbage"));
+    assert!(hand.sent().is_empty() && hand.events().is_empty());
+    assert_eq!(hand.endpoint.stats().unanswerable, 1);
+    let strange = message(
+        "SIP/2.0 200 OK\nVia: SIP/2.0/UDP 192.0.2.2;branch=z9hG4bK0123456789abcdef\nFrom: <sip:a@b>;tag=1\nTo: <sip:b@c>;tag=2\nCall-ID: x\nCSeq: 1 INVITE\nContent-Length: 0\n\n",
+    );
+    hand.endpoint.handle_message(hand.now, hand.peer, strange);
+    assert_eq!(hand.endpoint.stats().stray_responses, 1);
+    assert!(hand.sent().is_empty(), "a response is never answered");
+}
+
+#[test]
+fn sdp_beside_other_parts_is_found() {
+    let mut hand = Hand::new();
+    let body = "--b1\r\nContent-Type: application/isup\r\n\r\n\x01\x02\r\n--b1\r\ncontent-type : application/sdp\r\n\r\nv=0\r\ns=x\r\n--b1--\r\n";
+    let head = hand::INVITE.split("Content-Type").next().unwrap().replace('\n', "\r\n");
+    let text =
+        format!("{head}Content-Type: multipart/mixed;boundary=\"b1\"\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    hand.endpoint.handle_message(hand.now, hand.peer, crate::sip::message::Message::parse(text.into()).unwrap());
+    let Some(SipEvent::Invited { sdp: Some(sdp), .. }) = hand.events().pop() else { panic!() };
+    assert_eq!(&sdp[..], b"v=0\r\ns=x");
+}

@@ -1,0 +1,184 @@
+//! Calls and requests that must prove who they are, in both directions.
+
+use super::world::*;
+use crate::sip::digest::{Algorithm, Authenticator, Credentials, Ha1Set, Secret, Verdict, Why};
+use crate::sip::endpoint::{OutgoingRequest, SipEvent};
+use crate::sip::message::{HeaderName, Message};
+use bytes::Bytes;
+
+const SDP: Bytes = Bytes::from_static(b"v=0\r\n");
+
+fn users(user: &str) -> Option<Ha1Set> {
+    (user == "1001").then(|| Ha1Set::new("1001", "hotline", "secret"))
+}
+
+fn check(door: &mut Authenticator, seconds: u64, message: &Message) -> Verdict {
+    door.verify(seconds, message, message.method().as_str(), users)
+}
+
+/// Lets the switch check each new call at `door`; returns the verdicts.
+fn serve(world: &mut World, door: &mut Authenticator, seconds: impl Fn() -> u64, time: u64) -> Vec<Verdict> {
+    let mut verdicts = Vec::new();
+    let end = world.now + ms(time);
+    while world.step(end) {
+        for event in std::mem::take(&mut world.events[SWITCH]) {
+            let now = world.now;
+            match event {
+                SipEvent::Invited { usage, request, .. } => {
+                    let verdict = check(door, seconds(), &request);
+                    match &verdict {
+                        Verdict::Ok { .. } => world.ends[SWITCH].accept(now, usage, SDP),
+                        Verdict::Challenge { stale, .. } => {
+                            let headers = door.challenge(seconds(), *stale, &[Algorithm::Sha256, Algorithm::Md5]);
+                            let headers: Vec<_> = headers.iter().map(|(n, v)| (*n, v.as_str())).collect();
+                            world.ends[SWITCH].reject(now, usage, 401, None, &headers);
+                        }
+                    }
+                    verdicts.push(verdict);
+                }
+                SipEvent::Request { id, message, .. } => {
+                    let verdict = check(door, seconds(), &message);
+                    let headers = match &verdict {
+                        Verdict::Ok { .. } => vec![],
+                        Verdict::Challenge { stale, .. } => {
+                            door.challenge(seconds(), *stale, &[Algorithm::Sha256, Algorithm::Md5])
+                        }
+                    };
+                    let status = if headers.is_empty() { 200 } else { 401 };
+                    world.ends[SWITCH].respond(now, id, status, None, &headers, None);
+                    verdicts.push(verdict);
+                }
+                _ => {}
+            }
+        }
+    }
+    verdicts
+}
+
+fn ok() -> Verdict {
+    Verdict::Ok { user: "1001".into() }
+}
+
+fn challenge(stale: bool, why: Why) -> Verdict {
+    Verdict::Challenge { stale, why }
+}
+
+#[test]
+fn a_carrier_that_challenges_is_answered_once_and_the_call_goes_through() {
+    let mut world = World::new();
+    let mut door = Authenticator::new("hotline", [1; 32], 60);
+    let order = world.with_credentials("1001", "secret");
+    let caller = world.ends[PHONE].invite(world.now, order).unwrap();
+    let verdicts = serve(&mut world, &mut door, || 0, 20);
+    assert_eq!(verdicts, [challenge(false, Why::NoCredentials), ok()]);
+    assert_eq!(world.sent(PHONE), ["INVITE", "ACK", "INVITE", "ACK"]);
+    let invites: Vec<_> = world.log.iter().filter(|sent| name(&sent.message) == "INVITE").collect();
+    let [first, second] = &invites[..] else { panic!() };
+    assert_eq!(first.message.call_id().unwrap(), second.message.call_id().unwrap());
+    assert_eq!(first.message.from().unwrap().tag(), second.message.from().unwrap().tag());
+    assert_eq!((first.message.cseq().unwrap().number, second.message.cseq().unwrap().number), (1, 2), "22.2");
+    let ack = world.last(PHONE, "ACK");
+    let sent = second.message.header(HeaderName::Authorization);
+    assert_eq!(ack.header(HeaderName::Authorization), sent, "22.1: the ACK carries the credentials of its INVITE");
+    assert!(
+        String::from_utf8_lossy(sent.unwrap()).contains("algorithm=SHA-256"),
+        "RFC 8760 2.4: the topmost that we know"
+    );
+    assert_eq!(world.heard(PHONE), ["Answered"]);
+    // The BYE carries them too, with the next count.
+    world.ends[PHONE].hangup(world.now, caller, None);
+    world.run(ms(5));
+    let bye = world.last(PHONE, "BYE");
+    assert_eq!(check(&mut door, 1, &bye), ok());
+    assert_eq!(bye.authorization().unwrap().nonce_count(), Some(2));
+    world.finish();
+}
+
+#[test]
+fn a_wrong_password_is_a_refusal_after_one_try() {
+    let mut world = World::new();
+    let mut door = Authenticator::new("hotline", [1; 32], 60);
+    let order = world.with_credentials("1001", "guess");
+    world.ends[PHONE].invite(world.now, order).unwrap();
+    let verdicts = serve(&mut world, &mut door, || 0, 20);
+    assert_eq!(verdicts, [challenge(false, Why::NoCredentials), challenge(false, Why::WrongPassword)]);
+    assert_eq!(world.heard(PHONE), ["Rejected 401"]);
+    world.finish();
+}
+
+#[test]
+fn without_credentials_a_challenge_is_a_refusal() {
+    let mut world = World::new();
+    let mut door = Authenticator::new("hotline", [1; 32], 60);
+    world.dial();
+    serve(&mut world, &mut door, || 0, 20);
+    assert_eq!(
+        (world.sent(PHONE), world.heard(PHONE)),
+        (vec!["INVITE".into(), "ACK".into()], vec!["Rejected 401".into()])
+    );
+    world.finish();
+}
+
+#[test]
+fn a_nonce_that_aged_on_the_way_is_replaced_without_a_refusal() {
+    let mut world = World::new();
+    let mut door = Authenticator::new("hotline", [1; 32], 60);
+    let order = world.with_credentials("1001", "secret");
+    world.ends[PHONE].invite(world.now, order).unwrap();
+    // The clock of the nonces jumps past their life between the challenge and its answer.
+    let times = std::cell::Cell::new(0);
+    let seconds = || {
+        times.set(times.get() + 1);
+        if times.get() <= 2 { 0 } else { 100 }
+    };
+    let verdicts = serve(&mut world, &mut door, seconds, 20);
+    assert_eq!(verdicts, [challenge(false, Why::NoCredentials), challenge(true, Why::StaleNonce), ok()]);
+    assert_eq!(world.heard(PHONE), ["Answered"]);
+}
+
+#[test]
+fn a_server_that_never_stops_asking_is_left() {
+    let mut world = World::new();
+    let order = world.with_credentials("1001", "secret");
+    world.ends[PHONE].invite(world.now, order).unwrap();
+    let mut asked = 0;
+    let end = world.now + ms(100);
+    while world.step(end) {
+        for event in std::mem::take(&mut world.events[SWITCH]) {
+            let SipEvent::Invited { usage, .. } = event else { continue };
+            asked += 1;
+            let header = format!("Digest realm=\"hotline\", nonce=\"n{asked}\", stale=true, qop=\"auth\"");
+            world.ends[SWITCH].reject(world.now, usage, 401, None, &[("WWW-Authenticate", &header)]);
+        }
+    }
+    assert_eq!(asked, 5);
+    assert_eq!(world.heard(PHONE), ["Rejected 401"]);
+    world.finish();
+}
+
+#[test]
+fn a_register_of_ours_is_challenged_and_accepted_with_a_stored_hash() {
+    let mut world = World::new();
+    let mut door = Authenticator::new("hotline", [1; 32], 60);
+    let order = OutgoingRequest {
+        peer: world.peer(PHONE),
+        method: "REGISTER",
+        request_uri: "sip:192.0.2.2".into(),
+        to: "sip:1001@192.0.2.2".into(),
+        from: "sip:1001@192.0.2.2".into(),
+        headers: vec![("Expires".into(), "300".into())],
+        body: None,
+        credentials: Some(Credentials {
+            user: "1001".into(),
+            secret: Secret::Ha1(Ha1Set::new("1001", "hotline", "secret")),
+        }),
+    };
+    world.ends[PHONE].request(world.now, order).unwrap();
+    let verdicts = serve(&mut world, &mut door, || 0, 20);
+    assert_eq!(verdicts, [challenge(false, Why::NoCredentials), ok()]);
+    assert_eq!(world.heard(PHONE), ["ResponseTo 200"]);
+    let (first, second) = (world.log[0].message.clone(), world.last(PHONE, "REGISTER"));
+    assert_eq!(first.call_id().unwrap(), second.call_id().unwrap());
+    assert_eq!(second.cseq().unwrap().number, 2);
+    world.finish();
+}

@@ -1,0 +1,10 @@
+//! Calls between two endpoints, and single messages by hand, under a virtual clock.
+
+mod arrivals;
+mod calls;
+mod challenges;
+mod glare;
+mod hand;
+mod hardship;
+mod repetition;
+mod world;
