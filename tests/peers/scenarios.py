@@ -4,6 +4,9 @@
 Each gives a short text of what was measured, or raises Failure.
 """
 
+import csv
+import io
+import json
 import time
 
 from lab import AGENT_HZ, CALLER_HZ, TONE_DBFS, check_agent_heard, check_recording, expect, recording_of
@@ -48,8 +51,8 @@ def caller_to_agent(lab):
     lab.settle("1001")
     call = lab.call("95598").answered()
     at = call.voice.hears(lab.prompt("welcome"), 0, 8)
-    call.press("1", 0.2)
     since = call.voice.now()
+    call.press("1", 0.2)
     call.voice.hears(lab.prompt("main_menu", ms=2500), since, 10)
     call.press("0", 0)
     agent.wait_event("CALL_INCOMING", 15)
@@ -386,6 +389,23 @@ def record_and_play(lab):
     poll("the recorded tone played back", back, 12, every=0.3)
     who, _ = call.ended_by(40)
     return f"ended by {'9199' if who == 'other' else 'the caller'}"
+
+
+@scenario()
+def export(lab):
+    """`hotline cdr export` gives the same records as the API, as JSON lines and as CSV."""
+    call = lab.call("9191").answered()
+    call.ended_by(8)
+    wanted = call.record()
+    lines = [json.loads(line) for line in lab.switch.command("cdr", "export", "--format", "jsonl").splitlines()]
+    mine = [r for r in lines if r["sip_call_id"] == call.id]
+    if mine != [wanted]:
+        raise Failure(f"JSON lines have {mine}, the API {wanted}")
+    table = list(csv.DictReader(io.StringIO(lab.switch.command("cdr", "export", "--format", "csv"))))
+    row = next((r for r in table if r["sip_call_id"] == call.id), None)
+    if not row or row["to"] != "9191" or int(row["duration_ms"]) != wanted["duration_ms"]:
+        raise Failure(f"CSV has {row}")
+    return f"{len(table)} records"
 
 
 # --- doors that stay shut ---

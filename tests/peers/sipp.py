@@ -1,8 +1,10 @@
 """One run of sipp: a scenario of tests/peers/sipp with its @PLACES@ filled in, its log, and its verdict."""
 
+import os
 import re
 import socket
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -16,20 +18,22 @@ class Failure(Exception):
 def free_port():
     """A port below the ephemeral range that is free for UDP and TCP now, as is the one above it, which a SIP phone often
     takes for TLS; who asked takes it a moment later."""
-    for port in range(free_port.next, 20000, 2):
-        try:
-            for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
-                for each in (port, port + 1):
-                    with socket.socket(socket.AF_INET, kind) as s:
-                        s.bind(("127.0.0.1", each))
-        except OSError:
-            continue
-        free_port.next = port + 2
-        return port
+    with free_port.lock:
+        for port in range(free_port.next, 20000, 2):
+            try:
+                for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+                    for each in (port, port + 1):
+                        with socket.socket(socket.AF_INET, kind) as s:
+                            s.bind(("127.0.0.1", each))
+            except OSError:
+                continue
+            free_port.next = port + 2
+            return port
     raise Failure("no free port is left between 12000 and 20000")
 
 
-free_port.next = 12000
+# Each run begins elsewhere, so that two runs at once seldom ask for the same port.
+free_port.next, free_port.lock = 12000 + os.getpid() % 200 * 20, threading.Lock()
 
 
 def poll(what, until, timeout, every=0.02):

@@ -59,7 +59,7 @@ class Switch:
         return done.stdout
 
     def records(self):
-        return [json.loads(line) for line in self.command("cdr", "export", "--format", "jsonl").splitlines() if line.strip()]
+        return rows(self.api("cdrs?limit=1000"))
 
     def record_of(self, sip_call_id, timeout=5):
         """The call record of the call with that Call-ID header; it is written a moment after the call's end."""
