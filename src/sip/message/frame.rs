@@ -139,7 +139,12 @@ impl Framer {
                         return None;
                     }
                     self.state = State::Idle { after_line_end: false };
-                    return Some(Ok(Frame::Message(self.buffer.split_to(whole).freeze())));
+                    let message = self.buffer.split_to(whole).freeze();
+                    if self.buffer.is_empty() {
+                        // Lets go of the block: an idle connection is not to keep the size of its largest message.
+                        self.buffer = BytesMut::new();
+                    }
+                    return Some(Ok(Frame::Message(message)));
                 }
             }
         }

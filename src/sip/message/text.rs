@@ -253,12 +253,9 @@ impl<'a> Iterator for Elements<'a> {
 #[inline]
 fn element_end(bytes: &[u8]) -> usize {
     let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        if CLASS[byte as usize] & LIST == 0 {
-            at += 1;
-            continue;
-        }
-        match byte {
+    while let Some(skip) = bytes.get(at..).and_then(|rest| rest.iter().position(|b| CLASS[*b as usize] & LIST != 0)) {
+        at += skip;
+        match bytes[at] {
             b',' => return at,
             b'"' => at = quoted_end(bytes, at).unwrap_or(bytes.len()),
             _ => at = bytes[at..].iter().position(|b| *b == b'>').map_or(bytes.len(), |close| at + close + 1),

@@ -1,7 +1,14 @@
 //! URIs (RFC 3261 section 19.1, RFC 3966, RFC 5118). A URI keeps the text it was read from and prints it unchanged;
 //! escapes are undone only to compare and to read, never to write.
 
-use super::host::{self, Host, HostRef};
+mod compare;
+mod parse;
+
+pub use compare::MOST_PARTS_COMPARED;
+use compare::{Octets, decode};
+use parse::parse_parts;
+
+use super::host::{Host, HostRef};
 use crate::ids::Redacted;
 use std::borrow::Cow;
 use std::fmt;
@@ -50,9 +57,6 @@ impl fmt::Display for UriError {
 }
 
 impl std::error::Error for UriError {}
-
-/// Each parameter of one URI is looked for in the other, so that time grows with the square. Real URIs have up to ten.
-pub const MOST_PARTS_COMPARED: usize = 32;
 
 /// A URI inside a message.
 #[derive(Clone, Copy)]
@@ -170,70 +174,6 @@ impl<'a> UriRef<'a> {
 
     pub fn to_owned(&self) -> Uri {
         Uri { text: self.text.into(), parts: self.parts }
-    }
-
-    /// RFC 3261 section 19.1.4 for sip and sips, RFC 3966 section 5 for tel, octets for the rest. A URI with more than
-    /// [`MOST_PARTS_COMPARED`] parameters and headers is the same as its own text only.
-    pub fn equivalent(&self, other: &UriRef<'_>) -> bool {
-        if self.text == other.text {
-            return true;
-        }
-        if self.divisions() > MOST_PARTS_COMPARED || other.divisions() > MOST_PARTS_COMPARED {
-            return false;
-        }
-        if !self.scheme_text().eq_ignore_ascii_case(other.scheme_text()) {
-            return false;
-        }
-        match self.parts.scheme {
-            Scheme::Sip | Scheme::Sips => self.sip_equivalent(other),
-            Scheme::Tel => self.tel_equivalent(other),
-            Scheme::Other => {
-                self.text[self.parts.scheme_end as usize..] == other.text[other.parts.scheme_end as usize..]
-            }
-        }
-    }
-
-    fn divisions(&self) -> usize {
-        let tail = self.text.get(self.parts.params.0 as usize..).unwrap_or_default();
-        tail.bytes().filter(|b| matches!(b, b';' | b'&')).count()
-    }
-
-    fn sip_equivalent(&self, other: &UriRef<'_>) -> bool {
-        /// Parameters that must be on both sides or on neither. The rule names user, ttl, method and maddr; its
-        /// examples add transport.
-        const NEVER_IGNORED: [&str; 5] = ["user", "ttl", "method", "maddr", "transport"];
-        let param_matches = |(name, value): (&str, Option<&str>), there: &UriRef<'_>| match there.find_param(name) {
-            Some(matched) => same(value.unwrap_or(""), matched, Case::Ignored),
-            None => !NEVER_IGNORED.iter().any(|n| same(name, n, Case::Ignored)),
-        };
-        let header_in = |pair: &str, there: &str| there.split('&').any(|p| same_header(pair, p));
-        let all_headers_in = |a: &str, b: &str| a.split('&').all(|pair| header_in(pair, b));
-        optional(self.user(), other.user(), Case::Kept)
-            && optional(self.password(), other.password(), Case::Kept)
-            && self.host() == other.host()
-            && self.port() == other.port()
-            && self.params().all(|param| param_matches(param, other))
-            && other.params().all(|param| param_matches(param, self))
-            && match (self.headers(), other.headers()) {
-                (None, None) => true,
-                (Some(a), Some(b)) => all_headers_in(a, b) && all_headers_in(b, a),
-                _ => false,
-            }
-    }
-
-    fn tel_equivalent(&self, other: &UriRef<'_>) -> bool {
-        let digits = |uri: &UriRef<'a>| significant(uri.user().unwrap_or(""));
-        let other_digits = significant(other.user().unwrap_or(""));
-        let covers = |a: &UriRef<'_>, b: &UriRef<'_>| {
-            a.params()
-                .all(|(name, value)| b.find_param(name).is_some_and(|v| same(value.unwrap_or(""), v, Case::Ignored)))
-        };
-        digits(self) == other_digits && covers(self, other) && covers(other, self)
-    }
-
-    /// Like [`UriRef::param`], with escapes in the name taken into account.
-    fn find_param(&self, name: &str) -> Option<&'a str> {
-        self.params().find(|(key, _)| same(key, name, Case::Ignored)).map(|(_, value)| value.unwrap_or(""))
     }
 
     fn at(&self, (start, end): (u16, u16)) -> &'a str {
@@ -410,117 +350,6 @@ impl fmt::Debug for UriRef<'_> {
     }
 }
 
-/// Bytes that [`parse_parts`] stops at: those that divide a URI, and those that have no place in one.
-static STOPS: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut b = 0;
-    while b < 256 {
-        table[b] = b <= 32 || b == 127 || matches!(b as u8, b':' | b'@' | b';' | b'?' | b'"' | b'<' | b'>');
-        b += 1;
-    }
-    table
-};
-
-/// Finds all dividers in one pass.
-fn parse_parts(text: &str) -> Result<Parts, UriError> {
-    let bytes = text.as_bytes();
-    let end = u16::try_from(bytes.len()).map_err(|_| UriError::TooLong)?;
-    let mut scheme_end = None;
-    let mut at = None;
-    // First colon, semicolon or question mark, and question mark since the scheme, or since the `@` once there is one:
-    // the user part may hold them all (section 25.1), so the `@` is what decides.
-    let (mut colon, mut params, mut query) = (None, None, None);
-    let mut user_colon = None;
-    let mut two_ats = false;
-    for (n, byte) in bytes.iter().enumerate() {
-        if !STOPS[*byte as usize] {
-            continue;
-        }
-        let n = n as u16;
-        match byte {
-            b':' if scheme_end.is_none() => scheme_end = Some(n),
-            b':' => colon = colon.or(Some(n)),
-            b'@' if at.is_none() => {
-                at = Some(n);
-                user_colon = colon;
-                (colon, params, query) = (None, None, None);
-            }
-            // After the question mark it can be nothing but a part of a header, as in a careless Replaces.
-            b'@' => two_ats |= query.is_none(),
-            b';' => params = params.or(Some(n)),
-            b'?' => {
-                params = params.or(Some(n));
-                query = query.or(Some(n));
-            }
-            _ => return Err(UriError::Characters),
-        }
-    }
-    let scheme_end = scheme_end.ok_or(UriError::NoScheme)?;
-    let scheme_text = &bytes[..scheme_end as usize];
-    let scheme_byte = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.');
-    if !scheme_text.first().is_some_and(u8::is_ascii_alphabetic) || !scheme_text.iter().all(scheme_byte) {
-        return Err(UriError::NoScheme);
-    }
-    let scheme = match scheme_text {
-        s if s.eq_ignore_ascii_case(b"sip") => Scheme::Sip,
-        s if s.eq_ignore_ascii_case(b"sips") => Scheme::Sips,
-        s if s.eq_ignore_ascii_case(b"tel") => Scheme::Tel,
-        _ => Scheme::Other,
-    };
-    let begin = scheme_end + 1;
-    let mut parts = Parts {
-        scheme,
-        scheme_end,
-        user: None,
-        password: None,
-        host: (begin, end),
-        port: None,
-        params: (end, end),
-        headers: None,
-    };
-    match scheme {
-        Scheme::Other => Ok(parts),
-        Scheme::Tel => {
-            let number_end = text[begin as usize..].find(';').map_or(end, |n| begin + n as u16);
-            if number_end == begin {
-                return Err(UriError::EmptyNumber);
-            }
-            parts.user = Some((begin, number_end));
-            parts.params = (number_end, end);
-            Ok(parts)
-        }
-        Scheme::Sip | Scheme::Sips => {
-            let mut host_start = begin;
-            if let Some(at) = at {
-                let user_end = user_colon.unwrap_or(at);
-                if user_end == begin && user_colon.is_some() {
-                    return Err(UriError::EmptyUser);
-                }
-                // `sip:@host` is not in the grammar, but callers without a number come as it: no user.
-                parts.user = (user_end > begin).then_some((begin, user_end));
-                parts.password = user_colon.map(|colon| (colon + 1, at));
-                host_start = at + 1;
-            }
-            if two_ats {
-                return Err(UriError::TwoAts);
-            }
-            let params_start = params.unwrap_or(end);
-            let params_end = query.unwrap_or(end);
-            let host_port = &text[host_start as usize..params_start as usize];
-            let Some((_, port)) = host::split_host_port(host_port) else {
-                let host = host_port.rsplit_once(':').map_or(host_port, |(host, _)| host);
-                return Err(if HostRef::parse(host).is_some() { UriError::Port } else { UriError::Host });
-            };
-            let port_colon = port.and_then(|_| host_port.rfind(':')).map_or(params_start, |n| host_start + n as u16);
-            parts.host = (host_start, port_colon);
-            parts.port = port;
-            parts.params = (params_start, params_end);
-            parts.headers = query.map(|query| (query + 1, end));
-            Ok(parts)
-        }
-    }
-}
-
 fn params_of<'a>(text: &'a str) -> impl Iterator<Item = (&'a str, Option<&'a str>)> + use<'a> {
     text.split(';').filter(|p| !p.is_empty()).map(|p| match p.split_once('=') {
         Some((name, value)) => (name, Some(value)),
@@ -530,15 +359,6 @@ fn params_of<'a>(text: &'a str) -> impl Iterator<Item = (&'a str, Option<&'a str
 
 fn find_param<'a>(params: &'a str, name: &str) -> Option<&'a str> {
     params_of(params).find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.unwrap_or(""))
-}
-
-/// Undoes escapes. A `%` that begins none stands for itself.
-fn decode(text: &str) -> Cow<'_, [u8]> {
-    if text.contains('%') {
-        Cow::Owned(Octets::new(text).map(|o| o.byte).collect())
-    } else {
-        Cow::Borrowed(text.as_bytes())
-    }
 }
 
 /// `unreserved` and `user-unreserved` of section 25.1 stay; all else is escaped.
@@ -553,72 +373,5 @@ fn push_escaped(user: &str, out: &mut String) {
     }
 }
 
-/// An octet after unescaping. A reserved character and its escape are two things (section 19.1.4).
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Octet {
-    byte: u8,
-    escaped_reserved: bool,
-}
-
-struct Octets<'a> {
-    bytes: &'a [u8],
-}
-
-impl<'a> Octets<'a> {
-    fn new(text: &'a str) -> Self {
-        Octets { bytes: text.as_bytes() }
-    }
-}
-
-impl Iterator for Octets<'_> {
-    type Item = Octet;
-
-    fn next(&mut self) -> Option<Octet> {
-        let hex = |b: u8| (b as char).to_digit(16).map(|d| d as u8);
-        if let [b'%', high, low, rest @ ..] = self.bytes
-            && let (Some(high), Some(low)) = (hex(*high), hex(*low))
-        {
-            self.bytes = rest;
-            let byte = high << 4 | low;
-            return Some(Octet { byte, escaped_reserved: b";/?:@&=+$,".contains(&byte) });
-        }
-        let (first, rest) = self.bytes.split_first()?;
-        self.bytes = rest;
-        Some(Octet { byte: *first, escaped_reserved: false })
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Case {
-    Kept,
-    Ignored,
-}
-
-fn same(a: &str, b: &str, case: Case) -> bool {
-    let fold = |o: Octet| if case == Case::Ignored { Octet { byte: o.byte.to_ascii_lowercase(), ..o } } else { o };
-    Octets::new(a).map(fold).eq(Octets::new(b).map(fold))
-}
-
-fn optional(a: Option<&str>, b: Option<&str>, case: Case) -> bool {
-    match (a, b) {
-        (None, None) => true,
-        (Some(a), Some(b)) => same(a, b, case),
-        _ => false,
-    }
-}
-
-fn same_header(a: &str, b: &str) -> bool {
-    let split = |pair: &'_ str| pair.find('=').unwrap_or(pair.len());
-    let (name_a, value_a) = a.split_at(split(a));
-    let (name_b, value_b) = b.split_at(split(b));
-    same(name_a, name_b, Case::Ignored) && same(value_a, value_b, Case::Kept)
-}
-
-/// RFC 3966 section 5.1.1: separators are for the eye.
-fn significant(number: &str) -> Vec<u8> {
-    number.bytes().filter(|b| !matches!(b, b'-' | b'.' | b'(' | b')')).map(|b| b.to_ascii_lowercase()).collect()
-}
-
 #[cfg(test)]
-#[path = "uri_tests.rs"]
 mod tests;
