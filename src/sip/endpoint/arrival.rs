@@ -8,11 +8,14 @@ use crate::sip::endpoint::usage::Deadline;
 use crate::sip::message::{HeaderName, Message, Method, Refusal, Rport, UriRef, validate_request};
 use crate::sip::peer::{Peer, Transport};
 use crate::sip::transaction::{Fresh, Matched};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Requests inside dialogs are let through up to this many times the limit for new work, then dropped: a peer inside a
 /// dialog can be mad too.
 const HARD_LIMIT: usize = 2;
+
+/// What an Expires beyond it is taken for: nobody waits a day for an answer.
+const LONGEST_WAIT_S: u64 = 86_400;
 
 impl Endpoint {
     pub(super) fn receive_request(&mut self, now: Instant, peer: Peer, request: Message) {
@@ -101,6 +104,10 @@ impl Endpoint {
         let usage = self.new_usage(tag, Phase::Ringing(Box::new(ringing)));
         self.layer.set_owner(tx, Owner::Invite(usage));
         self.deadlines.set((usage, Deadline::TellAgain), now + TELL_AGAIN);
+        if let Some(seconds) = invite.expires() {
+            self.deadlines
+                .set((usage, Deadline::Expired), now + Duration::from_secs(u64::from(seconds).min(LONGEST_WAIT_S)));
+        }
         self.trying.push_back((tx, now));
         self.events.push_back(SipEvent::Invited { usage, request: invite, peer, sdp });
     }

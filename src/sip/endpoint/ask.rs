@@ -73,8 +73,9 @@ impl Endpoint {
         body: Option<(&str, Bytes)>,
     ) {
         let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        debug_assert!((100..700).contains(&status), "{status} is no status");
         let reply = Reply {
-            status,
+            status: status.clamp(100, 699),
             reason,
             to_tag: Some(self.mint.tag()),
             contact: None,

@@ -53,6 +53,7 @@ impl Endpoint {
     fn accept_ringing(&mut self, now: Instant, id: UsageId, ringing: Ringing, sdp: &[u8]) -> Phase {
         let Ringing { tx, dialog, offered, .. } = ringing;
         self.deadlines.clear(&(id, Deadline::TellAgain));
+        self.deadlines.clear(&(id, Deadline::Expired));
         self.layer.vouch(tx);
         let to_tag = self.usages.get(id.0).map(|usage| usage.tag);
         let owed_ack = self.answer_2xx(
@@ -173,6 +174,19 @@ impl Endpoint {
         self.layer.vouch(tx);
         self.layer.respond(now, tx, status, bytes);
         self.deadlines.set((id, Deadline::TellAgain), now + TELL_AGAIN);
+    }
+
+    /// The time that the caller gave in Expires is over, which is as good as a CANCEL (13.3.1).
+    pub(super) fn invitation_expired(&mut self, now: Instant, id: UsageId) {
+        let to_tag = self.usages.get(id.0).map(|usage| usage.tag);
+        self.change(id, |this, phase| match phase {
+            Phase::Ringing(ringing) => {
+                this.answer(now, ringing.tx, Reply { to_tag, ..Reply::plain(487) });
+                this.ended(id, EndReason::Cancelled { reason: None });
+                Phase::Over
+            }
+            other => other,
+        });
     }
 
     /// The connection over which a caller waited is gone (17.2.4).

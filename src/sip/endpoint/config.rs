@@ -4,9 +4,10 @@ use crate::sip::digest::Credentials;
 use crate::sip::peer::{Peer, Transport};
 use crate::sip::transaction::TimerSet;
 use bytes::Bytes;
+use std::fmt;
 use std::net::IpAddr;
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct EndpointConfig {
     /// `Server` of our answers and `User-Agent` of our requests.
     pub server: String,
@@ -17,7 +18,7 @@ pub struct EndpointConfig {
     pub allow: Vec<&'static str>,
     /// Option tags for `Supported`. Only what this core or the app really does; a `Require` of anything else is answered 420.
     pub supported: Vec<&'static str>,
-    /// New work is answered 503 from here on. Requests inside dialogs are let through up to twice as many.
+    /// New work is answered 503 from here on. A call leaves about four behind for 32 seconds. Requests inside dialogs are let through up to twice as many.
     pub max_transactions: usize,
     pub max_usages: usize,
     /// The host to write into Via and Contact for each of our addresses, where it is not the address itself (a public
@@ -28,6 +29,22 @@ pub struct EndpointConfig {
     pub listen_ports: Vec<(Transport, u16)>,
 }
 
+/// Without the seed: whoever knows it knows every tag and branch to come.
+impl fmt::Debug for EndpointConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EndpointConfig")
+            .field("server", &self.server)
+            .field("timers", &self.timers)
+            .field("allow", &self.allow)
+            .field("supported", &self.supported)
+            .field("max_transactions", &self.max_transactions)
+            .field("max_usages", &self.max_usages)
+            .field("advertised", &self.advertised)
+            .field("listen_ports", &self.listen_ports)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Default for EndpointConfig {
     fn default() -> Self {
         Self {
@@ -36,7 +53,7 @@ impl Default for EndpointConfig {
             timers: TimerSet::default(),
             allow: vec!["INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "REGISTER"],
             supported: Vec::new(),
-            max_transactions: 65_536,
+            max_transactions: 131_072,
             max_usages: 16_384,
             advertised: Vec::new(),
             listen_ports: Vec::new(),

@@ -109,7 +109,7 @@ pub enum SipEvent {
 pub enum EndReason {
     /// The peer hung up; `reason` is its Reason header (RFC 3326).
     Bye { reason: Option<String> },
-    /// The caller gave up before our final answer.
+    /// The caller gave up before our final answer, by CANCEL or because the time in its Expires was over.
     Cancelled { reason: Option<String> },
     /// Our 2xx was never acknowledged (13.3.1.4); a BYE was sent.
     AckTimeout,

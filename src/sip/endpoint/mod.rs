@@ -80,11 +80,12 @@ const TELL_AGAIN: Duration = Duration::from_secs(60);
 
 impl Endpoint {
     pub fn new(config: EndpointConfig) -> Self {
+        let timers = config.timers.checked();
         Self {
-            timers: config.timers,
+            timers,
             composer: Composer::new(&config),
             mint: Mint::new(config.seed),
-            layer: Layer::new(config.timers),
+            layer: Layer::new(timers),
             allow: config.allow,
             supported: config.supported,
             max_transactions: config.max_transactions,
@@ -177,6 +178,13 @@ impl Endpoint {
 }
 
 impl Endpoint {
+    #[cfg(test)]
+    fn usages_for_test(&self) -> Vec<UsageId> {
+        let mut usages: Vec<UsageId> = self.by_tag.values().copied().collect();
+        usages.sort();
+        usages
+    }
+
     fn receive_response(&mut self, now: Instant, response: &Message) {
         if validate_response(response).is_err() {
             self.counts.unanswerable += 1;
@@ -231,6 +239,7 @@ impl Endpoint {
             Deadline::RepeatAnswer => self.repeat_answer(now, id),
             Deadline::AckOverdue => self.ack_overdue(now, id),
             Deadline::TellAgain => self.tell_again(now, id),
+            Deadline::Expired => self.invitation_expired(now, id),
             Deadline::OfferAgain => self.offer_again(now, id),
             Deadline::OfferOverdue => self.offer_overdue(now, id),
         }

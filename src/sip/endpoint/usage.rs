@@ -146,6 +146,8 @@ pub(super) enum Deadline {
     AckOverdue,
     /// The caller is told again that we are still at it.
     TellAgain,
+    /// The caller's Expires: it waits no longer (13.3.1).
+    Expired,
     /// Our postponed offer is tried again.
     OfferAgain,
     /// Our re-INVITE has no final answer for too long.
@@ -153,10 +155,11 @@ pub(super) enum Deadline {
 }
 
 impl Deadline {
-    pub const ALL: [Deadline; 5] = [
+    pub const ALL: [Deadline; 6] = [
         Deadline::RepeatAnswer,
         Deadline::AckOverdue,
         Deadline::TellAgain,
+        Deadline::Expired,
         Deadline::OfferAgain,
         Deadline::OfferOverdue,
     ];

@@ -19,6 +19,12 @@ impl Default for TimerSet {
 }
 
 impl TimerSet {
+    /// No pause of zero: a timer must not be due again at once.
+    pub fn checked(self) -> Self {
+        let least = Duration::from_millis(1);
+        Self { t1: self.t1.max(least), t2: self.t2.max(least), t4: self.t4.max(least) }
+    }
+
     /// 64*T1: when an exchange is given up (timers B, F, H) and how long its end is remembered (D, J, L, M).
     pub fn expiry(&self) -> Duration {
         self.t1 * 64

@@ -319,6 +319,21 @@ fn a_connection_that_breaks_ends_what_waits_on_it() {
 }
 
 #[test]
+fn a_call_on_a_connection_that_was_still_to_be_opened_fails_with_it() {
+    let mut world = World::over(Transport::Tcp);
+    let mut order = world.order();
+    let opened = order.peer;
+    order.peer.connection = None;
+    world.ends[PHONE].invite(world.now, order).unwrap();
+    world.ends[PHONE].handle_transport_error(world.now, opened);
+    assert_eq!(world.heard(PHONE), ["Rejected 503 here"]);
+    world.run(ms(5));
+    let callee = world.invited();
+    world.ends[SWITCH].hangup(world.now, callee, None);
+    world.finish();
+}
+
+#[test]
 fn commands_to_a_call_that_is_over_do_nothing_and_are_counted() {
     let mut world = World::new();
     let (caller, callee) = world.call();

@@ -14,21 +14,29 @@ const SDP: Bytes = Bytes::from_static(b"v=0\r\n");
 
 /// xorshift64*: small, and the same everywhere.
 #[derive(Clone)]
-struct Dice(u64);
+pub struct Dice(u64);
 
 impl Dice {
-    fn roll(&mut self) -> u64 {
+    pub fn new(seed: u64) -> Self {
+        let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        for _ in 0..8 {
+            dice.roll();
+        }
+        dice
+    }
+
+    pub fn roll(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
         self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
     }
 
-    fn below(&mut self, limit: u64) -> u64 {
+    pub fn below(&mut self, limit: u64) -> u64 {
         (self.roll() >> 11) % limit
     }
 
-    fn percent(&mut self, chance: u64) -> bool {
+    pub fn percent(&mut self, chance: u64) -> bool {
         self.below(100) < chance
     }
 }
@@ -151,10 +159,7 @@ impl Play {
 }
 
 fn play(seed: u64) {
-    let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
-    for _ in 0..8 {
-        dice.roll();
-    }
+    let mut dice = Dice::new(seed);
     let mut world = World::new();
     let (loss, copies, slow) = (dice.below(31), dice.below(31), 1 + dice.below(1_500));
     let wire = Rc::new(RefCell::new(dice.clone()));

@@ -6,5 +6,6 @@ mod challenges;
 mod glare;
 mod hand;
 mod hardship;
+mod mutation;
 mod repetition;
 mod world;

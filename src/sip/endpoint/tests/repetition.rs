@@ -2,7 +2,7 @@
 
 use super::hand::{self, Hand};
 use super::world::*;
-use crate::sip::endpoint::OutgoingRequest;
+use crate::sip::endpoint::{EndReason, OutgoingRequest, SipEvent};
 use crate::sip::peer::Transport;
 use bytes::Bytes;
 
@@ -204,6 +204,27 @@ fn a_request_that_the_app_never_answers_is_forgotten() {
     assert_eq!(hand.events().len(), 1);
     hand.pass(secs(33));
     assert!(hand.endpoint.is_idle(), "{:?}", hand.endpoint.stats());
+}
+
+#[test]
+fn an_invitation_ends_when_the_caller_said_it_would() {
+    let mut hand = Hand::new();
+    hand.send(&hand::INVITE.replace("Contact:", "Expires: 20\nContact:"));
+    hand.invited();
+    hand.sent();
+    assert_eq!(hand.pass(secs(21))[0], (20_000, 487), "13.3.1");
+    assert!(matches!(hand.events()[..], [SipEvent::Ended { why: EndReason::Cancelled { reason: None }, .. }]));
+    // An answer in time stands.
+    hand.send(
+        &hand::INVITE
+            .replace("Contact:", "Expires: 20\nContact:")
+            .replace("hand-1", "hand-2")
+            .replace("by-hand", "second"),
+    );
+    let usage = hand.invited();
+    hand.endpoint.accept(hand.now, usage, SDP);
+    hand.pass(secs(25));
+    assert_eq!(hand.endpoint.stats().usages, 1);
 }
 
 #[test]
