@@ -208,7 +208,8 @@ impl Latch {
             return Some(Wiring::Disconnect);
         }
         let settled = believed.remote == self.signalled || now.saturating_sub(believed.since) >= SETTLE;
-        if quiet || !settled {
+        // While the window is open the peer may yet be found elsewhere.
+        if quiet || !settled || self.window.is_some() {
             return None;
         }
         believed.connected = true;
@@ -350,5 +351,88 @@ pub fn canonical(address: SocketAddr) -> SocketAddr {
     match address.ip() {
         IpAddr::V6(_) => SocketAddr::new(address.ip().to_canonical(), address.port()),
         IpAddr::V4(_) => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIGNALLED: &str = "192.168.1.5:4000";
+
+    fn at(address: &str) -> SocketAddr {
+        address.parse().unwrap()
+    }
+
+    /// Feeds (ms, sequence) from one address and says at which packet it was believed.
+    fn believed_at(latch: &mut Latch, from: &str, packets: impl IntoIterator<Item = (u64, u16)>) -> Option<usize> {
+        packets.into_iter().position(|(ms, sequence)| latch.judge(ms * MS, at(from), 7, sequence) == Verdict::Moved)
+    }
+
+    #[test]
+    fn another_host_needs_eight_packets_in_sequence_over_100_ms() {
+        let fresh = || Latch::new(at(SIGNALLED));
+        let host = "9.9.9.9:9";
+        assert_eq!(believed_at(&mut fresh(), host, (0..20).map(|n| (n * 20, n as u16))), Some(7));
+        assert_eq!(believed_at(&mut fresh(), host, (0..20).map(|n| (n, n as u16))), None, "a burst of 20 ms");
+        assert_eq!(believed_at(&mut fresh(), host, (0..7).map(|n| (n * 60, n as u16))), None, "seven are too few");
+        assert_eq!(believed_at(&mut fresh(), host, (0..50).map(|n| (n * 20, n as u16 * 9))), None, "no sequence");
+        assert_eq!(believed_at(&mut fresh(), host, (0..50).map(|n| (n * 100, n as u16))), None, "no stream");
+        // One in four is lost; the first two must be whole.
+        let lossy = (0..30).filter(|n| n % 4 != 3).map(|n| (n * 20, n as u16));
+        assert_eq!(believed_at(&mut fresh(), host, lossy), Some(7));
+    }
+
+    #[test]
+    fn the_signalled_address_needs_one_packet_and_its_host_two() {
+        let mut latch = Latch::new(at(SIGNALLED));
+        assert_eq!(latch.judge(0, at(SIGNALLED), 1, 5), Verdict::Moved);
+        assert_eq!(latch.wiring(0, true), Some(Wiring::Connect(at(SIGNALLED))));
+        let mut latch = Latch::new(at(SIGNALLED));
+        assert_eq!(believed_at(&mut latch, "192.168.1.5:9", (0..4).map(|n| (n * 20, n as u16))), Some(1));
+        assert_eq!(latch.wiring(0, true), None, "not before it has settled");
+    }
+
+    #[test]
+    fn what_waited_in_the_socket_when_it_was_connected_is_not_believed() {
+        let mut latch = Latch::new(at(SIGNALLED));
+        believed_at(&mut latch, "9.9.9.9:9", (0..8).map(|n| (n * 20, n as u16)));
+        for ms in (160..12_000).step_by(20) {
+            latch.judge(ms * MS, at("9.9.9.9:9"), 7, (ms / 20) as u16);
+        }
+        assert_eq!(latch.wiring(12_000 * MS, true), Some(Wiring::Connect(at("9.9.9.9:9"))));
+        assert_eq!(latch.judge(12_001 * MS, at(SIGNALLED), 1, 1), Verdict::Stray);
+    }
+
+    #[test]
+    fn the_window_closes_with_the_first_who_is_believed() {
+        let mut latch = Latch::new(at(SIGNALLED));
+        latch.judge(0, at(SIGNALLED), 7, 1);
+        latch.wiring(0, true);
+        let moved = "192.168.1.6:4000";
+        assert_eq!(latch.signal(1_000 * MS, at(moved)), Some(Wiring::Disconnect));
+        assert_eq!(latch.judge(1_020 * MS, at(moved), 7, 2), Verdict::Moved);
+        // It says no more; another host streams at once.
+        assert_eq!(believed_at(&mut latch, "9.9.9.9:9", (0..150).map(|n| (1_040 + n * 20, n as u16))), None);
+    }
+
+    #[test]
+    fn a_re_offer_leaves_the_socket_open_until_the_peer_was_heard_anew() {
+        let mut latch = Latch::new(at(SIGNALLED));
+        latch.judge(0, at(SIGNALLED), 7, 1);
+        latch.wiring(0, true);
+        latch.signal(20 * MS, at(SIGNALLED));
+        assert_eq!(latch.wiring(40 * MS, true), None);
+        latch.judge(330 * MS, at(SIGNALLED), 7, 2);
+        assert_eq!(latch.wiring(340 * MS, true), Some(Wiring::Connect(at(SIGNALLED))));
+    }
+
+    #[test]
+    fn silence_of_a_peer_that_is_not_to_send_keeps_its_connection() {
+        let mut latch = Latch::new(at(SIGNALLED));
+        latch.judge(0, at(SIGNALLED), 7, 1);
+        latch.wiring(0, true);
+        assert_eq!(latch.wiring(60_000 * MS, false), None);
+        assert_eq!(latch.wiring(60_000 * MS, true), Some(Wiring::Disconnect));
     }
 }

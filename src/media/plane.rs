@@ -201,10 +201,6 @@ impl Plane {
         if a == b {
             return;
         }
-        let joined = live(&mut self.legs, a).is_some_and(|leg| leg.bridge == Some(b));
-        if joined {
-            return;
-        }
         self.unbridge(a);
         self.unbridge(b);
         for (one, other) in [(a, b), (b, a)] {
@@ -325,9 +321,6 @@ impl Plane {
         let ended: Vec<RecordingId> =
             self.recordings.iter().filter(|(_, recording)| recording.near == slot).map(|(&id, _)| id).collect();
         ended.into_iter().for_each(|recording| self.record_stop(now, recording, out));
-        for recording in self.recordings.values_mut().filter(|recording| recording.far == Some(slot)) {
-            recording.far = None;
-        }
         let Some(leg) = self.legs.try_remove(slot.index as usize) else { return };
         let seat = leg.seat;
         if let Some(moved) = self.wheel.leave(seat)

@@ -265,6 +265,7 @@ mod tests {
         let trip = about.round_trip_us(12_080_000).unwrap();
         assert!((79_900..=80_100).contains(&trip), "{trip}");
         assert_eq!(about.round_trip_us(2_000_000), None, "a report from the future");
+        assert_eq!(AboutUs { last_report: 0, ..about }.round_trip_us(5_000_000), None, "it has seen none of ours");
     }
 
     #[test]

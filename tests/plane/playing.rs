@@ -194,3 +194,25 @@ fn the_worker_need_not_wake_for_a_leg_that_has_nothing_due() {
     assert!((49..=52).contains(&wakes), "{wakes} wake-ups for 50 packets");
     assert_eq!(world.sent_to(CALLER).len(), 50);
 }
+
+#[test]
+fn when_calls_end_the_others_keep_their_turn_of_the_wheel() {
+    let mut world = World::new();
+    let mut a = Phone::new("10.0.0.1:4000", Codec::Pcma);
+    for leg in 1..=60 {
+        // On hold: asleep between its reports.
+        a.direction = Direction::Inactive;
+        world.answer(LegId(leg), &a);
+    }
+    world.run(100);
+    (1..=40).for_each(|leg| world.command(MediaCmd::Drop { leg: LegId(leg) }));
+    world.events();
+    a.direction = Direction::SendRecv;
+    for leg in 41..=60 {
+        world.offer(LegId(leg), a.spec());
+        world.play(LegId(leg), 1, vec![clip(60, 4000)], false);
+    }
+    world.run(81);
+    let done = world.events().iter().filter(|e| matches!(e, MediaEvent::PlayDone { heard_ms: 60, .. })).count();
+    assert_eq!(done, 20);
+}

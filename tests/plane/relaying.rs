@@ -180,14 +180,15 @@ fn when_one_leg_is_dropped_the_other_goes_on_in_silence_and_the_slot_is_not_mixe
     world.talk(100, &mut [(CALLER, &mut a), (AGENT, &mut b)]);
     let old = world.slot(AGENT);
     world.command(MediaCmd::Drop { leg: AGENT });
-    // A new leg takes the freed place; packets still queued for the old one are not its own.
-    world.create(OTHER);
+    // A new leg takes the freed place, for the same phone; what is still queued for the old one is not its own.
+    world.answer(OTHER, &b);
+    world.events();
     let mut late = b.speak();
     assert_eq!(world.slot(OTHER).index, old.index);
     world.plane.handle_rtp(world.now, old, b.addr, &mut late, &mut world.wire);
+    assert!(world.events().is_empty());
     world.wire.sent.clear();
     world.talk(1000, &mut [(CALLER, &mut a)]);
-    assert!(world.sent_to(OTHER).is_empty());
     let sent = world.sent_to(CALLER);
     assert!(sent.len() >= 39 && sent.iter().all(|s| s.payload[0] == 0xff));
 }
@@ -234,4 +235,14 @@ fn a_voice_held_up_by_the_network_does_not_stay_late_for_the_rest_of_the_call() 
     held.iter().for_each(|packet| world.deliver(CALLER, a.addr, packet));
     world.talk(1000, &mut [(CALLER, &mut a)]);
     assert_continuous(&world.sent_to(AGENT), 130);
+}
+
+#[test]
+fn an_empty_packet_that_only_keeps_a_nat_open_is_a_sign_of_life_and_no_sound() {
+    let (mut world, mut a, _) = World::bridged(Codec::Pcmu, Codec::Pcmu);
+    a.speak();
+    let empty = a.packet(0, false, &[]);
+    world.deliver(CALLER, a.addr, &empty);
+    assert!(world.sent_to(AGENT).is_empty());
+    assert_eq!(world.events(), [MediaEvent::Latched { leg: CALLER, remote: a.addr }]);
 }

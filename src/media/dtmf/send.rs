@@ -185,6 +185,16 @@ mod tests {
     }
 
     #[test]
+    fn a_new_held_key_lets_the_one_before_go() {
+        let mut sender = KeySender::default();
+        sender.hold('1');
+        sender.hold('2');
+        sender.release(320);
+        let ends: Vec<_> = all(&mut sender).iter().filter(|(_, p)| p.end).map(|(_, p)| (p.event, p.duration)).collect();
+        assert_eq!(ends, [(1, 320), (1, 320), (1, 320), (2, 320), (2, 320), (2, 320)]);
+    }
+
+    #[test]
     fn a_key_that_is_never_released_ends_when_its_duration_is_full() {
         let mut sender = KeySender::default();
         sender.hold('5');
