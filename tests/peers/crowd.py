@@ -11,7 +11,7 @@ from pathlib import Path
 import sound
 from lab import recording_of
 from sipp import Failure, Sipp, credentials, free_port, poll
-from switch import ROOT, Switch
+from switch import ROOT, Switch, write_project
 from voices import Voices
 
 MANY = 200
@@ -36,14 +36,10 @@ def write_config(folder, sip, http, state):
     # The sample flow names trunks of its own; the configuration has to know them.
     trunks = set(re.findall(r"trunk: *([a-z0-9-]+)", "".join(p.read_text("utf-8") for p in Path(ROOT, "ivr-flows").glob("*.flow.yaml"))))
     lines = "\n".join(f"  {name}: {{address: \"127.0.0.1:9\"}}" for name in sorted(trunks))
-    for place, value in {"STATE": state, "ROOT": ROOT, "SIP": sip, "HTTP": http, "TRUNKS": lines}.items():
+    for place, value in {"STATE": state, "SIP": sip, "HTTP": http, "TRUNKS": lines}.items():
         text = text.replace(f"@{place}@", str(value))
     text += "".join(f"  - {{id: \"{FIRST_AGENT + n}\", password: pw-of-{FIRST_AGENT + n}, queues: [service]}}\n" for n in range(MANY))
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "hotline.yaml"
-    path.write_text(text)
-    path.chmod(0o600)
-    return path
+    return write_project(folder / "hotline.yaml", text)
 
 
 def run(folder, report):

@@ -13,6 +13,18 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 SECRET, TOKEN = "peers-demo-secret", "peers-admin-token-0123456789abcdef"
 
 
+def write_project(path, text):
+    """A project folder around `path`, its hotline.yaml, with the sample's flows and prompts."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(0o600)
+    for name in ("ivr-flows", "prompts"):
+        link = path.parent / name
+        if not link.exists():
+            link.symlink_to(os.path.join(ROOT, name))
+    return path
+
+
 class Switch:
     """`arguments(sip_port, http_port, state)` gives the command line after the program's name."""
 
