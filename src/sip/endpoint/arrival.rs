@@ -1,10 +1,9 @@
 //! Requests as they come in: which belong to something we know, which are owed a refusal, which are new.
 
 use super::compose::Reply;
-use super::usage::{Offering, Phase, Ringing};
+use super::usage::{Deadline, Phase, Ringing};
 use super::{EndReason, Endpoint, Owner, RETRY_AFTER_S, ServerRequest, SipEvent, TELL_AGAIN, UsageId};
 use crate::sip::dialog::{Dialog, Tag, body::sdp_of};
-use crate::sip::endpoint::usage::Deadline;
 use crate::sip::message::{HeaderName, Message, Method, Refusal, Rport, UriRef, validate_request};
 use crate::sip::peer::{Peer, Transport};
 use crate::sip::transaction::{Fresh, Matched};
@@ -139,8 +138,7 @@ impl Endpoint {
                 Phase::Over
             }
             Phase::Up(mut up) => {
-                if matches!(up.offering, Offering::Theirs { tx, .. } if tx == invite) {
-                    up.offering = Offering::Idle;
+                if up.take_theirs(Some(invite)).is_some() {
                     this.answer(now, invite, Reply::plain(487));
                     this.events.push_back(SipEvent::ReofferWithdrawn { usage });
                 }

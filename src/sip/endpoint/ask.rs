@@ -20,6 +20,11 @@ pub(super) struct Asked {
 impl Endpoint {
     /// Sends a request outside any call; [`SipEvent::ResponseTo`] brings its final answer.
     pub fn request(&mut self, now: Instant, order: OutgoingRequest) -> Result<RequestId, Full> {
+        debug_assert!(
+            !matches!(order.method, "INVITE" | "ACK" | "CANCEL"),
+            "{} has a command of its own",
+            order.method
+        );
         if self.layer.len() >= self.max_transactions {
             return Err(Full);
         }

@@ -45,10 +45,10 @@ impl Endpoint {
     pub(super) fn drop_offer(&mut self, now: Instant, offering: &Offering) {
         match offering {
             Offering::Idle => {}
-            Offering::Theirs { tx, .. } => {
-                self.answer(now, *tx, Reply::plain(487));
+            Offering::Theirs(theirs) => {
+                self.answer(now, theirs.tx, Reply::plain(487));
             }
-            Offering::Ours { tx, .. } => self.layer.give_up(now, *tx),
+            Offering::Ours(ours) => self.layer.give_up(now, ours.tx),
         }
     }
 

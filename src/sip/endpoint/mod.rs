@@ -5,8 +5,8 @@
 //! Like every core it is polled: hand it a message, a command or the time, then drain [`Endpoint::poll_event`] and
 //! [`Endpoint::poll_transmit`], in that order, and come back at [`Endpoint::next_timeout`].
 //!
-//! Each file is one thing that is done to a call: [`arrival`](self) of requests, `callee`, `caller`, `in_dialog`,
-//! `reoffer`, `leave`; `ask` is for requests outside calls.
+//! Each file is one thing that is done: `arrival` finds out what a request is; `callee`, `caller`, `in_dialog`,
+//! `reoffer` and `leave` are what may happen to a call; `ask` is for requests outside calls.
 
 mod arrival;
 mod ask;

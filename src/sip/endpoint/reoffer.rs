@@ -2,7 +2,7 @@
 //! want to at once (RFC 3261 14, RFC 3311 5).
 
 use super::compose::{Reply, SDP, Within};
-use super::usage::{Deadline, OfferBy, Offering, OwedAck, Phase, Postponed, Up};
+use super::usage::{Deadline, OfferBy, Offering, Ours, OwedAck, Phase, Postponed, Theirs, Up};
 use super::{Busy, Endpoint, Owner, SipEvent, UsageId};
 use crate::sip::dialog::body::sdp_of;
 use crate::sip::message::{Message, Method};
@@ -39,9 +39,8 @@ impl Endpoint {
     pub fn answer_reoffer(&mut self, now: Instant, id: UsageId, answer: Result<Bytes, u16>) {
         let known = self.change(id, |this, phase| match phase {
             Phase::Up(mut up) => {
-                if let Offering::Theirs { tx, by, offered } = up.offering {
-                    up.offering = Offering::Idle;
-                    this.answer_theirs(now, id, &mut up, tx, by, offered, answer);
+                if let Some(theirs) = up.take_theirs(None) {
+                    this.answer_theirs(now, id, &mut up, theirs, answer);
                 }
                 Phase::Up(up)
             }
@@ -50,35 +49,25 @@ impl Endpoint {
         self.counts.stale_commands += u64::from(!known);
     }
 
-    #[allow(clippy::too_many_arguments, reason = "the parts of Offering::Theirs, taken out of it")]
-    fn answer_theirs(
-        &mut self,
-        now: Instant,
-        id: UsageId,
-        up: &mut Up,
-        tx: ServerId,
-        by: OfferBy,
-        offered: bool,
-        answer: Result<Bytes, u16>,
-    ) {
+    fn answer_theirs(&mut self, now: Instant, id: UsageId, up: &mut Up, theirs: Theirs, answer: Result<Bytes, u16>) {
         let sdp = match answer {
             Ok(sdp) => sdp,
             Err(status) => {
-                self.answer(now, tx, Reply::plain(status.clamp(400, 699)));
+                self.answer(now, theirs.tx, Reply::plain(status.clamp(400, 699)));
                 return;
             }
         };
-        if let Some(request) = self.layer.open_request(tx) {
+        if let Some(request) = self.layer.open_request(theirs.tx) {
             up.dialog.refresh_target(request);
         }
         let reply = Reply { contact: Some(&up.dialog.contact), body: Some((SDP, &sdp)), ..Reply::plain(200) };
-        match by {
+        match theirs.by {
             OfferBy::Invite => {
-                let owed = self.answer_2xx(now, id, tx, reply);
-                up.owed_ack = owed.map(|owed| OwedAck { offered: !offered, ..owed });
+                let owed = self.answer_2xx(now, id, theirs.tx, reply);
+                up.owed_ack = owed.map(|owed| OwedAck { offered: !theirs.offered, ..owed });
             }
             OfferBy::Update => {
-                self.answer(now, tx, reply);
+                self.answer(now, theirs.tx, reply);
             }
         }
     }
@@ -86,7 +75,7 @@ impl Endpoint {
     fn send_offer(&mut self, now: Instant, id: UsageId, up: &mut Up, offer: Bytes, attempt: u8) {
         let with = Within { login: up.login.as_mut(), body: Some((SDP, &offer)), ..Within::default() };
         let tx = self.send_in_dialog(now, &mut up.dialog, &Method::Invite, with, Owner::Reoffer(id));
-        up.offering = Offering::Ours { tx, offer, attempt, cancelled: false };
+        up.offering = Offering::Ours(Ours { tx, offer, attempt, cancelled: false });
         // No phone needs a person to answer a re-INVITE, so one without a final answer is stuck.
         self.deadlines.set((id, Deadline::OfferOverdue), now + self.timers.expiry() * 2);
     }
@@ -109,8 +98,8 @@ impl Endpoint {
     fn receive_offer(&mut self, now: Instant, id: UsageId, tx: ServerId, peer: Peer, request: &Message, by: OfferBy) {
         let refusal = match self.usages.get(id.0).map(|usage| &usage.phase) {
             Some(Phase::Up(up)) => match up.offering {
-                Offering::Ours { .. } => Some(491),
-                Offering::Theirs { .. } => Some(500),
+                Offering::Ours(_) => Some(491),
+                Offering::Theirs(_) => Some(500),
                 // The peer has not finished its last one: our 2xx or its ACK is still on the way.
                 Offering::Idle if up.owed_ack.is_some() => Some(491),
                 Offering::Idle => None,
@@ -130,7 +119,7 @@ impl Endpoint {
         let sdp = sdp_of(request);
         let Some(Phase::Up(up)) = self.usages.get_mut(id.0).map(|usage| &mut usage.phase) else { return };
         up.dialog.peer = peer;
-        up.offering = Offering::Theirs { tx, by, offered: sdp.is_some() };
+        up.offering = Offering::Theirs(Theirs { tx, by, offered: sdp.is_some() });
         self.layer.set_owner(tx, Owner::Reoffer(id));
         self.events.push_back(SipEvent::Reoffer { usage: id, sdp, message: request.clone() });
     }
@@ -176,7 +165,7 @@ impl Endpoint {
         let status = response.status();
         self.change(id, |this, phase| match phase {
             Phase::Up(mut up) => {
-                let Some((offer, attempt, cancelled)) = up.take_ours(tx) else { return Phase::Up(up) };
+                let Some(Ours { offer, attempt, cancelled, .. }) = up.take_ours(tx) else { return Phase::Up(up) };
                 this.deadlines.clear(&(id, Deadline::OfferOverdue));
                 match status {
                     408 | 481 => return this.peer_lost(now, id, *up, status),
@@ -215,7 +204,7 @@ impl Endpoint {
     pub(super) fn reoffer_failed(&mut self, now: Instant, id: UsageId, tx: ClientId, status: u16) {
         self.change(id, |this, phase| match phase {
             Phase::Up(mut up) => {
-                let Some((_, _, cancelled)) = up.take_ours(tx) else { return Phase::Up(up) };
+                let Some(Ours { cancelled, .. }) = up.take_ours(tx) else { return Phase::Up(up) };
                 this.deadlines.clear(&(id, Deadline::OfferOverdue));
                 if status == 408 && !cancelled {
                     return this.peer_lost(now, id, *up, status);
@@ -251,8 +240,8 @@ impl Endpoint {
     pub(super) fn offer_overdue(&mut self, now: Instant, id: UsageId) {
         self.change(id, |this, phase| match phase {
             Phase::Up(mut up) => {
-                if let Offering::Ours { tx, cancelled, .. } = &mut up.offering {
-                    *cancelled = this.cancel_transaction(now, *tx, None);
+                if let Offering::Ours(ours) = &mut up.offering {
+                    ours.cancelled = this.cancel_transaction(now, ours.tx, None);
                 }
                 Phase::Up(up)
             }
@@ -264,8 +253,7 @@ impl Endpoint {
     pub(super) fn reoffer_withdrawn(&mut self, id: UsageId) {
         self.change(id, |this, phase| match phase {
             Phase::Up(mut up) => {
-                if matches!(up.offering, Offering::Theirs { .. }) {
-                    up.offering = Offering::Idle;
+                if up.take_theirs(None).is_some() {
                     this.events.push_back(SipEvent::ReofferWithdrawn { usage: id });
                 }
                 Phase::Up(up)

@@ -97,17 +97,26 @@ pub(super) struct OwedAck {
 pub(super) enum Offering {
     Idle,
     /// The peer's; the app owes the answer.
-    Theirs {
-        tx: ServerId,
-        by: OfferBy,
-        offered: bool,
-    },
-    Ours {
-        tx: ClientId,
-        offer: Bytes,
-        attempt: u8,
-        cancelled: bool,
-    },
+    Theirs(Theirs),
+    Ours(Ours),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Theirs {
+    pub tx: ServerId,
+    pub by: OfferBy,
+    /// It brought SDP; otherwise it asks for ours.
+    pub offered: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Ours {
+    pub tx: ClientId,
+    pub offer: Bytes,
+    /// Counts from 1.
+    pub attempt: u8,
+    /// It took too long and was cancelled.
+    pub cancelled: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,14 +175,25 @@ impl Deadline {
 }
 
 impl Up {
-    /// Ends our own offer if it is the one that `tx` carries: what was offered, the attempt, whether it was cancelled.
-    pub fn take_ours(&mut self, tx: ClientId) -> Option<(Bytes, u8, bool)> {
+    /// Ends our own offer if it is the one that `tx` carries.
+    pub fn take_ours(&mut self, tx: ClientId) -> Option<Ours> {
         match std::mem::replace(&mut self.offering, Offering::Idle) {
-            Offering::Ours { tx: ours, offer, attempt, cancelled } if ours == tx => Some((offer, attempt, cancelled)),
+            Offering::Ours(ours) if ours.tx == tx => Some(ours),
             other => {
                 self.offering = other;
                 None
             }
+        }
+    }
+
+    /// Ends the peer's offer if it waits for an answer, in `tx` if that is given.
+    pub fn take_theirs(&mut self, tx: Option<ServerId>) -> Option<Theirs> {
+        match self.offering {
+            Offering::Theirs(theirs) if tx.is_none_or(|tx| tx == theirs.tx) => {
+                self.offering = Offering::Idle;
+                Some(theirs)
+            }
+            _ => None,
         }
     }
 }

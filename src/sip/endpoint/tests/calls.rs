@@ -280,6 +280,57 @@ fn a_second_answer_of_a_fork_is_acknowledged_and_dismissed() {
 }
 
 #[test]
+fn a_phone_that_speaks_before_its_answer_is_heard() {
+    let mut world = World::new();
+    world.fate = Box::new(|_| vec![]);
+    world.dial();
+    let invite = world.last(PHONE, "INVITE");
+    let response = |status: u16, tag: &str| {
+        let mut out = bytes::BytesMut::new();
+        let mut response = crate::sip::message::response_to(&mut out, &invite, status, "x", Some(tag), None);
+        crate::sip::message::Message::parse(response.header(HeaderName::Contact, "<sip:b@192.0.2.2>").finish()).unwrap()
+    };
+    let request = |method: &str, cseq: u32, tag: &str| {
+        let our_tag = invite.from().unwrap().tag().unwrap();
+        let call_id = invite.call_id().unwrap();
+        super::hand::message(&format!(
+            "{method} sip:1001@192.0.2.1 SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.2;branch=z9hG4bK{method}{tag}\nFrom: <sip:b@x>;tag={tag}\nTo: <sip:a@x>;tag={our_tag}\nCall-ID: {call_id}\nCSeq: {cseq} {method}\nContent-Length: 0\n\n"
+        ))
+    };
+    let peer = world.peer(PHONE);
+    let now = world.now;
+    let mut hear = |message| world.ends[PHONE].handle_message(now, peer, message);
+    hear(response(180, "one"));
+    hear(response(183, "two"));
+    hear(request("INFO", 1, "two"));
+    hear(request("INFO", 1, "three"));
+    // It answered, waited in vain for our ACK, and hung up; then its answer arrives.
+    hear(request("BYE", 2, "one"));
+    hear(response(200, "one"));
+    assert_eq!(world.heard(PHONE), ["Progress 180", "Progress 183", "Info", "Ended Bye { reason: None }"]);
+    assert_eq!(world.sent(PHONE), ["INVITE", "200 INFO", "481 INFO", "200 BYE", "ACK"]);
+    world.finish();
+}
+
+#[test]
+fn a_peer_that_no_longer_answers_is_given_up_with_a_bye() {
+    let mut world = World::new();
+    let (caller, _) = world.call();
+    // Its voice is lost for good, and the first BYE too.
+    let mut byes = 0;
+    world.fate = Box::new(move |sent| {
+        byes += u32::from(name(&sent.message) == "BYE");
+        if sent.from == SWITCH || (name(&sent.message) == "BYE" && byes == 1) { vec![] } else { vec![ms(1)] }
+    });
+    world.ends[PHONE].info(world.now, caller, "text/plain", Bytes::new());
+    world.run(secs(33));
+    assert_eq!(world.heard(PHONE), ["Ended Timeout"], "12.2.1.2");
+    assert_eq!(world.times(PHONE, "BYE").len(), 2);
+    assert_eq!(world.heard(SWITCH), ["Info", "Ended Bye { reason: None }"]);
+    world.finish();
+}
+
+#[test]
 fn info_reaches_the_app_and_is_answered() {
     let mut world = World::new();
     let (caller, callee) = world.call();
