@@ -15,6 +15,8 @@ mod duration;
 pub mod embedded;
 pub mod project;
 mod raw;
+mod reach;
+mod routes;
 mod secret;
 pub mod template;
 #[cfg(test)]
@@ -24,6 +26,7 @@ pub use check::load;
 pub use demo::{DEMO_TRUNK, Demo, DemoEnv};
 pub use diagnostic::{ConfigError, Diagnostic, Level, nearest};
 pub use duration::{parse_duration, show_duration};
+pub use reach::Reach;
 pub use secret::Secret;
 
 use crate::ids::{AgentId, QueueId, TrunkId};
@@ -103,6 +106,13 @@ pub enum FlowSource {
         flows: PathBuf,
         prompts: PathBuf,
     },
+}
+
+impl FlowSource {
+    /// The folders of the project in `folder`.
+    pub fn of_project(folder: &Path) -> Self {
+        Self::Folders { flows: folder.join("ivr-flows"), prompts: folder.join("prompts") }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

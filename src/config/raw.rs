@@ -14,8 +14,6 @@ pub struct RawConfig {
     pub version: Option<At<u32>>,
     pub realm: Option<At<String>>,
     pub state_dir: Option<At<String>>,
-    pub flows_dir: Option<At<String>>,
-    pub prompts_dir: Option<At<String>>,
     #[serde(default)]
     pub listen: RawListen,
     #[serde(default)]

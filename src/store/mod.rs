@@ -1,9 +1,9 @@
 //! The journal of switch events and the call records folded from it, in a SQLite file that one thread writes.
 //!
-//! The call path hands an event over and goes on ([`StoreHandle::record`] never waits). What the writer has accepted is
-//! in the file some ten milliseconds later and survives kill -9 there; while the file is locked or the disk is full,
-//! events wait in memory up to a bound, are tried again, and an alarm is raised. At the next start, calls that the
-//! journal left open are closed as interrupted.
+//! The call path hands an event over and goes on ([`StoreHandle::record`] never waits). Some milliseconds later it is in
+//! the spool and survives kill -9; a quarter of a second later it is in the database. While that is locked or the disk
+//! is full, events wait in memory up to a bound, are tried again, and an alarm is raised. At the next start, calls that
+//! the journal left open are closed as interrupted.
 //!
 //! Must never know: the switch, SIP, credentials. Nothing here is read back by a decision.
 
@@ -11,6 +11,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod records;
+mod spool;
 mod sqlite;
 #[cfg(test)]
 mod tests;
@@ -50,10 +51,16 @@ impl Store {
             private_folder(folder).map_err(|error| StoreError::folder(folder, &error))?;
         }
         let lock = claim(&options.path)?;
+        let spool_path = options.path.with_extension("spool");
+        let (mut spool, left) = spool::Spool::open(&spool_path)
+            .map_err(|error| StoreError::new(&spool_path, format!("cannot open or read this file: {error}")))?;
         let mut database = sqlite::Database::open(&options.path)?;
+        database.bring_in(&left)?;
         let interrupted = database.close_open_calls(options.wall)?;
-        let records = Records::of(&options.path);
-        let handle = StoreHandle::spawn(database, lock, options)?;
+        spool.clear().map_err(|error| StoreError::new(&spool_path, format!("cannot empty this file: {error}")))?;
+        let path = options.path.clone();
+        let handle = StoreHandle::spawn(database, spool, lock, options)?;
+        let records = Records::of(&path).fresh_from(handle.clone());
         Ok(Store { handle, records, interrupted })
     }
 }

@@ -1,16 +1,25 @@
 //! Reading records and journals. Each question opens a connection of its own, so that none waits for another; all of
 //! it blocks, so that async callers put it on the blocking pool.
 
-use super::StoreError;
 use super::sqlite::Reader;
+use super::{StoreError, StoreHandle};
 use crate::cdr::Cdr;
 use crate::ids::CallId;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a reader waits for what is on its way into the database. Longer only while the writer meets a lock, and
+/// then what is there already is shown.
+const FRESH: Duration = Duration::from_millis(500);
 
 /// Where the records are.
-#[derive(Clone, Debug)]
-pub struct Records(Arc<Path>);
+#[derive(Clone)]
+pub struct Records {
+    path: Arc<Path>,
+    /// Has what is not in the database yet.
+    writer: Option<StoreHandle>,
+}
 
 /// Which records; every condition that is given must hold. `since` and `until` are in milliseconds since 1970 and mean
 /// the start of the call; `after` and `before` are row numbers, for going on where a page ended.
@@ -53,16 +62,28 @@ pub struct StoredCall {
 impl Records {
     /// The records in the database at `path`, which is opened when asked.
     pub fn of(path: &Path) -> Self {
-        Self(Arc::from(PathBuf::from(path)))
+        Self { path: Arc::from(path), writer: None }
+    }
+
+    /// The same, and what `writer` has accepted is read as well.
+    pub(super) fn fresh_from(self, writer: StoreHandle) -> Self {
+        Self { writer: Some(writer), ..self }
     }
 
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.path
+    }
+
+    fn reader(&self) -> Result<Reader, StoreError> {
+        if let Some(writer) = self.writer.as_ref().filter(|writer| writer.stats().queued > 0) {
+            writer.flush(FRESH);
+        }
+        Reader::open(&self.path)
     }
 
     /// The last `limit` records that match, newest first.
     pub fn newest(&self, filter: &CdrFilter, limit: u32) -> Result<Vec<StoredCdr>, StoreError> {
-        Reader::open(&self.0)?.cdrs(filter, true, limit)
+        self.reader()?.cdrs(filter, true, limit)
     }
 
     /// Every record that matches, oldest first, a part at a time so that any number of them can be exported. Ends early
@@ -70,7 +91,7 @@ impl Records {
     pub fn export(&self, filter: &CdrFilter, mut each: impl FnMut(StoredCdr) -> bool) -> Result<(), StoreError> {
         /// Rows in memory at once.
         const PART: u32 = 500;
-        let reader = Reader::open(&self.0)?;
+        let reader = self.reader()?;
         let mut filter = filter.clone();
         loop {
             let part = reader.cdrs(&filter, false, PART)?;
@@ -85,6 +106,6 @@ impl Records {
 
     /// One call: its record, if it has ended, and its events in order. Both are empty for a call that was never seen.
     pub fn call(&self, call: CallId) -> Result<StoredCall, StoreError> {
-        Reader::open(&self.0)?.call(call)
+        self.reader()?.call(call)
     }
 }

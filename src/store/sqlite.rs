@@ -1,6 +1,6 @@
 //! The SQLite file: its tables, their migrations, and every statement. The only file that names `rusqlite`.
 //!
-//! `journal` has each event as JSON; `cdr` has each record as JSON beside the columns that are searched; `open_call` has
+//! `journal` has the events as lines of JSON, those of one call and one commit in a row; `cdr` has each record as JSON beside the columns that are searched; `open_call` has
 //! the calls that have begun and not ended, which is what a start after a crash reads first. In WAL mode readers never
 //! wait for the writer, and a committed transaction survives the process (`synchronous=NORMAL`: the last ones may be
 //! lost with the machine's power, never the file).
@@ -9,7 +9,11 @@ use super::{CdrFilter, StoreError, StoredCall, StoredCdr};
 use crate::cdr::{Cdr, Fold};
 use crate::events::{Cause, EndedBy, EventKind, SwitchEvent};
 use crate::ids::CallId;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Transaction, params, params_from_iter, types::Value};
+use rusqlite::types::Value;
+use rusqlite::{
+    Connection, OpenFlags, OptionalExtension, Row, Transaction, TransactionBehavior, params, params_from_iter,
+};
+use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,11 +22,11 @@ const MIGRATIONS: [&str; 1] = ["
     CREATE TABLE run(id INTEGER PRIMARY KEY, started INTEGER NOT NULL);
     CREATE TABLE journal(
         id INTEGER PRIMARY KEY, run INTEGER NOT NULL, seq INTEGER NOT NULL, wall INTEGER NOT NULL, call INTEGER,
-        json TEXT NOT NULL);
+        events TEXT NOT NULL);
     CREATE INDEX journal_call ON journal(call) WHERE call IS NOT NULL;
     CREATE TABLE open_call(call INTEGER PRIMARY KEY);
     CREATE TABLE cdr(
-        id INTEGER PRIMARY KEY AUTOINCREMENT, call INTEGER, started INTEGER NOT NULL, caller TEXT NOT NULL,
+        id INTEGER PRIMARY KEY, call INTEGER, started INTEGER NOT NULL, caller TEXT NOT NULL,
         called TEXT NOT NULL, queue TEXT, agent TEXT, cause TEXT NOT NULL, json TEXT NOT NULL);
     CREATE UNIQUE INDEX cdr_call ON cdr(call) WHERE call IS NOT NULL;
     CREATE INDEX cdr_started ON cdr(started);
@@ -34,8 +38,8 @@ const WRITER_PATIENCE: Duration = Duration::from_millis(100);
 const READER_PATIENCE: Duration = Duration::from_secs(3);
 /// Rows taken away in one go.
 const PRUNE_ROWS: u32 = 2_000;
-/// Events shown of one call. A day-long call with a key a second has fewer.
-const MAX_EVENTS: u32 = 100_000;
+/// Rows of events shown of one call. A day-long call with a key a second has fewer events.
+const MAX_ROWS: u32 = 100_000;
 const DAY_MS: u64 = 86_400_000;
 
 /// The writer's side.
@@ -47,7 +51,10 @@ pub(super) struct Database {
 
 /// Events and records on their way into the file, in order.
 #[derive(Default)]
-pub(super) struct Batch(std::collections::VecDeque<Entry>);
+pub(super) struct Batch {
+    entries: VecDeque<Entry>,
+    unspooled: String,
+}
 
 struct Entry {
     seq: u64,
@@ -60,18 +67,34 @@ struct Entry {
 
 impl Batch {
     pub fn push(&mut self, event: &SwitchEvent, record: Option<Cdr>) {
-        self.0.push_back(Entry {
+        let json = json(event);
+        self.unspooled.push_str(&json);
+        self.unspooled.push('\n');
+        self.entries.push_back(Entry {
             seq: event.seq,
             wall: event.wall,
             call: event.call,
-            json: json(event),
+            json,
             begins: matches!(event.kind, EventKind::CallArrived { .. }),
             record: record.map(Box::new),
         });
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.entries.is_empty()
+    }
+
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// The lines of what was pushed since [`spooled`](Self::spooled) was last said.
+    pub fn unspooled(&self) -> &str {
+        &self.unspooled
+    }
+
+    pub fn spooled(&mut self) {
+        self.unspooled.clear();
     }
 }
 
@@ -126,7 +149,8 @@ impl Database {
         Ok(text.and_then(|text| text.parse().ok()).unwrap_or(0))
     }
 
-    /// Begins a run. Calls that an earlier one left open get their record, and their journal the missing end.
+    /// Begins a run. Calls that an earlier one left open get their record, and their journal the missing end; gives how
+    /// many had no end.
     pub fn close_open_calls(&mut self, wall: u64) -> Result<usize, StoreError> {
         let closed = self.interrupt(wall).map_err(|error| explain(&self.path, &error))?;
         self.connection.busy_timeout(WRITER_PATIENCE).map_err(|error| explain(&self.path, &error))?;
@@ -134,58 +158,86 @@ impl Database {
     }
 
     fn interrupt(&mut self, wall: u64) -> rusqlite::Result<usize> {
-        let transaction = self.connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        transaction.execute("INSERT INTO run(started) VALUES(?1)", [signed(wall)])?;
-        self.run = transaction.last_insert_rowid();
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut fold = Fold::new();
         let mut records = Vec::new();
         {
             let mut statement = transaction
-                .prepare("SELECT json FROM journal WHERE call IN (SELECT call FROM open_call) ORDER BY id")?;
+                .prepare("SELECT events FROM journal WHERE call IN (SELECT call FROM open_call) ORDER BY id")?;
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
                 // An event that this version cannot read is left out; the rest still makes a record.
-                if let Ok(event) = serde_json::from_str::<SwitchEvent>(&row.get::<_, String>(0)?) {
-                    records.extend(fold.apply(&event));
-                }
+                let events = row.get_ref(0)?.as_str()?.lines().filter_map(|line| serde_json::from_str(line).ok());
+                records.extend(events.filter_map(|event: SwitchEvent| fold.apply(&event)));
             }
         }
         // The last sign of life of the whole run tells when the calls were up at least, whosever event it was.
-        let last = "SELECT json FROM journal ORDER BY id DESC LIMIT 1";
-        let last: Option<String> = transaction.query_row(last, [], |row| row.get(0)).optional()?;
-        if let Some(last) = last.and_then(|json| serde_json::from_str::<SwitchEvent>(&json).ok()) {
+        if let Some((_, events)) = last_row(&transaction, last_run(&transaction)?)?
+            && let Some(last) = events.lines().last().and_then(|line| serde_json::from_str::<SwitchEvent>(line).ok())
+        {
             fold.apply(&SwitchEvent { call: None, kind: EventKind::Draining, ..last });
         }
+        transaction.execute("INSERT INTO run(started) VALUES(?1)", [signed(wall)])?;
+        self.run = transaction.last_insert_rowid();
+        // What is whole now was in the spool; what is not was cut off by the end of the process.
+        let cut_off = fold.open_calls().len();
         records.extend(fold.interrupt(wall));
         for record in &records {
             if let (Some(call), Cause::Interrupted) = (record.call_id, record.cause) {
                 let kind = EventKind::CallEnded { cause: Cause::Interrupted, by: EndedBy::System };
                 let event = SwitchEvent { seq: 0, wall: record.ended, mono: 0, call: Some(call), kind };
-                let row = params![self.run, 0, signed(record.ended), signed(call.0), json(&event)];
-                transaction.prepare_cached(INSERT_EVENT)?.execute(row)?;
+                let mut rows = Rows::default();
+                rows.add(event.call, 0, record.ended, &json(&event));
+                rows.insert(&transaction, self.run)?;
             }
             insert_record(&transaction, record)?;
         }
         transaction.execute("DELETE FROM open_call", [])?;
         transaction.commit()?;
-        Ok(records.len())
+        Ok(cut_off)
+    }
+
+    /// Adds what an earlier run had accepted and not committed. Calls that ended in it get their records from
+    /// [`close_open_calls`](Self::close_open_calls).
+    pub fn bring_in(&mut self, left: &[SwitchEvent]) -> Result<(), StoreError> {
+        let add = |connection: &mut Connection| -> rusqlite::Result<()> {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let run = last_run(&transaction)?;
+            // The process may have died between a commit and the emptying of the spool.
+            let known = last_row(&transaction, run)?.map_or(0, |(seq, _)| seq as u64);
+            let mut rows = Rows::default();
+            for event in left.iter().filter(|event| event.seq > known) {
+                rows.add(event.call, event.seq, event.wall, &json(event));
+                if let (EventKind::CallArrived { .. }, Some(call)) = (&event.kind, event.call) {
+                    transaction.execute("INSERT OR IGNORE INTO open_call VALUES(?1)", [signed(call.0)])?;
+                }
+                if let EventKind::CallRefused { .. } = event.kind
+                    && let Some(record) = Fold::new().apply(event)
+                {
+                    insert_record(&transaction, &record)?;
+                }
+            }
+            rows.insert(&transaction, run)?;
+            transaction.commit()
+        };
+        add(&mut self.connection).map_err(|error| explain(&self.path, &error))
     }
 
     /// Writes up to `most` entries in one transaction and takes them off the batch; gives their number.
     pub fn commit(&mut self, batch: &mut Batch, most: usize) -> Result<u64, StoreError> {
-        let count = batch.0.len().min(most);
-        let entries = batch.0.iter().take(count);
+        let count = batch.entries.len().min(most);
+        let entries = batch.entries.iter().take(count);
         self.write(entries).map_err(|error| explain(&self.path, &error))?;
-        batch.0.drain(..count);
+        batch.entries.drain(..count);
         Ok(count as u64)
     }
 
     fn write<'a>(&mut self, entries: impl Iterator<Item = &'a Entry>) -> rusqlite::Result<()> {
-        let transaction = self.connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut rows = Rows::default();
         for entry in entries {
+            rows.add(entry.call, entry.seq, entry.wall, &entry.json);
             let call = entry.call.map(|call| signed(call.0));
-            let row = params![self.run, signed(entry.seq), signed(entry.wall), call, entry.json];
-            transaction.prepare_cached(INSERT_EVENT)?.execute(row)?;
             if entry.begins {
                 transaction.prepare_cached("INSERT OR IGNORE INTO open_call VALUES(?1)")?.execute([call])?;
             }
@@ -195,6 +247,7 @@ impl Database {
                 transaction.prepare_cached("DELETE FROM open_call WHERE call = ?1")?.execute([call])?;
             }
         }
+        rows.insert(&transaction, self.run)?;
         transaction.commit()
     }
 
@@ -212,7 +265,56 @@ impl Database {
     }
 }
 
-const INSERT_EVENT: &str = "INSERT INTO journal(run, seq, wall, call, json) VALUES(?1, ?2, ?3, ?4, ?5)";
+/// The number of the last run; 0 before the first.
+fn last_run(transaction: &Transaction<'_>) -> rusqlite::Result<i64> {
+    transaction.query_row("SELECT coalesce(max(id), 0) FROM run", [], |row| row.get(0))
+}
+
+/// The row with a run's last event, and its number. Only the rows of the last commits can have it.
+fn last_row(transaction: &Transaction<'_>, run: i64) -> rusqlite::Result<Option<(i64, String)>> {
+    let last = "SELECT seq, events FROM (SELECT * FROM journal ORDER BY id DESC LIMIT 5000) WHERE run = ?1
+                ORDER BY seq DESC LIMIT 1";
+    transaction.query_row(last, [run], |row| Ok((row.get(0)?, row.get(1)?))).optional()
+}
+
+/// Events of one commit, those of a call together: a fifth of the rows, and of the time.
+#[derive(Default)]
+struct Rows {
+    rows: Vec<JournalRow>,
+    by_call: BTreeMap<Option<CallId>, usize>,
+}
+
+struct JournalRow {
+    call: Option<CallId>,
+    /// Of the last event.
+    seq: u64,
+    wall: u64,
+    events: String,
+}
+
+impl Rows {
+    fn add(&mut self, call: Option<CallId>, seq: u64, wall: u64, json: &str) {
+        let at = *self.by_call.entry(call).or_insert(self.rows.len());
+        match self.rows.get_mut(at) {
+            Some(row) => {
+                (row.seq, row.wall) = (seq, wall);
+                row.events.push('\n');
+                row.events.push_str(json);
+            }
+            None => self.rows.push(JournalRow { call, seq, wall, events: json.to_string() }),
+        }
+    }
+
+    fn insert(&self, transaction: &Transaction<'_>, run: i64) -> rusqlite::Result<()> {
+        let insert = "INSERT INTO journal(run, seq, wall, call, events) VALUES(?1, ?2, ?3, ?4, ?5)";
+        let mut statement = transaction.prepare_cached(insert)?;
+        for row in &self.rows {
+            let call = row.call.map(|call| signed(call.0));
+            statement.execute(params![run, signed(row.seq), signed(row.wall), call, row.events])?;
+        }
+        Ok(())
+    }
+}
 
 fn insert_record(transaction: &Transaction<'_>, record: &Cdr) -> rusqlite::Result<()> {
     let insert = "INSERT OR IGNORE INTO cdr(call, started, caller, called, queue, agent, cause, json)
@@ -287,9 +389,13 @@ impl Reader {
         let record = self.cdrs(&filter, true, 1)?.pop();
         let read = || -> rusqlite::Result<Vec<String>> {
             let mut statement =
-                self.connection.prepare("SELECT json FROM journal WHERE call = ?1 ORDER BY id LIMIT ?2")?;
-            let rows = statement.query_map(params![signed(call.0), MAX_EVENTS], |row| row.get(0))?;
-            rows.collect()
+                self.connection.prepare("SELECT events FROM journal WHERE call = ?1 ORDER BY id LIMIT ?2")?;
+            let mut rows = statement.query(params![signed(call.0), MAX_ROWS])?;
+            let mut events = Vec::new();
+            while let Some(row) = rows.next()? {
+                events.extend(row.get_ref(0)?.as_str()?.lines().map(str::to_string));
+            }
+            Ok(events)
         };
         let events = read().map_err(|error| explain(&self.path, &error))?;
         Ok(StoredCall { record, events })

@@ -130,6 +130,74 @@ fn again_path(store: &Store) -> PathBuf {
     store.records.path().parent().unwrap().to_path_buf()
 }
 
+/// The database as it was at the last commit, the spool as it is now: a kill between two commits.
+#[test]
+fn a_kill_between_two_commits_loses_nothing_that_was_in_the_spool() {
+    let place = folder("between");
+    let (store, _) = open(&place);
+    let mut teller = Teller { seq: 0 };
+    teller.arrives(&store.handle, 0, 1);
+    teller.arrives(&store.handle, 1, 2);
+    assert!(store.handle.flush(LIMIT));
+    let before = killed(&place, "between-before");
+    let lock = sqlite::Lock::take(&place.join("hotline.db"));
+    teller.ends(&store.handle, 10_000, 1);
+    teller.arrives(&store.handle, 11_000, 3);
+    let refused = EventKind::CallRefused {
+        from: Redacted::new("1".into()),
+        to: "2".into(),
+        reason: Refusal::NotOpen,
+        status: 403,
+    };
+    teller.say(&store.handle, 12_000, 4, refused);
+    // The flush is refused by the lock, and by then everything is in the spool.
+    assert!(!store.handle.flush(Duration::from_millis(300)));
+    fs::copy(place.join("hotline.spool"), before.join("hotline.spool")).unwrap();
+    drop(lock);
+
+    let (again, _) = open(&before);
+    let causes: Vec<_> = all(&again.records).iter().map(|cdr| (cdr.call_id, cdr.cause, cdr.duration_ms)).collect();
+    assert_eq!(
+        causes,
+        [
+            (Some(CallId(4)), Cause::Forbidden, 0),
+            (Some(CallId(1)), Cause::Normal, 10_000),
+            (Some(CallId(2)), Cause::Interrupted, 11_999),
+            (Some(CallId(3)), Cause::Interrupted, 1_000),
+        ]
+    );
+    assert_eq!(again.interrupted, 2);
+    assert_eq!(again.records.call(CallId(1)).unwrap().events.len(), 2);
+}
+
+#[test]
+fn what_is_in_the_spool_and_in_the_database_is_counted_once() {
+    let place = folder("once");
+    let (store, _) = open(&place);
+    let mut teller = Teller { seq: 0 };
+    teller.arrives(&store.handle, 0, 1);
+    let lock = sqlite::Lock::take(&place.join("hotline.db"));
+    assert!(!store.handle.flush(Duration::from_millis(300)));
+    let spool = fs::read(place.join("hotline.spool")).unwrap();
+    assert!(!spool.is_empty());
+    drop(lock);
+    assert!(store.handle.flush(LIMIT));
+    assert_eq!(fs::read(place.join("hotline.spool")).unwrap(), b"", "a commit empties the spool");
+    let dead = killed(&place, "once-dead");
+    fs::write(dead.join("hotline.spool"), spool).unwrap();
+    let (again, _) = open(&dead);
+    assert_eq!(again.records.call(CallId(1)).unwrap().events.len(), 2, "its arrival and its interruption");
+}
+
+#[test]
+fn a_reader_sees_what_was_recorded_just_before() {
+    let (store, _) = open(&folder("fresh"));
+    let mut teller = Teller { seq: 0 };
+    teller.arrives(&store.handle, 0, 1);
+    teller.ends(&store.handle, 1, 1);
+    assert_eq!(all(&store.records).len(), 1);
+}
+
 #[test]
 fn a_stop_writes_all_and_leaves_nothing_open() {
     let place = folder("stop");

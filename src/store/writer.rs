@@ -1,23 +1,27 @@
-//! The writer's thread: gathers events for some milliseconds, folds them into call records, and commits both in one
-//! transaction. The sender's side never blocks.
+//! The writer's thread: notes events in the spool within milliseconds, folds them into call records, and commits both to
+//! the database a few times a second. The sender's side never blocks.
 
+use super::spool::Spool;
 use super::sqlite::{Batch, Database};
 use super::{Alarm, StoreError, StoreOptions};
 use crate::cdr::Fold;
 use crate::events::{EventKind, SwitchEvent};
 use std::fs::File;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TryRecvError, channel, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// How long the first event of a batch waits for company: what a kill -9 may cost. One commit costs some 50 us of CPU,
-/// so that a hundred a second are half a percent of a core.
+/// How long the first event waits for company before it is noted in the spool: what a kill -9 may cost. The thread is
+/// asleep meanwhile, not waiting on the channel, so that senders pay no wake-up for each event.
 const GATHER: Duration = Duration::from_millis(10);
-/// Events in one transaction.
-const BATCH: usize = 500;
-/// Events not yet in the file, some 500 octets each: a locked database is ridden out for a minute at 60 calls/s.
+/// From then to the commit. A commit costs some 200 us of CPU whatever its size; four a second are nothing, and whoever
+/// reads asks for one first.
+const COMMIT: Duration = Duration::from_millis(250);
+/// Events in one transaction, and what brings a commit forward.
+const BATCH: usize = 2_000;
+/// Events not yet in the database, some 500 octets each: a lock is ridden out for a minute at 60 calls/s.
 const MAX_QUEUED: u64 = 100_000;
 /// Beyond the bound the beginnings and ends of calls are still taken, so that each call keeps its record.
 const MAX_QUEUED_ENDS: u64 = 125_000;
@@ -31,12 +35,12 @@ const REMIND: Duration = Duration::from_secs(60);
 /// Figures of the store since its start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StoreStats {
-    /// Accepted and not yet in the file.
+    /// Accepted and not yet in the database.
     pub queued: u64,
     pub written: u64,
     /// Refused because the queue was full.
     pub dropped: u64,
-    /// Commits that failed and were tried again.
+    /// Writes that failed and were tried again.
     pub failures: u64,
 }
 
@@ -50,40 +54,51 @@ struct Counters {
 
 enum Message {
     Event(Box<SwitchEvent>),
-    /// Answered when all that came before is in the file, or not at all.
+    /// Answered when all that came before is in the database, or not at all.
     Flush(SyncSender<()>),
+    /// The last message: write what is left and end.
+    End,
 }
 
-/// The sender's side. Cloning it is cheap; the writer ends when the last one is gone.
+/// The sender's side. Cloning it is cheap.
 #[derive(Clone)]
 pub struct StoreHandle {
     sender: Sender<Message>,
     counters: Arc<Counters>,
-    thread: Arc<std::sync::Mutex<Option<JoinHandle<()>>>>,
+    thread: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
 
 impl StoreHandle {
-    pub(super) fn spawn(database: Database, lock: File, options: StoreOptions) -> Result<Self, StoreError> {
+    pub(super) fn spawn(
+        database: Database,
+        spool: Spool,
+        lock: File,
+        options: StoreOptions,
+    ) -> Result<Self, StoreError> {
         let (sender, receiver) = channel();
         let counters = Arc::new(Counters::default());
+        let now = Instant::now();
         let mut writer = Writer {
             database,
+            spool,
             fold: Fold::new(),
             batch: Batch::default(),
             counters: counters.clone(),
+            flushes: Vec::new(),
             trouble: None,
             told_lost: 0,
             last_lost: None,
             alarm: options.alarm,
             cdr_days: options.cdr_days,
             journal_days: options.journal_days,
-            next_prune: Instant::now() + GATHER,
+            next_prune: now,
+            next_commit: now,
             _lock: lock,
         };
         let thread = std::thread::Builder::new().name("store".into()).spawn(move || writer.run(&receiver));
         let thread =
             thread.map_err(|error| StoreError::new(&options.path, format!("cannot start a thread: {error}")))?;
-        Ok(Self { sender, counters, thread: Arc::new(std::sync::Mutex::new(Some(thread))) })
+        Ok(Self { sender, counters, thread: Arc::new(Mutex::new(Some(thread))) })
     }
 
     /// Hands an event over. Never waits; `false` means that the queue is full and the event is lost, which is counted.
@@ -112,32 +127,31 @@ impl StoreHandle {
         }
     }
 
-    /// Waits until all that was recorded before is in the file. `false` when that took longer than `limit`. Blocks: not
-    /// for the call path.
+    /// Waits until all that was recorded before is in the database. `false` when that took longer than `limit`. Blocks:
+    /// not for the call path.
     pub fn flush(&self, limit: Duration) -> bool {
         let (done, wait) = sync_channel(1);
         self.sender.send(Message::Flush(done)).is_ok() && wait.recv_timeout(limit).is_ok()
     }
 
-    /// Writes what is left and ends the thread, if it is the last handle. Blocks up to `limit`.
-    pub fn close(self, limit: Duration) -> bool {
+    /// Writes what is left and ends the thread; other handles are of no use afterwards. Blocks up to `limit`. After
+    /// `false` the rest is in the spool and comes into the database at the next start.
+    pub fn close(&self, limit: Duration) -> bool {
         let flushed = self.flush(limit);
-        let thread = self.thread.clone();
-        drop(self);
-        let last = Arc::strong_count(&thread) == 1;
-        let joined = thread.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-        if let (true, true, Some(thread)) = (flushed, last, joined) {
-            return thread.join().is_ok();
-        }
-        flushed
+        let _ = self.sender.send(Message::End);
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        thread.is_none_or(|thread| thread.join().is_ok()) && flushed
     }
 }
 
 struct Writer {
     database: Database,
+    spool: Spool,
     fold: Fold,
     batch: Batch,
     counters: Arc<Counters>,
+    /// Who waits for all of the present batch to be in the database.
+    flushes: Vec<SyncSender<()>>,
     trouble: Option<Trouble>,
     /// Lost events that an alarm has told of.
     told_lost: u64,
@@ -146,11 +160,12 @@ struct Writer {
     cdr_days: u32,
     journal_days: u32,
     next_prune: Instant,
-    /// Held for as long as this process writes the file.
+    next_commit: Instant,
+    /// Held for as long as this process writes the database.
     _lock: File,
 }
 
-/// Commits have failed since `since`.
+/// Writes have failed since `since`.
 struct Trouble {
     since: Instant,
     reminded: Instant,
@@ -158,67 +173,66 @@ struct Trouble {
 
 impl Writer {
     fn run(&mut self, receiver: &Receiver<Message>) {
-        let mut flushes: Vec<SyncSender<()>> = Vec::new();
         loop {
-            let open = self.gather(receiver, &mut flushes);
-            let saved = self.save();
-            if saved {
-                for flush in flushes.drain(..) {
-                    // Whoever asked may have stopped waiting.
-                    let _ = flush.try_send(());
-                }
-            }
-            if !open && saved {
-                return;
+            let open = self.gather(receiver);
+            let asked = !self.flushes.is_empty() || !open || self.batch.len() >= BATCH;
+            let due = Instant::now() >= self.next_commit;
+            if due || (asked && self.trouble.is_none()) {
+                self.save();
             }
             if !open {
-                // All handles are gone and the file still refuses: the process is ending, one more try is all.
-                std::thread::sleep(RETRY);
-                self.save();
                 return;
             }
-            if !saved {
-                std::thread::sleep(RETRY);
-            } else if Instant::now() >= self.next_prune {
+            if self.batch.is_empty() && Instant::now() >= self.next_prune {
                 self.prune();
             }
         }
     }
 
-    /// Waits for something to do, then takes all there is. `false` when no more will come.
-    fn gather(&mut self, receiver: &Receiver<Message>, flushes: &mut Vec<SyncSender<()>>) -> bool {
-        if self.batch.is_empty() {
-            match receiver.recv_timeout(self.next_prune.saturating_duration_since(Instant::now())) {
-                Ok(message) => self.take(message, flushes),
-                Err(RecvTimeoutError::Timeout) => return true,
-                Err(RecvTimeoutError::Disconnected) => return false,
-            }
-            // Asleep, not waiting on the channel: senders then pay no wake-up for each event.
-            if flushes.is_empty() {
-                std::thread::sleep(GATHER);
-            }
+    /// Waits for something to do, takes all there is and notes it in the spool. `false` when no more will come.
+    fn gather(&mut self, receiver: &Receiver<Message>) -> bool {
+        let until = if self.batch.is_empty() { self.next_prune } else { self.next_commit };
+        let mut open = match receiver.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            Ok(message) => self.take(message),
+            Err(RecvTimeoutError::Timeout) => return true,
+            Err(RecvTimeoutError::Disconnected) => return false,
+        };
+        if open && self.flushes.is_empty() {
+            std::thread::sleep(GATHER);
         }
-        loop {
-            match receiver.try_recv() {
-                Ok(message) => self.take(message, flushes),
-                Err(std::sync::mpsc::TryRecvError::Empty) => return true,
-                Err(std::sync::mpsc::TryRecvError::Disconnected) => return false,
-            }
+        while open {
+            open = match receiver.try_recv() {
+                Ok(message) => self.take(message),
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => false,
+            };
         }
+        let spooled = self.spool.append(self.batch.unspooled());
+        self.batch.spooled();
+        if let Err(error) = spooled {
+            self.failed(&format!("cannot write beside the database: {error}"));
+        }
+        open
     }
 
-    fn take(&mut self, message: Message, flushes: &mut Vec<SyncSender<()>>) {
+    /// `false` for the last message.
+    fn take(&mut self, message: Message) -> bool {
         match message {
             Message::Event(event) => {
+                if self.batch.is_empty() {
+                    self.next_commit = Instant::now() + COMMIT;
+                }
                 let record = self.fold.apply(&event);
                 self.batch.push(&event, record);
             }
-            Message::Flush(done) => flushes.push(done),
+            Message::Flush(done) => self.flushes.push(done),
+            Message::End => return false,
         }
+        true
     }
 
-    /// Commits all that was gathered, in parts. `false` when the file refused; what is left stays for the next try.
-    fn save(&mut self) -> bool {
+    /// Commits all that was gathered, in parts. What the database refuses stays for the next try.
+    fn save(&mut self) {
         while !self.batch.is_empty() {
             match self.database.commit(&mut self.batch, BATCH) {
                 Ok(count) => {
@@ -226,17 +240,22 @@ impl Writer {
                     self.counters.queued.fetch_sub(count, Ordering::Relaxed);
                 }
                 Err(error) => {
-                    self.counters.failures.fetch_add(1, Ordering::Relaxed);
-                    self.failed(&error);
-                    return false;
+                    self.next_commit = Instant::now() + RETRY;
+                    return self.failed(&error.to_string());
                 }
             }
         }
+        // What stays in the spool is recognised by its sequence numbers at the next start.
+        let _ = self.spool.clear();
         self.recovered();
-        true
+        for flush in self.flushes.drain(..) {
+            // Whoever asked may have stopped waiting.
+            let _ = flush.try_send(());
+        }
     }
 
-    fn failed(&mut self, error: &StoreError) {
+    fn failed(&mut self, error: &str) {
+        self.counters.failures.fetch_add(1, Ordering::Relaxed);
         let now = Instant::now();
         let first = self.trouble.is_none();
         let trouble = self.trouble.get_or_insert(Trouble { since: now, reminded: now });
@@ -246,12 +265,11 @@ impl Writer {
         trouble.reminded = now;
         let queued = self.counters.queued.load(Ordering::Relaxed);
         (self.alarm)(format!(
-            "call records cannot be written ({error}); {queued} events wait in memory, room for {MAX_QUEUED}: free the disk \
-             or end the program that holds the file"
+            "call records cannot be written ({error}); {queued} events wait in memory, which has room for {MAX_QUEUED}"
         ));
     }
 
-    /// After a commit: tells that trouble is over, or that events were lost because the file was too slow.
+    /// After a commit: tells that trouble is over, or that events were lost because the disk was too slow.
     fn recovered(&mut self) {
         let lost = self.counters.dropped.load(Ordering::Relaxed) - self.told_lost;
         if let Some(trouble) = self.trouble.take() {

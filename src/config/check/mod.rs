@@ -70,10 +70,7 @@ impl Check {
         let queues = self.queues(raw.queues);
         let agents = self.agents(raw.agents, &realm, &queues);
         let trunks = self.trunks(raw.trunks, &listen);
-        let flows = FlowSource::Folders {
-            flows: self.folder_of(raw.flows_dir, "ivr-flows"),
-            prompts: self.folder_of(raw.prompts_dir, "prompts"),
-        };
+        let flows = FlowSource::of_project(&self.folder);
         let names = Names { agents: &agents, queues: &queues, trunks: &trunks };
         let numbers = self.numbers(raw.numbers, &names, &flows);
         let auth = Auth {
@@ -89,7 +86,7 @@ impl Check {
         Config {
             mode: Mode::Production,
             file: Some(self.file.clone()),
-            state_dir: self.folder_of(raw.state_dir, "state"),
+            state_dir: self.folder.join(raw.state_dir.map_or_else(|| "state".into(), |name| name.value)),
             flows,
             realm,
             listen,
@@ -189,10 +186,6 @@ impl Check {
                 default
             }
         }
-    }
-
-    fn folder_of(&self, name: Option<At<String>>, default: &str) -> PathBuf {
-        self.folder.join(name.map_or_else(|| default.to_string(), |name| name.value))
     }
 
     fn error<T>(&mut self, code: &'static str, at: &At<T>, message: String, suggestion: Option<String>) {

@@ -1,0 +1,79 @@
+//! The switch as a whole: its state, readiness, drain, reload and stop.
+
+use super::client::Client;
+use super::output::{self, Format};
+use super::{Common, Failure};
+use crate::config::parse_duration;
+use serde_json::Value;
+use std::time::{Duration, Instant};
+
+#[derive(clap::Args)]
+pub(super) struct StatusArgs {
+    /// Print a link that logs a browser in, once, within 15 minutes
+    #[arg(long)]
+    login: bool,
+}
+
+#[derive(clap::Args)]
+pub(super) struct WaitArgs {
+    /// How long to wait, as 30s or 2m
+    #[arg(long, default_value = "30s", value_parser = parse_duration)]
+    timeout: Duration,
+}
+
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(100);
+
+pub(super) fn status(common: &Common, args: &StatusArgs) -> Result<(), Failure> {
+    let client = Client::of(common)?;
+    if args.login {
+        let answer = parse(&client.send("POST", "/api/v1/login", None)?)?;
+        let path = answer["login"].as_str().unwrap_or_default();
+        return output::write(&format!("http://{}{path}\n", client.address()));
+    }
+    let text = client.get("/api/v1/status")?;
+    output::print_one(Format::or_fitting(common.output), &text, &parse(&text)?)
+}
+
+/// A request without a body; prints what was done.
+pub(super) fn ask(common: &Common, path: &str) -> Result<(), Failure> {
+    done(common, &Client::of(common)?.send("POST", path, None)?)
+}
+
+/// The sentence of a `done` answer.
+pub(super) fn done(common: &Common, text: &str) -> Result<(), Failure> {
+    match Format::or_fitting(common.output) {
+        Format::Json => output::write(&format!("{}\n", text.trim_end())),
+        Format::Table | Format::Csv => output::write(&format!("{}\n", output::field(&parse(text)?, "done"))),
+    }
+}
+
+pub(super) fn healthcheck(common: &Common) -> Result<(), Failure> {
+    Client::of(common)?.get("/healthz").map(drop)
+}
+
+pub(super) fn wait_ready(common: &Common, args: &WaitArgs) -> Result<(), Failure> {
+    let client = Client::of(common)?;
+    let start = Instant::now();
+    loop {
+        let last = match client.request("GET", "/readyz", None) {
+            Ok(answer) if answer.status == 200 => return Ok(()),
+            Ok(answer) => match answer.text() {
+                Err(error) => error,
+                Ok(_) => Failure::Failed("the switch is not ready".into()),
+            },
+            Err(error) => error,
+        };
+        if start.elapsed() >= args.timeout {
+            return Err(match last {
+                Failure::Unreachable(text) => Failure::Unreachable(text),
+                _ => Failure::Unreachable("the switch is up and takes no calls: it is starting or draining".into()),
+            });
+        }
+        std::thread::sleep(LOOK);
+    }
+}
+
+pub(super) fn parse(text: &str) -> Result<Value, Failure> {
+    serde_json::from_str(text).map_err(|_| Failure::Failed("what answers there is not this program's API".into()))
+}

@@ -1,0 +1,166 @@
+//! The command line: one file per family of commands. `demo` and `serve` become the switch; `init`, `check`, `flow` and
+//! `route` work on a project's files; the others ask a running switch over its HTTP API.
+//!
+//! Exit codes: 0 ok, 1 a check or a request failed, 2 wrong usage or configuration, 3 server not reachable.
+
+mod calls;
+mod client;
+mod control;
+mod flows;
+mod output;
+mod people;
+mod project;
+mod start;
+#[cfg(test)]
+mod tests;
+
+use clap::{Parser, Subcommand};
+use output::Format;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(name = "hotline", version, about = "A SIP/RTP softswitch with IVR for customer-service hotlines")]
+#[command(after_help = "Without a command: `serve` where there is a hotline.yaml, `demo` where there is none.")]
+struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// What every command takes.
+#[derive(clap::Args, Clone)]
+struct Common {
+    /// Folder with hotline.yaml, ivr-flows and prompts
+    #[arg(long, global = true, value_name = "DIR", default_value = ".")]
+    project: PathBuf,
+    /// Folder for the database, recordings and tokens
+    #[arg(long, global = true, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// table, json or csv; a table on a terminal and json elsewhere unless told
+    #[arg(short, long, global = true, value_name = "FORMAT")]
+    output: Option<Format>,
+    /// Address of the running switch, such as http://127.0.0.1:8080
+    #[arg(long, global = true, value_name = "URL", env = "HOTLINE_URL")]
+    url: Option<String>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the demo: built-in numbers, agents and flows, on loopback
+    Demo(start::DemoArgs),
+    /// Run a project
+    Serve(start::ServeArgs),
+    /// Make a project to start from
+    Init(project::InitArgs),
+    /// Check hotline.yaml, flows and prompts
+    Check(flows::CheckArgs),
+    /// Work on flows
+    #[command(subcommand)]
+    Flow(flows::FlowCommand),
+    /// Say where a number leads
+    #[command(subcommand)]
+    Route(project::RouteCommand),
+    /// Show the state of the running switch
+    Status(control::StatusArgs),
+    /// Calls, in progress and ended
+    #[command(subcommand)]
+    Call(calls::CallCommand),
+    /// Queues
+    #[command(subcommand)]
+    Queue(people::QueueCommand),
+    /// Agents
+    #[command(subcommand)]
+    Agent(people::AgentCommand),
+    /// Call records
+    #[command(subcommand)]
+    Cdr(calls::CdrCommand),
+    /// Refuse new calls, let running ones go on
+    Drain,
+    /// Take changed configuration, flows and prompts
+    Reload,
+    /// End all calls and stop
+    Stop,
+    /// Wait until the switch takes calls
+    WaitReady(control::WaitArgs),
+    /// Exit 0 when the switch lives
+    Healthcheck,
+}
+
+/// Reads the arguments and does what they say.
+pub fn run() -> ExitCode {
+    // Usage errors end here with code 2, `--help` and `--version` with 0.
+    let cli = Cli::parse();
+    match dispatch(cli) {
+        Ok(code) => code,
+        Err(failure) => {
+            failure.print();
+            failure.code()
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
+    let common = &cli.common;
+    let done = match cli.command {
+        None => return start::by_folder(common),
+        Some(Command::Demo(args)) => return start::demo(common, args),
+        Some(Command::Serve(args)) => return start::serve(common, args),
+        Some(Command::Init(args)) => project::init(&args),
+        Some(Command::Check(args)) => return flows::check(common, &args),
+        Some(Command::Flow(command)) => return flows::run(common, &command),
+        Some(Command::Route(command)) => project::route(common, &command),
+        Some(Command::Status(args)) => control::status(common, &args),
+        Some(Command::Call(command)) => calls::call(common, &command),
+        Some(Command::Queue(command)) => people::queue(common, &command),
+        Some(Command::Agent(command)) => people::agent(common, &command),
+        Some(Command::Cdr(command)) => calls::cdr(common, &command),
+        Some(Command::Drain) => control::ask(common, "/api/v1/drain"),
+        Some(Command::Reload) => control::ask(common, "/api/v1/reload"),
+        Some(Command::Stop) => control::ask(common, "/api/v1/stop"),
+        Some(Command::WaitReady(args)) => control::wait_ready(common, &args),
+        Some(Command::Healthcheck) => control::healthcheck(common),
+    };
+    done.map(|()| ExitCode::SUCCESS)
+}
+
+/// Why a command did not do what it was asked, and whose turn it is.
+#[derive(Debug, PartialEq, Eq)]
+enum Failure {
+    /// The switch said no, or a check found something.
+    Failed(String),
+    /// Arguments or files are wrong.
+    Usage(String),
+    Unreachable(String),
+    /// Nobody reads our output any more: `| head` has seen enough.
+    Unread,
+}
+
+impl Failure {
+    fn code(&self) -> ExitCode {
+        match self {
+            Failure::Unread => ExitCode::SUCCESS,
+            Failure::Failed(_) => ExitCode::from(1),
+            Failure::Usage(_) => ExitCode::from(2),
+            Failure::Unreachable(_) => ExitCode::from(3),
+        }
+    }
+
+    fn print(&self) {
+        match self {
+            Failure::Unread => {}
+            Failure::Failed(text) | Failure::Usage(text) | Failure::Unreachable(text) => eprintln!("hotline: {text}"),
+        }
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    /// Of writing to standard output.
+    fn from(error: std::io::Error) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::BrokenPipe => Failure::Unread,
+            _ => Failure::Failed(format!("cannot write the answer: {error}")),
+        }
+    }
+}

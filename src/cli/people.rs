@@ -1,0 +1,125 @@
+//! Queues and agents.
+
+use super::client::Client;
+use super::control::{done, parse};
+use super::output::{self, Column, Format, clock, field};
+use super::{Common, Failure};
+use serde_json::{Value, json};
+
+#[derive(clap::Subcommand)]
+pub(super) enum QueueCommand {
+    /// All queues
+    List,
+    /// One queue with its agents and callers
+    Show { queue: String },
+}
+
+#[derive(clap::Subcommand)]
+pub(super) enum AgentCommand {
+    /// All agents
+    List,
+    /// One agent
+    Show { agent: String },
+    /// Make an agent ready or not ready
+    Set {
+        agent: String,
+        state: AgentState,
+        /// Why, for `not_ready`: a word or two for the wallboard
+        #[arg(long)]
+        reason: Option<String>,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(super) enum AgentState {
+    Ready,
+    NotReady,
+}
+
+const QUEUES: [Column; 9] = [
+    ("queue", |queue| field(queue, "id")),
+    ("waiting", |queue| field(queue, "waiting")),
+    ("longest_wait", |queue| seconds(queue, "longest_wait_s")),
+    ("agents", |queue| field(queue, "agents_logged_in")),
+    ("ready", |queue| field(queue, "agents_ready")),
+    ("busy", |queue| field(queue, "agents_busy")),
+    ("offered", |queue| field(queue, "offered")),
+    ("answered", |queue| field(queue, "answered")),
+    ("abandoned", |queue| field(queue, "abandoned")),
+];
+
+const AGENTS: [Column; 8] = [
+    ("agent", |agent| field(agent, "id")),
+    ("name", |agent| field(agent, "name")),
+    ("state", |agent| field(agent, "state")),
+    ("reason", |agent| field(agent, "reason")),
+    ("for", |agent| seconds(agent, "state_since_s")),
+    ("call", |agent| field(agent, "call")),
+    ("phones", |agent| field(agent, "contacts")),
+    ("queues", |agent| field(agent, "queues")),
+];
+
+pub(super) fn queue(common: &Common, command: &QueueCommand) -> Result<(), Failure> {
+    let (client, format) = (Client::of(common)?, Format::or_fitting(common.output));
+    match command {
+        QueueCommand::List => {
+            let text = client.get("/api/v1/queues")?;
+            output::print(format, &text, &rows(&parse(&text)?), &QUEUES)
+        }
+        QueueCommand::Show { queue } => {
+            let text = client.get(&format!("/api/v1/queues/{}", segment(queue)))?;
+            let answer = parse(&text)?;
+            output::print(format, &text, &[answer["queue"].clone()], &QUEUES)?;
+            if format == Format::Table {
+                output::write("\n")?;
+                output::print(format, &text, &rows(&answer["agents"]), &AGENTS)?;
+                output::write("\n")?;
+                output::print(format, &text, &rows(&answer["calls"]), &super::calls::LIVE)?;
+            }
+            Ok(())
+        }
+    }
+}
+
+pub(super) fn agent(common: &Common, command: &AgentCommand) -> Result<(), Failure> {
+    let (client, format) = (Client::of(common)?, Format::or_fitting(common.output));
+    match command {
+        AgentCommand::List => {
+            let text = client.get("/api/v1/agents")?;
+            output::print(format, &text, &rows(&parse(&text)?), &AGENTS)
+        }
+        AgentCommand::Show { agent } => {
+            let text = client.get(&format!("/api/v1/agents/{}", segment(agent)))?;
+            output::print_one(format, &text, &parse(&text)?)
+        }
+        AgentCommand::Set { agent, state, reason } => {
+            let state = match state {
+                AgentState::Ready => "ready",
+                AgentState::NotReady => "not_ready",
+            };
+            let body = json!({ "state": state, "reason": reason });
+            done(common, &client.send("PUT", &format!("/api/v1/agents/{}/state", segment(agent)), Some(&body))?)
+        }
+    }
+}
+
+pub(super) fn rows(list: &Value) -> Vec<Value> {
+    list.as_array().cloned().unwrap_or_default()
+}
+
+pub(super) fn seconds(row: &Value, key: &str) -> String {
+    row[key].as_u64().map_or_else(|| "-".into(), clock)
+}
+
+/// A name as one part of a path (RFC 3986 2.1).
+pub(super) fn segment(name: &str) -> String {
+    let mut out = String::new();
+    for octet in name.bytes() {
+        match octet {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => out.push(octet as char),
+            other => out.push_str(&format!("%{other:02X}")),
+        }
+    }
+    out
+}

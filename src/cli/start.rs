@@ -1,0 +1,99 @@
+//! `demo` and `serve`: this process becomes the switch.
+
+use super::{Common, Failure};
+use crate::config::{Config, DemoEnv, FILE_NAME, Secret};
+use crate::serve;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[derive(clap::Args)]
+pub(super) struct DemoArgs {
+    /// Port for SIP over UDP and TCP
+    #[arg(long, env = "HOTLINE_SIP_PORT", default_value_t = 5060, value_parser = clap::value_parser!(u16).range(1..))]
+    sip_port: u16,
+    /// Port for the API and the status page
+    #[arg(long, env = "HOTLINE_HTTP_PORT", default_value_t = 8080, value_parser = clap::value_parser!(u16).range(1..))]
+    http_port: u16,
+    /// Address to listen on; anything but loopback lets others on the network register
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    bind: IpAddr,
+}
+
+#[derive(clap::Args)]
+pub(super) struct ServeArgs {
+    /// The configuration; hotline.yaml of the project folder unless told
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// `hotline` alone: what the folder is for.
+pub(super) fn by_folder(common: &Common) -> Result<ExitCode, Failure> {
+    let file = common.project.join(FILE_NAME);
+    if file.exists() {
+        eprintln!("hotline: found {}: doing what `hotline serve -c {0}` does", file.display());
+        return serve(common, ServeArgs { config: None });
+    }
+    // Only to let clap read the environment and its defaults.
+    let args = <DemoCommand as clap::Parser>::try_parse_from(["demo"]);
+    let args = args.map_err(|error| Failure::Usage(error.to_string()))?;
+    demo(common, args.args)
+}
+
+#[derive(clap::Parser)]
+struct DemoCommand {
+    #[command(flatten)]
+    args: DemoArgs,
+}
+
+pub(super) fn demo(common: &Common, args: DemoArgs) -> Result<ExitCode, Failure> {
+    let env = DemoEnv {
+        secret: variable("HOTLINE_DEMO_SECRET").map(Secret::new),
+        bind: args.bind,
+        sip_port: args.sip_port,
+        http_port: args.http_port,
+        state_dir: state(common),
+    };
+    let demo = Config::demo(env).map_err(|error| Failure::Usage(format!("no randomness from the system: {error}")))?;
+    // A password that was given is not repeated: it may be in a log for ever.
+    let password = match demo.secret_is_new {
+        true => format!("password {}", demo.secret.expose()),
+        false => "the password of HOTLINE_DEMO_SECRET".into(),
+    };
+    let (sip, realm) = (format!("{}:{}", args.bind, args.sip_port), &demo.config.realm);
+    let welcome = vec![
+        format!("agents' phones: user 1001 to 1004 at {sip}, domain {realm}, {password}"),
+        format!("call the hotline: sip:95598@{sip}   music: 9193   echo: 9196   tone: 9197   an agent: 9000"),
+    ];
+    launch(common, demo.config, welcome)
+}
+
+pub(super) fn serve(common: &Common, args: ServeArgs) -> Result<ExitCode, Failure> {
+    let file = args.config.unwrap_or_else(|| common.project.join(FILE_NAME));
+    let config =
+        Config::load(&file).map_err(|error| Failure::Usage(format!("{} cannot be used\n{error}", file.display())))?;
+    for warning in &config.warnings {
+        eprintln!("{warning}");
+    }
+    launch(common, config, Vec::new())
+}
+
+fn launch(common: &Common, mut config: Config, welcome: Vec<String>) -> Result<ExitCode, Failure> {
+    if let Some(state) = &common.state {
+        config.state_dir = state.clone();
+    }
+    Ok(serve::run(config, serve::Options { admin_token: variable("HOTLINE_ADMIN_TOKEN"), welcome }))
+}
+
+fn state(common: &Common) -> PathBuf {
+    common.state.clone().unwrap_or_else(|| common.project.join("state"))
+}
+
+/// A variable of the environment; an empty one is none. `NAME_FILE` names a file that has the value instead.
+fn variable(name: &str) -> Option<String> {
+    let given = std::env::var(name).ok().filter(|value| !value.is_empty());
+    given.or_else(|| {
+        let file = std::env::var(format!("{name}_FILE")).ok()?;
+        Some(std::fs::read_to_string(file).ok()?.trim_end_matches(['\r', '\n']).to_string())
+    })
+}

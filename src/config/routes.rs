@@ -1,0 +1,36 @@
+//! The numbers of a configuration as a routing table.
+
+use super::{Config, OpenTo, Target};
+use crate::routing::{self, Destination, NumberPattern, Route, RouteTable};
+
+impl Config {
+    /// The numbers of the file, and every extension under its own number, for extensions only. The error is a sentence;
+    /// a checked file has none.
+    pub fn routes(&self) -> Result<RouteTable, String> {
+        let mut routes = Vec::with_capacity(self.numbers.len() + self.agents.len());
+        for number in &self.numbers {
+            let pattern = number.number.parse::<NumberPattern>();
+            let pattern = pattern.map_err(|error| format!("number `{}`: {error}", number.number))?;
+            let to = match &number.to {
+                Target::Flow(flow) => Destination::Flow(flow.clone()),
+                Target::Queue(queue) => Destination::Queue(queue.clone()),
+                Target::Agent(agent) => Destination::Extension(agent.clone()),
+                Target::Trunk { trunk, number } => Destination::Trunk { trunk: trunk.clone(), number: number.clone() },
+                Target::Test(test) => Destination::Test(*test),
+            };
+            let open_to = match &number.open_to {
+                OpenTo::AnyTrunk => routing::OpenTo::everyone_known(),
+                OpenTo::Trunks(trunks) => routing::OpenTo::trunks(trunks.iter().cloned()),
+            };
+            routes.push(Route { number: pattern, to, open_to, project: None });
+        }
+        for agent in self.agents.keys() {
+            let number = NumberPattern::exact(agent.as_str()).map_err(|error| format!("agent `{agent}`: {error}"))?;
+            let (to, open_to) = (Destination::Extension(agent.clone()), routing::OpenTo::extensions());
+            routes.push(Route { number, to, open_to, project: None });
+        }
+        let sources =
+            self.trunks.values().flat_map(|trunk| trunk.sources.iter().map(|block| (*block, trunk.id.clone())));
+        RouteTable::new(routes, sources).map_err(|error| error.to_string())
+    }
+}

@@ -1,0 +1,7 @@
+//! The `hotline` command. Everything it does is in [`hotline::cli`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    hotline::cli::run()
+}

@@ -1,0 +1,146 @@
+//! The program as a script meets it: what it prints where, and how it exits. No switch is running.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+struct Run {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+/// Runs `hotline` with these arguments in an empty environment of its own.
+fn hotline(folder: &Path, args: &[&str]) -> Run {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hotline"));
+    command.args(args).current_dir(folder);
+    for name in ["HOTLINE_URL", "HOTLINE_ADMIN_TOKEN", "HOTLINE_HTTP_PORT", "HOTLINE_SIP_PORT", "HOTLINE_DEMO_SECRET"] {
+        command.env_remove(name);
+    }
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    let text = |octets: Vec<u8>| String::from_utf8(octets).unwrap();
+    Run { code: status.code().unwrap_or(-1), out: text(stdout), err: text(stderr) }
+}
+
+fn folder(name: &str) -> PathBuf {
+    let path = std::env::temp_dir().join(format!("hotline-cli-{}-{name}", std::process::id()));
+    let _ = fs::remove_dir_all(&path);
+    fs::create_dir_all(&path).unwrap();
+    path
+}
+
+/// What `init` makes, ready to be broken.
+fn project(name: &str) -> PathBuf {
+    let place = folder(name);
+    let made = hotline(&place, &["init", "p"]);
+    assert_eq!((made.code, made.err.as_str()), (0, ""), "{}", made.out);
+    place.join("p")
+}
+
+fn replace(file: &Path, from: &str, to: &str) {
+    let text = fs::read_to_string(file).unwrap();
+    assert!(text.contains(from), "{from}");
+    fs::write(file, text.replacen(from, to, 1)).unwrap();
+}
+
+#[test]
+fn a_project_that_init_made_passes_its_own_check() {
+    let project = project("init");
+    let checked = hotline(&project, &["check"]);
+    assert_eq!((checked.code, checked.out.as_str()), (0, "./hotline.yaml: 0 errors, 0 warnings\n"), "{}", checked.err);
+    let again = hotline(&project, &["init", "."]);
+    assert_eq!(again.code, 2);
+    assert!(again.err.contains("is there already"), "{}", again.err);
+}
+
+#[test]
+fn a_faulty_configuration_is_code_2_with_file_line_and_column() {
+    let project = project("config");
+    replace(&project.join("hotline.yaml"), "    ring_timeout: 20s", "    ring_timout: 20s");
+    for args in [&["check"][..], &["serve"], &["serve", "-c", "hotline.yaml"], &[]] {
+        let run = hotline(&project, args);
+        let said = run.out + &run.err;
+        assert_eq!(run.code, 2, "{args:?} {said}");
+        assert!(said.contains("unknown key `ring_timout`") && said.contains("did you mean `ring_timeout`?"), "{said}");
+        let place = said.lines().find(|line| line.starts_with(" --> ")).unwrap();
+        assert!(place.contains("hotline.yaml:") && place.split(':').count() == 3, "{place}");
+    }
+    let json = hotline(&project, &["check", "--json"]);
+    assert!(json.out.starts_with("{\"code\":\"C102\",\"level\":\"error\",\"path\":"), "{}", json.out);
+}
+
+#[test]
+fn a_faulty_flow_fails_its_check_with_a_place_and_keeps_serve_from_starting() {
+    let project = project("flow");
+    replace(&project.join("ivr-flows/hotline.flow.yaml"), "- goto: agent", "- goto: agnet");
+    for args in [&["flow", "check"][..], &["check"], &["flow", "check", "ivr-flows/hotline.flow.yaml"]] {
+        let run = hotline(&project, args);
+        assert_eq!(run.code, 1, "{args:?} {} {}", run.out, run.err);
+        assert!(run.out.contains("hotline.flow.yaml:") && run.out.contains("agent"), "{}", run.out);
+    }
+    assert_eq!(hotline(&project, &["serve"]).code, 2);
+    let json = hotline(&project, &["flow", "check", "--json"]);
+    assert!(json.out.lines().all(|line| line.starts_with('{')) && json.out.contains("\"column\":"), "{}", json.out);
+}
+
+#[test]
+fn a_flow_elsewhere_is_checked_with_the_project_it_lies_in() {
+    let project = project("elsewhere");
+    let outside = folder("outside");
+    let flow = project.join("ivr-flows/hotline.flow.yaml");
+    let run = hotline(&outside, &["flow", "check", flow.to_str().unwrap()]);
+    assert_eq!(run.code, 0, "{} {}", run.out, run.err);
+    fs::remove_file(project.join("hotline.yaml")).unwrap();
+    let run = hotline(&project, &["flow", "check"]);
+    assert_eq!(run.code, 0, "{} {}", run.out, run.err);
+    assert!(run.err.contains("queues, trunks and agents are not checked"), "{}", run.err);
+    assert_eq!(hotline(&outside, &["flow", "check"]).code, 2, "there are no flows there");
+}
+
+#[test]
+fn a_switch_that_is_not_there_is_code_3_with_a_sentence() {
+    let place = folder("nobody");
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let url = format!("http://{free}");
+    for args in [
+        &["status"][..],
+        &["healthcheck"],
+        &["call", "list"],
+        &["queue", "list"],
+        &["agent", "set", "1001", "ready"],
+        &["cdr", "export", "--format", "csv"],
+        &["drain"],
+        &["reload"],
+        &["stop"],
+        &["wait-ready", "--timeout", "200ms"],
+    ] {
+        let run = hotline(&place, &[args, &["--url", &url]].concat());
+        assert_eq!(run.code, 3, "{args:?} {} {}", run.out, run.err);
+        assert!(run.err.contains(&format!("cannot reach the switch at {url}")), "{}", run.err);
+        assert_eq!(run.out, "", "{args:?}");
+    }
+}
+
+#[test]
+fn a_number_is_explained_for_each_kind_of_caller() {
+    let place = folder("route");
+    let explain = |from: &str| hotline(&place, &["route", "explain", "95598", "--from", from]);
+    let trunk = explain("127.0.0.1");
+    assert_eq!(trunk.code, 0, "{}", trunk.err);
+    assert!(trunk.out.contains("flow power") && trunk.out.contains("the call is taken"), "{}", trunk.out);
+    assert!(explain("1001").out.contains("the call is taken"));
+    assert!(explain("203.0.113.9").out.contains("refused"));
+    assert_eq!(explain("nobody").code, 2);
+}
+
+#[test]
+fn wrong_usage_is_code_2_and_help_is_code_0() {
+    let place = folder("usage");
+    assert_eq!(hotline(&place, &["fly"]).code, 2);
+    assert_eq!(hotline(&place, &["cdr", "export", "--format", "xml"]).code, 2);
+    assert_eq!(hotline(&place, &["cdr", "export", "--offline", "--since", "soon"]).code, 2);
+    assert_eq!(hotline(&place, &["cdr", "export", "--offline"]).code, 2, "no database there");
+    assert_eq!((hotline(&place, &["--help"]).code, hotline(&place, &["--version"]).code), (0, 0));
+    assert_eq!(fs::read_dir(&place).unwrap().count(), 0, "nothing was left behind");
+}
