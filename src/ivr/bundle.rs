@@ -53,6 +53,12 @@ impl Bundle {
         self.flow(flow)?.project.as_deref()
     }
 
+    /// The language of whoever has not chosen one: that of the first entry flow.
+    pub fn default_language(&self) -> Option<&str> {
+        let entry = self.flows.iter().find(|flow| !flow.is_subflow())?;
+        entry.languages.first().map(String::as_str)
+    }
+
     /// What a lookup takes and gives, for whoever carries it out.
     pub fn lookup(&self, name: &str) -> Option<&Lookup> {
         self.lookups.get(name)

@@ -39,6 +39,8 @@ pub(super) struct Flow {
     by_name: BTreeMap<String, u16>,
     /// Some of it could not be read, so what is missing must not be judged.
     pub broken: bool,
+    /// Some declarations could not be read, so neither can their uses be judged.
+    pub unread_vars: bool,
 }
 
 #[derive(Debug)]
@@ -175,13 +177,15 @@ pub(super) fn lower(name: String, root: &Node, diags: &mut Diags) -> Option<Flow
         None => zone(DEFAULT_ZONE),
     };
     let languages = fields.need("languages", diags).map(|node| lower_languages(node, diags)).unwrap_or_default();
+    let errors_before_vars = diags.error_count();
     let vars = fields.take("vars").map(|node| lower_vars(node, diags)).unwrap_or_default();
+    let unread_vars = diags.error_count() > errors_before_vars;
     let takes = fields.take("takes").map(|node| names(node, "a variable", diags)).unwrap_or_default();
     let gives = fields.take("gives").map(|node| names(node, "a variable", diags)).unwrap_or_default();
     let defaults = fields.take("defaults").map(|node| lower_defaults(node, diags)).unwrap_or_default();
     let mut shortcuts = BTreeMap::new();
-    if let Some(list) = fields.take("shortcuts").and_then(|node| Fields::of(node, "`shortcuts`", diags)) {
-        for (key, value) in list.all() {
+    if let Some(node) = fields.take("shortcuts") {
+        for (key, value) in Fields::keys(node, "`shortcuts`", diags) {
             let (key, target) = (telephone_key(key, diags), Target::lower(value, diags));
             shortcuts.extend(key.zip(target));
         }
@@ -204,6 +208,7 @@ pub(super) fn lower(name: String, root: &Node, diags: &mut Diags) -> Option<Flow
         sections,
         by_name,
         broken: false,
+        unread_vars,
     };
     if flow.section_index("start").is_none() {
         diags.error("E201", Span { end: root.span.start, ..root.span }, "a flow begins in its section `start`");

@@ -4,8 +4,9 @@
 use super::diag::{Diags, nearest, shown};
 use super::expr::{self, Expr};
 use super::source::{Name, Span};
-use super::value::duration_ms;
+use super::value::{Value, duration_ms, is_digit_byte};
 use super::yaml::{Kind, Node};
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 /// Longest name of anything: section, variable, prompt, queue.
@@ -21,8 +22,24 @@ pub(super) struct Fields<'n> {
 
 impl<'n> Fields<'n> {
     pub fn of(node: &'n Node, what: &str, diags: &mut Diags) -> Option<Self> {
+        Self::read(node, what, "E111", diags)
+    }
+
+    /// Reports each name that is given again with the code `twice`.
+    fn read(node: &'n Node, what: &str, twice: &'static str, diags: &mut Diags) -> Option<Self> {
         match &node.kind {
-            Kind::Map(pairs) => Some(Self { span: node.span, what: what.to_string(), pairs, asked: Vec::new() }),
+            Kind::Map(pairs) => {
+                let mut seen = BTreeSet::new();
+                for key in pairs.iter().map(|(key, _)| key) {
+                    if let Some(text) = key.scalar()
+                        && !seen.insert(text)
+                    {
+                        let message = format!("`{}` is given twice in {what}", shown(text));
+                        diags.error_hint(twice, key.span, message, "keep one of them");
+                    }
+                }
+                Some(Self { span: node.span, what: what.to_string(), pairs, asked: Vec::new() })
+            }
             Kind::Scalar { plain: true, .. } if full_width(node, diags) => None,
             _ => {
                 let hint = "write `name: value` lines, or `{name: value, ...}`";
@@ -30,6 +47,11 @@ impl<'n> Fields<'n> {
                 None
             }
         }
+    }
+
+    /// A map from keys of the telephone, each bound once.
+    pub fn keys(node: &'n Node, what: &str, diags: &mut Diags) -> Vec<(&'n Node, &'n Node)> {
+        Self::read(node, what, "E402", diags).map(|fields| fields.all().collect()).unwrap_or_default()
     }
 
     pub fn take(&mut self, name: &'static str) -> Option<&'n Node> {
@@ -186,6 +208,13 @@ fn spelled(ms: u64) -> String {
 /// An expression, with the place of each of its parts.
 pub(super) fn expression(node: &Node, diags: &mut Diags) -> Option<Expr> {
     let text = text(node, "an expression", diags)?;
+    // "3101234569" in quotes is a text, as it is in `number: "8001"`; without them it is a number.
+    if let Kind::Scalar { plain: false, .. } = node.kind
+        && !text.is_empty()
+        && text.bytes().all(is_digit_byte)
+    {
+        return Some(Expr { span: node.span, kind: expr::Kind::Literal(Value::Text(text.to_string())) });
+    }
     let parsed = {
         let place = |from: usize, to: usize| diags.part_of(node, from, to);
         expr::parse(text, &place)

@@ -73,6 +73,8 @@ pub(super) fn lower(root: &Node, prompts: &mut BTreeMap<String, Prompt>, diags: 
         let mut texts = BTreeMap::new();
         for (lang, text) in fields.all() {
             let Some(lang) = language(lang, diags) else { continue };
+            // Whatever is wrong with it, a text is there: it must not be called missing as well.
+            let texts = texts.entry(lang.text).or_insert(Text { parts: Vec::new() });
             let (Some(words), false) = (text.scalar(), text.is_null()) else {
                 diags.error("E112", text.span, format!("a text is needed here, not {}", text.what()));
                 continue;
@@ -82,7 +84,7 @@ pub(super) fn lower(root: &Node, prompts: &mut BTreeMap<String, Prompt>, diags: 
                 continue;
             }
             if let Some(text) = cut(&id.text, words, text, diags) {
-                texts.insert(lang.text, text);
+                *texts = text;
             }
         }
         prompts.insert(id.text, Prompt { span: id.span, texts });

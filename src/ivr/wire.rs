@@ -114,6 +114,8 @@ impl TransferFailure {
     }
 }
 
+/// To be carried out in order. What may be answered at once (`Enqueue`, `Dial`, `Fetch`) comes last of its step, so that
+/// the answer may be given from within.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
     /// Replaces what plays. Answered by `PlayDone`. An item without a recording is skipped.

@@ -7,7 +7,6 @@
 use super::diag::{Diags, shown};
 use super::source::{File, Span};
 use saphyr_parser::{Event, Parser, ScalarStyle};
-use std::collections::BTreeSet;
 
 /// A flow of some hundred sections is 40 KiB; what is larger is not a flow.
 pub(super) const MAX_FILE_BYTES: usize = 256 * 1024;
@@ -179,7 +178,7 @@ struct Open {
 
 enum Items {
     List(Vec<Node>),
-    Map { pairs: Vec<(Node, Node)>, key: Option<Node>, seen: BTreeSet<String> },
+    Map { pairs: Vec<(Node, Node)>, key: Option<Node> },
 }
 
 /// The file is refused; a finding says why.
@@ -207,7 +206,7 @@ impl Builder<'_, '_> {
             }
             Event::SequenceStart(anchor, tag) => self.start(span, anchor > 0 || tag.is_some(), Items::List(Vec::new())),
             Event::MappingStart(anchor, tag) => {
-                let items = Items::Map { pairs: Vec::new(), key: None, seen: BTreeSet::new() };
+                let items = Items::Map { pairs: Vec::new(), key: None };
                 self.start(span, anchor > 0 || tag.is_some(), items)
             }
             Event::SequenceEnd | Event::MappingEnd => {
@@ -238,17 +237,9 @@ impl Builder<'_, '_> {
         match self.open.last_mut().map(|open| &mut open.items) {
             None => self.root = Some(node),
             Some(Items::List(list)) => list.push(node),
-            Some(Items::Map { pairs, key, seen }) => match key.take() {
+            Some(Items::Map { pairs, key }) => match key.take() {
                 Some(key) => pairs.push((key, node)),
-                None => {
-                    if let Some(text) = node.scalar()
-                        && !seen.insert(text.to_string())
-                    {
-                        let message = format!("`{}` is given twice in the same place", shown(text));
-                        self.diags.error_hint("E111", node.span, message, "keep one of them");
-                    }
-                    *key = Some(node);
-                }
+                None => *key = Some(node),
             },
         }
     }
@@ -289,7 +280,6 @@ mod tests {
         assert_eq!(findings("a: {<<: b}\n"), [("E109", 1, 5)]);
         assert_eq!(findings("a: !!str 1\n"), [("E109", 1, 4)]);
         assert_eq!(findings("a: 1\n---\nb: 2\n"), [("E101", 2, 1)]);
-        assert_eq!(findings("a: 1\na: 2\n"), [("E111", 2, 1)]);
         assert_eq!(findings("zh: press: one\n")[0].0, "E100");
         assert_eq!(findings(""), [("E114", 1, 1)]);
     }

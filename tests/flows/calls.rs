@@ -106,7 +106,9 @@ fn a_caller_in_debt_is_told_the_amount_and_may_go_back_to_the_main_menu() {
     let mut call = Call::start(&bundle, "power");
     known_caller(&mut call);
     call.mock("bill_by_account", Reply::After(0, found(&[("balance", Type::Money, "-35.20")])));
-    call.hears("welcome").presses("13").hears("is_this_your_account-1 三 幺 零 幺 二 三 四 五 六 九 is_this_your_account-2");
+    call.hears("welcome")
+        .presses("13")
+        .hears("is_this_your_account-1 三 幺 零 幺 二 三 四 五 六 九 is_this_your_account-2");
     call.presses("1").hears("balance_owed-1 三 十 五 元 两 角").hears("pay_menu").presses("2").hears("main_menu");
 }
 
@@ -270,6 +272,18 @@ fn a_queue_that_never_says_anything_still_lets_the_caller_go_in_the_end() {
 }
 
 #[test]
+fn a_queue_that_refuses_at_once_leaves_no_music_and_no_timer_behind() {
+    let bundle = bundle(&sample());
+    let mut call = Call::start(&bundle, "power");
+    call.refuses_at_once = Some(QueueEnd::Closed);
+    call.hears("welcome").presses("10").hears("to_agent").hears("night_busy");
+    assert_eq!(call.music, None);
+    assert_eq!(call.timers_left(), 2, "the prompt's and the call's");
+    call.waits(CLIP_MS);
+    assert_eq!((call.ended, call.timers_left()), (Some(Cause::Normal), 0));
+}
+
+#[test]
 fn a_caller_who_hangs_up_in_the_queue_gives_the_place_back() {
     let bundle = bundle(&sample());
     let mut call = Call::start(&bundle, "power");
@@ -312,16 +326,19 @@ fn a_call_keeps_the_path_it_took_in_its_record() {
     call.hears("main_menu").waits(3_000).presses("0").waits(2_000).queue_says(QueueEvent::Answered);
     call.tell(Event::AgentGone);
     call.waits(2_000);
-    assert_eq!(call.outcomes(), [
-        "start.say heard",
-        "start.language 1",
-        "start.goto goto",
-        "main.menu 0",
-        "agent.say heard",
-        "agent.goto goto",
-        "agent_queue.hours open",
-        "agent_queue.queue after_call",
-        "thanks.hangup hangup",
-    ]);
+    assert_eq!(
+        call.outcomes(),
+        [
+            "start.say heard",
+            "start.language 1",
+            "start.goto goto",
+            "main.menu 0",
+            "agent.say heard",
+            "agent.goto goto",
+            "agent_queue.hours open",
+            "agent_queue.queue after_call",
+            "thanks.hangup hangup",
+        ]
+    );
     assert_eq!(call.recorded_keys(), "10");
 }

@@ -146,7 +146,9 @@ fn an_entry_ends_by_hash_by_a_pause_or_by_its_length() {
     let entry = |keys: &str, wait| {
         let mut call = Call::start(&bundle, "test");
         call.hears("q").presses(keys).waits(wait).hears("one");
-        call.traces.iter().find_map(|t| if let TraceEvent::Collected { shown, .. } = t { Some(shown.clone()) } else { None })
+        call.traces
+            .iter()
+            .find_map(|t| if let TraceEvent::Collected { shown, .. } = t { Some(shown.clone()) } else { None })
     };
     assert_eq!(entry("1234#", 0).as_deref(), Some("1234"));
     assert_eq!(entry("1234", 2_100).as_deref(), Some("1234"));

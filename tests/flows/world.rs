@@ -77,6 +77,8 @@ pub struct Call<'b> {
     heard: VecDeque<String>,
     pub music: Option<String>,
     pub queue: Option<(ActionId, String, Vec<String>, u8, u64)>,
+    /// The queue refuses before the interpreter's other wishes are carried out.
+    pub refuses_at_once: Option<QueueEnd>,
     pub dialled: Option<(ActionId, Target, Vec<(String, Redacted<String>)>)>,
     pub traces: Vec<TraceEvent>,
     pub log: Vec<Action>,
@@ -105,6 +107,7 @@ impl<'b> Call<'b> {
             heard: VecDeque::new(),
             music: None,
             queue: None,
+            refuses_at_once: None,
             dialled: None,
             traces: Vec::new(),
             log: Vec::new(),
@@ -163,7 +166,10 @@ impl<'b> Call<'b> {
                 }
                 Action::Enqueue { id, queue, skills, priority, max_wait_ms } => {
                     assert!(self.queue.is_none(), "in two queues");
-                    self.queue = Some((id, queue, skills, priority, max_wait_ms));
+                    match self.refuses_at_once {
+                        Some(end) => self.tell(Event::Queue { id, event: QueueEvent::Ended(end) }),
+                        None => self.queue = Some((id, queue, skills, priority, max_wait_ms)),
+                    }
                 }
                 Action::Dequeue { id } => {
                     self.queue.take_if(|queue| queue.0 == id);

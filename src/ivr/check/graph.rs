@@ -20,8 +20,9 @@ pub(super) fn check(view: &View, diags: &mut Diags) -> bool {
     let ways = Ways::new(view);
     let reached = ways.reached(view);
     unreached_sections(view, &reached, diags);
-    loops(view, &ways, &reached, diags);
-    traps(view, &ways, &reached, diags);
+    if !loops(view, &ways, &reached, diags) {
+        traps(view, &ways, &reached, diags);
+    }
     true
 }
 
@@ -32,7 +33,11 @@ fn every_way_leads_on(view: &View, diags: &mut Diags) -> bool {
             diags.error("E211", section.name.span, format!("section `{}` is empty", section.name.text));
         }
     }
+    let mut cut_off = None;
     for (index, node) in view.nodes.iter().enumerate() {
+        if cut_off == Some(node.section) {
+            continue;
+        }
         let leads_below = node.facts.iter().any(|fact| matches!(fact, Fact::Exit(Exit { to: To::Below, .. })));
         match (leads_below, view.below(index)) {
             (true, None) => {
@@ -44,6 +49,7 @@ fn every_way_leads_on(view: &View, diags: &mut Diags) -> bool {
                 let next = view.nodes.get(next).map_or(node.span, |n| n.span);
                 let message = format!("nothing gets here: the `{}` above never carries on", node.verb);
                 diags.error_hint("E214", next, message, "remove this, or give it a section of its own");
+                cut_off = Some(node.section);
             }
             _ => {}
         }
@@ -109,57 +115,71 @@ fn unreached_sections(view: &View, reached: &BTreeSet<usize>, diags: &mut Diags)
     }
 }
 
-/// Peels off every node that cannot be on a loop; what is left are loops and the ways between them.
-fn loops(view: &View, ways: &Ways, reached: &BTreeSet<usize>, diags: &mut Diags) {
+/// Peels off every node that cannot be on a loop; what is left are loops and the ways between them. True when there are.
+fn loops(view: &View, ways: &Ways, reached: &BTreeSet<usize>, diags: &mut Diags) -> bool {
     let mut left: BTreeSet<usize> = reached.clone();
-    loop {
-        let leads_on = |node: &usize| ways.instant.get(*node).into_iter().flatten().any(|to| left.contains(to));
-        let dead: Vec<usize> = left.iter().filter(|node| !leads_on(node)).copied().collect();
-        if dead.is_empty() {
-            break;
+    let mut open: Vec<usize> = left.iter().copied().collect();
+    let back = backward(&ways.instant);
+    while let Some(node) = open.pop() {
+        let leads_on = ways.instant.get(node).into_iter().flatten().any(|to| left.contains(to));
+        if !leads_on && left.remove(&node) {
+            open.extend(back.get(&node).into_iter().flatten());
         }
-        dead.iter().for_each(|node| {
-            left.remove(node);
-        });
     }
+    let found = !left.is_empty();
     while let Some(&start) = left.first() {
-        // Every node left leads to another one left: following them must meet itself.
-        let mut path = vec![start];
-        let round = loop {
-            let Some(&here) = path.last() else { break Vec::new() };
-            let next = ways.instant.get(here).into_iter().flatten().find(|to| left.contains(to));
-            let Some(&next) = next else { break Vec::new() };
-            if let Some(at) = path.iter().position(|node| *node == next) {
-                break path.split_off(at);
-            }
-            path.push(next);
-        };
+        let round = round(start, &ways.instant, &left);
         if let Some(place) = round.first().and_then(|node| view.nodes.get(*node)) {
-            let mut names: Vec<&str> = Vec::new();
-            for node in round.iter().filter_map(|node| view.nodes.get(*node)) {
-                let name = view.flow.sections.get(node.section).map_or("", |s| s.name.text.as_str());
-                if names.last() != Some(&name) {
-                    names.push(name);
-                }
-            }
-            let more = if names.len() > LOOP_SHOWN { " → ..." } else { "" };
-            names.truncate(LOOP_SHOWN);
-            let message = format!("a call can go round without a key or time passing: {}{more}", names.join(" → "));
+            let message = format!("a call can go round without a key or time passing: {}", named(view, &round));
             diags.error_hint("E221", place.span, message, "put a menu, a `pause` or an end on the way");
         }
-        // What leads only into this loop would be found again: leave out all that reaches it.
+        // What leads only into this loop would find it again.
         let gone = leading_to(&ways.instant, &round, &left);
-        left.retain(|node| !gone.contains(node));
-        left.remove(&start);
+        left.retain(|node| !gone.contains(node) && *node != start);
     }
+    found
 }
 
-/// All nodes of `within` from which one of `goals` is reached.
-fn leading_to(ways: &[Vec<usize>], goals: &[usize], within: &BTreeSet<usize>) -> BTreeSet<usize> {
+/// Follows ways within `left`, where every node leads to another one, until they meet themselves.
+fn round(start: usize, ways: &[Vec<usize>], left: &BTreeSet<usize>) -> Vec<usize> {
+    let mut path = vec![start];
+    let mut places = BTreeMap::from([(start, 0)]);
+    while let Some(here) = path.last() {
+        let Some(&next) = ways.get(*here).into_iter().flatten().find(|to| left.contains(to)) else { break };
+        if let Some(at) = places.get(&next) {
+            return path.split_off(*at);
+        }
+        places.insert(next, path.len());
+        path.push(next);
+    }
+    Vec::new()
+}
+
+/// The sections that nodes are in, in their order.
+fn named(view: &View, nodes: &[usize]) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for node in nodes.iter().filter_map(|node| view.nodes.get(*node)) {
+        let name = view.flow.sections.get(node.section).map_or("", |s| s.name.text.as_str());
+        if names.last() != Some(&name) {
+            names.push(name);
+        }
+    }
+    let more = if names.len() > LOOP_SHOWN { " → ..." } else { "" };
+    names.truncate(LOOP_SHOWN);
+    names.join(" → ") + more
+}
+
+fn backward(ways: &[Vec<usize>]) -> BTreeMap<usize, Vec<usize>> {
     let mut back: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for (from, tos) in ways.iter().enumerate() {
         tos.iter().for_each(|to| back.entry(*to).or_default().push(from));
     }
+    back
+}
+
+/// All nodes of `within` from which one of `goals` is reached.
+fn leading_to(ways: &[Vec<usize>], goals: &[usize], within: &BTreeSet<usize>) -> BTreeSet<usize> {
+    let back = backward(ways);
     let mut found = BTreeSet::new();
     let mut open = goals.to_vec();
     while let Some(node) = open.pop() {
@@ -176,13 +196,16 @@ fn traps(view: &View, ways: &Ways, reached: &BTreeSet<usize>, diags: &mut Diags)
     };
     let goals: Vec<usize> = reached.iter().filter(|node| ends(node)).copied().collect();
     let saved = leading_to(&ways.all, &goals, reached);
-    let mut told = BTreeSet::new();
-    for node in reached.difference(&saved).filter_map(|node| view.nodes.get(*node)) {
-        if told.insert(node.section) {
-            let section = view.flow.sections.get(node.section).map_or("", |s| s.name.text.as_str());
-            let message = format!("from section `{section}` no way leads to an end of the call");
-            diags.error_hint("E222", node.span, message, "lead to a queue, a transfer or `hangup`");
+    let mut lost: BTreeSet<usize> = reached.difference(&saved).copied().collect();
+    while let Some(&start) = lost.first() {
+        // Without an end every way goes round: that round is the trap, what leads into it is not to blame.
+        let round = round(start, &ways.all, &lost);
+        if let Some(place) = round.first().and_then(|node| view.nodes.get(*node)) {
+            let message = format!("no way leads from here to an end of the call: {}", named(view, &round));
+            diags.error_hint("E222", place.span, message, "lead to a queue, a transfer or `hangup`");
         }
+        let gone = leading_to(&ways.all, &round, &lost);
+        lost.retain(|node| !gone.contains(node) && *node != start);
     }
 }
 

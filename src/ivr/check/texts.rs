@@ -13,7 +13,7 @@ const MISSING_SHOWN: usize = 6;
 
 pub(super) fn check(views: &[View], diags: &mut Diags) {
     let mut told = BTreeSet::new();
-    let mut formats: BTreeMap<String, BTreeSet<&'static str>> = BTreeMap::new();
+    let mut formats: BTreeMap<&str, BTreeSet<&'static str>> = BTreeMap::new();
     let mut silent: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for view in views {
         let bundle = view.bundle;
@@ -34,7 +34,7 @@ pub(super) fn check(views: &[View], diags: &mut Diags) {
                 };
                 for (slot, format) in text.slots() {
                     if speech::LANGUAGES.contains(&lang.as_str()) {
-                        formats.entry(lang.clone()).or_default().insert(format.name());
+                        formats.entry(lang).or_default().insert(format.name());
                     } else if told.insert((slot.text.clone(), lang.clone())) {
                         let message = format!("values cannot be read aloud in `{lang}`");
                         diags.error_hint("E505", slot.span, message, "leave the value out of this text");
@@ -44,7 +44,8 @@ pub(super) fn check(views: &[View], diags: &mut Diags) {
                 silent.entry(lang).or_default().extend(files);
             }
             let said = |lang: &String| {
-                let text = prompt.texts.get(lang)?;
+                // A text of which nothing could be read was reported already.
+                let text = prompt.texts.get(lang).filter(|text| !text.parts.is_empty())?;
                 Some(text.slots().map(|(slot, _)| slot.text.as_str()).collect::<BTreeSet<_>>())
             };
             let mut each = view.flow.languages.iter().filter_map(said);
@@ -57,8 +58,11 @@ pub(super) fn check(views: &[View], diags: &mut Diags) {
             }
         }
     }
-    atoms(views, &formats, &mut silent, diags);
-    recordings(views, &silent, diags);
+    // What is only missing for sound is looked at once the rest is right.
+    if !diags.has_errors() {
+        atoms(views, &formats, &mut silent, diags);
+        recordings(views, &silent, diags);
+    }
 }
 
 fn played<'v>(view: &'v View) -> impl Iterator<Item = &'v Name> {
@@ -71,17 +75,14 @@ fn played<'v>(view: &'v View) -> impl Iterator<Item = &'v Name> {
 /// The pieces that values are read from must be there like any other text.
 fn atoms<'v>(
     views: &'v [View],
-    formats: &BTreeMap<String, BTreeSet<&'static str>>,
+    formats: &BTreeMap<&'v str, BTreeSet<&'static str>>,
     silent: &mut BTreeMap<&'v str, BTreeSet<&'v str>>,
     diags: &mut Diags,
 ) {
     let Some(bundle) = views.first().map(|view| view.bundle) else { return };
-    for lang in views.iter().flat_map(|view| &view.flow.languages) {
-        let Some(used) = formats.get(lang) else { continue };
-        let mut needed: Vec<&'static str> =
-            used.iter().filter_map(|name| Format::from_name(name)).flat_map(|format| atoms_of(format, lang)).collect();
-        needed.sort_unstable();
-        needed.dedup();
+    for (lang, used) in formats {
+        let formats = used.iter().filter_map(|name| Format::from_name(name));
+        let needed: BTreeSet<&'static str> = formats.flat_map(|format| atoms_of(format, lang)).collect();
         let without: Vec<&str> = needed.iter().filter(|id| !has_text(bundle, id, lang)).copied().collect();
         if let (Some(first), Some(view)) = (without.first(), views.first()) {
             let message =

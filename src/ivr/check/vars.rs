@@ -12,6 +12,9 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) fn check_types(view: &View, diags: &mut Diags) -> bool {
     let before = diags.error_count();
     let flow = view.flow;
+    if flow.unread_vars {
+        return false;
+    }
     let mut used: BTreeSet<String> = flow.gives.iter().chain(&flow.takes).map(|name| name.text.clone()).collect();
     for fact in view.nodes.iter().flat_map(|node| &node.facts) {
         match fact {
@@ -47,7 +50,7 @@ pub(super) fn check_types(view: &View, diags: &mut Diags) -> bool {
             }
             Fact::Exit(exit) => {
                 for (name, from) in &exit.sets {
-                    if let Some(ty) = declared(name, view, diags)
+                    if let (Some(ty), Some(from)) = (declared(name, view, diags), from)
                         && !ty.takes(from)
                     {
                         let message = format!("`{}` is {}, but receives {}", name.text, ty.name(), from.name());

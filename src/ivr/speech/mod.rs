@@ -6,6 +6,7 @@ mod en;
 mod zh;
 
 use super::value::{Type, Value};
+use std::collections::BTreeSet;
 
 /// The languages that have a reader.
 pub const LANGUAGES: [&str; 2] = ["zh", "en"];
@@ -93,17 +94,14 @@ pub fn read_aloud(value: &Value, format: Format, lang: &str, today: i32) -> Vec<
 }
 
 /// Every atom that a language may need for a format, so that a missing recording is found before a caller misses it.
-pub fn atoms_of(format: Format, lang: &str) -> Vec<&'static str> {
-    let mut ids: Vec<&'static str> = probes(format)
-        .iter()
-        .flat_map(|value| read_aloud(value, format, lang, 0))
-        .filter_map(|piece| match piece {
-            Piece::Atom(id) => Some(id),
+pub fn atoms_of(format: Format, lang: &str) -> BTreeSet<&'static str> {
+    let mut ids = BTreeSet::new();
+    for value in probes(format) {
+        ids.extend(read_aloud(&value, format, lang, 0).iter().filter_map(|piece| match piece {
+            Piece::Atom(id) => Some(*id),
             Piece::Pause(_) => None,
-        })
-        .collect();
-    ids.sort_unstable();
-    ids.dedup();
+        }));
+    }
     ids
 }
 

@@ -272,7 +272,7 @@ fn every_atom_that_any_value_needs_is_known_beforehand_and_has_a_text() {
                     assert!(pieces.len() < 80);
                     for piece in pieces {
                         let Piece::Atom(id) = piece else { continue };
-                        assert!(known.contains(&id), "{lang} {} {} needs {id}", format.name(), value.plain());
+                        assert!(known.contains(id), "{lang} {} {} needs {id}", format.name(), value.plain());
                     }
                 }
             }

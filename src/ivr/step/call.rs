@@ -4,6 +4,7 @@ use super::set::fitted;
 use super::{Exit, Fact, Lower, Refers, Step, To};
 use crate::ivr::bundle::Bundle;
 use crate::ivr::expr::Expr;
+use crate::ivr::flow::Flow;
 use crate::ivr::lower::{Fields, assignments, name, received};
 use crate::ivr::run::state::Vars;
 use crate::ivr::run::{Next, Run};
@@ -76,14 +77,13 @@ impl Step for Call {
         }
         let mut sets = Vec::new();
         for (variable, from) in &self.get {
-            let Some(sub) = sub else { continue };
-            match sub.vars.get(&from.text).filter(|_| sub.gives.iter().any(|name| name.text == from.text)) {
-                Some(decl) => sets.push((variable, decl.ty.clone())),
-                None => {
-                    let message = format!("`{}` gives no `{}`", self.flow.text, from.text);
-                    out.push(wrong(from, message, format!("list it under `gives:` of {}", self.flow.text)));
-                }
+            let given = |sub: &&Flow| sub.gives.iter().any(|name| name.text == from.text);
+            let decl = sub.filter(given).and_then(|sub| sub.vars.get(&from.text));
+            if sub.is_some() && decl.is_none() {
+                let message = format!("`{}` gives no `{}`", self.flow.text, from.text);
+                out.push(wrong(from, message, format!("list it under `gives:` of {}", self.flow.text)));
             }
+            sets.push((variable, decl.map(|decl| decl.ty.clone())));
         }
         out.push(Exit::to(&self.failed, false));
         out.push(Fact::Exit(Exit { to: To::Below, passes: false, sets }));

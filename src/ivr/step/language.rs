@@ -36,8 +36,8 @@ pub(super) fn lower(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
     // `silence` names a language here, not a prompt.
     let silence = fields.need("silence", lower.diags).and_then(|node| language(node, lower.diags));
     let mut keys = BTreeMap::new();
-    if let Some(list) = fields.need("keys", lower.diags).and_then(|node| Fields::of(node, "`keys`", lower.diags)) {
-        for (key, value) in list.all() {
+    if let Some(node) = fields.need("keys", lower.diags) {
+        for (key, value) in Fields::keys(node, "`keys`", lower.diags) {
             let (key, lang) = (telephone_key(key, lower.diags), language(value, lower.diags));
             keys.extend(key.zip(lang));
         }

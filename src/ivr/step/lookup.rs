@@ -135,15 +135,13 @@ impl Step for Lookup {
         }
         let mut sets = Vec::new();
         for (variable, field) in &self.get {
-            match known.map(|lookup| (lookup, lookup.gives.get(&field.text))) {
-                Some((lookup, None)) => {
-                    let message = format!("`{}` gives no `{}`", self.name.text, field.text);
-                    let gives: Vec<_> = lookup.gives.keys().map(String::as_str).collect();
-                    out.push(wrong(field, message, Some(format!("it gives {}", listed(&gives)))));
-                }
-                Some((_, Some(ty))) => sets.push((variable, ty.clone())),
-                None => {}
+            let ty = known.and_then(|lookup| lookup.gives.get(&field.text));
+            if let (Some(lookup), None) = (known, ty) {
+                let message = format!("`{}` gives no `{}`", self.name.text, field.text);
+                let gives: Vec<_> = lookup.gives.keys().map(String::as_str).collect();
+                out.push(wrong(field, message, Some(format!("it gives {}", listed(&gives)))));
             }
+            sets.push((variable, ty.cloned()));
         }
         out.extend(self.wait_say.iter().map(Fact::Plays));
         out.push(Exit::to(&self.not_found, false));
@@ -174,11 +172,12 @@ impl Step for Lookup {
             });
         }
         let id = run.fresh_id();
-        run.act(Action::Fetch { id, lookup: self.name.text.clone(), args });
         let timeout = self.timeout_ms.or(known.and_then(|lookup| lookup.timeout_ms)).unwrap_or(self.default_timeout_ms);
         let timeout = run.timer(timeout);
         let filler = if self.wait_say.is_empty() { Filler::None } else { Filler::Timer(run.timer(FILLER_AFTER_MS)) };
         run.state.wait = Wait::Lookup(LookupWait { id, timeout, filler, reply: None });
+        // Asked last: the answer may be at hand.
+        run.act(Action::Fetch { id, lookup: self.name.text.clone(), args });
         Next::Stay
     }
 

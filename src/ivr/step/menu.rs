@@ -44,8 +44,7 @@ pub(super) fn lower(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
 
 fn lower_keys(node: &Node, lower: &mut Lower) -> BTreeMap<String, (Span, Target)> {
     let mut keys: BTreeMap<String, (Span, Target)> = BTreeMap::new();
-    let Some(fields) = Fields::of(node, "`keys`", lower.diags) else { return keys };
-    for (key, value) in fields.all() {
+    for (key, value) in Fields::keys(node, "`keys`", lower.diags) {
         let several = key.scalar().filter(|text| text.len() > 1 && text.bytes().all(|b| b.is_ascii_digit()));
         let dialled = match several {
             Some(text) if text.len() <= MAX_KEY_DIGITS => text.to_string(),
@@ -60,12 +59,7 @@ fn lower_keys(node: &Node, lower: &mut Lower) -> BTreeMap<String, (Span, Target)
             },
         };
         let Some(target) = Target::lower(value, lower.diags) else { continue };
-        if keys.contains_key(&dialled) {
-            let message = format!("the key `{}` is bound twice", spoken(&dialled));
-            lower.diags.error_hint("E402", key.span, message, "keep one of them");
-        } else {
-            keys.insert(dialled, (key.span, target));
-        }
+        keys.insert(dialled, (key.span, target));
     }
     keys
 }

@@ -107,8 +107,8 @@ pub(super) struct Exit<'s> {
     pub to: To<'s>,
     /// Whether the caller pressed something or time went by before this exit.
     pub passes: bool,
-    /// Variables that are set on this way only.
-    pub sets: Vec<(&'s Name, Type)>,
+    /// Variables that are set on this way only, and by what, where that is known.
+    pub sets: Vec<(&'s Name, Option<Type>)>,
 }
 
 #[derive(Debug)]

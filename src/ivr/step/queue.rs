@@ -170,6 +170,8 @@ impl Step for Queue {
         // `lang` stands for the language that the caller chose.
         let skill = |name: &Name| if name.text == "lang" { run.state.lang.clone() } else { name.text.clone() };
         let skills = self.skills.iter().map(skill).collect();
+        let next = self.wait(run, id);
+        // Asked last: the queue may answer at once.
         run.act(Action::Enqueue {
             id,
             queue: self.to.text.clone(),
@@ -177,7 +179,7 @@ impl Step for Queue {
             priority: self.priority,
             max_wait_ms: self.max_wait_ms,
         });
-        self.wait(run, id)
+        next
     }
 
     fn event(&self, run: &mut Run, ev: &Event) -> Next {

@@ -134,9 +134,10 @@ impl Step for Transfer {
             To::Trunk { trunk, number } => Target::Trunk { trunk: trunk.text.clone(), number: number.clone() },
         };
         let id = run.fresh_id();
-        run.act(Action::Dial { id, target, ring_ms: self.ring_ms, carry });
         let guard = run.timer(self.ring_ms + GUARD_MS);
         run.state.wait = Wait::Dial { id, guard };
+        // Asked last: the dial may fail at once.
+        run.act(Action::Dial { id, target, ring_ms: self.ring_ms, carry });
         Next::Stay
     }
 
