@@ -226,6 +226,28 @@ where
 }
 
 #[cfg(test)]
+impl PortRange {
+    /// Pairs on the loopback that nothing else uses: below the ports that the kernel gives out, in a place of this
+    /// process's own, and each only once.
+    pub(super) fn unused(pairs: u16) -> Self {
+        use std::sync::atomic::{AtomicU16, Ordering};
+        static NEXT: AtomicU16 = AtomicU16::new(0);
+        let home = 10_000 + (std::process::id() % 32) as u16 * 700;
+        loop {
+            let first = home + NEXT.fetch_add(2 * pairs, Ordering::Relaxed) % 22_000;
+            let range = Self { first, pairs };
+            if range.ports().all(|port| PortPair::bind(IpAddr::from([127, 0, 0, 1]), port).is_ok()) {
+                return range;
+            }
+        }
+    }
+
+    pub(super) fn first_port(self) -> u16 {
+        self.first
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use std::collections::BTreeSet;
@@ -294,18 +316,9 @@ mod tests {
         (news_in, pairs, texts)
     }
 
-    /// A range of two pairs on the loopback that is free now.
-    fn two_pairs() -> PortRange {
-        (40000..60000u16)
-            .step_by(4)
-            .map(|first| PortRange::new(first, first + 3).unwrap())
-            .find(|range| range.ports().all(|port| PortPair::bind(HERE, port).is_ok()))
-            .unwrap()
-    }
-
     #[test]
     fn a_range_that_is_used_up_is_told_once_and_a_returned_port_serves_again() {
-        let (news, pairs, texts) = keeper(two_pairs(), 1);
+        let (news, pairs, texts) = keeper(PortRange::unused(2), 1);
         let first = pairs.recv().unwrap();
         news.send(PortNews::Taken).unwrap();
         let second = pairs.recv().unwrap();
@@ -322,7 +335,7 @@ mod tests {
 
     #[test]
     fn a_port_held_by_another_program_is_passed_over() {
-        let range = two_pairs();
+        let range = PortRange::unused(2);
         let theirs = std::net::UdpSocket::bind((HERE, range.first + 1)).unwrap();
         let (news, pairs, texts) = keeper(range, 2);
         assert_eq!(pairs.recv().unwrap().port, range.first + 2);

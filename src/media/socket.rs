@@ -157,13 +157,15 @@ impl AsFd for MediaSocket {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::media::ports::PortRange;
     use std::net::UdpSocket;
 
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
     fn leg() -> (MediaSocket, SocketAddr) {
         // A port that the kernel chose would be given up with the connection, so a named one, as in a worker.
-        let address = UdpSocket::bind((HERE, 0)).unwrap().local_addr().unwrap();
+        let port = PortRange::unused(1).first_port();
+        let address = SocketAddr::new(HERE, port);
         (MediaSocket::new(bind(address).unwrap()), address)
     }
 
@@ -198,7 +200,7 @@ mod tests {
     #[test]
     fn a_peer_whose_port_was_closed_for_a_while_loses_no_later_packet() {
         let (mut leg, _) = leg();
-        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let peer = UdpSocket::bind((HERE, PortRange::unused(1).first_port())).unwrap();
         let place = peer.local_addr().unwrap();
         leg.connect(place);
         drop(peer);

@@ -7,7 +7,6 @@ use crate::media::{Clip, PlayId, PlayItem, RecordingId};
 use crate::sdp::{Codec, Direction, MediaSpec};
 use std::collections::VecDeque;
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::Mutex;
 
 const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 /// Longer than any machine takes; a test that waits this long has failed.
@@ -20,24 +19,14 @@ struct Switch {
     events: VecDeque<MediaEvent>,
 }
 
-/// A range of ten pairs that no other test of this process uses.
-fn range() -> PortRange {
-    static NEXT: Mutex<u16> = Mutex::new(0);
-    let mut next = NEXT.lock().unwrap();
-    loop {
-        let first = 33_000 + *next * 20;
-        *next += 1;
-        if (first..first + 20).all(|port| UdpSocket::bind((HERE, port)).is_ok()) {
-            return PortRange::new(first, first + 19).unwrap();
-        }
-    }
-}
-
 impl Switch {
     fn new(taps: Option<TapWriter>) -> Self {
+        Self::with_ports(PortRange::unused(10), 4, taps)
+    }
+
+    fn with_ports(ports: PortRange, ready_ports: usize, taps: Option<TapWriter>) -> Self {
         let (told, notices) = mpsc::channel();
-        let config =
-            WorkerConfig { id: WorkerId(0), bind: HERE, ports: range(), ready_ports: 4, seed: 1, real_time: false };
+        let config = WorkerConfig { id: WorkerId(0), bind: HERE, ports, ready_ports, seed: 1, real_time: false };
         let notify: Notify = Arc::new(move |notice| drop(told.send(notice)));
         let worker = spawn(config, Arc::new(Sounds::new(1)), taps, notify).unwrap();
         Self { worker: Some(worker), notices, ports: VecDeque::new(), events: VecDeque::new() }
@@ -245,15 +234,8 @@ fn a_prompt_comes_at_fifty_packets_a_second_without_a_gap() {
 
 #[test]
 fn many_legs_are_served_in_the_millisecond_rhythm() {
-    let (told, notices) = mpsc::channel();
-    let notify: Notify = Arc::new(move |notice| drop(told.send(notice)));
-    let first = 41_000;
-    let ports = PortRange::new(first, first + 299).unwrap();
-    let config = WorkerConfig { id: WorkerId(3), bind: HERE, ports, ready_ports: 60, seed: 2, real_time: false };
-    let worker = spawn(config, Arc::new(Sounds::new(1)), None, notify).unwrap();
-    let mut switch = Switch { worker: Some(worker), notices, ports: VecDeque::new(), events: VecDeque::new() };
+    let mut switch = Switch::with_ports(PortRange::unused(70), 60, None);
     let mut phones: Vec<_> = (0..60).map(|id| switch.leg(id, Codec::Pcmu)).collect();
-    phones.iter().for_each(|phone| phone.socket.set_read_timeout(Some(PATIENCE)).unwrap());
     for id in 0..60 {
         let items = [PlayItem::Tone(crate::media::Tone::Milliwatt)].into();
         switch.send(MediaCmd::Play { leg: LegId(id), id: PlayId(1), items, repeat: true, bargeable: false });

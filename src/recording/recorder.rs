@@ -74,10 +74,17 @@ impl Recorder {
         let lock = lock(&folder)?;
         let (stop, dropped) = (taps.stop.clone(), taps.dropped());
         let thread = std::thread::Builder::new().name("recorder".into()).spawn(move || {
-            for (file, length_ms) in file::recover(&folder) {
-                notify(RecordingNotice::Recovered { file, length_ms });
+            let run = std::panic::AssertUnwindSafe(|| {
+                for (file, length_ms) in file::recover(&folder) {
+                    notify(RecordingNotice::Recovered { file, length_ms });
+                }
+                Desk { folder, notify, recordings: BTreeMap::new(), samples: Vec::new() }.run(taps);
+            });
+            if std::panic::catch_unwind(run).is_err() {
+                tracing::error!(
+                    "the recorder stopped by a fault of its own, calls go on unrecorded: restart the switch"
+                );
             }
-            Desk { folder, notify, recordings: BTreeMap::new(), samples: Vec::new() }.run(taps);
             drop(lock);
         })?;
         Ok(Self { stop, dropped, thread: Some(thread) })

@@ -145,7 +145,7 @@ mod tests {
     use std::time::Duration;
 
     const FRAME: usize = 160;
-    /// A value that G.711 carries exactly in neither law, but audibly apart from silence.
+    /// Loud in mu-law, and apart from silence.
     const LOUD: u8 = 0x10;
 
     fn frame(side: Side, start: Instant, timestamp: u32, arrived_ms: u64) -> TapFrame {
