@@ -1,0 +1,127 @@
+//! The centre that the stories happen in: four agents, two queues, the sample hotline, the test numbers, one trunk.
+
+use hotline::acd::{AcdConfig, AgentConfig, QueueConfig};
+use hotline::admission::AdmissionConfig;
+use hotline::ids::{AgentId, QueueId, TrunkId};
+use hotline::registrar::RegistrarConfig;
+use hotline::routing::{Cidr, Destination, NumberPattern, OpenTo, Route, RouteTable, TestNumber};
+use hotline::sip::digest::Ha1Set;
+use hotline::sip::endpoint::EndpointConfig;
+use hotline::switch::{Extension, SwitchConfig};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+pub const AGENTS: [&str; 4] = ["1001", "1002", "1003", "1004"];
+pub const REALM: &str = "hotline";
+
+pub fn secret_of(agent: &str) -> String {
+    format!("secret of {agent}")
+}
+
+/// What a story changes of the usual centre.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub seed: u64,
+    pub calls: u32,
+    pub ring_timeout: Duration,
+    pub wrap_up: Duration,
+    pub rtp_timeout: Option<Duration>,
+    pub rona_pause: Option<Duration>,
+    pub recording: bool,
+    /// RTP ports of each of the two workers.
+    pub ports: u16,
+    /// How often the planes look for what is due; a coarser clock runs a longer world.
+    pub tick: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            calls: 50,
+            ring_timeout: Duration::from_secs(10),
+            wrap_up: Duration::from_secs(2),
+            rtp_timeout: Some(Duration::from_secs(10)),
+            rona_pause: Some(Duration::from_secs(30)),
+            recording: true,
+            ports: 64,
+            tick: Duration::from_millis(1),
+        }
+    }
+}
+
+impl Settings {
+    pub fn config(&self) -> Arc<SwitchConfig> {
+        let trunk = TrunkId::new("demo-trunk");
+        let queues = ["service", "emergency"].map(QueueId::new);
+        let agents = AGENTS.map(AgentId::new);
+        let extension = |id: &AgentId| Extension {
+            name: format!("Agent {id}"),
+            ha1: Ha1Set::new(id.as_str(), REALM, &secret_of(id.as_str())),
+        };
+        let mut seed = [7; 32];
+        seed[..8].copy_from_slice(&self.seed.to_le_bytes());
+        Arc::new(SwitchConfig {
+            endpoint: EndpointConfig { seed, ..EndpointConfig::default() },
+            realm: REALM.into(),
+            auth_key: [9; 32],
+            nonce_ttl: Duration::from_secs(300),
+            extensions: agents.iter().map(|id| (id.clone(), extension(id))).collect(),
+            trunks: BTreeMap::new(),
+            routes: routes(&trunk),
+            acd: AcdConfig {
+                queues: queues
+                    .iter()
+                    .map(|id| QueueConfig {
+                        ring_timeout: self.ring_timeout,
+                        wrap_up: self.wrap_up,
+                        ..QueueConfig::new(id.clone())
+                    })
+                    .collect(),
+                agents: agents
+                    .iter()
+                    .map(|id| AgentConfig { id: id.clone(), name: format!("Agent {id}"), queues: queues.to_vec() })
+                    .collect(),
+                rona_pause: self.rona_pause,
+                ..AcdConfig::default()
+            },
+            admission: AdmissionConfig::total(self.calls),
+            registrar: RegistrarConfig::default(),
+            sip_advertised: None,
+            media_advertised: None,
+            recording: self.recording,
+            rtp_timeout: self.rtp_timeout,
+            direct_ring_time: Duration::from_secs(60),
+            show_digits: true,
+        })
+    }
+}
+
+fn routes(trunk: &TrunkId) -> RouteTable {
+    let tests = [
+        ("9190", TestNumber::RingOnly),
+        ("9191", TestNumber::Word),
+        ("9193", TestNumber::Hold),
+        ("9196", TestNumber::Echo),
+        ("9197", TestNumber::Tone),
+        ("9198", TestNumber::Digits),
+        ("9199", TestNumber::Record),
+    ];
+    let open = OpenTo::trunks([trunk.clone()]);
+    let route = |number: &str, to, open_to: &OpenTo| Route {
+        number: NumberPattern::exact(number).expect("a number"),
+        to,
+        open_to: open_to.clone(),
+        project: None,
+    };
+    let mut routes = vec![
+        route("95598", Destination::Flow("power".into()), &open),
+        route("9000", Destination::Queue(QueueId::new("service")), &open),
+    ];
+    routes.extend(tests.map(|(number, test)| route(number, Destination::Test(test), &open)));
+    routes.extend(AGENTS.map(|id| route(id, Destination::Extension(AgentId::new(id)), &OpenTo::extensions())));
+    let callers = Cidr::new(IpAddr::V4(Ipv4Addr::new(10, 2, 0, 0)), 16).expect("a block");
+    RouteTable::new(routes, [(callers, trunk.clone())]).expect("a table")
+}

@@ -1,0 +1,615 @@
+//! A telephone: its own SIP endpoint, its manners, a voice, and an ear that writes down what it heard.
+
+use super::sound::{self, Heard};
+use bytes::Bytes;
+use hotline::media::rtp;
+use hotline::sdp::{Codec, Direction, MediaSpec, Session};
+use hotline::sip::digest::{Credentials, Secret};
+use hotline::sip::endpoint::{
+    EndReason, Endpoint, EndpointConfig, Outgoing, OutgoingRequest, RequestId, SipEvent, UsageId,
+};
+use hotline::sip::message::{HeaderName, Message, Method};
+use hotline::sip::peer::{Peer, Transmit};
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+/// What a phone does when it is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taking {
+    AnswerAfter(Duration),
+    /// Rings until the caller gives up.
+    Ring,
+    Refuse(u16),
+    /// Speaks before it answers.
+    EarlyMedia(Duration),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Manners {
+    pub taking: Taking,
+    /// How long after the answer it hangs up; `None` never.
+    pub hangs_up_after: Option<Duration>,
+    /// Sends its voice while a call is up.
+    pub talks: bool,
+    /// Between two packets of its voice. Usually 20 ms; longer to make a long world cheap.
+    pub pace: Duration,
+    pub codecs: &'static [Codec],
+}
+
+impl Default for Manners {
+    fn default() -> Self {
+        Self {
+            taking: Taking::AnswerAfter(Duration::from_secs(2)),
+            hangs_up_after: None,
+            talks: true,
+            pace: Duration::from_millis(20),
+            codecs: &[Codec::Pcma, Codec::Pcmu],
+        }
+    }
+}
+
+/// Packets of a key that get lost on the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    None,
+    First,
+    Ends,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    Calling,
+    Ringing,
+    Up,
+    Over(Over),
+}
+
+/// How a call ended, as its phone saw it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// This phone hung up or gave up.
+    Ours,
+    /// The far side hung up.
+    Theirs,
+    Cancelled,
+    Refused(u16),
+    /// No answer to what this phone sent, or to its answer.
+    Lost,
+}
+
+/// One stretch of the same sound.
+#[derive(Clone, Debug)]
+pub struct Stretch {
+    pub sound: Heard,
+    pub from: Instant,
+    pub until: Instant,
+    pub packets: u32,
+}
+
+/// One call of a phone.
+pub struct PhoneCall {
+    pub usage: UsageId,
+    pub incoming: bool,
+    pub state: State,
+    /// Provisional and final statuses that it was told, in order, without repetitions of the same.
+    pub statuses: Vec<u16>,
+    pub retry_after: Option<u32>,
+    /// Who calls, as the phone shows it.
+    pub from: String,
+    pub heard: Vec<Stretch>,
+    pub keys_heard: String,
+    pub holding: bool,
+    pub up_since: Option<Instant>,
+    pub over_at: Option<Instant>,
+    pub port: u16,
+    pub mute: bool,
+    sdp: Session,
+    spec: Option<MediaSpec>,
+    answer: Option<Bytes>,
+    saying: bool,
+    ssrc: u32,
+    sequence: u16,
+    timestamp: u32,
+    keys: VecDeque<KeyPacket>,
+    last_key: Option<u32>,
+}
+
+/// One packet of RFC 4733 to come.
+struct KeyPacket {
+    payload: [u8; 4],
+    first: bool,
+    lost: bool,
+}
+
+/// What a phone means to do later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plan {
+    Register,
+    Answer(usize),
+    HangUp(usize),
+    Say(usize),
+}
+
+pub struct Phone {
+    pub number: String,
+    pub voice: u16,
+    pub manners: Manners,
+    pub calls: Vec<PhoneCall>,
+    /// Final answers to REGISTER and OPTIONS, in order.
+    pub answers: Vec<(&'static str, u16)>,
+    /// Switched off: neither hears nor says anything any more.
+    pub off: bool,
+    /// Registers again in time.
+    pub refreshes: bool,
+    pub expires_s: u32,
+    pub endpoint: Endpoint,
+    pub plans: Vec<(Instant, Plan)>,
+    /// RTP to send now: from our port, to where.
+    pub packets: Vec<(u16, SocketAddr, Vec<u8>)>,
+    pub peer: Peer,
+    secret: Option<String>,
+    usages: BTreeMap<UsageId, usize>,
+    asked: BTreeMap<RequestId, &'static str>,
+}
+
+impl Phone {
+    pub fn new(number: &str, secret: Option<String>, index: u16, peer: Peer, seed: u64) -> Phone {
+        let mut key = [index as u8; 32];
+        key[..8].copy_from_slice(&(seed ^ u64::from(index) << 48).to_le_bytes());
+        Phone {
+            number: number.into(),
+            voice: sound::FIRST_VOICE + index,
+            manners: Manners::default(),
+            calls: Vec::new(),
+            answers: Vec::new(),
+            off: false,
+            refreshes: true,
+            expires_s: 120,
+            endpoint: Endpoint::new(EndpointConfig {
+                server: "phone/1".into(),
+                seed: key,
+                ..EndpointConfig::default()
+            }),
+            plans: Vec::new(),
+            packets: Vec::new(),
+            peer,
+            secret,
+            usages: BTreeMap::new(),
+            asked: BTreeMap::new(),
+        }
+    }
+
+    /// The call that it had last.
+    pub fn call(&self) -> &PhoneCall {
+        self.calls.last().unwrap_or_else(|| panic!("{} never had a call", self.number))
+    }
+
+    pub fn state(&self) -> Option<&State> {
+        self.calls.last().map(|call| &call.state)
+    }
+
+    pub fn is_busy(&self) -> bool {
+        self.calls.iter().any(|call| !matches!(call.state, State::Over(_)))
+    }
+
+    pub fn register(&mut self, now: Instant, expires_s: u32) {
+        let local = self.peer.local;
+        let transport = self.peer.transport.uri_param().map(|t| format!(";transport={t}")).unwrap_or_default();
+        let aor = format!("sip:{}@{}", self.number, super::config::REALM);
+        let headers = vec![
+            ("Contact".to_string(), format!("<sip:{}@{local}{transport}>", self.number)),
+            ("Expires".to_string(), expires_s.to_string()),
+        ];
+        self.ask(now, "REGISTER", format!("sip:{}", super::config::REALM), aor, headers);
+        if expires_s > 0 {
+            self.plans.push((now + Duration::from_secs(u64::from(expires_s) / 2), Plan::Register));
+        }
+    }
+
+    pub fn options(&mut self, now: Instant) {
+        let to = format!("sip:{}", self.peer.remote);
+        self.ask(now, "OPTIONS", to.clone(), to, Vec::new());
+    }
+
+    fn ask(&mut self, now: Instant, method: &'static str, uri: String, to: String, headers: Vec<(String, String)>) {
+        let order = OutgoingRequest {
+            peer: self.peer,
+            method,
+            request_uri: uri,
+            from: format!("sip:{}@{}", self.number, super::config::REALM),
+            to,
+            headers,
+            body: None,
+            credentials: self.credentials(),
+        };
+        let id = self.endpoint.request(now, order).expect("room in a phone");
+        self.asked.insert(id, method);
+    }
+
+    fn credentials(&self) -> Option<Credentials> {
+        let secret = self.secret.clone()?;
+        Some(Credentials { user: self.number.clone(), secret: Secret::Password(secret) })
+    }
+
+    /// Calls a number, as `from` if that is not its own.
+    pub fn dial(&mut self, now: Instant, number: &str, from: Option<&str>) {
+        let port = self.next_port();
+        let mut sdp = Session::new(u64::from(port), self.peer.local.ip(), port);
+        let offer = sdp.offer(self.manners.codecs, Direction::SendRecv);
+        self.dial_with(now, number, from, sdp, offer);
+    }
+
+    /// Calls with a description of its own making.
+    pub fn dial_offering(&mut self, now: Instant, number: &str, offer: Bytes) {
+        let port = self.next_port();
+        self.dial_with(now, number, None, Session::new(u64::from(port), self.peer.local.ip(), port), offer);
+    }
+
+    fn dial_with(&mut self, now: Instant, number: &str, from: Option<&str>, sdp: Session, offer: Bytes) {
+        let order = Outgoing {
+            peer: self.peer,
+            request_uri: format!("sip:{number}@{}", self.peer.remote),
+            to: format!("sip:{number}@{}", super::config::REALM),
+            from: format!("sip:{}@{}", from.unwrap_or(&self.number), super::config::REALM),
+            from_display: None,
+            call_id: None,
+            headers: Vec::new(),
+            offer,
+            credentials: self.credentials(),
+        };
+        let usage = self.endpoint.invite(now, order).expect("room in a phone");
+        self.begin(usage, false, State::Calling, sdp, String::new());
+    }
+
+    fn next_port(&self) -> u16 {
+        4_000 + 2 * (self.calls.len() as u16 % 2_000)
+    }
+
+    fn begin(&mut self, usage: UsageId, incoming: bool, state: State, sdp: Session, from: String) -> usize {
+        let nth = self.calls.len();
+        let port = self.next_port();
+        self.usages.insert(usage, nth);
+        self.calls.push(PhoneCall {
+            usage,
+            incoming,
+            state,
+            statuses: Vec::new(),
+            retry_after: None,
+            from,
+            heard: Vec::new(),
+            keys_heard: String::new(),
+            holding: false,
+            up_since: None,
+            over_at: None,
+            port,
+            mute: false,
+            sdp,
+            spec: None,
+            answer: None,
+            saying: false,
+            ssrc: u32::from(self.voice) << 16 | nth as u32,
+            sequence: 65_500,
+            timestamp: 0xffff_f000,
+            keys: VecDeque::new(),
+            last_key: None,
+        });
+        nth
+    }
+
+    /// Presses a key for 100 ms in RFC 4733.
+    pub fn press(&mut self, now: Instant, key: char, loss: Loss) {
+        const UPDATES: u16 = 5;
+        let nth = self.calls.len() - 1;
+        let event = match key {
+            '*' => 10,
+            '#' => 11,
+            digit => digit.to_digit(10).expect("a key") as u8,
+        };
+        let call = &mut self.calls[nth];
+        for n in 1..=UPDATES + 2 {
+            let [high, low] = (n.min(UPDATES) * 160).to_be_bytes();
+            let end = n >= UPDATES;
+            let lost = match loss {
+                Loss::None => false,
+                Loss::First => n == 1,
+                Loss::Ends => end,
+            };
+            let payload = [event, u8::from(end) << 7 | 10, high, low];
+            call.keys.push_back(KeyPacket { payload, first: n == 1, lost });
+        }
+        // A key is heard after a pause; back to back with the next it would be taken for the same press.
+        self.speak_up(now, nth);
+    }
+
+    pub fn press_by_info(&mut self, now: Instant, key: char) {
+        let usage = self.call().usage;
+        let body = format!("Signal={key}\r\nDuration=160\r\n");
+        self.endpoint.info(now, usage, "application/dtmf-relay", Bytes::from(body));
+    }
+
+    /// Puts the far side on hold, or takes it back. False when another offer is under way.
+    pub fn hold(&mut self, now: Instant, on: bool) -> bool {
+        let codecs = self.manners.codecs;
+        let Some(call) = self.calls.last_mut() else { return false };
+        let direction = if on { Direction::SendOnly } else { Direction::SendRecv };
+        let offer = call.sdp.offer(codecs, direction);
+        let sent = self.endpoint.reinvite(now, call.usage, offer).is_ok();
+        if sent {
+            call.holding = on;
+        } else {
+            call.sdp.withdraw_offer();
+        }
+        sent
+    }
+
+    /// Hangs up, gives up or refuses: whatever ends the last call.
+    pub fn hang_up(&mut self, now: Instant) {
+        let nth = self.calls.len() - 1;
+        self.end_ours(now, nth);
+    }
+
+    fn end_ours(&mut self, now: Instant, nth: usize) {
+        let call = &self.calls[nth];
+        if matches!(call.state, State::Over(_)) {
+            return;
+        }
+        match (call.incoming, &call.state) {
+            (true, State::Ringing) => self.endpoint.reject(now, call.usage, 486, None, &[]),
+            _ => self.endpoint.hangup(now, call.usage, None),
+        }
+        self.over(now, nth, Over::Ours);
+    }
+
+    fn over(&mut self, now: Instant, nth: usize, how: Over) {
+        let call = &mut self.calls[nth];
+        if !matches!(call.state, State::Over(_)) {
+            call.state = State::Over(how);
+            call.over_at = Some(now);
+        }
+    }
+
+    pub fn carry_out(&mut self, now: Instant, plan: Plan) {
+        if self.off {
+            return;
+        }
+        match plan {
+            Plan::Register if self.refreshes => self.register(now, self.expires_s),
+            Plan::Register => {}
+            Plan::Answer(nth) => self.answer(now, nth),
+            Plan::HangUp(nth) => self.end_ours(now, nth),
+            Plan::Say(nth) => self.say(now, nth),
+        }
+    }
+
+    fn answer(&mut self, now: Instant, nth: usize) {
+        let call = &mut self.calls[nth];
+        if call.state != State::Ringing {
+            return;
+        }
+        let Some(answer) = call.answer.clone() else { return };
+        self.endpoint.accept(now, call.usage, answer);
+        self.up(now, nth);
+    }
+
+    fn up(&mut self, now: Instant, nth: usize) {
+        let call = &mut self.calls[nth];
+        call.state = State::Up;
+        call.up_since = Some(now);
+        if let Some(after) = self.manners.hangs_up_after {
+            self.plans.push((now + after, Plan::HangUp(nth)));
+        }
+        self.speak_up(now, nth);
+    }
+
+    fn speak_up(&mut self, now: Instant, nth: usize) {
+        let call = &mut self.calls[nth];
+        if !std::mem::replace(&mut call.saying, true) {
+            self.plans.push((now, Plan::Say(nth)));
+        }
+    }
+
+    /// The next packet of a call: a key if one is pressed, else the voice.
+    fn say(&mut self, now: Instant, nth: usize) {
+        let Manners { talks, pace, .. } = self.manners;
+        let voice = self.voice;
+        let call = &mut self.calls[nth];
+        call.saying = false;
+        let (Some(spec), false) = (&call.spec, matches!(call.state, State::Over(_))) else { return };
+        let remote = spec.remote;
+        let mut header = rtp::Header {
+            marker: false,
+            payload_type: spec.send_pt,
+            sequence: call.sequence.wrapping_add(1),
+            timestamp: call.timestamp.wrapping_add(if call.keys.is_empty() { pace.as_millis() as u32 * 8 } else { 160 }),
+            ssrc: call.ssrc,
+        };
+        call.timestamp = header.timestamp;
+        let payload = match (call.keys.pop_front(), spec.event_send_pt) {
+            (Some(key), Some(payload_type)) => {
+                if key.first {
+                    call.last_key = Some(header.timestamp);
+                }
+                call.sequence = header.sequence;
+                header.payload_type = payload_type;
+                header.marker = key.first;
+                header.timestamp = call.last_key.unwrap_or(header.timestamp);
+                if call.keys.front().is_none_or(|next| next.first) {
+                    call.timestamp = call.timestamp.wrapping_add(800);
+                }
+                (!key.lost).then(|| key.payload.to_vec())
+            }
+            _ if talks && !call.holding && !call.mute && spec.direction.may_send() => {
+                call.sequence = header.sequence;
+                Some(sound::encoded(voice, spec.codec))
+            }
+            _ => None,
+        };
+        let pressing = !call.keys.is_empty();
+        if let Some(payload) = payload {
+            self.packets.push((call.port, remote, [&header.octets(), &payload[..]].concat()));
+        }
+        if pressing || talks {
+            call.saying = true;
+            let pause = if pressing { Duration::from_millis(20) } else { pace };
+            self.plans.push((now + pause, Plan::Say(nth)));
+        }
+    }
+
+    /// A datagram on one of its RTP ports.
+    pub fn hear(&mut self, now: Instant, port: u16, packet: &[u8]) {
+        /// A shorter pause than this belongs to the sound around it.
+        const PAUSE: Duration = Duration::from_millis(100);
+        let Some(call) = self.calls.iter_mut().rev().find(|call| call.port == port) else { return };
+        let (Ok(rtp), Some(spec)) = (rtp::parse(packet), &call.spec) else { return };
+        let payload = &packet[rtp.payload.clone()];
+        if Some(rtp.payload_type) == spec.event_recv_pt {
+            if rtp.marker && payload.len() == 4 {
+                let key = b"0123456789*#".get(usize::from(payload[0])).copied().unwrap_or(b'?');
+                call.keys_heard.push(char::from(key));
+            }
+            return;
+        }
+        let codec = match spec.accepted.iter().find(|(pt, _)| *pt == rtp.payload_type) {
+            Some((_, codec)) => *codec,
+            None => spec.codec,
+        };
+        let sound = sound::listen(codec, payload);
+        if sound == Heard::Silence {
+            return;
+        }
+        match call.heard.last_mut() {
+            Some(last) if last.sound == sound && now.duration_since(last.until) <= PAUSE.max(self.manners.pace * 3) => {
+                last.until = now;
+                last.packets += 1;
+            }
+            _ => call.heard.push(Stretch { sound, from: now, until: now, packets: 1 }),
+        }
+    }
+
+    pub fn receive(&mut self, now: Instant, bytes: Bytes) {
+        let message = Message::parse(bytes).expect("the switch sends messages that can be read");
+        self.endpoint.handle_message(now, self.peer, message);
+    }
+
+    /// Reacts to what its endpoint tells; what is to be sent then is in the return value.
+    pub fn settle(&mut self, now: Instant) -> Vec<Transmit> {
+        while let Some(event) = self.endpoint.poll_event() {
+            self.react(now, event);
+        }
+        std::iter::from_fn(|| self.endpoint.poll_transmit()).collect()
+    }
+
+    fn react(&mut self, now: Instant, event: SipEvent) {
+        match event {
+            SipEvent::Invited { usage, request, sdp, .. } => self.called(now, usage, &request, sdp),
+            SipEvent::Progress { usage, status, sdp } => {
+                if let Some(nth) = self.told(usage, status) {
+                    let call = &mut self.calls[nth];
+                    if call.state == State::Calling && status >= 180 {
+                        call.state = State::Ringing;
+                    }
+                    if let Some(sdp) = sdp
+                        && let Ok(spec) = call.sdp.handle_answer(&sdp)
+                    {
+                        call.spec = Some(spec);
+                        self.speak_up(now, nth);
+                    }
+                }
+            }
+            SipEvent::Answered { usage, sdp, .. } => {
+                if let Some(nth) = self.told(usage, 200) {
+                    let call = &mut self.calls[nth];
+                    if let Some(spec) = sdp.and_then(|sdp| call.sdp.handle_answer(&sdp).ok()) {
+                        call.spec = Some(spec);
+                    }
+                    self.up(now, nth);
+                }
+            }
+            SipEvent::Rejected { usage, status, retry_after, local, .. } => {
+                if let Some(nth) = self.told(usage, status) {
+                    self.calls[nth].retry_after = retry_after;
+                    self.over(now, nth, if local { Over::Lost } else { Over::Refused(status) });
+                }
+            }
+            SipEvent::ReofferAnswered { usage, sdp } => {
+                if let (Some(nth), Some(sdp)) = (self.usages.get(&usage), sdp) {
+                    let call = &mut self.calls[*nth];
+                    if let Ok(spec) = call.sdp.handle_answer(&sdp) {
+                        call.spec = Some(spec);
+                    }
+                }
+            }
+            SipEvent::ReofferFailed { usage, .. } => {
+                if let Some(nth) = self.usages.get(&usage) {
+                    self.calls[*nth].sdp.withdraw_offer();
+                }
+            }
+            SipEvent::Ended { usage, why } => {
+                if let Some(nth) = self.usages.get(&usage).copied() {
+                    let how = match why {
+                        EndReason::Bye { .. } => Over::Theirs,
+                        EndReason::Cancelled { .. } => Over::Cancelled,
+                        _ => Over::Lost,
+                    };
+                    self.over(now, nth, how);
+                }
+            }
+            SipEvent::ResponseTo { id, status, .. } => {
+                if let Some(method) = self.asked.remove(&id) {
+                    self.answers.push((method, status));
+                }
+            }
+            SipEvent::Request { id, message, .. } => {
+                let status = if *message.method() == Method::Options { 200 } else { 405 };
+                self.endpoint.respond(now, id, status, None, &[], None);
+            }
+            // The switch neither re-invites nor sends keys by INFO.
+            SipEvent::Acked { .. } | SipEvent::Info { .. } | SipEvent::ReofferWithdrawn { .. } => {}
+            SipEvent::Reoffer { usage, .. } => self.endpoint.answer_reoffer(now, usage, Err(488)),
+        }
+    }
+
+    fn told(&mut self, usage: UsageId, status: u16) -> Option<usize> {
+        let nth = *self.usages.get(&usage)?;
+        let statuses = &mut self.calls[nth].statuses;
+        if statuses.last() != Some(&status) {
+            statuses.push(status);
+        }
+        Some(nth)
+    }
+
+    /// Somebody calls.
+    fn called(&mut self, now: Instant, usage: UsageId, request: &Message, offer: Option<Bytes>) {
+        let from = String::from_utf8_lossy(request.header(HeaderName::From).unwrap_or_default()).into_owned();
+        let busy = self.is_busy();
+        let port = self.next_port();
+        let mut sdp = Session::new(u64::from(port), self.peer.local.ip(), port);
+        let answered = offer.as_deref().map(|offer| sdp.handle_offer(offer, self.manners.codecs.first().copied()));
+        let nth = self.begin(usage, true, State::Ringing, sdp, from);
+        let refuse = |phone: &mut Phone, status| {
+            phone.endpoint.reject(now, usage, status, None, &[]);
+            phone.over(now, nth, Over::Refused(status));
+        };
+        let Some(Ok((answer, spec))) = answered else { return refuse(self, 488) };
+        if busy {
+            return refuse(self, 486);
+        }
+        let call = &mut self.calls[nth];
+        call.answer = Some(answer.clone());
+        call.spec = Some(spec);
+        match self.manners.taking {
+            Taking::Refuse(status) => refuse(self, status),
+            Taking::Ring => self.endpoint.progress(now, usage, 180, None),
+            Taking::AnswerAfter(after) => {
+                self.endpoint.progress(now, usage, 180, None);
+                self.plans.push((now + after, Plan::Answer(nth)));
+            }
+            Taking::EarlyMedia(after) => {
+                self.endpoint.progress(now, usage, 183, Some(answer));
+                self.speak_up(now, nth);
+                self.plans.push((now + after, Plan::Answer(nth)));
+            }
+        }
+    }
+}

@@ -1,0 +1,728 @@
+//! The loop that joins switch, planes, phones and network, and the words that stories are told in.
+
+use super::bundle::{self, Speech};
+use super::config::{self, Settings};
+use super::dice::{Dice, Line};
+use super::model::Model;
+use super::phone::{Loss, Manners, Over, Phone, PhoneCall, Plan, State};
+use super::shell::{Shell, Worker};
+use super::sound::{self, Heard};
+use bytes::Bytes;
+use hotline::cdr::{Cdr, Fold};
+use hotline::events::{EventKind, SwitchEvent};
+use hotline::ids::CallId;
+use hotline::ivr::{LookupResult, Type, Value};
+use hotline::media::{MediaCmd, MediaEvent, Plane, PortLease, WorkerId};
+use hotline::sip::message::Message;
+use hotline::sip::peer::{ConnectionId, Peer, Transport};
+use hotline::switch::{Command, Input, Output, Switch, SwitchView};
+use hotline::timers::Now;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// 2026-03-10 10:00 in Shanghai, a Tuesday.
+const MORNING: u64 = 1_773_108_000_000;
+/// Between the owner task and a media worker.
+const HANDOVER: Duration = Duration::from_micros(300);
+/// Of the mock that answers lookups.
+const LOOKUP: Duration = Duration::from_millis(50);
+const WORKERS: u16 = 2;
+const FIRST_PORT: u16 = 20_000;
+/// 64*T1 (RFC 3261 17): after it every exchange that got no answer is given up; and a margin for a lossy line.
+pub const QUIET: Duration = Duration::from_secs(40);
+/// No story has more to do at one moment.
+const MOST_AT_ONCE: u32 = 20_000;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PhoneId(pub usize);
+
+/// What a filter on the way sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    ToSwitch,
+    ToPhone,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    Passes,
+    Vanishes,
+}
+
+type Filter = Box<dyn FnMut(Way, &Message) -> Fate>;
+
+/// How the mock answers lookups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lookups {
+    Found,
+    NotFound,
+    Failed,
+    Silent,
+}
+
+/// What happens at a moment.
+enum What {
+    SipToSwitch(Peer, Bytes),
+    SipToPhone(usize, Bytes),
+    SipToHand(SocketAddr, Bytes),
+    RtpToSwitch(u16, SocketAddr, Vec<u8>),
+    RtpToPhone(usize, u16, Vec<u8>),
+    Plan(usize, Plan),
+    Command(u16, MediaCmd),
+    Media(MediaEvent),
+    Ports(Vec<PortLease>),
+    Fact(CallId, EventKind),
+    Fetched(CallId, u32, LookupResult),
+}
+
+struct Due {
+    at: Instant,
+    nth: u64,
+    what: What,
+}
+
+impl PartialEq for Due {
+    fn eq(&self, other: &Self) -> bool {
+        (self.at, self.nth) == (other.at, other.nth)
+    }
+}
+impl Eq for Due {}
+impl PartialOrd for Due {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Due {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.at, self.nth).cmp(&(other.at, other.nth))
+    }
+}
+
+pub struct World {
+    pub now: Instant,
+    pub switch: Switch,
+    pub phones: Vec<Phone>,
+    pub dice: Dice,
+    pub sip: Line,
+    pub rtp: Line,
+    pub lookups: Lookups,
+    /// Everything that the switch told, in order.
+    pub journal: Vec<SwitchEvent>,
+    pub records: Vec<Cdr>,
+    pub model: Model,
+    pub workers: Vec<Worker>,
+    /// What came back to whoever writes SIP by hand.
+    pub by_hand: BTreeMap<SocketAddr, Vec<Message>>,
+    /// Sounds that came for an address without a phone.
+    pub stray_sounds: BTreeMap<SocketAddr, Vec<Heard>>,
+    settings: Settings,
+    filter: Option<Filter>,
+    speech: Vec<Arc<Speech>>,
+    fold: Fold,
+    start: Instant,
+    due: BinaryHeap<Reverse<Due>>,
+    nth: u64,
+    /// Per worker: when it looks at its plane again.
+    ticks: Vec<Option<Instant>>,
+    at_once: u32,
+}
+
+pub fn seconds(s: f64) -> Duration {
+    Duration::from_secs_f64(s)
+}
+
+fn switch_address() -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 5060)
+}
+
+impl World {
+    pub fn new(settings: Settings) -> World {
+        let start = Instant::now();
+        let speech = bundle::sample();
+        let now = Now { at: start, wall: MORNING };
+        let switch = Switch::new(now, 1_000, settings.config(), speech.bundle.clone());
+        let workers = (0..WORKERS).map(|id| Worker {
+            plane: Plane::with_sounds(settings.seed ^ u64::from(id), start, bundle::sounds()),
+            shell: Shell::new(id),
+        });
+        let mut world = World {
+            now: start,
+            switch,
+            phones: Vec::new(),
+            dice: Dice::new(settings.seed),
+            sip: Line::GOOD,
+            rtp: Line::GOOD,
+            lookups: Lookups::Found,
+            journal: Vec::new(),
+            records: Vec::new(),
+            model: Model::default(),
+            workers: workers.collect(),
+            by_hand: BTreeMap::new(),
+            stray_sounds: BTreeMap::new(),
+            filter: None,
+            speech: vec![speech],
+            fold: Fold::new(),
+            start,
+            due: BinaryHeap::new(),
+            nth: 0,
+            ticks: vec![None; usize::from(WORKERS)],
+            at_once: 0,
+            settings,
+        };
+        for worker in 0..WORKERS {
+            let leases = (0..world.settings.ports)
+                .map(|nth| PortLease { worker: WorkerId(worker), port: FIRST_PORT + 2 * (worker * world.settings.ports + nth) })
+                .collect();
+            world.lease(leases);
+        }
+        world
+    }
+
+    // The people.
+
+    /// An agent's phone, registered.
+    pub fn agent(&mut self, number: &str) -> PhoneId {
+        let phone = self.extension(number, &config::secret_of(number));
+        self.register(phone);
+        self.until("the agent is registered", |world| {
+            world.phones[phone.0].answers.last().is_some_and(|(_, status)| *status == 200)
+        });
+        phone
+    }
+
+    /// The phone of an extension with whatever secret, not registered.
+    pub fn extension(&mut self, number: &str, secret: &str) -> PhoneId {
+        self.phone(number, Some(secret.into()), 1)
+    }
+
+    /// Somebody who comes by the trunk.
+    pub fn caller(&mut self, number: &str) -> PhoneId {
+        self.phone(number, None, 2)
+    }
+
+    /// Somebody from an address that no trunk has.
+    pub fn stranger(&mut self, number: &str) -> PhoneId {
+        self.phone(number, None, 9)
+    }
+
+    fn phone(&mut self, number: &str, secret: Option<String>, network: u8) -> PhoneId {
+        let index = self.phones.len() as u16;
+        let [high, low] = (index + 1).to_be_bytes();
+        let local = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, network, high, low)), 5060);
+        let peer = Peer::udp(switch_address(), local);
+        self.phones.push(Phone::new(number, secret, index, peer, self.settings.seed));
+        PhoneId(usize::from(index))
+    }
+
+    /// From now on over one TCP connection.
+    pub fn use_tcp(&mut self, phone: PhoneId) {
+        let peer = &mut self.phones[phone.0].peer;
+        peer.transport = Transport::Tcp;
+        peer.connection = Some(ConnectionId(phone.0 as u64 + 1));
+    }
+
+    pub fn manners(&mut self, phone: PhoneId, change: impl FnOnce(&mut Manners)) {
+        change(&mut self.phones[phone.0].manners);
+    }
+
+    // What they do.
+
+    pub fn register(&mut self, phone: PhoneId) {
+        self.with(phone, |phone, now| phone.register(now, phone.expires_s));
+    }
+
+    pub fn dial(&mut self, phone: PhoneId, number: &str) {
+        self.with(phone, |phone, now| phone.dial(now, number, None));
+    }
+
+    pub fn press(&mut self, phone: PhoneId, keys: &str) {
+        self.press_with(phone, keys, Loss::None);
+    }
+
+    pub fn press_with(&mut self, phone: PhoneId, keys: &str, loss: Loss) {
+        for key in keys.chars() {
+            self.with(phone, |phone, now| phone.press(now, key, loss));
+        }
+    }
+
+    pub fn press_by_info(&mut self, phone: PhoneId, key: char) {
+        self.with(phone, |phone, now| phone.press_by_info(now, key));
+    }
+
+    pub fn hold(&mut self, phone: PhoneId, on: bool) {
+        self.with(phone, |phone, now| assert!(phone.hold(now, on), "another offer is under way"));
+    }
+
+    pub fn hang_up(&mut self, phone: PhoneId) {
+        self.with(phone, |phone, now| phone.hang_up(now));
+    }
+
+    /// The cable is pulled.
+    pub fn switch_off(&mut self, phone: PhoneId) {
+        self.phones[phone.0].off = true;
+    }
+
+    pub fn with<T>(&mut self, phone: PhoneId, act: impl FnOnce(&mut Phone, Instant) -> T) -> T {
+        let now = self.now;
+        let done = act(&mut self.phones[phone.0], now);
+        self.settle_phone(phone.0);
+        done
+    }
+
+    pub fn command(&mut self, command: Command) {
+        self.input(Input::Command(command));
+    }
+
+    /// An admin's edit takes force.
+    pub fn reload(&mut self, speech: Arc<Speech>) {
+        let bundle = speech.bundle.clone();
+        self.speech.push(speech);
+        self.input(Input::Bundle(bundle));
+    }
+
+    pub fn reconfigure(&mut self, settings: &Settings) {
+        self.input(Input::Config(settings.config()));
+    }
+
+    /// Decides about each SIP message before the line does.
+    pub fn filter(&mut self, filter: impl FnMut(Way, &Message) -> Fate + 'static) {
+        self.filter = Some(Box::new(filter));
+    }
+
+    pub fn no_filter(&mut self) {
+        self.filter = None;
+    }
+
+    /// A datagram of somebody who writes SIP by hand.
+    pub fn send_by_hand(&mut self, from: SocketAddr, bytes: Bytes) {
+        self.by_hand.entry(from).or_default();
+        let peer = Peer::udp(from, switch_address());
+        self.after(Line::GOOD.delay, What::SipToSwitch(peer, bytes));
+    }
+
+    // What they notice.
+
+    pub fn call(&self, phone: PhoneId) -> &PhoneCall {
+        self.phones[phone.0].call()
+    }
+
+    pub fn state(&self, phone: PhoneId) -> Option<&State> {
+        self.phones[phone.0].state()
+    }
+
+    pub fn is_up(&self, phone: PhoneId) -> bool {
+        self.state(phone) == Some(&State::Up)
+    }
+
+    pub fn is_over(&self, phone: PhoneId) -> bool {
+        matches!(self.state(phone), Some(State::Over(_)))
+    }
+
+    /// What a phone heard in its last call, in order.
+    pub fn heard(&self, phone: PhoneId) -> Vec<String> {
+        self.call(phone).heard.iter().map(|stretch| self.name(stretch.sound)).collect()
+    }
+
+    pub fn hears(&self, phone: PhoneId, sound: &str) -> bool {
+        /// Longer than the pause between two packets.
+        const LATELY: Duration = Duration::from_millis(60);
+        let call = self.call(phone);
+        call.heard.last().is_some_and(|last| self.now.duration_since(last.until) <= LATELY && self.name(last.sound) == sound)
+    }
+
+    fn name(&self, sound: Heard) -> String {
+        match sound {
+            Heard::Known(sound::MUSIC) => "music".into(),
+            Heard::Known(number) if number >= sound::FIRST_VOICE => {
+                let phone = usize::from(number - sound::FIRST_VOICE);
+                format!("voice of {}", self.phones[phone].number)
+            }
+            Heard::Known(number) => {
+                self.speech[0].names.get(usize::from(number)).cloned().unwrap_or_else(|| format!("sound {number}"))
+            }
+            Heard::Tone => "tone".into(),
+            Heard::Silence => "silence".into(),
+        }
+    }
+
+    pub fn events(&self) -> impl Iterator<Item = &EventKind> {
+        self.journal.iter().map(|event| &event.kind)
+    }
+
+    pub fn count(&self, wanted: impl Fn(&EventKind) -> bool) -> usize {
+        self.events().filter(|kind| wanted(kind)).count()
+    }
+
+    pub fn view(&self) -> SwitchView {
+        self.switch.view(self.clock())
+    }
+
+    /// The only record that there is.
+    pub fn record(&self) -> &Cdr {
+        assert_eq!(self.records.len(), 1, "{:#?}", self.records);
+        &self.records[0]
+    }
+
+    pub fn elapsed(&self) -> Duration {
+        self.now - self.start
+    }
+
+    // Time.
+
+    pub fn run(&mut self, how_long: Duration) {
+        let end = self.now + how_long;
+        while self.step(end) {}
+        self.now = end;
+    }
+
+    /// Lets time pass until something is so; a minute is long enough for anything that a story waits for.
+    pub fn until(&mut self, what: &str, so: impl Fn(&World) -> bool) {
+        self.within(Duration::from_secs(60), what, so);
+    }
+
+    pub fn within(&mut self, limit: Duration, what: &str, so: impl Fn(&World) -> bool) {
+        let end = self.now + limit;
+        while !so(self) {
+            if !self.step(end) {
+                panic!("waited {limit:?} in vain: {what}\n{}", self.story());
+            }
+        }
+    }
+
+    pub fn until_heard(&mut self, phone: PhoneId, sound: &str) {
+        let what = format!("{} hears {sound}", self.phones[phone.0].number);
+        self.until(&what, |world| {
+            world.call(phone).heard.last().is_some_and(|last| last.until == world.now && world.name(last.sound) == sound)
+        });
+    }
+
+    pub fn until_over(&mut self, phone: PhoneId) -> Over {
+        let what = format!("the call of {} is over", self.phones[phone.0].number);
+        self.until(&what, |world| world.is_over(phone));
+        match self.state(phone) {
+            Some(State::Over(how)) => how.clone(),
+            _ => unreachable!("waited for"),
+        }
+    }
+
+    pub fn until_up(&mut self, phone: PhoneId) {
+        let what = format!("the call of {} is up", self.phones[phone.0].number);
+        self.until(&what, |world| world.is_up(phone));
+    }
+
+    pub fn until_rings(&mut self, phone: PhoneId) {
+        let what = format!("the phone {} rings", self.phones[phone.0].number);
+        self.until(&what, |world| world.state(phone) == Some(&State::Ringing));
+    }
+
+    /// After the last call: quiet, and then nothing may be left of anything.
+    pub fn finish(mut self) {
+        self.quieten();
+        assert!(self.model.faults.is_empty(), "{}\n{}", self.model.faults.join("\n"), self.story());
+    }
+
+    /// What [`World::finish`] does, with what is wrong left in the model.
+    pub fn quieten(&mut self) {
+        self.filter = None;
+        self.phones.iter_mut().for_each(|phone| phone.refreshes = false);
+        self.run(QUIET);
+        let view = self.view();
+        let ports = usize::from(self.settings.ports * WORKERS);
+        let open: usize = self.workers.iter().map(|worker| worker.plane.len()).sum();
+        self.model.quiet(&view, ports, open);
+        for phone in self.phones.iter().filter(|phone| !phone.off) {
+            for call in phone.calls.iter().filter(|call| !matches!(call.state, State::Over(_))) {
+                self.model.fault(format!("{} still thinks that a call is {:?}", phone.number, call.state));
+            }
+        }
+        for worker in &self.workers {
+            for (recording, tape) in worker.shell.recordings.iter().filter(|(_, tape)| tape.ended.is_none()) {
+                self.model.fault(format!("{recording:?} of call {} never ended", tape.call));
+            }
+        }
+    }
+
+    /// The journal, for whoever has to find out what happened.
+    pub fn story(&self) -> String {
+        let mut lines: Vec<String> = self
+            .journal
+            .iter()
+            .filter(|event| !matches!(event.kind, EventKind::MediaReport { .. }))
+            .map(|event| {
+                let call = event.call.map(|call| call.to_string()).unwrap_or_default();
+                format!("{:>9.3} {call:>9} {:?}", event.mono as f64 / 1000.0, event.kind)
+            })
+            .collect();
+        lines.push(format!("{:>9.3} now", self.elapsed().as_secs_f64()));
+        for phone in &self.phones {
+            for call in &phone.calls {
+                let heard: Vec<_> = call.heard.iter().map(|stretch| self.name(stretch.sound)).collect();
+                lines.push(format!("  {} {:?} {:?} heard {heard:?}", phone.number, call.statuses, call.state));
+            }
+        }
+        lines.join("\n")
+    }
+
+    // The loop.
+
+    fn clock(&self) -> Now {
+        Now { at: self.now, wall: MORNING + self.elapsed().as_millis() as u64 }
+    }
+
+    /// Does the next thing, if it is due by `end`. False when there is nothing.
+    fn step(&mut self, end: Instant) -> bool {
+        let mut next = self.due.peek().map(|Reverse(due)| due.at);
+        let mut earlier = |at: Option<Instant>| {
+            if let Some(at) = at {
+                next = Some(next.map_or(at, |next| next.min(at)));
+            }
+        };
+        earlier(self.switch.next_timeout());
+        self.ticks.iter().for_each(|tick| earlier(*tick));
+        self.phones.iter().filter(|phone| !phone.off).for_each(|phone| earlier(phone.endpoint.next_timeout()));
+        let Some(next) = next.filter(|next| *next <= end) else { return false };
+        if next > self.now {
+            self.now = next;
+            self.at_once = 0;
+        }
+        self.at_once += 1;
+        assert!(self.at_once < MOST_AT_ONCE, "time stands still\n{}", self.story());
+
+        if self.due.peek().is_some_and(|Reverse(due)| due.at <= self.now)
+            && let Some(Reverse(due)) = self.due.pop()
+        {
+            self.happen(due.what);
+        } else if self.switch.next_timeout().is_some_and(|at| at <= self.now) {
+            self.switch.handle_timeout(self.clock());
+            self.drain();
+        } else if let Some(worker) = self.ticks.iter().position(|tick| tick.is_some_and(|at| at <= self.now)) {
+            let Worker { plane, shell } = &mut self.workers[worker];
+            plane.tick(self.now, shell);
+            self.settle_worker(worker);
+        } else {
+            let now = self.now;
+            let due = |phone: &Phone| !phone.off && phone.endpoint.next_timeout().is_some_and(|at| at <= now);
+            if let Some(phone) = self.phones.iter().position(due) {
+                self.phones[phone].endpoint.handle_timeout(now);
+                self.settle_phone(phone);
+            }
+        }
+        true
+    }
+
+    fn after(&mut self, delay: Duration, what: What) {
+        self.at(self.now + delay, what);
+    }
+
+    fn at(&mut self, at: Instant, what: What) {
+        self.nth += 1;
+        self.due.push(Reverse(Due { at, nth: self.nth, what }));
+    }
+
+    fn happen(&mut self, what: What) {
+        match what {
+            What::SipToSwitch(peer, bytes) => match Message::parse(bytes.clone()) {
+                Ok(message) => self.input(Input::Sip { peer, message }),
+                Err(_) => self.input(Input::Garbage { peer, raw: bytes }),
+            },
+            What::SipToPhone(phone, bytes) => {
+                if !self.phones[phone].off {
+                    self.phones[phone].receive(self.now, bytes);
+                    self.settle_phone(phone);
+                }
+            }
+            What::SipToHand(address, bytes) => {
+                let message = Message::parse(bytes).expect("the switch sends messages that can be read");
+                self.by_hand.entry(address).or_default().push(message);
+            }
+            What::RtpToSwitch(port, from, mut packet) => {
+                let Some(at) = self.workers.iter().position(|worker| worker.shell.open.contains_key(&port)) else { return };
+                let Worker { plane, shell } = &mut self.workers[at];
+                let slot = shell.open[&port];
+                if shell.takes(slot, from) {
+                    plane.handle_rtp(self.now, slot, from, &mut packet, shell);
+                }
+                self.settle_worker(at);
+            }
+            What::RtpToPhone(phone, port, packet) => {
+                if !self.phones[phone].off {
+                    self.phones[phone].hear(self.now, port, &packet);
+                }
+            }
+            What::Plan(phone, plan) => {
+                self.phones[phone].carry_out(self.now, plan);
+                self.settle_phone(phone);
+            }
+            What::Command(worker, command) => {
+                let Worker { plane, shell } = &mut self.workers[usize::from(worker)];
+                plane.command(self.now, command, shell);
+                self.settle_worker(usize::from(worker));
+            }
+            What::Media(event) => self.input(Input::Media(event)),
+            What::Ports(leases) => self.lease(leases),
+            What::Fact(call, fact) => self.input(Input::Fact { call: Some(call), fact }),
+            What::Fetched(call, id, result) => self.input(Input::Fetched { call, id, result }),
+        }
+    }
+
+    fn lease(&mut self, leases: Vec<PortLease>) {
+        for lease in &leases {
+            self.workers[usize::from(lease.worker.0)].shell.leased.insert(lease.port);
+        }
+        self.input(Input::Ports(leases));
+    }
+
+    pub fn input(&mut self, input: Input) {
+        self.switch.handle_input(self.clock(), input);
+        self.drain();
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.switch.poll_output() {
+            match output {
+                Output::Sip(transmit) => self.send_to_phone(transmit.peer, transmit.bytes),
+                Output::Media(worker, command) => self.after(HANDOVER, What::Command(worker.0, command)),
+                Output::Event(event) => self.learn(event),
+                Output::Fetch { call, id, lookup, .. } => {
+                    if let Some(result) = self.look_up(&lookup) {
+                        self.after(LOOKUP, What::Fetched(call, id, result));
+                    }
+                }
+            }
+        }
+        self.model.holds(self.switch.holdings());
+    }
+
+    fn learn(&mut self, event: SwitchEvent) {
+        self.model.learn(&event);
+        self.records.extend(self.fold.apply(&event));
+        self.journal.push(event);
+    }
+
+    fn look_up(&self, lookup: &str) -> Option<LookupResult> {
+        let found = |fields: &[(&str, Type, &str)]| {
+            let value = |(name, ty, text): &(&str, Type, &str)| (name.to_string(), ty.read(text).expect("a value"));
+            LookupResult::Found(fields.iter().map(value).collect::<BTreeMap<String, Value>>())
+        };
+        Some(match self.lookups {
+            Lookups::Silent => return None,
+            Lookups::Failed => LookupResult::Failed,
+            Lookups::NotFound => LookupResult::NotFound,
+            Lookups::Found => match lookup {
+                "account_by_phone" => found(&[("account", Type::Digits, "3101234569")]),
+                "bill_by_account" => found(&[("balance", Type::Money, "1205.30")]),
+                "outage_by_account" => {
+                    found(&[("known", Type::Flag, "false"), ("restore_at", Type::Datetime, "2026-01-01 18:30")])
+                }
+                _ => found(&[]),
+            },
+        })
+    }
+
+    fn settle_worker(&mut self, at: usize) {
+        let Worker { plane, shell } = &mut self.workers[at];
+        let next = plane.next_tick();
+        self.ticks[at] = next.map(|next| next.max(self.now + self.settings.tick));
+        let packets = std::mem::take(&mut shell.packets);
+        let events = std::mem::take(&mut shell.events);
+        let returned = std::mem::take(&mut shell.returned);
+        let tapes = std::mem::take(&mut shell.tapes);
+        for (call, recording, begins) in tapes {
+            let file = format!("{:x}.wav", recording.0);
+            let fact = match shell.recordings[&recording].ended {
+                Some(ended) if !begins => {
+                    let length = ended - shell.recordings[&recording].began;
+                    EventKind::RecordingEnded { file, length_ms: length.as_millis() as u64 }
+                }
+                _ => EventKind::RecordingStarted { file },
+            };
+            self.nth += 1;
+            let what = What::Fact(call, fact);
+            self.due.push(Reverse(Due { at: self.now + HANDOVER, nth: self.nth, what }));
+        }
+        for event in events {
+            self.after(HANDOVER, What::Media(event));
+        }
+        if !returned.is_empty() {
+            self.after(HANDOVER, What::Ports(returned));
+        }
+        for (_, to, packet) in packets {
+            self.send_rtp_to_phone(to, packet);
+        }
+    }
+
+    fn send_rtp_to_phone(&mut self, to: SocketAddr, packet: Vec<u8>) {
+        let Some(phone) = self.phones.iter().position(|phone| phone.peer.local.ip() == to.ip()) else {
+            if let Ok(rtp) = hotline::media::rtp::parse(&packet) {
+                let codec = if rtp.payload_type == 0 { hotline::sdp::Codec::Pcmu } else { hotline::sdp::Codec::Pcma };
+                let sound = sound::listen(codec, &packet[rtp.payload]);
+                let heard = self.stray_sounds.entry(to).or_default();
+                if heard.last() != Some(&sound) {
+                    heard.push(sound);
+                }
+            }
+            return;
+        };
+        for delay in self.rtp.carry(&mut self.dice) {
+            self.after(delay, What::RtpToPhone(phone, to.port(), packet.clone()));
+        }
+    }
+
+    fn send_to_phone(&mut self, peer: Peer, bytes: Bytes) {
+        if self.vanishes(Way::ToPhone, &bytes) {
+            return;
+        }
+        let Some(phone) = self.phones.iter().position(|phone| phone.peer.local.ip() == peer.remote.ip()) else {
+            return self.after(Line::GOOD.delay, What::SipToHand(peer.remote, bytes));
+        };
+        for delay in self.carry_sip(peer) {
+            self.after(delay, What::SipToPhone(phone, bytes.clone()));
+        }
+    }
+
+    fn carry_sip(&mut self, peer: Peer) -> Vec<Duration> {
+        match peer.reliable() {
+            // TCP repeats and sorts by itself.
+            true => vec![self.sip.delay],
+            false => self.sip.carry(&mut self.dice),
+        }
+    }
+
+    fn vanishes(&mut self, way: Way, bytes: &Bytes) -> bool {
+        let Some(filter) = &mut self.filter else { return false };
+        let message = Message::parse(bytes.clone()).expect("a message of ours");
+        filter(way, &message) == Fate::Vanishes
+    }
+
+    fn settle_phone(&mut self, at: usize) {
+        let sent = self.phones[at].settle(self.now);
+        let off = self.phones[at].off;
+        let plans = std::mem::take(&mut self.phones[at].plans);
+        let packets = std::mem::take(&mut self.phones[at].packets);
+        for (when, plan) in plans {
+            self.at(when.max(self.now), What::Plan(at, plan));
+        }
+        if off {
+            return;
+        }
+        for transmit in sent {
+            if self.vanishes(Way::ToSwitch, &transmit.bytes) {
+                continue;
+            }
+            let own = self.phones[at].peer;
+            let peer = Peer { remote: own.local, local: own.remote, ..own };
+            for delay in self.carry_sip(peer) {
+                self.after(delay, What::SipToSwitch(peer, transmit.bytes.clone()));
+            }
+        }
+        let ip = self.phones[at].peer.local.ip();
+        for (port, to, packet) in packets {
+            for delay in self.rtp.carry(&mut self.dice) {
+                self.after(delay, What::RtpToSwitch(to.port(), SocketAddr::new(ip, port), packet.clone()));
+            }
+        }
+    }
+}
