@@ -134,7 +134,10 @@ def who_heard_whom(agents, callers):
     for side, others, low in ((callers, agents, AGENT_LOW), (agents, callers, CALLER_LOW)):
         for me, voice in enumerate(side):
             name = f"{'caller' if side is callers else 'agent'} {me}"
-            stats = voice.check_stream()
+            try:
+                stats = voice.check_stream()
+            except Failure as failure:
+                raise Failure(f"{name}: {failure}")
             hz, level, second_hz, second = voice.pitch(stats["heard_ms"] - 3500, 1000, low, low + STEP * (MANY - 1), STEP)
             if abs(level - LEVEL) > 3 or second > level - 30:
                 raise Failure(f"{name} heard {hz:.0f} Hz at {level:.1f} and {second_hz:.0f} Hz at {second:.1f} dBFS")

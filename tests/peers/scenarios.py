@@ -300,6 +300,8 @@ def hold_music(lab):
     quietest = min(call.voice.rms(start + s * 1000, 1000) for s in range(1, 11))
     stream = call.voice.check_stream()
     call.hang_up()
+    if not stream["reports"]:
+        raise Failure("no RTCP sender report came in 12 s (RFC 3550 6.2: every 5 s on average)")
     if quietest < -50:
         raise Failure(f"the music has a silent second ({quietest:.0f} dBFS)")
     return f"longest gap between packets {stream['max_gap_ms']} ms"

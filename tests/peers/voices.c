@@ -2,7 +2,8 @@
  * stdin, each answered by one line `ok ...` or `err ...` on stdout. It knows RTP (RFC 3550), G.711 and RFC 4733, and
  * nothing of SIP: whoever drives it reads the ports out of the SDP.
  *
- *   open ID [PORT]               bind 127.0.0.1:PORT (0: any), send silence from when an address is known -> ok PORT
+ *   open ID                      bind an even port of 127.0.0.1 and the one above it for RTCP, send silence from when an
+ *                                address is known -> ok PORT
  *   to ID IP PORT                send there (else: to where the first packet came from)
  *   codec ID pcmu|pcma           what to send
  *   tone ID HZ DBFS | quiet ID | stop ID | play ID FILE.wav
@@ -37,7 +38,7 @@ enum { VOICES = 2048, FRAME = 160, RATE = 8000, HEARD_MAX = RATE * 180, CLICKS =
 enum source { STOPPED, QUIET, TONE, FILE_PLAYING };
 
 struct voice {
-    int fd, port, used, known;
+    int fd, rtcp_fd, port, used, known;
     struct sockaddr_in to;
     /* sending */
     enum source source;
@@ -58,7 +59,7 @@ struct voice {
     uint32_t in_ssrc, in_ts0, in_last_ts;
     uint16_t in_last_seq;
     int in_started;
-    unsigned long packets, octets, lost, ssrc_changes, seq_back, ts_back, marks, other_pt, strays, short_packets, outside;
+    unsigned long packets, reports, octets, lost, ssrc_changes, seq_back, ts_back, marks, other_pt, strays, short_packets, outside;
     int64_t in_last_us, max_gap_us;
     int quiet_run, n_loud;
     int64_t loud_at[ARRIVALS];
@@ -313,14 +314,23 @@ static void tell_delay(const struct voice *a, const struct voice *b) {
 
 /* --- commands --- */
 
-static int open_voice(struct voice *v, int id, int port) {
-    int16_t *heard = calloc(HEARD_MAX, sizeof *heard);
+static int bound(int port) {
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
     struct sockaddr_in me = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof me;
+    if (fd >= 0 && bind(fd, (struct sockaddr *)&me, sizeof me)) close(fd), fd = -1;
+    return fd;
+}
+
+static int open_voice(struct voice *v, int id) {
+    static int next = 40000;
+    int fd = -1, rtcp_fd = -1, port = 0;
+    for (int tries = 0; tries < 10000 && rtcp_fd < 0; tries++) {
+        port = next, next = next >= 59998 ? 40000 : next + 2;
+        if ((fd = bound(port)) >= 0 && (rtcp_fd = bound(port + 1)) < 0) close(fd);
+    }
+    int16_t *heard = calloc(HEARD_MAX, sizeof *heard);
     struct epoll_event e = {.events = EPOLLIN, .data.u32 = (uint32_t)id};
-    if (!heard || fd < 0 || bind(fd, (struct sockaddr *)&me, size) || getsockname(fd, (struct sockaddr *)&me, &size) || epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &e)) {
-        if (fd >= 0) close(fd);
+    if (!heard || rtcp_fd < 0 || epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &e)) {
         free(heard);
         return 0;
     }
@@ -328,13 +338,13 @@ static int open_voice(struct voice *v, int id, int port) {
     int room = 2 << 20;
     if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room)) setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
     memset(v, 0, sizeof *v);
-    v->used = 1, v->fd = fd, v->port = ntohs(me.sin_port), v->source = QUIET, v->heard = heard;
+    v->used = 1, v->fd = fd, v->rtcp_fd = rtcp_fd, v->port = port, v->source = QUIET, v->heard = heard;
     v->ssrc = 0x51000000u + (uint32_t)id, v->seq = (uint16_t)(id * 37), v->ts = (uint32_t)id * 1000;
     return 1;
 }
 
 static void close_voice(struct voice *v) {
-    close(v->fd);
+    close(v->fd), close(v->rtcp_fd);
     free(v->heard), free(v->file);
     memset(v, 0, sizeof *v);
 }
@@ -368,7 +378,7 @@ static int obey(char *line) {
     size_t len;
     if (!strcmp(verb, "open")) {
         if (v->used) close_voice(v);
-        if (open_voice(v, id, atoi(a))) reply("ok %d", v->port);
+        if (open_voice(v, id)) reply("ok %d", v->port);
         else reply("err %s", strerror(errno));
         return 1;
     }
@@ -399,10 +409,12 @@ static int obey(char *line) {
         int other = atoi(a);
         if (other < 0 || other >= VOICES || !voices[other].used) reply("err no such voice");
         else tell_delay(v, &voices[other]);
-    } else if (!strcmp(verb, "stats"))
-        reply("ok packets=%lu octets=%lu lost=%lu ssrc_changes=%lu seq_back=%lu ts_back=%lu marks=%lu other_pt=%lu strays=%lu bad=%lu outside=%lu max_gap_ms=%lld heard_ms=%zu known=%d keys=%s",
-              v->packets, v->octets, v->lost, v->ssrc_changes, v->seq_back, v->ts_back, v->marks, v->other_pt, v->strays, v->short_packets, v->outside, (long long)v->max_gap_us / 1000, v->heard_len / 8, v->known, v->n_keys ? v->keys : "-");
-    else if (!strcmp(verb, "now")) reply("ok %zu", v->heard_len / 8);
+    } else if (!strcmp(verb, "stats")) {
+        uint8_t report[2048];
+        while (recv(v->rtcp_fd, report, sizeof report, MSG_DONTWAIT) >= 8) v->reports += report[0] >> 6 == 2 && (report[1] == 200 || report[1] == 201);
+        reply("ok packets=%lu reports=%lu octets=%lu lost=%lu ssrc_changes=%lu seq_back=%lu ts_back=%lu marks=%lu other_pt=%lu strays=%lu bad=%lu outside=%lu max_gap_ms=%lld heard_ms=%zu known=%d keys=%s",
+              v->packets, v->reports, v->octets, v->lost, v->ssrc_changes, v->seq_back, v->ts_back, v->marks, v->other_pt, v->strays, v->short_packets, v->outside, (long long)v->max_gap_us / 1000, v->heard_len / 8, v->known, v->n_keys ? v->keys : "-");
+    } else if (!strcmp(verb, "now")) reply("ok %zu", v->heard_len / 8);
     else if (!strcmp(verb, "level")) {
         if (span(v, atol(a), atol(b), &s, &len)) reply("ok %.2f", dbfs(goertzel(s, len, atof(c))));
         else reply("err nothing heard there");

@@ -45,7 +45,7 @@ class Voices:
 class Voice:
     def __init__(self, voices, number):
         self.voices, self.number = voices, number
-        self.port = int(self.ask("open", 0)[0])
+        self.port = int(self.ask("open")[0])
 
     def ask(self, verb, *args):
         return self.voices.ask(" ".join(map(str, (verb, self.number, *args))))
