@@ -12,6 +12,7 @@ use crate::media::worker::{MediaNotice, WorkerHandle};
 use crate::net::{Net, NetEvent, Outlet};
 use crate::store::StoreHandle;
 use crate::switch::{Command, Input, Output, Switch, SwitchBundle, SwitchConfig};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
@@ -54,17 +55,18 @@ impl EventLoop {
     pub(super) async fn run(mut self) {
         let mut painted = Instant::now();
         let mut stale = true;
+        // Made once and moved: arming a timer costs a lock, and most inputs leave the next deadline where it was.
+        let mut sleep = pin!(tokio::time::sleep_until(painted.into()));
         self.drain();
         loop {
             let due = self.switch.next_timeout();
             let repaint = stale.then(|| painted + BOARD_AGE);
             let wake = [due, repaint].into_iter().flatten().min();
-            let sleep = async {
-                match wake {
-                    Some(at) => tokio::time::sleep_until(at.into()).await,
-                    None => std::future::pending().await,
-                }
-            };
+            if let Some(at) = wake
+                && sleep.deadline() != at.into()
+            {
+                sleep.as_mut().reset(at.into());
+            }
             tokio::select! {
                 biased;
                 control = self.control.recv() => match control {
@@ -74,7 +76,7 @@ impl EventLoop {
                 Some(event) = self.outlet.urgent.recv() => self.on_net(event),
                 Some(notice) = self.media.recv() => self.on_media(notice),
                 Some(event) = self.outlet.fresh.recv() => self.on_net(event),
-                () = sleep => {}
+                () = &mut sleep, if wake.is_some() => {}
             }
             stale = true;
             self.more();

@@ -33,6 +33,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
@@ -46,6 +47,8 @@ const READY_PORTS: usize = 512;
 const TAP_FRAMES: usize = 100_000;
 /// How long BYEs may take once calls are being ended.
 const HANG_UP_LIMIT: Duration = Duration::from_secs(3);
+/// How long requests under way may take at the end.
+const DESK_LIMIT: Duration = Duration::from_secs(1);
 const FLUSH_LIMIT: Duration = Duration::from_secs(5);
 
 /// What the command line and the environment say about a start.
@@ -65,14 +68,17 @@ const INTERRUPTED: u8 = 130;
 pub fn run(config: Config, options: Options) -> ExitCode {
     telemetry::init();
     raise_file_limit();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(&format!("cannot start threads: {error}")),
+    // Signalling has a thread to itself: a message read there is handled there, without waking another thread. HTTP and
+    // the reading of files have the other one, so that no page and no reload delays a call.
+    let signalling = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let desk = tokio::runtime::Builder::new_multi_thread().worker_threads(1).thread_name("desk").enable_all().build();
+    let (signalling, desk) = match (signalling, desk) {
+        (Ok(signalling), Ok(desk)) => (signalling, desk),
+        (Err(error), _) | (_, Err(error)) => return fail(&format!("cannot start threads: {error}")),
     };
-    match runtime.block_on(operate(config, options)) {
-        Ok(code) => code,
-        Err(text) => fail(&text),
-    }
+    let ended = signalling.block_on(operate(config, options, desk.handle()));
+    desk.shutdown_timeout(DESK_LIMIT);
+    ended.unwrap_or_else(|text| fail(&text))
 }
 
 fn fail(text: &str) -> ExitCode {
@@ -80,7 +86,7 @@ fn fail(text: &str) -> ExitCode {
     ExitCode::from(BAD_CONFIG)
 }
 
-async fn operate(config: Config, options: Options) -> Result<ExitCode, String> {
+async fn operate(config: Config, options: Options, desk: &Handle) -> Result<ExitCode, String> {
     let seeds = Seeds::from_system()?;
     let mut warnings = Vec::new();
     let bundle = bundle::load(&config, &mut |warning| warnings.push(warning)).map_err(|findings| {
@@ -103,9 +109,7 @@ async fn operate(config: Config, options: Options) -> Result<ExitCode, String> {
     if let Some(address) = config.listen.sip_tcp {
         listen.push(format!("sip/tcp {address}"));
     }
-    let http = tokio::net::TcpListener::bind(config.listen.http)
-        .await
-        .map_err(|error| taken("HTTP", config.listen.http, &error))?;
+    let http = listen_http(config.listen.http).map_err(|error| taken("HTTP", config.listen.http, &error))?;
     listen.push(format!("http {}", config.listen.http));
 
     let (control, control_out) = mpsc::channel(CONTROL_QUEUE);
@@ -140,7 +144,7 @@ async fn operate(config: Config, options: Options) -> Result<ExitCode, String> {
         waiting_for_empty: Vec::new(),
     };
     let owner = tokio::spawn(owner.run());
-    tokio::spawn(reload_task(config.clone(), seeds, control.clone(), reload_requests));
+    desk.spawn(reload_task(config.clone(), seeds, control.clone(), reload_requests));
 
     let token_file = config.admin_token_file();
     let (access, is_new) = Access::open(options.admin_token.as_deref(), &token_file)
@@ -153,9 +157,13 @@ async fn operate(config: Config, options: Options) -> Result<ExitCode, String> {
     let port = Arc::new(Port { board: board.clone(), control: control.clone() });
     let api = Api::new(port, Some(store.records), access);
     let (http_stop, http_stopped) = oneshot::channel::<()>();
-    let api = tokio::spawn(api::serve(http, api, async {
-        let _ = http_stopped.await;
-    }));
+    let api = desk.spawn(async {
+        let http = tokio::net::TcpListener::from_std(http)?;
+        let stopped = async {
+            let _ = http_stopped.await;
+        };
+        api::serve(http, api, stopped).await
+    });
 
     announce(&config, &listen, &options, link.as_deref());
     let code = attend(&config, &control, &board, reloads, stop_requests).await?;
@@ -165,7 +173,7 @@ async fn operate(config: Config, options: Options) -> Result<ExitCode, String> {
     let _ = owner.await;
     drop(recorder);
     let _ = http_stop.send(());
-    let _ = tokio::time::timeout(Duration::from_secs(1), api).await;
+    let _ = tokio::time::timeout(DESK_LIMIT, api).await;
     if !store.handle.flush(FLUSH_LIMIT) {
         tracing::error!("the last records could not be written; see the store's alarms above");
     }
@@ -364,6 +372,12 @@ fn start_workers(
         );
     }
     Ok(workers)
+}
+
+fn listen_http(address: SocketAddr) -> std::io::Result<std::net::TcpListener> {
+    let listener = std::net::TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
 }
 
 fn taken(what: &str, address: SocketAddr, error: &std::io::Error) -> String {
