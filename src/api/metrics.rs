@@ -335,16 +335,16 @@ mod tests {
         let text = page(&snapshot);
         assert!(text.contains("hotline_calls_ended_total{cause=\"rtp_timeout\"} 1\n"));
         let mut family = "";
-        let mut seen = std::collections::BTreeSet::new();
+        let (mut families, mut samples) = (std::collections::BTreeSet::new(), std::collections::BTreeSet::new());
         for line in text.lines() {
             if let Some(rest) = line.strip_prefix("# HELP ") {
                 family = rest.split(' ').next().unwrap();
-                assert!(seen.insert(family), "{family} has two HELP lines");
+                assert!(families.insert(family), "{family} has two HELP lines");
             } else if !line.starts_with('#') {
                 let (name, value) = line.rsplit_once(' ').unwrap();
                 assert!(name.starts_with(family), "{line} is not under its own HELP");
                 assert!(value.parse::<f64>().is_ok(), "{line}");
-                assert!(seen.insert(name), "{name} is there twice");
+                assert!(samples.insert(name), "{name} is there twice");
             }
         }
     }

@@ -42,8 +42,11 @@ impl Client {
         };
         let state = common.state.clone().or(reach.state_dir).unwrap_or_else(|| common.project.join("state"));
         let file = reach.admin_token_file.unwrap_or_else(|| state.join("admin.token"));
-        let token = std::env::var("HOTLINE_ADMIN_TOKEN").ok().filter(|token| !token.is_empty());
-        let token = token.or_else(|| Some(std::fs::read_to_string(file).ok()?.trim().to_string()));
+        let token = match super::start::variable("HOTLINE_ADMIN_TOKEN")? {
+            // Without one the switch's 401 says what to do.
+            None => std::fs::read_to_string(file).ok().map(|text| text.trim().to_string()),
+            given => given,
+        };
         Ok(Self { address, token })
     }
 

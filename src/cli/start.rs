@@ -48,7 +48,7 @@ struct DemoCommand {
 
 pub(super) fn demo(common: &Common, args: DemoArgs) -> Result<ExitCode, Failure> {
     let env = DemoEnv {
-        secret: variable("HOTLINE_DEMO_SECRET").map(Secret::new),
+        secret: variable("HOTLINE_DEMO_SECRET")?.map(Secret::new),
         bind: args.bind,
         sip_port: args.sip_port,
         http_port: args.http_port,
@@ -82,7 +82,7 @@ fn launch(common: &Common, mut config: Config, welcome: Vec<String>) -> Result<E
     if let Some(state) = &common.state {
         config.state_dir = state.clone();
     }
-    Ok(serve::run(config, serve::Options { admin_token: variable("HOTLINE_ADMIN_TOKEN"), welcome }))
+    Ok(serve::run(config, serve::Options { admin_token: variable("HOTLINE_ADMIN_TOKEN")?, welcome }))
 }
 
 fn state(common: &Common) -> PathBuf {
@@ -90,10 +90,13 @@ fn state(common: &Common) -> PathBuf {
 }
 
 /// A variable of the environment; an empty one is none. `NAME_FILE` names a file that has the value instead.
-fn variable(name: &str) -> Option<String> {
-    let given = std::env::var(name).ok().filter(|value| !value.is_empty());
-    given.or_else(|| {
-        let file = std::env::var(format!("{name}_FILE")).ok()?;
-        Some(std::fs::read_to_string(file).ok()?.trim_end_matches(['\r', '\n']).to_string())
-    })
+pub(super) fn variable(name: &str) -> Result<Option<String>, Failure> {
+    if let Some(given) = std::env::var(name).ok().filter(|value| !value.is_empty()) {
+        return Ok(Some(given));
+    }
+    let Some(file) = std::env::var_os(format!("{name}_FILE")).filter(|file| !file.is_empty()) else { return Ok(None) };
+    match std::fs::read_to_string(&file) {
+        Ok(text) => Ok(Some(text.trim_end_matches(['\r', '\n']).to_string())),
+        Err(error) => Err(Failure::Usage(format!("{name}_FILE: cannot read {}: {error}", file.display()))),
+    }
 }

@@ -46,7 +46,9 @@ fn every_command_of_the_contract_that_exists_is_taken() {
 
 #[test]
 fn wrong_usage_is_code_2() {
-    for line in ["hotline fly", "hotline demo --sip-port 0", "hotline agent set 1001 asleep", "hotline wait-ready --timeout 5"] {
+    for line in
+        ["hotline fly", "hotline demo --sip-port 0", "hotline agent set 1001 asleep", "hotline wait-ready --timeout 5"]
+    {
         let Err(error) = parse(line) else { panic!("{line} was taken") };
         assert_eq!(error.exit_code(), 2, "{line}");
     }

@@ -178,7 +178,7 @@ fn numbers_that_cannot_be_dialled_and_slips_in_blocks_are_told() {
     let found = findings("dial", yaml).join("\n");
     for part in [
         "C152 2:24 `203.0.113.17/28` has bits set behind its prefix | write `203.0.113.16/28`",
-        "C141 3:15 the agent name `a/b` is empty, too long or has a character that names cannot have",
+        "C141 3:15 the agent name `a/b` is empty, too long or has a character that no name has here",
         "C140 6:30 there is no test number `ecko` | did you mean `echo`?",
         "C155 7:12 number `4001` is there twice, first on line 6",
     ] {

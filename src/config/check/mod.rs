@@ -223,12 +223,10 @@ impl Check {
         let good = !name.is_empty() && name.len() <= 64 && name.chars().all(plain);
         if !good {
             let help = "use 1 to 64 of the characters a-z, A-Z, 0-9, `-`, `_` and `.`";
-            self.error(
-                "C141",
-                at,
-                format!("`{}` cannot be the name of a {what}", name.escape_debug()),
-                Some(help.into()),
-            );
+            let name = name.escape_debug();
+            let message =
+                format!("the {what} name `{name}` is empty, too long or has a character that no name has here");
+            self.error("C141", at, message, Some(help.into()));
         }
         good
     }
