@@ -263,14 +263,15 @@ fn a_datagram_beyond_parsing_is_answered_at_most_once_and_never_bigger() {
     hand.endpoint.handle_bad_datagram(hand.now, peer, broken.as_bytes());
     let answer = hand.answer();
     assert_eq!((answer.status(), answer.call_id().unwrap()), (400, "by-hand"));
-    assert!(answer.raw().len() <= 2 * broken.len());
+    let shortest = b"X a:b SIP/2.0\nv:SIP/2.0/UDP 192.0.2.1\nf:a\nt:a\ni:a\nCSeq:1\n\n";
+    hand.endpoint.handle_bad_datagram(hand.now, peer, shortest);
+    assert!(hand.transmits()[0].bytes.len() <= 2 * shortest.len());
     for silent in [
         &b"\x00\x01\x02"[..],
         b"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKx\r\n\r\n",
         broken.replace("INVITE", "ACK").as_bytes(),
         broken.replace("192.0.2.1:5060;branch", "198.51.100.7;branch").as_bytes(),
         broken.replace("Call-ID: by-hand\r\n", "").as_bytes(),
-        b"X sip:a SIP/2.0\r\nv:SIP/2.0/UDP 192.0.2.1\r\nf:a\r\nt:b\r\ni:c\r\n\r\n",
     ] {
         hand.endpoint.handle_bad_datagram(hand.now, peer, silent);
         assert!(hand.sent().is_empty(), "{:?}", String::from_utf8_lossy(silent));
