@@ -21,6 +21,9 @@ pub(super) struct WaitArgs {
     timeout: Duration,
 }
 
+const STATUS: [&str; 10] =
+    ["state", "mode", "version", "bundle", "uptime_s", "calls", "max_calls", "calls_total", "listen", "alarms"];
+
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -32,7 +35,7 @@ pub(super) fn status(common: &Common, args: &StatusArgs) -> Result<(), Failure> 
         return output::write(&format!("http://{}{path}\n", client.address()));
     }
     let text = client.get("/api/v1/status")?;
-    output::print_one(Format::or_fitting(common.output), &text, &parse(&text)?)
+    output::print_one(Format::or_fitting(common.output), &text, &parse(&text)?, &STATUS)
 }
 
 /// A request without a body; prints what was done.

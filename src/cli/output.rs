@@ -31,11 +31,9 @@ pub(super) fn print(format: Format, answer: &str, rows: &[Value], columns: &[Col
     write(&text)
 }
 
-/// Prints one object as `key  value` lines, or in JSON as it came.
-pub(super) fn print_one(format: Format, answer: &str, object: &Value) -> Result<(), Failure> {
-    let Some(map) = object.as_object() else { return write(&format!("{}\n", answer.trim_end())) };
-    let pairs: Vec<Value> =
-        map.iter().map(|(key, value)| Value::from(vec![key.as_str().into(), value.clone()])).collect();
+/// Prints these keys of one object as `key  value` lines, or in JSON the answer as it came.
+pub(super) fn print_one(format: Format, answer: &str, object: &Value, keys: &[&str]) -> Result<(), Failure> {
+    let pairs: Vec<Value> = keys.iter().map(|key| Value::from(vec![(*key).into(), object[*key].clone()])).collect();
     let columns: [Column; 2] = [("key", |pair| show(&pair[0])), ("value", |pair| show(&pair[1]))];
     print(format, answer, &pairs, &columns)
 }

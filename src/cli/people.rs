@@ -23,7 +23,8 @@ pub(super) enum AgentCommand {
     /// Make an agent ready or not ready
     Set {
         agent: String,
-        state: AgentState,
+        #[arg(value_name = "STATE")]
+        to: AgentState,
         /// Why, for `not_ready`: a word or two for the wallboard
         #[arg(long)]
         reason: Option<String>,
@@ -48,6 +49,8 @@ const QUEUES: [Column; 9] = [
     ("answered", |queue| field(queue, "answered")),
     ("abandoned", |queue| field(queue, "abandoned")),
 ];
+
+const AGENT: [&str; 8] = ["id", "name", "state", "reason", "state_since_s", "call", "contacts", "queues"];
 
 const AGENTS: [Column; 8] = [
     ("agent", |agent| field(agent, "id")),
@@ -91,10 +94,10 @@ pub(super) fn agent(common: &Common, command: &AgentCommand) -> Result<(), Failu
         }
         AgentCommand::Show { agent } => {
             let text = client.get(&format!("/api/v1/agents/{}", segment(agent)))?;
-            output::print_one(format, &text, &parse(&text)?)
+            output::print_one(format, &text, &parse(&text)?, &AGENT)
         }
-        AgentCommand::Set { agent, state, reason } => {
-            let state = match state {
+        AgentCommand::Set { agent, to, reason } => {
+            let state = match to {
                 AgentState::Ready => "ready",
                 AgentState::NotReady => "not_ready",
             };
