@@ -41,8 +41,7 @@ pub struct Line {
 }
 
 impl Line {
-    pub const GOOD: Line =
-        Line { lost: 0, doubled: 0, delay: Duration::from_millis(5), jitter: Duration::ZERO };
+    pub const GOOD: Line = Line { lost: 0, doubled: 0, delay: Duration::from_millis(5), jitter: Duration::ZERO };
 
     /// When each copy of a datagram arrives.
     pub fn carry(&self, dice: &mut Dice) -> Vec<Duration> {

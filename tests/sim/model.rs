@@ -18,7 +18,8 @@ pub struct Model {
     dequeued: BTreeSet<TicketId>,
     /// Whom each agent talks to or is offered, by the call.
     busy: BTreeMap<AgentId, CallId>,
-    agents: BTreeMap<AgentId, AgentStateName>,
+    /// The state and reason last told.
+    agents: BTreeMap<AgentId, (AgentStateName, Option<String>)>,
     pub arrived: usize,
     pub bridged: usize,
 }
@@ -64,9 +65,10 @@ impl Model {
         self.last = Some((seq, mono));
         if let Some(call) = event.call {
             self.learn_of(call, &event.kind);
-        } else if let EventKind::AgentState { agent, state, .. } = &event.kind {
-            let before = self.agents.insert(agent.clone(), *state);
-            self.demand(before != Some(*state), || format!("agent {agent} became {state:?} twice"));
+        } else if let EventKind::AgentState { agent, state, reason } = &event.kind {
+            let told = (*state, reason.clone());
+            let before = self.agents.insert(agent.clone(), told.clone());
+            self.demand(before != Some(told), || format!("agent {agent} became {state:?} twice"));
         }
     }
 
@@ -153,16 +155,18 @@ impl Model {
     fn leg_ended(&mut self, id: CallId, leg: LegId) {
         let first = self.legs.get_mut(&leg).is_some_and(|l| l.call == id && !std::mem::replace(&mut l.ended, true));
         self.demand(first, || format!("leg {leg} ended twice"));
-        let joined = self.calls.get(&id).and_then(|call| call.bridge.as_ref()).is_some_and(|(a, b, _)| *a == leg || *b == leg);
+        let joined =
+            self.calls.get(&id).and_then(|call| call.bridge.as_ref()).is_some_and(|(a, b, _)| *a == leg || *b == leg);
         // The caller's end comes first in its call's; the two are parted by the same step.
         let caller = self.legs.get(&leg).is_some_and(|l| l.agent.is_none());
         self.demand(!joined || caller, || format!("leg {leg} ended while it was joined"));
     }
 
     fn offered(&mut self, id: CallId, ticket: TicketId, agent: &AgentId) {
-        let waits = self.tickets.get_mut(&ticket).is_some_and(|t| {
-            t.call == id && !t.answered && t.offer.replace(agent.clone()).is_none()
-        });
+        let waits = self
+            .tickets
+            .get_mut(&ticket)
+            .is_some_and(|t| t.call == id && !t.answered && t.offer.replace(agent.clone()).is_none());
         self.demand(waits, || format!("ticket {ticket} was offered while it did not wait, or to two agents"));
         let other = self.busy.insert(agent.clone(), id);
         self.demand(other.is_none(), || format!("agent {agent} was offered call {id} while busy with {other:?}"));
@@ -189,7 +193,9 @@ impl Model {
         self.demand(answered, || format!("call {id} joined leg {b}, which has not answered"));
         if let Some(agent) = &agent {
             let other = self.busy.insert(agent.clone(), id);
-            self.demand(other.is_none_or(|other| other == id), || format!("agent {agent} talks in two calls: {id}, {other:?}"));
+            self.demand(other.is_none_or(|other| other == id), || {
+                format!("agent {agent} talks in two calls: {id}, {other:?}")
+            });
         }
         let before = self.calls.get_mut(&id).and_then(|call| call.bridge.replace((a, b, agent)));
         self.demand(before.is_none(), || format!("call {id} joined a second agent"));

@@ -421,7 +421,11 @@ impl Phone {
             marker: false,
             payload_type: spec.send_pt,
             sequence: call.sequence.wrapping_add(1),
-            timestamp: call.timestamp.wrapping_add(if call.keys.is_empty() { pace.as_millis() as u32 * 8 } else { 160 }),
+            timestamp: call.timestamp.wrapping_add(if call.keys.is_empty() {
+                pace.as_millis() as u32 * 8
+            } else {
+                160
+            }),
             ssrc: call.ssrc,
         };
         call.timestamp = header.timestamp;

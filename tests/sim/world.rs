@@ -174,7 +174,10 @@ impl World {
         };
         for worker in 0..WORKERS {
             let leases = (0..world.settings.ports)
-                .map(|nth| PortLease { worker: WorkerId(worker), port: FIRST_PORT + 2 * (worker * world.settings.ports + nth) })
+                .map(|nth| PortLease {
+                    worker: WorkerId(worker),
+                    port: FIRST_PORT + 2 * (worker * world.settings.ports + nth),
+                })
                 .collect();
             world.lease(leases);
         }
@@ -330,7 +333,9 @@ impl World {
         /// Longer than the pause between two packets.
         const LATELY: Duration = Duration::from_millis(60);
         let call = self.call(phone);
-        call.heard.last().is_some_and(|last| self.now.duration_since(last.until) <= LATELY && self.name(last.sound) == sound)
+        call.heard
+            .last()
+            .is_some_and(|last| self.now.duration_since(last.until) <= LATELY && self.name(last.sound) == sound)
     }
 
     fn name(&self, sound: Heard) -> String {
@@ -395,7 +400,11 @@ impl World {
     pub fn until_heard(&mut self, phone: PhoneId, sound: &str) {
         let what = format!("{} hears {sound}", self.phones[phone.0].number);
         self.until(&what, |world| {
-            world.call(phone).heard.last().is_some_and(|last| last.until == world.now && world.name(last.sound) == sound)
+            world
+                .call(phone)
+                .heard
+                .last()
+                .is_some_and(|last| last.until == world.now && world.name(last.sound) == sound)
         });
     }
 
@@ -539,7 +548,9 @@ impl World {
                 self.by_hand.entry(address).or_default().push(message);
             }
             What::RtpToSwitch(port, from, mut packet) => {
-                let Some(at) = self.workers.iter().position(|worker| worker.shell.open.contains_key(&port)) else { return };
+                let Some(at) = self.workers.iter().position(|worker| worker.shell.open.contains_key(&port)) else {
+                    return;
+                };
                 let Worker { plane, shell } = &mut self.workers[at];
                 let slot = shell.open[&port];
                 if shell.takes(slot, from) {
