@@ -2,6 +2,19 @@
 //!
 //! A diagnostic names one place (`path:line:column`), says it in the admin's words and suggests the nearest right name.
 //! [`Diags`] collects all of them in one pass, so that an admin mends a file once and not error by error.
+//!
+//! Codes are for life: a code that was given out never means something else.
+//!
+//! | codes | about |
+//! |---|---|
+//! | E100-E114 | the text: YAML and its traps (100 101 104-107 109 110), unknown word (102), not in this version (103), given twice (111), wrong value (112), two verbs (113), missing (114) |
+//! | E201-E209 | names: section, flow, prompt, queue, trunk or extension, calendar, lookup, ambiguous, file |
+//! | E211-E214 | ways: nowhere to go, outcome without target, unreached section, unreached step |
+//! | E221-E223 | loops: without key or time, without end, subflows in a circle |
+//! | E301-E305 | variables: undefined, unset on some way, wrong type, unread, not an expression |
+//! | E401-E405 | keys: prefix, bound twice, hides a shortcut, end key in the pattern, entry that can never match |
+//! | E501-E505 | texts: missing, not recorded, unequal values, no reader for the language |
+//! | E701 | a secret where it must not go |
 
 use super::source::{Files, Sources, Span};
 use super::yaml::Node;

@@ -196,12 +196,10 @@ pub(super) fn duration(node: &Node, what: &str, range: RangeInclusive<u64>, diag
 }
 
 fn spelled(ms: u64) -> String {
-    match ms {
-        _ if ms % 86_400_000 == 0 && ms > 0 => format!("{}d", ms / 86_400_000),
-        _ if ms % 3_600_000 == 0 && ms > 0 => format!("{}h", ms / 3_600_000),
-        _ if ms % 60_000 == 0 && ms > 0 => format!("{}m", ms / 60_000),
-        _ if ms % 1_000 == 0 => format!("{}s", ms / 1_000),
-        _ => format!("{ms}ms"),
+    let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
+    match units.iter().find(|(unit, _)| ms > 0 && ms.is_multiple_of(*unit)) {
+        Some((unit, name)) => format!("{}{name}", ms / unit),
+        None => format!("{ms}ms"),
     }
 }
 

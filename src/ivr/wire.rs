@@ -248,7 +248,8 @@ pub enum TraceEvent {
     Resolved {
         topic: String,
     },
-    /// A limit of the interpreter was hit: an operator should look at the flow.
+    /// A limit was hit (`loop`, `steps`, `time`, `depth`, `lookups`) or an expression had no value (`fault`): somebody
+    /// should look at the flow.
     Limit {
         which: &'static str,
     },

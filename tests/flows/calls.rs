@@ -135,6 +135,20 @@ fn the_hash_that_people_press_after_a_full_number_does_no_harm() {
 }
 
 #[test]
+fn zero_and_star_lead_out_of_a_subflow() {
+    let bundle = bundle(&sample());
+    let mut call = Call::start(&bundle, "power");
+    known_caller(&mut call);
+    call.hears("welcome").presses("13").forget_heard().presses("0").hears("to_agent");
+    let last = call.outcomes().pop();
+    assert_eq!(last.as_deref(), Some("start.menu 0"));
+    assert!(!call.traces.iter().any(|event| matches!(event, TraceEvent::Limit { .. })), "{:?}", call.traces);
+    let mut call = Call::start(&bundle, "power");
+    known_caller(&mut call);
+    call.hears("welcome").presses("13").forget_heard().presses("*").hears("main_menu").presses("1").hears("stay_away");
+}
+
+#[test]
 fn a_number_that_failed_to_be_found_three_times_leads_to_the_way_out_of_the_subflow() {
     let bundle = bundle(&sample());
     let mut call = Call::start(&bundle, "power");

@@ -189,6 +189,28 @@ fn a_confirmation_cannot_be_typed_ahead_and_redoing_ends_after_the_tries() {
 }
 
 #[test]
+fn what_was_typed_before_a_confirmation_does_not_answer_the_question_after_it_either() {
+    let steps = "    - pause: 2s\n    - collect: {say: q, save: number, digits: 2, confirm: is_it, give_up: lost}\n    - menu: {say: \
+                 q2, keys: {1: one, 2: two}, give_up: lost}";
+    let bundle = flow(steps);
+    let mut call = Call::start(&bundle, "test");
+    call.presses("3312").hears("is_it-1 三 三 is_it-2").presses("1").hears("q2").waits(2_000).hears_nothing_more();
+}
+
+#[test]
+fn keys_typed_in_one_language_do_not_answer_questions_in_another() {
+    let text = "ivr: 1\nlanguages: [zh, en]\nsections:\n  start:\n    - pause: 2s\n    - language: {say: choose_language, keys: \
+                {1: zh, 2: en}, silence: zh}\n    - menu: {say: pay_menu, keys: {1: out}, give_up: out}\n  out:\n    - hangup: \
+                goodbye\n";
+    let bundle = bundle(&project(text, &[]));
+    let mut call = Call::start(&bundle, "test");
+    call.presses("21").hears("en/pay_menu").waits(3_000).hears_nothing_more();
+    assert_eq!(call.recorded_keys(), "2.");
+    let mut call = Call::start(&bundle, "test");
+    call.presses("11").hears("goodbye");
+}
+
+#[test]
 fn fresh_input_ignores_what_was_typed_before_it_was_asked() {
     let steps = "    - pause: 2s\n    - collect: {say: q, save: number, digits: 2, fresh_input: true, give_up: lost}\n    - goto: one";
     let bundle = flow(steps);

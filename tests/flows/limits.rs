@@ -33,6 +33,19 @@ fn a_loop_that_only_an_impatient_caller_can_enter_ends_at_an_agent() {
 }
 
 #[test]
+fn a_queue_that_gives_up_at_once_again_and_again_does_not_spin() {
+    let start = "  start:\n    - queue: {to: service, timeout: again, full: bye, closed: bye, no_agents: bye}\n  again:\n    - \
+                 goto: start\n  way_out:\n    - goto: bye\n  bye:\n    - hangup: lost\n";
+    let bundle = flow(start);
+    let mut call = Call::new(&bundle, "test");
+    call.refuses_at_once = Some(QueueEnd::Timeout);
+    call.begin("13800138000", None);
+    assert_eq!(limits(&call), ["loop"]);
+    call.hears("lost");
+    assert_eq!(call.music, None);
+}
+
+#[test]
 fn a_call_of_too_many_steps_ends_at_an_agent() {
     let start = "  start:\n    - pause: 100ms\n    - choose: [{if: caller.mobile, goto: start}, {else: way_out}]\n";
     let bundle = flow(&format!("{start}{WAY_OUT}"));
@@ -107,5 +120,6 @@ fn arithmetic_that_goes_wrong_ends_at_an_agent_and_not_in_silence() {
     let mut call = Call::start(&bundle, "test");
     assert_eq!(call.in_queue(), Some("service"));
     assert!(call.outcomes().contains(&"start.choose fault".to_string()));
+    assert_eq!(limits(&call), ["fault"]);
     call.queue_says(QueueEvent::Ended(QueueEnd::Closed)).hears("lost");
 }

@@ -28,6 +28,7 @@ fn the_digits_of_a_secret_are_sent_to_the_lookup_and_seen_nowhere_else() {
     assert_eq!(call.recorded_keys(), "141......");
     let collected = TraceEvent::Collected { name: "id_last6".into(), shown: "******".into() };
     assert!(call.traces.contains(&collected));
+    assert!(!format!("{:?}", call.state).contains("id_last6"), "it is not kept once it is sent");
     let written = everything_written(&call);
     assert!(!written.contains("735198") && !written.contains("'7'"), "{written}");
 }

@@ -64,6 +64,9 @@ pub fn found(fields: &[(&str, Type, &str)]) -> LookupResult {
     LookupResult::Found(fields.iter().map(|(name, ty, text)| (name.to_string(), value(ty, text))).collect())
 }
 
+/// What goes along with a transfer.
+pub type Carried = Vec<(String, Redacted<String>)>;
+
 pub struct Call<'b> {
     bundle: &'b Bundle,
     pub state: CallState,
@@ -79,7 +82,7 @@ pub struct Call<'b> {
     pub queue: Option<(ActionId, String, Vec<String>, u8, u64)>,
     /// The queue refuses before the interpreter's other wishes are carried out.
     pub refuses_at_once: Option<QueueEnd>,
-    pub dialled: Option<(ActionId, Target, Vec<(String, Redacted<String>)>)>,
+    pub dialled: Option<(ActionId, Target, Carried)>,
     pub traces: Vec<TraceEvent>,
     pub log: Vec<Action>,
     pub ended: Option<Cause>,

@@ -63,8 +63,7 @@ impl Parser<'_> {
             return Err(self.unexpected("this is nested too deep"));
         }
         let mut left = self.prefix()?;
-        loop {
-            let Some((op, strength)) = self.infix() else { break };
+        while let Some((op, strength)) = self.infix() {
             if strength < weakest {
                 break;
             }

@@ -31,6 +31,8 @@ pub const MAX_DEPTH: usize = 8;
 /// Lookups of a whole call; the next ones fail.
 pub const MAX_LOOKUPS: u32 = 20;
 
+const LIMIT: &str = "limit";
+
 /// The state of a call that is about to run `flow`, or `None` when the bundle has no such entry flow.
 pub fn start(bundle: &Bundle, flow: &str) -> Option<CallState> {
     let index = bundle.flow_index(flow)?;
@@ -178,6 +180,10 @@ impl<'b> Run<'b, '_> {
                 }
                 Next::WayOut(why) => {
                     self.left(why.into());
+                    // Limits were told where they were hit.
+                    if why != LIMIT {
+                        self.trace(TraceEvent::Limit { which: why });
+                    }
                     if !self.take_way_out() {
                         return self.hang_up(why, Cause::Limit);
                     }
@@ -212,12 +218,12 @@ impl<'b> Run<'b, '_> {
         self.state.counters =
             Counters { limits_hit: hits, lookups: self.state.counters.lookups, ..Counters::default() };
         if hits > 1 {
-            return Next::Hangup { outcome: "limit", cause: Cause::Limit };
+            return Next::Hangup { outcome: LIMIT, cause: Cause::Limit };
         }
         self.clock_stop();
         self.state.clock = Clock::default();
         self.clock_start();
-        Next::WayOut("limit")
+        Next::WayOut(LIMIT)
     }
 
     /// To the entry flow's `give_up` section, or its section `agent`. False when it has neither.
@@ -251,8 +257,8 @@ impl<'b> Run<'b, '_> {
         let here = self.state.frames.last().map(|frame| (frame.flow, frame.section, frame.step));
         while let Some(point) = self.state.back.pop_back() {
             let place = (point.flow, point.section, point.step);
-            let alive = self.state.frames.get(point.depth - 1).is_some_and(|frame| frame.flow == point.flow);
-            if alive && Some(place) != here {
+            let frame = point.depth.checked_sub(1).and_then(|index| self.state.frames.get(index));
+            if frame.is_some_and(|frame| frame.flow == point.flow) && Some(place) != here {
                 self.state.frames.truncate(point.depth);
                 if let Some(frame) = self.state.frames.last_mut() {
                     (frame.section, frame.step) = (point.section, point.step);

@@ -194,7 +194,7 @@ fn duration(ms: i64, said: &mut Said) {
         count(minutes / 60, said);
         said.atom("a_hour");
     }
-    if minutes % 60 > 0 {
+    if !minutes.is_multiple_of(60) {
         count(minutes % 60, said);
         said.atom("a_minute");
     }
