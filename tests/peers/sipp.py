@@ -102,7 +102,9 @@ class Sipp:
 
     def why(self):
         text = self.errors.read_text("latin-1").strip() if self.errors.exists() else ""
-        useful = [line for line in text.splitlines() if "jumping to label" not in line and not line.startswith("The following")]
+        # Each entry begins with a date, not always on a line of its own.
+        entries = [" ".join(entry.split()) for entry in re.split(r"(?=\d{4}-\d\d-\d\d\t)", text)]
+        useful = [entry for entry in entries if entry and "jumping to label" not in entry and not entry.startswith("The following")]
         return ": " + " | ".join(useful)[:600] if useful else ""
 
     def finish(self, timeout=None):
