@@ -140,7 +140,9 @@ impl<'f> Diags<'f> {
         name: &str,
         known: impl IntoIterator<Item = &'a str>,
     ) {
-        let hint = nearest(name, known).map(|near| format!("did you mean `{near}`?"));
+        // Looking for the nearest name is dear; a finding that will not be shown needs none.
+        let near = if self.found.len() < MAX_DIAGNOSTICS { nearest(name, known) } else { None };
+        let hint = near.map(|near| format!("did you mean `{near}`?"));
         self.push(Level::Error, code, span, format!("{what} `{}`", shown(name)), hint);
     }
 

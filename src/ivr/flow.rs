@@ -21,6 +21,8 @@ const TARGET_WORDS: [&str; 2] = ["back", "repeat"];
 const DEFAULT_ZONE: &str = "Asia/Shanghai";
 const MAX_SECTIONS: usize = 500;
 const MAX_STEPS: usize = 100;
+/// The checker follows each of them along every way.
+const MAX_VARS: usize = 100;
 
 #[derive(Debug)]
 pub(super) struct Flow {
@@ -248,6 +250,11 @@ fn lower_vars(node: &Node, diags: &mut Diags) -> BTreeMap<String, VarDecl> {
             continue;
         }
         let Some(ty) = ty else { continue };
+        if vars.len() >= MAX_VARS {
+            let hint = "split the flow into subflows";
+            diags.error_hint("E110", name.span, format!("a flow has at most {MAX_VARS} variables"), hint);
+            break;
+        }
         vars.insert(name.text, VarDecl { span: name.span, ty, private, secret, optional });
     }
     vars

@@ -8,6 +8,8 @@ use crate::ivr::source::Span;
 use crate::ivr::step::{Exit, Fact, Refers, To};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Loops and traps that are told of one flow.
+const MAX_ROUNDS: usize = 10;
 /// Sections of a loop that a message lists.
 const LOOP_SHOWN: usize = 8;
 
@@ -127,7 +129,8 @@ fn loops(view: &View, ways: &Ways, reached: &BTreeSet<usize>, diags: &mut Diags)
         }
     }
     let found = !left.is_empty();
-    while let Some(&start) = left.first() {
+    for _ in 0..MAX_ROUNDS {
+        let Some(&start) = left.first() else { break };
         let round = round(start, &ways.instant, &left);
         if let Some(place) = round.first().and_then(|node| view.nodes.get(*node)) {
             let message = format!("a call can go round without a key or time passing: {}", named(view, &round));
@@ -197,7 +200,8 @@ fn traps(view: &View, ways: &Ways, reached: &BTreeSet<usize>, diags: &mut Diags)
     let goals: Vec<usize> = reached.iter().filter(|node| ends(node)).copied().collect();
     let saved = leading_to(&ways.all, &goals, reached);
     let mut lost: BTreeSet<usize> = reached.difference(&saved).copied().collect();
-    while let Some(&start) = lost.first() {
+    for _ in 0..MAX_ROUNDS {
+        let Some(&start) = lost.first() else { break };
         // Without an end every way goes round: that round is the trap, what leads into it is not to blame.
         let round = round(start, &ways.all, &lost);
         if let Some(place) = round.first().and_then(|node| view.nodes.get(*node)) {
