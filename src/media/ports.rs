@@ -260,6 +260,8 @@ mod tests {
     use std::sync::mpsc;
 
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+    /// Longer than any machine takes.
+    const PATIENCE: Duration = Duration::from_secs(20);
 
     #[test]
     fn a_range_holds_whole_pairs_only() {
@@ -325,17 +327,20 @@ mod tests {
     #[test]
     fn a_range_that_is_used_up_is_told_once_and_a_returned_port_serves_again() {
         let (news, pairs, texts) = keeper(PortRange::unused(2), 1);
-        let first = pairs.recv().unwrap();
+        let first = pairs.recv_timeout(PATIENCE).unwrap();
         news.send(PortNews::Taken).unwrap();
-        let second = pairs.recv().unwrap();
+        let second = pairs.recv_timeout(PATIENCE).unwrap();
         news.send(PortNews::Taken).unwrap();
-        assert!(texts.recv().unwrap().starts_with("all RTP ports"));
+        assert!(texts.recv_timeout(PATIENCE).unwrap().starts_with("all RTP ports"));
         let port = first.port;
         news.send(PortNews::Returned(first)).unwrap();
-        assert_eq!(pairs.recv().unwrap().port, port);
+        assert_eq!(pairs.recv_timeout(PATIENCE).unwrap().port, port);
         assert_ne!(second.port, port);
         drop(news);
-        assert!(pairs.recv().is_err(), "the thread ends with its worker");
+        assert!(
+            pairs.recv_timeout(PATIENCE).is_err_and(|error| error == mpsc::RecvTimeoutError::Disconnected),
+            "the thread ends with its worker"
+        );
         assert!(texts.try_recv().is_err(), "told once");
     }
 
@@ -344,10 +349,10 @@ mod tests {
         let range = PortRange::unused(2);
         let theirs = std::net::UdpSocket::bind((HERE, range.first + 1)).unwrap();
         let (news, pairs, texts) = keeper(range, 2);
-        assert_eq!(pairs.recv().unwrap().port, range.first + 2);
-        assert!(texts.recv().unwrap().contains("taken by another program"));
+        assert_eq!(pairs.recv_timeout(PATIENCE).unwrap().port, range.first + 2);
+        assert!(texts.recv_timeout(PATIENCE).unwrap().contains("taken by another program"));
         drop(theirs);
         news.send(PortNews::Taken).unwrap();
-        assert_eq!(pairs.recv().unwrap().port, range.first);
+        assert_eq!(pairs.recv_timeout(PATIENCE).unwrap().port, range.first);
     }
 }

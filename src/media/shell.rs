@@ -270,6 +270,56 @@ impl Sink for Shell {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::media::PortRange;
+    use rustix::event::{EventfdFlags, eventfd};
+    use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+    use std::sync::{Arc, mpsc};
+
+    const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    /// A shell with one leased port, and the way back to the keeper of ports.
+    fn shell() -> (Shell, u16, mpsc::Receiver<PortNews>) {
+        let port = PortRange::unused(1).first_port();
+        let (news_in, news) = mpsc::channel();
+        let wake = eventfd(0, EventfdFlags::CLOEXEC).unwrap();
+        let mut shell = Shell::new(true, news_in, None, Arc::new(|_| {}), &wake).unwrap();
+        shell.take_ports(WorkerId(0), vec![PortPair::bind(HERE, port).unwrap()]);
+        (shell, port, news)
+    }
+
+    #[test]
+    fn what_came_to_a_port_before_its_call_is_not_heard_in_it() {
+        let (mut shell, port, _news) = shell();
+        let phone = UdpSocket::bind((HERE, 0)).unwrap();
+        for _ in 0..5 {
+            phone.send_to(b"before", (HERE, port)).unwrap();
+        }
+        phone.send_to(b"before", (HERE, port + 1)).unwrap();
+        let slot = LegSlot { index: 3, generation: 1 };
+        assert!(shell.open(slot, port));
+        phone.send_to(b"now", (HERE, port)).unwrap();
+        let mut buffer = [0; 64];
+        let from = phone.local_addr().unwrap();
+        let heard = shell.receive(Token { slot, rtcp: false }, &mut buffer);
+        assert_eq!(heard, Some((slot, Received::Packet(3, from))));
+        assert_eq!(shell.receive(Token { slot, rtcp: true }, &mut buffer), Some((slot, Received::Empty)));
+    }
+
+    #[test]
+    fn a_leg_that_took_the_place_of_another_does_not_get_its_packets() {
+        let (mut shell, port, news) = shell();
+        let (old, new) = (LegSlot { index: 0, generation: 1 }, LegSlot { index: 0, generation: 2 });
+        assert!(shell.open(old, port));
+        shell.close(old);
+        assert!(!shell.open(new, port), "a lease serves once");
+        assert!(matches!(news.recv(), Ok(PortNews::Taken)));
+        let Ok(PortNews::Returned(pair)) = news.recv() else { panic!("the port comes back") };
+        shell.take_ports(WorkerId(0), vec![pair]);
+        assert!(shell.open(new, port));
+        assert_eq!(shell.receive(Token { slot: old, rtcp: false }, &mut [0; 64]), None);
+        shell.close(old);
+        assert_eq!(shell.legs(), 1, "nor can it be closed by the old one's name");
+    }
 
     #[test]
     fn a_token_names_one_socket_of_one_leg() {

@@ -206,6 +206,7 @@ mod tests {
         drop(peer);
         leg.send(place, b"lost").unwrap();
         let peer = UdpSocket::bind(place).unwrap();
+        peer.set_read_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
         leg.send(place, b"heard").unwrap();
         let mut buffer = [0; 64];
         assert_eq!(peer.recv(&mut buffer).unwrap(), 5);

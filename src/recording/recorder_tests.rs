@@ -31,6 +31,8 @@ fn recorder(folder: &Folder) -> (Recorder, TapWriter, Receiver<RecordingNotice>)
     (recorder, writers.remove(0), notices)
 }
 
+/// Longer than any machine takes.
+const PATIENCE: Duration = Duration::from_secs(20);
 const CALL: CallId = CallId(0xabc);
 const ID: RecordingId = RecordingId(7);
 
@@ -56,14 +58,18 @@ fn a_call_is_on_disk_with_the_caller_left_and_the_agent_right() {
     let (recorder, mut tap, notices) = recorder(&folder);
     let at = Instant::now();
     tap.note(TapNote::Open { at, recording: ID, call: CALL });
-    let RecordingNotice::Started { file, .. } = notices.recv().unwrap() else { panic!("started first") };
+    let RecordingNotice::Started { file, .. } = notices.recv_timeout(PATIENCE).unwrap() else {
+        panic!("started first")
+    };
     let part = folder.0.join(format!("{file}.part"));
     assert_eq!(fs::metadata(&part).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(fs::metadata(part.parent().unwrap()).unwrap().permissions().mode() & 0o777, 0o700);
     frames(Side::Near, Codec::Pcmu, at, 0, 1000).for_each(|frame| tap.push(frame));
     frames(Side::Far, Codec::Pcma, at, 500, 1500).for_each(|frame| tap.push(frame));
     tap.note(TapNote::Close { at: at + Duration::from_millis(2000), recording: ID });
-    let RecordingNotice::Ended { file, length_ms, call, .. } = notices.recv().unwrap() else { panic!("then ended") };
+    let RecordingNotice::Ended { file, length_ms, call, .. } = notices.recv_timeout(PATIENCE).unwrap() else {
+        panic!("then ended")
+    };
     assert_eq!((file.ends_with("/abc.wav"), length_ms, call), (true, 2000, CALL));
     let sound = read(&folder.0.join(file));
     assert_eq!(sound.len(), 16_000);
@@ -86,8 +92,8 @@ fn a_second_recording_of_a_call_has_its_own_file() {
         let (at, recording) = (Instant::now(), RecordingId(id));
         tap.note(TapNote::Open { at, recording, call: CALL });
         tap.note(TapNote::Close { at: at + Duration::from_millis(100), recording });
-        assert!(matches!(notices.recv().unwrap(), RecordingNotice::Started { .. }));
-        let RecordingNotice::Ended { file, .. } = notices.recv().unwrap() else { panic!("ended") };
+        assert!(matches!(notices.recv_timeout(PATIENCE).unwrap(), RecordingNotice::Started { .. }));
+        let RecordingNotice::Ended { file, .. } = notices.recv_timeout(PATIENCE).unwrap() else { panic!("ended") };
         files.push(file);
     }
     assert!(files[0].ends_with("/abc.wav") && files[1].ends_with("/abc-2.wav"), "{files:?}");
@@ -143,7 +149,7 @@ fn a_killed_process_leaves_a_playable_file_that_lacks_less_than_a_second() {
         .unwrap();
     let (_recorder, _tap, notices) = recorder(&folder);
     let length_ms = (playable as u64 + 1) / 8;
-    assert_eq!(notices.recv().unwrap(), RecordingNotice::Recovered { file: file.clone(), length_ms });
+    assert_eq!(notices.recv_timeout(PATIENCE).unwrap(), RecordingNotice::Recovered { file: file.clone(), length_ms });
     assert_eq!(read(&folder.0.join(&file)).len(), playable + 1);
     assert!(!part.exists());
 }
@@ -155,7 +161,9 @@ fn a_folder_that_cannot_be_written_costs_the_recording_and_is_told() {
     fs::remove_dir_all(&folder.0).unwrap();
     fs::write(&folder.0, b"a file where the folder was").unwrap();
     tap.note(TapNote::Open { at: Instant::now(), recording: ID, call: CALL });
-    let RecordingNotice::Failed { recording, call, error, .. } = notices.recv().unwrap() else { panic!("failed") };
+    let RecordingNotice::Failed { recording, call, error, .. } = notices.recv_timeout(PATIENCE).unwrap() else {
+        panic!("failed")
+    };
     assert_eq!((recording, call, error.is_empty()), (ID, CALL, false));
     drop(recorder);
     fs::remove_file(&folder.0).unwrap();
