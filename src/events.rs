@@ -23,55 +23,175 @@ pub struct SwitchEvent {
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum EventKind {
     /// A new call was taken in hand. `source` says how its sender was known.
-    CallArrived { from: Redacted<String>, to: String, source: Source, sip_call_id: String, leg: LegId, project: Option<ProjectId> },
+    CallArrived {
+        from: Redacted<String>,
+        to: String,
+        source: Source,
+        sip_call_id: String,
+        leg: LegId,
+        project: Option<ProjectId>,
+    },
     /// A new INVITE was refused; it never became a call.
-    CallRefused { from: Redacted<String>, to: String, reason: Refusal, status: u16 },
+    CallRefused {
+        from: Redacted<String>,
+        to: String,
+        reason: Refusal,
+        status: u16,
+    },
     /// The switch answered the caller (200 OK sent).
-    CallAnswered { leg: LegId },
+    CallAnswered {
+        leg: LegId,
+    },
     /// The last leg is gone. Emitted exactly once for each `CallArrived`.
-    CallEnded { cause: Cause, by: EndedBy },
+    CallEnded {
+        cause: Cause,
+        by: EndedBy,
+    },
 
-    LegStarted { leg: LegId, role: LegRole, target: String, sip_call_id: String },
-    LegRinging { leg: LegId },
-    LegAnswered { leg: LegId },
-    LegEnded { leg: LegId, cause: Cause },
-    LegHeld { leg: LegId },
-    LegResumed { leg: LegId },
+    LegStarted {
+        leg: LegId,
+        role: LegRole,
+        target: String,
+        sip_call_id: String,
+    },
+    LegRinging {
+        leg: LegId,
+    },
+    LegAnswered {
+        leg: LegId,
+    },
+    LegEnded {
+        leg: LegId,
+        cause: Cause,
+    },
+    LegHeld {
+        leg: LegId,
+    },
+    LegResumed {
+        leg: LegId,
+    },
 
-    FlowStarted { flow: String, version: FlowVersion },
-    FlowStep { section: String, step: u16, verb: String },
-    FlowOutcome { section: String, step: u16, verb: String, outcome: String },
+    FlowStarted {
+        flow: String,
+        version: FlowVersion,
+    },
+    FlowStep {
+        section: String,
+        step: u16,
+        verb: String,
+    },
+    FlowOutcome {
+        section: String,
+        step: u16,
+        verb: String,
+        outcome: String,
+    },
     /// A key of the caller. `key` is `None` where the flow masks it.
-    Key { leg: LegId, key: Option<char>, via: KeySource },
+    Key {
+        leg: LegId,
+        key: Option<char>,
+        via: KeySource,
+    },
     /// Digits collected as a whole; `shown` is already masked as the flow's declaration asks.
-    Collected { name: String, shown: String },
-    Tagged { tag: String },
-    Resolved { topic: String },
-    FlowEnded { flow: String, outcome: String },
+    Collected {
+        name: String,
+        shown: String,
+    },
+    Tagged {
+        tag: String,
+    },
+    Resolved {
+        topic: String,
+    },
+    FlowEnded {
+        flow: String,
+        outcome: String,
+    },
 
-    Queued { ticket: TicketId, queue: QueueId, priority: u8, position: u32 },
-    Offered { ticket: TicketId, queue: QueueId, agent: AgentId },
-    OfferEnded { ticket: TicketId, agent: AgentId, result: OfferResult },
-    Dequeued { ticket: TicketId, queue: QueueId, outcome: QueueOutcome, waited_ms: u64 },
-    Bridged { a: LegId, b: LegId, agent: Option<AgentId> },
-    Unbridged { a: LegId, b: LegId },
+    Queued {
+        ticket: TicketId,
+        queue: QueueId,
+        priority: u8,
+        position: u32,
+    },
+    Offered {
+        ticket: TicketId,
+        queue: QueueId,
+        agent: AgentId,
+    },
+    OfferEnded {
+        ticket: TicketId,
+        agent: AgentId,
+        result: OfferResult,
+    },
+    Dequeued {
+        ticket: TicketId,
+        queue: QueueId,
+        outcome: QueueOutcome,
+        waited_ms: u64,
+    },
+    Bridged {
+        a: LegId,
+        b: LegId,
+        agent: Option<AgentId>,
+    },
+    Unbridged {
+        a: LegId,
+        b: LegId,
+    },
 
-    RecordingStarted { file: String },
-    RecordingEnded { file: String, length_ms: u64 },
-    RecordingFailed { file: String, error: String },
-    MediaReport { leg: LegId, report: MediaReport },
-    RtpTimeout { leg: LegId },
+    RecordingStarted {
+        file: String,
+    },
+    RecordingEnded {
+        file: String,
+        length_ms: u64,
+    },
+    RecordingFailed {
+        file: String,
+        error: String,
+    },
+    MediaReport {
+        leg: LegId,
+        report: MediaReport,
+    },
+    RtpTimeout {
+        leg: LegId,
+    },
 
-    AgentState { agent: AgentId, state: AgentStateName, #[serde(skip_serializing_if = "Option::is_none", default)] reason: Option<String> },
-    Registered { aor: String, contact: String, expires_s: u32 },
-    Unregistered { aor: String, contact: String, why: String },
-    AuthFailed { user: Redacted<String>, source: String, why: String },
+    AgentState {
+        agent: AgentId,
+        state: AgentStateName,
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        reason: Option<String>,
+    },
+    Registered {
+        aor: String,
+        contact: String,
+        expires_s: u32,
+    },
+    Unregistered {
+        aor: String,
+        contact: String,
+        why: String,
+    },
+    AuthFailed {
+        user: Redacted<String>,
+        source: String,
+        why: String,
+    },
 
-    BundleLoaded { version: FlowVersion },
-    BundleRefused { error: String },
+    BundleLoaded {
+        version: FlowVersion,
+    },
+    BundleRefused {
+        error: String,
+    },
     Draining,
     /// Something an operator should see, in a sentence that says what to do next.
-    Alarm { text: String },
+    Alarm {
+        text: String,
+    },
 }
 
 /// How the sender of a new call was known.

@@ -11,6 +11,7 @@ use hotline::switch::Command;
 use sim::raw::RawCall;
 use sim::world::seconds;
 use sim::{Fate, Lookups, Loss, Over, PhoneId, Settings, State, Taking, Way, World};
+use std::time::Duration;
 
 fn world() -> World {
     World::new(Settings::default())
@@ -726,5 +727,163 @@ fn a_phone_behind_tcp_is_registered_called_and_heard() {
     world.until_heard(caller, "voice of 1001");
     world.hang_up(agent);
     world.until_over(caller);
+    world.finish();
+}
+
+#[test]
+fn an_agent_with_two_phones_answers_one_and_the_other_stops_ringing() {
+    let mut world = world();
+    let (slow, quick) = (world.agent("1001"), world.agent("1001"));
+    world.manners(slow, |manners| manners.taking = Taking::AnswerAfter(seconds(5.0)));
+    let caller = ringing_agent(&mut world, quick);
+    world.until_rings(slow);
+    world.until_up(quick);
+    assert_eq!(world.until_over(slow), Over::Cancelled);
+    world.until_heard(quick, "voice of 13800138000");
+    assert_eq!(offers(&world), [("1001".into(), OfferResult::Answered)]);
+    world.hang_up(caller);
+    assert_eq!(world.until_over(quick), Over::Theirs);
+    world.finish();
+}
+
+#[test]
+fn two_phones_of_an_agent_that_answer_at_once_leave_one_talk() {
+    let mut world = world();
+    let phones = [world.agent("1001"), world.agent("1001")];
+    let caller = ringing_agent(&mut world, phones[1]);
+    world.until_heard(caller, "voice of 1001");
+    world.run(seconds(1.0));
+    let up: Vec<PhoneId> = phones.into_iter().filter(|phone| world.is_up(*phone)).collect();
+    let [winner] = up[..] else { panic!("{}", world.story()) };
+    let other = if winner == phones[0] { phones[1] } else { phones[0] };
+    assert_eq!(world.state(other), Some(&State::Over(Over::Theirs)), "acknowledged, then hung up on");
+    assert!(world.hears(winner, "voice of 13800138000"));
+    world.hang_up(caller);
+    world.finish();
+}
+
+#[test]
+fn an_agent_who_takes_a_caller_on_hold_hears_music_until_the_caller_is_back() {
+    let mut world = world();
+    let agent = world.agent("1001");
+    let caller = ringing_agent(&mut world, agent);
+    world.until_up(caller);
+    world.hold(caller, true);
+    world.until_up(agent);
+    world.until_heard(agent, "music");
+    world.run(seconds(2.0));
+    world.hold(caller, false);
+    world.until_heard(agent, "voice of 13800138000");
+    world.run(seconds(1.0));
+    assert!(world.hears(agent, "voice of 13800138000") && world.hears(caller, "voice of 1001"));
+    world.hang_up(agent);
+    world.finish();
+}
+
+#[test]
+fn an_emergency_that_no_agent_takes_is_put_through_to_the_control_room() {
+    let mut world = world();
+    let room = world.agent("1001");
+    // There, and not at work for the queues.
+    world.command(Command::AgentNotReady { agent: "1001".into(), reason: "control room".into() });
+    let caller = world.caller("13800138000");
+    world.dial(caller, "95598");
+    world.until_heard(caller, "zh/main_menu");
+    world.press(caller, "1");
+    world.until_heard(caller, "zh/stay_away");
+    world.within(seconds(70.0), "the control room rings", |world| world.state(room) == Some(&State::Ringing));
+    assert_eq!(outcomes(&world), [QueueOutcome::Timeout]);
+    // Ringback (ITU-T E.180).
+    world.until_heard(caller, "tone");
+    world.until_heard(caller, "voice of 1001");
+    world.until_heard(room, "voice of 13800138000");
+    world.hang_up(caller);
+    assert_eq!(world.until_over(room), Over::Theirs);
+    world.run(seconds(3.0));
+    assert_eq!(world.record().tags, ["language:zh", "emergency"]);
+    world.finish();
+}
+
+#[test]
+fn an_emergency_that_nobody_takes_ends_with_a_word_and_not_in_silence() {
+    let mut world = world();
+    let caller = world.caller("13800138000");
+    world.dial(caller, "95598");
+    world.until_heard(caller, "zh/main_menu");
+    world.press(caller, "1");
+    world.within(seconds(100.0), "the end", |world| world.is_over(caller));
+    assert_eq!(world.heard(caller).last().unwrap(), "zh/dispatch_busy");
+    world.finish();
+}
+
+#[test]
+fn a_third_party_can_neither_end_a_call_nor_cancel_it() {
+    let (mut world, caller, agent) = talking();
+    let arrived = world.events().find_map(|kind| match kind {
+        EventKind::CallArrived { sip_call_id, .. } => Some(sip_call_id.clone()),
+        _ => None,
+    });
+    let address = "10.9.0.66:5060".parse().unwrap();
+    let mut thief = RawCall::new(address, "9000");
+    thief.call_id = arrived.unwrap();
+    let bye = thief.bye();
+    world.send_by_hand(address, bye);
+    world.run(seconds(2.0));
+    assert_eq!(world.by_hand[&address].last().unwrap().status(), 481);
+    let invite = thief.invite(Some(&thief.sdp()));
+    world.send_by_hand(address, invite);
+    world.run(seconds(2.0));
+    assert!(world.hears(caller, "voice of 1001") && world.hears(agent, "voice of 13800138000"));
+    world.hang_up(caller);
+    world.finish();
+}
+
+#[test]
+fn garbage_disturbs_nobody() {
+    let (mut world, caller, agent) = talking();
+    let address = "10.9.0.66:5060".parse().unwrap();
+    for length in 0..400 {
+        let bytes: Vec<u8> = (0..length).map(|_| world.dice.below(256) as u8).collect();
+        world.send_by_hand(address, bytes.into());
+    }
+    world.run(seconds(2.0));
+    assert!(world.hears(caller, "voice of 1001") && world.hears(agent, "voice of 13800138000"));
+    assert!(world.by_hand[&address].is_empty(), "what is no message gets no answer");
+    world.hang_up(caller);
+    world.finish();
+}
+
+#[test]
+fn a_wall_clock_that_jumps_by_a_day_moves_no_call_and_no_wait() {
+    for jump in [Duration::from_secs(86_400), Duration::ZERO] {
+        let (mut world, caller, agent) = talking();
+        world.wall_jump = Some(jump);
+        world.run(seconds(5.0));
+        assert!(world.hears(caller, "voice of 1001") && world.hears(agent, "voice of 13800138000"));
+        world.hang_up(caller);
+        world.run(seconds(3.0));
+        let talked = world.record().talk_ms;
+        assert!((5_000..6_000).contains(&talked), "{talked}");
+        world.finish();
+    }
+}
+
+#[test]
+fn a_lost_connection_takes_its_agent_out_of_the_queue() {
+    let mut world = world();
+    let agent = world.extension("1001", &sim::config::secret_of("1001"));
+    world.use_tcp(agent);
+    world.register(agent);
+    world.run(seconds(1.0));
+    let caller = ringing_agent(&mut world, agent);
+    world.lose_connection(agent);
+    world.run(seconds(1.0));
+    assert_eq!(offers(&world), [("1001".into(), OfferResult::Unreachable)]);
+    assert!(world.hears(caller, "music"));
+    // It comes back over another connection and is offered the caller who still waits.
+    world.use_tcp(agent);
+    world.register(agent);
+    world.until_heard(caller, "voice of 1001");
+    world.hang_up(caller);
     world.finish();
 }

@@ -22,8 +22,20 @@ fn table() -> BTreeMap<&'static str, &'static [&'static str]> {
         (
             "switch",
             &[
-                "ids", "timers", "events", "sip", "sdp", "call", "ivr", "acd", "registrar", "routing", "admission", "cdr",
-                "media::command", "media::clip",
+                "ids",
+                "timers",
+                "events",
+                "sip",
+                "sdp",
+                "call",
+                "ivr",
+                "acd",
+                "registrar",
+                "routing",
+                "admission",
+                "cdr",
+                "media::command",
+                "media::clip",
             ],
         ),
         ("media", &["ids", "sdp", "events::MediaReport"]),
@@ -93,7 +105,8 @@ fn every_room_names_only_the_rooms_it_may_know() {
     let mut wrong = Vec::new();
     for file in &files {
         let inside = file.strip_prefix(&root).unwrap();
-        let room = inside.components().next().unwrap().as_os_str().to_str().unwrap().trim_end_matches(".rs").to_string();
+        let room =
+            inside.components().next().unwrap().as_os_str().to_str().unwrap().trim_end_matches(".rs").to_string();
         if FREE.contains(&room.as_str()) {
             continue;
         }
@@ -119,7 +132,8 @@ fn pure_rooms_have_no_clock_no_files_and_no_threads() {
     for room in ["sip", "sdp", "ivr", "acd", "registrar", "routing", "admission", "cdr", "call", "switch"] {
         rust_files(&root.join(room), &mut files);
     }
-    let outside = ["Instant::now", "SystemTime", "std::fs", "std::net::UdpSocket", "std::net::Tcp", "std::thread", "tokio::"];
+    let outside =
+        ["Instant::now", "SystemTime", "std::fs", "std::net::UdpSocket", "std::net::Tcp", "std::thread", "tokio::"];
     let mut wrong = Vec::new();
     for file in &files {
         let source = fs::read_to_string(file).unwrap();
@@ -138,7 +152,13 @@ fn outside_crates_are_named_in_their_one_room() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
     rust_files(&root, &mut files);
-    let homes = [("rusqlite::", "store/"), ("sdp_types::", "sdp/"), ("hound::", ""), ("saphyr_parser::", "ivr/"), ("axum::", "api/")];
+    let homes = [
+        ("rusqlite::", "store/"),
+        ("sdp_types::", "sdp/"),
+        ("hound::", ""),
+        ("saphyr_parser::", "ivr/"),
+        ("axum::", "api/"),
+    ];
     let mut wrong = Vec::new();
     for file in &files {
         let inside = file.strip_prefix(&root).unwrap().to_string_lossy().to_string();

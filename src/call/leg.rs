@@ -13,12 +13,16 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LegState {
     /// The caller's INVITE is in hand and unanswered; `answer` is the SDP for its offer, `None` after a late offer.
-    Offered { answer: Option<Bytes> },
+    Offered {
+        answer: Option<Bytes>,
+    },
     /// Our INVITE is out, nothing heard but perhaps 100.
     Dialing,
     Ringing,
     /// Answered. `offer_out` is set while an offer of ours (late offer or re-INVITE) has no answer yet.
-    Up { offer_out: bool },
+    Up {
+        offer_out: bool,
+    },
     /// Hung up; its media report has still to come.
     Gone,
 }
@@ -49,7 +53,12 @@ pub struct LegSeat {
 
 impl Leg {
     /// The caller's leg. A refusal of the offer tells the status owed.
-    pub fn caller(call: CallId, seat: LegSeat, offer: Option<&[u8]>, out: &mut Vec<CallOutput>) -> Result<Leg, SdpError> {
+    pub fn caller(
+        call: CallId,
+        seat: LegSeat,
+        offer: Option<&[u8]>,
+        out: &mut Vec<CallOutput>,
+    ) -> Result<Leg, SdpError> {
         let mut leg = Leg::new(seat.clone(), LegRole::Caller, None, LegState::Offered { answer: None });
         let negotiated = offer.map(|sdp| leg.sdp.handle_offer(sdp, None)).transpose()?;
         out.media(leg.worker, MediaCmd::Create { leg: leg.id, call, port: seat.lease.port });

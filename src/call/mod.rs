@@ -210,11 +210,16 @@ impl Call {
     pub fn bridge(&mut self, record: Option<RecordingId>, out: &mut Vec<CallOutput>) {
         let Some(partner) = &self.partner else { return };
         let (near, far, agent) = (self.caller.id, partner.id, partner.agent.clone());
+        // Whoever held before the two were joined says so no second time.
+        let holding = [(near, self.caller.is_held()), (far, partner.is_held())];
         let worker = self.caller.worker();
         self.bridged = true;
         self.answer(out);
         out.media(worker, MediaCmd::Bridge { a: near, b: far });
         out.push(CallOutput::Event(EventKind::Bridged { a: near, b: far, agent }));
+        for (holder, _) in holding.into_iter().filter(|(_, holds)| *holds) {
+            self.entertain(holder, out);
+        }
         if let Some(recording) = record {
             self.recording = Some((recording, worker));
             out.media(worker, MediaCmd::RecordStart { call: self.id, near, far: Some(far), recording });

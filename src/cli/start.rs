@@ -62,7 +62,7 @@ pub(super) fn demo(common: &Common, args: DemoArgs) -> Result<ExitCode, Failure>
     };
     let (sip, realm) = (format!("{}:{}", args.bind, args.sip_port), &demo.config.realm);
     let welcome = vec![
-        format!("agents' phones: user 1001 to 1004 at {sip}, domain {realm}, {password}"),
+        format!("agents' phones: server {sip}, user 1001 to 1004, {password} (realm {realm})"),
         format!("call the hotline: sip:95598@{sip}   music: 9193   echo: 9196   tone: 9197   an agent: 9000"),
     ];
     launch(common, demo.config, welcome)

@@ -72,9 +72,14 @@ pub enum MediaCmd {
         on: bool,
     },
     /// Keeps what the peer says from now on, up to `limit`. Answered by `Captured`; replaces a capture under way.
-    Capture { leg: LegId, limit: Duration },
+    Capture {
+        leg: LegId,
+        limit: Duration,
+    },
     /// Ends a capture before its limit. Without effect when none is under way.
-    StopCapture { leg: LegId },
+    StopCapture {
+        leg: LegId,
+    },
     /// Sends one key by RFC 4733; keys queue behind each other. Answered by `KeyUnsent` when that is not possible.
     SendDtmf {
         leg: LegId,
@@ -234,9 +239,7 @@ impl fmt::Debug for MediaEvent {
                 .field("heard_ms", heard_ms)
                 .field("stopped", stopped)
                 .finish(),
-            Self::Captured { leg, clip } => {
-                f.debug_struct("Captured").field("leg", leg).field("clip", clip).finish()
-            }
+            Self::Captured { leg, clip } => f.debug_struct("Captured").field("leg", leg).field("clip", clip).finish(),
             Self::RtpTimeout { leg } => f.debug_struct("RtpTimeout").field("leg", leg).finish(),
             Self::RtpResumed { leg } => f.debug_struct("RtpResumed").field("leg", leg).finish(),
             Self::Dropped { leg, report } => {

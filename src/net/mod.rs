@@ -12,18 +12,26 @@ pub use udp::UdpTransport;
 use crate::sip::message::{Message, Method};
 use crate::sip::peer::{Peer, Transmit, Transport};
 use bytes::Bytes;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::mpsc;
 
 /// What the sockets tell the owner of the switch.
 #[derive(Debug)]
 pub enum NetEvent {
-    Message { peer: Peer, message: Message },
+    Message {
+        peer: Peer,
+        message: Message,
+    },
     /// Something that is no SIP message, as received.
-    Garbage { peer: Peer, raw: Bytes },
+    Garbage {
+        peer: Peer,
+        raw: Bytes,
+    },
     /// A stream is gone or could not be opened.
-    Lost { peer: Peer },
+    Lost {
+        peer: Peer,
+    },
 }
 
 /// Room for messages that belong to running calls. Large, because dropping one costs a retransmission interval.

@@ -6,8 +6,8 @@ use crate::sip::peer::{Peer, Transport};
 use bytes::Bytes;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::net::SocketAddr;
-use std::sync::atomic::Ordering;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use tokio::net::UdpSocket;
 
 /// Holds the burst of about a second at full load while the owner is busy.

@@ -21,9 +21,19 @@ use tokio::sync::{mpsc, oneshot};
 pub(super) enum Control {
     Api(api::Command, oneshot::Sender<api::CommandReply>),
     /// A checked set of files takes the place of the one in force.
-    Swap { config: Arc<SwitchConfig>, bundle: Arc<SwitchBundle> },
-    Fetched { call: CallId, id: u32, result: crate::ivr::LookupResult },
-    Fact { call: Option<CallId>, fact: EventKind },
+    Swap {
+        config: Arc<SwitchConfig>,
+        bundle: Arc<SwitchBundle>,
+    },
+    Fetched {
+        call: CallId,
+        id: u32,
+        result: crate::ivr::LookupResult,
+    },
+    Fact {
+        call: Option<CallId>,
+        fact: EventKind,
+    },
     Drain,
     HangUpAll,
     /// Answers when no call is left.
@@ -150,7 +160,9 @@ impl EventLoop {
     fn on_api(&mut self, command: api::Command, reply: oneshot::Sender<api::CommandReply>) {
         use api::CommandError::{Conflict, NotFound};
         let answer = match command {
-            api::Command::Hangup { call } if !self.switch.has_call(call) => Err(NotFound(format!("no call {call} is up"))),
+            api::Command::Hangup { call } if !self.switch.has_call(call) => {
+                Err(NotFound(format!("no call {call} is up")))
+            }
             api::Command::Hangup { call } => {
                 self.input(Input::Command(Command::HangUp { call }));
                 Ok(format!("call {call} is hung up"))

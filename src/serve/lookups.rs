@@ -40,7 +40,9 @@ fn answer(lookup: &str, args: &[(String, Value)]) -> LookupResult {
         "account_by_phone" => found(&[("account", Type::Digits, "3101234569")]),
         "bill_by_account" if arg("account").ends_with('0') => found(&[("balance", Type::Money, "-86.05")]),
         "bill_by_account" => found(&[("balance", Type::Money, "1205.30")]),
-        "outage_by_account" => found(&[("known", Type::Flag, "false"), ("restore_at", Type::Datetime, "2026-01-01 18:30")]),
+        "outage_by_account" => {
+            found(&[("known", Type::Flag, "false"), ("restore_at", Type::Datetime, "2026-01-01 18:30")])
+        }
         "verify_owner" if arg("id") == "123456" => found(&[]),
         "verify_owner" => LookupResult::NotFound,
         _ => LookupResult::Failed,

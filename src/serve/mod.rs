@@ -116,7 +116,10 @@ async fn operate(config: Config, options: Options, desk: &Handle) -> Result<Exit
     let board = Arc::new(Board::new(mode(&config), listen.clone(), config.limits.calls, counters));
     let store = open_store(&config, &board)?;
     if store.interrupted > 0 {
-        tracing::warn!(calls = store.interrupted, "calls of an earlier run were found open and recorded as interrupted");
+        tracing::warn!(
+            calls = store.interrupted,
+            "calls of an earlier run were found open and recorded as interrupted"
+        );
     }
 
     let workers = std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1)) as u16;
@@ -365,10 +368,10 @@ fn start_workers(
             }
         });
         let ready_ports = READY_PORTS.min(ports.pairs());
-        let config =
-            WorkerConfig { id, bind: rtp.bind, ports, ready_ports, seed: seeds.media, real_time: true };
+        let config = WorkerConfig { id, bind: rtp.bind, ports, ready_ports, seed: seeds.media, real_time: true };
         workers.push(
-            worker::spawn(config, sounds.clone(), Some(taps), notify).map_err(|error| format!("cannot start a media worker: {error}"))?,
+            worker::spawn(config, sounds.clone(), Some(taps), notify)
+                .map_err(|error| format!("cannot start a media worker: {error}"))?,
         );
     }
     Ok(workers)
@@ -415,4 +418,3 @@ fn raise_file_limit() {
         tracing::warn!("the limit of open files could not be raised; see `ulimit -n`");
     }
 }
-

@@ -117,12 +117,15 @@ fn routes(config: &Config) -> Result<RouteTable, String> {
     for agent in config.agents.keys() {
         let number = pattern(agent.as_str())?;
         if !routes.iter().any(|route| route.number == number) {
-            routes.push(Route { number, to: Destination::Extension(agent.clone()), open_to: OpenTo::extensions(), project: None });
+            routes.push(Route {
+                number,
+                to: Destination::Extension(agent.clone()),
+                open_to: OpenTo::extensions(),
+                project: None,
+            });
         }
     }
-    let sources = config.trunks.values().flat_map(|trunk| {
-        trunk.sources.iter().map(|block| (*block, trunk.id.clone()))
-    });
+    let sources = config.trunks.values().flat_map(|trunk| trunk.sources.iter().map(|block| (*block, trunk.id.clone())));
     RouteTable::new(routes, sources).map_err(|error| error.to_string())
 }
 
@@ -148,9 +151,12 @@ fn trunks(config: &Config) -> Result<BTreeMap<crate::ids::TrunkId, TrunkRoute>, 
         let remote = resolve(&gateway.host, gateway.port, local).ok_or_else(|| {
             format!("trunk {}: `{}` has no address that {} can reach", trunk.id, gateway.host, local.ip())
         })?;
-        let host = if gateway.port == 5060 { gateway.host.clone() } else { format!("{}:{}", gateway.host, gateway.port) };
-        let credentials =
-            gateway.credentials.as_ref().map(|(user, secret)| Credentials { user: user.clone(), secret: Secret::Password(secret.expose().to_string()) });
+        let host =
+            if gateway.port == 5060 { gateway.host.clone() } else { format!("{}:{}", gateway.host, gateway.port) };
+        let credentials = gateway.credentials.as_ref().map(|(user, secret)| Credentials {
+            user: user.clone(),
+            secret: Secret::Password(secret.expose().to_string()),
+        });
         let peer = Peer { transport, remote, local, connection: None };
         routes.insert(trunk.id.clone(), TrunkRoute { peer, host, credentials });
     }
@@ -168,4 +174,3 @@ fn host(address: std::net::IpAddr) -> String {
         std::net::IpAddr::V6(address) => format!("[{address}]"),
     }
 }
-

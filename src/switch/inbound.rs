@@ -50,7 +50,8 @@ impl Switch {
             // A challenge is half of a handshake, not a refusal that anybody needs to read about.
             if refused.status != 401 {
                 let from = Redacted::new(parties.from);
-                let refusal = EventKind::CallRefused { from, to: parties.to, reason: refused.reason, status: refused.status };
+                let refusal =
+                    EventKind::CallRefused { from, to: parties.to, reason: refused.reason, status: refused.status };
                 self.emit(now, None, refusal);
             }
         }
@@ -71,7 +72,9 @@ impl Switch {
         }
         let id = CallId(self.fresh_id());
         let leg = LegId(self.fresh_id());
-        self.admission.try_admit(now.at, id, Class::Service, project.as_ref()).map_err(|denial| Refused::overloaded(denial.refusal()))?;
+        self.admission
+            .try_admit(now.at, id, Class::Service, project.as_ref())
+            .map_err(|denial| Refused::overloaded(denial.refusal()))?;
         let Some(lease) = self.ports.take_any() else {
             self.admission.release(id);
             return Err(Refused::overloaded(Refusal::NoPort));

@@ -7,7 +7,9 @@ use crate::acd::{Enqueue, Leave, WaitRange};
 use crate::call::DialPurpose;
 use crate::events::{Cause, EndedBy, EventKind, KeySource, QueueOutcome};
 use crate::ids::{AgentId, CallId, QueueId, Redacted, TrunkId};
-use crate::ivr::{self, Action, Event, QueueEnd, QueueEvent, Speech, Target, TraceEvent, TransferFailure, TransferResult};
+use crate::ivr::{
+    self, Action, Event, QueueEnd, QueueEvent, Speech, Target, TraceEvent, TransferFailure, TransferResult,
+};
 use crate::media::command::{MediaCmd, PlayId, PlayItem, Tone};
 use crate::timers::Now;
 use std::collections::BTreeSet;
@@ -61,7 +63,8 @@ impl Switch {
     pub(super) fn start_flow(&mut self, now: Now, id: CallId, flow: &str) {
         let bundle = self.bundle.clone();
         let Some(state) = ivr::start(&bundle.flows, flow) else {
-            let text = format!("number leads to flow `{flow}`, which is not in the bundle in force; see `hotline check`");
+            let text =
+                format!("number leads to flow `{flow}`, which is not in the bundle in force; see `hotline check`");
             self.emit(now, Some(id), EventKind::Alarm { text });
             self.end_call(now, id, Cause::Internal, EndedBy::System);
             return;
@@ -347,7 +350,15 @@ impl Switch {
         }
     }
 
-    pub(super) fn play(&mut self, now: Now, id: CallId, play: PlayId, items: Vec<PlayItem>, repeat: bool, bargeable: bool) {
+    pub(super) fn play(
+        &mut self,
+        now: Now,
+        id: CallId,
+        play: PlayId,
+        items: Vec<PlayItem>,
+        repeat: bool,
+        bargeable: bool,
+    ) {
         self.with_call(now, id, |call, out| {
             let leg = call.caller().id;
             call.caller().media(MediaCmd::Play { leg, id: play, items: Arc::from(items), repeat, bargeable }, out);

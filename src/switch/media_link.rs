@@ -33,7 +33,8 @@ impl Switch {
             }
             MediaEvent::CreateFailed { leg } => {
                 if let Some(call) = self.call_of(leg) {
-                    let text = format!("no media for leg {leg}: its RTP port could not be used; see the media worker's log");
+                    let text =
+                        format!("no media for leg {leg}: its RTP port could not be used; see the media worker's log");
                     self.emit(now, Some(call), EventKind::Alarm { text });
                     self.on_leg_without_media(now, call, leg);
                 }

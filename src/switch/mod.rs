@@ -42,18 +42,33 @@ use test_number::TestCall;
 /// What the world does to the switch.
 #[derive(Debug)]
 pub enum Input {
-    Sip { peer: Peer, message: Message },
+    Sip {
+        peer: Peer,
+        message: Message,
+    },
     /// Bytes from a SIP socket that are no message.
-    Garbage { peer: Peer, raw: Bytes },
+    Garbage {
+        peer: Peer,
+        raw: Bytes,
+    },
     /// A stream to or from a peer is gone.
-    Lost { peer: Peer },
+    Lost {
+        peer: Peer,
+    },
     Media(MediaEvent),
     /// RTP ports that a worker has opened and waits to use.
     Ports(Vec<PortLease>),
     /// The answer to an [`Output::Fetch`].
-    Fetched { call: CallId, id: u32, result: crate::ivr::LookupResult },
+    Fetched {
+        call: CallId,
+        id: u32,
+        result: crate::ivr::LookupResult,
+    },
     /// A fact that an edge learned, to be written down in its order.
-    Fact { call: Option<CallId>, fact: EventKind },
+    Fact {
+        call: Option<CallId>,
+        fact: EventKind,
+    },
     Config(Arc<SwitchConfig>),
     Bundle(Arc<SwitchBundle>),
     Command(Command),
@@ -62,9 +77,16 @@ pub enum Input {
 /// What an operator asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    HangUp { call: CallId },
-    AgentReady { agent: AgentId },
-    AgentNotReady { agent: AgentId, reason: String },
+    HangUp {
+        call: CallId,
+    },
+    AgentReady {
+        agent: AgentId,
+    },
+    AgentNotReady {
+        agent: AgentId,
+        reason: String,
+    },
     /// Refuse new calls from now on.
     Drain,
     /// End every call with BYE.
@@ -78,7 +100,12 @@ pub enum Output {
     Media(WorkerId, MediaCmd),
     Event(SwitchEvent),
     /// A flow's lookup, to be answered by `Input::Fetched` in the lookup's time limit or not at all.
-    Fetch { call: CallId, id: u32, lookup: String, args: Vec<(String, crate::ivr::Value)> },
+    Fetch {
+        call: CallId,
+        id: u32,
+        lookup: String,
+        args: Vec<(String, crate::ivr::Value)>,
+    },
 }
 
 /// Whatever fires without an input. The rooms with timers of their own keep them; these are the links' deadlines.

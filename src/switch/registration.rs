@@ -15,9 +15,13 @@ use crate::timers::Now;
 pub(super) enum Proof {
     Extension(AgentId),
     /// None given, or only an old nonce: ask for them.
-    None { challenge: Vec<(&'static str, String)> },
+    None {
+        challenge: Vec<(&'static str, String)>,
+    },
     /// Given, and wrong.
-    Wrong { challenge: Vec<(&'static str, String)> },
+    Wrong {
+        challenge: Vec<(&'static str, String)>,
+    },
 }
 
 impl Switch {

@@ -46,7 +46,10 @@ impl Switch {
                 self.with_leg(now, usage, |call, leg, out| call.leg_ended(leg, cause, out));
             }
             // Nothing of ours re-invites or asks out of dialog yet; a peer's own re-INVITE was answered at once.
-            SipEvent::ReofferWithdrawn { .. } | SipEvent::ReofferAnswered { .. } | SipEvent::ReofferFailed { .. } | SipEvent::ResponseTo { .. } => {}
+            SipEvent::ReofferWithdrawn { .. }
+            | SipEvent::ReofferAnswered { .. }
+            | SipEvent::ReofferFailed { .. }
+            | SipEvent::ResponseTo { .. } => {}
         }
     }
 
@@ -70,7 +73,8 @@ impl Switch {
                     if cause.status() == 503 {
                         headers.push(("Retry-After", RETRY_AFTER.to_string()));
                     }
-                    let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+                    let headers: Vec<(&str, &str)> =
+                        headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
                     self.endpoint.reject(now.at, usage, cause.status(), None, &headers);
                 }
             }

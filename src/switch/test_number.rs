@@ -29,7 +29,9 @@ pub(super) enum TestCall {
     Ringing,
     /// Plays or echoes until the timer ends it.
     Running,
-    Collecting { digits: String },
+    Collecting {
+        digits: String,
+    },
     ReadingBack,
     Beeping,
     Recording,
@@ -71,9 +73,7 @@ impl TestCall {
             TestNumber::Digits => {
                 (TestCall::Collecting { digits: String::new() }, vec![Answer, Play(BEEP, false), After(DIGITS_LIMIT)])
             }
-            TestNumber::Record => {
-                (TestCall::Beeping, vec![Answer, Play(BEEP, false)])
-            }
+            TestNumber::Record => (TestCall::Beeping, vec![Answer, Play(BEEP, false)]),
         }
     }
 

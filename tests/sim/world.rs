@@ -118,6 +118,9 @@ pub struct World {
     pub by_hand: BTreeMap<SocketAddr, Vec<Message>>,
     /// Sounds that came for an address without a phone.
     pub stray_sounds: BTreeMap<SocketAddr, Vec<Heard>>,
+    /// Where the wall clock was put, once; 0 = far in the past.
+    pub wall_jump: Option<Duration>,
+    connections: u64,
     settings: Settings,
     filter: Option<Filter>,
     speech: Vec<Arc<Speech>>,
@@ -162,6 +165,8 @@ impl World {
             workers: workers.collect(),
             by_hand: BTreeMap::new(),
             stray_sounds: BTreeMap::new(),
+            wall_jump: None,
+            connections: 0,
             filter: None,
             speech: vec![speech],
             fold: Fold::new(),
@@ -222,9 +227,17 @@ impl World {
 
     /// From now on over one TCP connection.
     pub fn use_tcp(&mut self, phone: PhoneId) {
+        self.connections += 1;
         let peer = &mut self.phones[phone.0].peer;
         peer.transport = Transport::Tcp;
-        peer.connection = Some(ConnectionId(phone.0 as u64 + 1));
+        peer.connection = Some(ConnectionId(self.connections));
+    }
+
+    /// The phone's connection breaks, and both ends notice.
+    pub fn lose_connection(&mut self, phone: PhoneId) {
+        let own = self.phones[phone.0].peer;
+        self.with(phone, |phone, now| phone.endpoint.handle_transport_error(now, own));
+        self.input(Input::Lost { peer: Peer { remote: own.local, local: own.remote, ..own } });
     }
 
     pub fn manners(&mut self, phone: PhoneId, change: impl FnOnce(&mut Manners)) {
@@ -478,7 +491,12 @@ impl World {
     // The loop.
 
     fn clock(&self) -> Now {
-        Now { at: self.now, wall: MORNING + self.elapsed().as_millis() as u64 }
+        let set = match self.wall_jump {
+            None => MORNING,
+            Some(Duration::ZERO) => 0,
+            Some(ahead) => MORNING + ahead.as_millis() as u64,
+        };
+        Now { at: self.now, wall: set + self.elapsed().as_millis() as u64 }
     }
 
     /// Does the next thing, if it is due by `end`. False when there is nothing.
