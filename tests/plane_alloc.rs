@@ -1,5 +1,8 @@
 //! No packet allocates: not one that is relayed, converted, recorded, refused or forged, nor a turn of the wheel.
 
+// A counting allocator has to be one.
+#![allow(unsafe_code)]
+
 use hotline::ids::{CallId, LegId};
 use hotline::media::{
     Clip, LegSlot, MediaCmd, MediaEvent, Plane, PlayId, PlayItem, RecordingId, Sink, TapFrame, Tone, rtp,
