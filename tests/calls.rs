@@ -797,10 +797,18 @@ fn an_emergency_that_no_agent_takes_is_put_through_to_the_control_room() {
     world.until_heard(caller, "tone");
     world.until_heard(caller, "voice of 1001");
     world.until_heard(room, "voice of 13800138000");
+    // Whoever talks to a caller put through is given no other, at work or not.
+    world.command(Command::AgentReady { agent: "1001".into() });
+    let other = world.caller("13900139000");
+    world.dial(other, "9000");
+    world.run(seconds(5.0));
+    assert!(offers(&world).is_empty() && world.hears(other, "music"));
     world.hang_up(caller);
     assert_eq!(world.until_over(room), Over::Theirs);
+    world.until_heard(other, "voice of 1001");
+    world.hang_up(other);
     world.run(seconds(3.0));
-    assert_eq!(world.record().tags, ["language:zh", "emergency"]);
+    assert_eq!(world.records[0].tags, ["language:zh", "emergency"]);
     world.finish();
 }
 

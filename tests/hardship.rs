@@ -29,6 +29,9 @@ enum Deed {
     Hold(usize, bool),
     HangUp(usize),
     PullCable(usize),
+    /// Its TCP connection breaks, and it comes back over another.
+    LoseConnection(usize),
+    Garbage,
     /// No more registrations in time.
     Lapse(usize),
     Register(usize),
@@ -41,28 +44,30 @@ enum Deed {
     Drain,
 }
 
-const NUMBERS: [&str; 12] =
-    ["95598", "95598", "95598", "9000", "9000", "9000", "1001", "1002", "9191", "9198", "9199", "no-such"];
+const NUMBERS: &[&str] =
+    &["95598", "95598", "95598", "9000", "9000", "9000", "1001", "1002", "9191", "9198", "9199", "no-such"];
 
 fn deed(dice: &mut Dice, agents: usize, phones: usize) -> Deed {
     let agent = dice.below(agents as u64) as usize;
     let anybody = dice.below(phones as u64) as usize;
     let caller = agents + dice.below((phones - agents) as u64) as usize;
-    let key = *dice.pick(&['0', '0', '0', '1', '1', '2', '3', '4', '9', '*', '#']);
+    let key = dice.pick(&['0', '0', '0', '1', '1', '2', '3', '4', '9', '*', '#']);
     match dice.below(100) {
-        0..=24 => Deed::Dial(caller, *dice.pick(&NUMBERS)),
-        25..=27 => Deed::Dial(agent, *dice.pick(&NUMBERS)),
+        0..=24 => Deed::Dial(caller, dice.pick(NUMBERS)),
+        25..=27 => Deed::Dial(agent, dice.pick(NUMBERS)),
         28..=52 => Deed::Press(caller, key),
         53..=56 => Deed::PressByInfo(caller, key),
         57..=62 => Deed::Hold(anybody, dice.per_mille(500)),
-        63..=76 => Deed::HangUp(anybody),
+        63..=75 => Deed::HangUp(anybody),
+        76 => Deed::LoseConnection(agent),
         77 => Deed::PullCable(anybody),
         78 => Deed::Lapse(agent),
         79..=80 => Deed::Register(agent),
         81..=87 => Deed::Manners(agent, taking(dice)),
         88 => Deed::Mute(anybody),
         89..=92 => Deed::SetReady(agent, dice.per_mille(600)),
-        93..=95 => Deed::Reload,
+        93 => Deed::Garbage,
+        94..=95 => Deed::Reload,
         96 => Deed::FewerCalls,
         97..=98 => Deed::HangUpOne,
         _ if dice.per_mille(300) => Deed::Drain,
@@ -73,7 +78,7 @@ fn deed(dice: &mut Dice, agents: usize, phones: usize) -> Deed {
 fn taking(dice: &mut Dice) -> Taking {
     match dice.below(8) {
         0 => Taking::Ring,
-        1 => Taking::Refuse(*dice.pick(&[486, 480, 603, 500, 404])),
+        1 => Taking::Refuse(dice.pick(&[486, 480, 603, 500, 404])),
         2 => Taking::EarlyMedia(Duration::from_millis(dice.between(0, 5_000))),
         // The offer of a caller ends at about this moment.
         3 => Taking::AnswerAfter(Duration::from_millis(dice.between(4_900, 5_050))),
@@ -105,7 +110,7 @@ fn live(seed: u64) -> World {
         tick: Duration::from_millis(20),
     };
     let mut world = World::new(settings.clone());
-    world.lookups = *dice.pick(&[Lookups::Found, Lookups::Found, Lookups::NotFound, Lookups::Failed, Lookups::Silent]);
+    world.lookups = dice.pick(&[Lookups::Found, Lookups::Found, Lookups::NotFound, Lookups::Failed, Lookups::Silent]);
     let agents = dice.between(1, 4) as usize;
     let callers = dice.between(1, 6) as usize;
     for nth in 0..agents {
@@ -120,6 +125,12 @@ fn live(seed: u64) -> World {
                 .manners(phone, |manners| manners.hangs_up_after = Some(Duration::from_millis(dice.between(0, 9_000))));
         }
     }
+    // Some agents have a second phone, which rings with the first.
+    let second = dice.below(agents as u64 + 1) as usize;
+    for number in &sim::config::AGENTS[..second] {
+        world.extension(number, &sim::config::secret_of(number));
+    }
+    let agents = agents + second;
     for nth in 0..callers {
         world.caller(&format!("1380013800{nth}"));
     }
@@ -164,7 +175,7 @@ fn carry_out(world: &mut World, dice: &mut Dice, settings: &Settings, deed: Deed
         }
         Deed::Press(nth, key) => {
             if able(world, nth) && state(world, nth) == Some(State::Up) {
-                let loss = *dice.pick(&[Loss::None, Loss::None, Loss::First, Loss::Ends]);
+                let loss = dice.pick(&[Loss::None, Loss::None, Loss::First, Loss::Ends]);
                 world.press_with(PhoneId(nth), &key.to_string(), loss);
             }
         }
@@ -185,6 +196,17 @@ fn carry_out(world: &mut World, dice: &mut Dice, settings: &Settings, deed: Deed
             }
         }
         Deed::PullCable(nth) => world.switch_off(PhoneId(nth)),
+        Deed::LoseConnection(nth) => {
+            if able(world, nth) && world.phones[nth].peer.reliable() {
+                world.lose_connection(PhoneId(nth));
+                world.use_tcp(PhoneId(nth));
+                world.register(PhoneId(nth));
+            }
+        }
+        Deed::Garbage => {
+            let bytes: Vec<u8> = (0..dice.below(300)).map(|_| dice.below(256) as u8).collect();
+            world.send_by_hand("10.9.0.66:5060".parse().expect("an address"), bytes.into());
+        }
         Deed::Lapse(nth) => world.phones[nth].refreshes = false,
         Deed::Register(nth) => {
             if able(world, nth) {
@@ -198,11 +220,11 @@ fn carry_out(world: &mut World, dice: &mut Dice, settings: &Settings, deed: Deed
             }
         }
         Deed::SetReady(nth, true) => {
-            let agent = sim::config::AGENTS[nth].into();
+            let agent = sim::config::AGENTS[nth % 4].into();
             world.command(Command::AgentReady { agent });
         }
         Deed::SetReady(nth, false) => {
-            let agent = sim::config::AGENTS[nth].into();
+            let agent = sim::config::AGENTS[nth % 4].into();
             world.command(Command::AgentNotReady { agent, reason: "break".into() });
         }
         Deed::Reload => {

@@ -186,10 +186,7 @@ impl Switch {
     }
 
     fn start_direct(&mut self, now: Now, id: CallId, agent: AgentId) {
-        if let Some(entry) = self.calls.get_mut(&id) {
-            entry.visiting = Some(agent.clone());
-        }
-        self.acd.agent_call_started(now.at, &agent);
+        self.visit(now, id, &agent);
         let ring_time = self.config.direct_ring_time;
         if !self.dial_extension(now, id, crate::call::DialPurpose::Direct, &agent, ring_time) {
             self.end_call(now, id, Cause::Unreachable, EndedBy::System);

@@ -167,7 +167,9 @@ impl Switch {
                 let ring_time = Duration::from_millis(ring_ms);
                 let dialed = match target {
                     Target::Agent(agent) | Target::Ext(agent) => {
-                        self.dial_extension(now, id, purpose, &AgentId::new(agent), ring_time)
+                        let agent = AgentId::new(agent);
+                        self.visit(now, id, &agent);
+                        self.dial_extension(now, id, purpose, &agent, ring_time)
                     }
                     Target::Trunk { trunk, number } => {
                         self.dial_trunk(now, id, purpose, &TrunkId::new(trunk), &number, ring_time)
@@ -181,6 +183,7 @@ impl Switch {
                 run.transfer = None;
                 self.timers.clear(&SwitchTimer::RingOut(id));
                 self.set_background(now, id, None);
+                self.end_visit(now, id);
                 self.with_call(now, id, |call, out| call.stop_dialing(Cause::Cancelled, out));
             }
             Action::Trace(trace) => self.trace_flow(now, id, trace),
@@ -299,6 +302,7 @@ impl Switch {
         if run.transfer.take() != Some(step) {
             return;
         }
+        self.end_visit(now, id);
         self.set_background(now, id, None);
         let failure = match cause {
             Cause::Busy => TransferFailure::Busy,

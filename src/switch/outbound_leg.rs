@@ -104,6 +104,21 @@ impl Switch {
         true
     }
 
+    /// An extension is dialled outright, by its number or by a transfer: no queue may offer it a caller meanwhile.
+    pub(super) fn visit(&mut self, now: Now, id: CallId, agent: &AgentId) {
+        self.end_visit(now, id);
+        if let Some(entry) = self.calls.get_mut(&id) {
+            entry.visiting = Some(agent.clone());
+            self.acd.agent_call_started(now.at, agent);
+        }
+    }
+
+    pub(super) fn end_visit(&mut self, now: Now, id: CallId) {
+        if let Some(agent) = self.calls.get_mut(&id).and_then(|entry| entry.visiting.take()) {
+            self.acd.agent_call_ended(now.at, &agent);
+        }
+    }
+
     pub(super) fn start_trunk(&mut self, now: Now, id: CallId, trunk: &TrunkId, number: Option<String>) {
         let Some(entry) = self.calls.get(&id) else { return };
         let number = number.unwrap_or_else(|| entry.to.clone());
@@ -155,6 +170,7 @@ impl Switch {
 
     /// The far side of a bridge is gone; the caller is still on the line.
     pub(super) fn on_partner_gone(&mut self, now: Now, id: CallId, agent: Option<AgentId>, cause: Cause) {
+        self.end_visit(now, id);
         let Some(entry) = self.calls.get_mut(&id) else { return };
         let served = entry.serving.take();
         if let Some(serving) = &served {

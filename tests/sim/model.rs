@@ -1,7 +1,7 @@
 //! What must hold whatever callers, agents and the network do, checked on the events alone: the reference that the real
 //! switch is measured against. It knows nothing of how the switch works.
 
-use hotline::events::{AgentStateName, EventKind, LegRole, OfferResult, QueueOutcome, SwitchEvent};
+use hotline::events::{AgentStateName, EventKind, LegRole, OfferResult, QueueOutcome, Source, SwitchEvent};
 use hotline::ids::{AgentId, CallId, LegId, QueueId, TicketId};
 use hotline::switch::{Holdings, SwitchView};
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,8 +16,10 @@ pub struct Model {
     legs: BTreeMap<LegId, Leg>,
     tickets: BTreeMap<TicketId, Ticket>,
     dequeued: BTreeSet<TicketId>,
-    /// Whom each agent talks to or is offered, by the call.
+    /// The caller that each agent was given by a queue, to ring for or to talk to.
     busy: BTreeMap<AgentId, CallId>,
+    /// Legs of agents' own calls: those that they made, and those put through to them outright.
+    own: BTreeMap<LegId, AgentId>,
     /// The state and reason last told.
     agents: BTreeMap<AgentId, (AgentStateName, Option<String>)>,
     pub arrived: usize,
@@ -73,8 +75,11 @@ impl Model {
     }
 
     fn learn_of(&mut self, id: CallId, kind: &EventKind) {
-        if let EventKind::CallArrived { leg, .. } = kind {
+        if let EventKind::CallArrived { leg, source, .. } = kind {
             self.arrived += 1;
+            if let Source::Extension(agent) = source {
+                self.own.insert(*leg, agent.clone());
+            }
             let new = self.calls.insert(id, Call::default()).is_none() && !self.ended.contains(&id);
             self.demand(new, || format!("call {id} arrived twice"));
             return self.leg_begins(id, *leg, None);
@@ -126,7 +131,9 @@ impl Model {
                 let ended = self.calls.get_mut(&id).and_then(|call| call.bridge.take());
                 let same = ended.as_ref().is_some_and(|(x, y, _)| (x, y) == (a, b));
                 self.demand(same, || format!("call {id} parted {a} and {b}, who were not joined"));
-                if let Some((_, _, Some(agent))) = ended {
+                if let Some((_, far, Some(agent))) = ended
+                    && !self.own.contains_key(&far)
+                {
                     self.busy.remove(&agent);
                 }
             }
@@ -155,11 +162,12 @@ impl Model {
     fn leg_ended(&mut self, id: CallId, leg: LegId) {
         let first = self.legs.get_mut(&leg).is_some_and(|l| l.call == id && !std::mem::replace(&mut l.ended, true));
         self.demand(first, || format!("leg {leg} ended twice"));
+        let was_own = self.own.remove(&leg).is_some();
         let joined =
             self.calls.get(&id).and_then(|call| call.bridge.as_ref()).is_some_and(|(a, b, _)| *a == leg || *b == leg);
         // The caller's end comes first in its call's; the two are parted by the same step.
         let caller = self.legs.get(&leg).is_some_and(|l| l.agent.is_none());
-        self.demand(!joined || caller, || format!("leg {leg} ended while it was joined"));
+        self.demand(!joined || caller || was_own, || format!("leg {leg} ended while it was joined"));
     }
 
     fn offered(&mut self, id: CallId, ticket: TicketId, agent: &AgentId) {
@@ -168,6 +176,8 @@ impl Model {
             .get_mut(&ticket)
             .is_some_and(|t| t.call == id && !t.answered && t.offer.replace(agent.clone()).is_none());
         self.demand(waits, || format!("ticket {ticket} was offered while it did not wait, or to two agents"));
+        let own = self.own.values().any(|other| other == agent);
+        self.demand(!own, || format!("agent {agent} was offered call {id} during a call of its own"));
         let other = self.busy.insert(agent.clone(), id);
         self.demand(other.is_none(), || format!("agent {agent} was offered call {id} while busy with {other:?}"));
     }
@@ -191,11 +201,11 @@ impl Model {
         }
         let answered = self.legs.get(&b).is_some_and(|l| l.answered);
         self.demand(answered, || format!("call {id} joined leg {b}, which has not answered"));
-        if let Some(agent) = &agent {
-            let other = self.busy.insert(agent.clone(), id);
-            self.demand(other.is_none_or(|other| other == id), || {
-                format!("agent {agent} talks in two calls: {id}, {other:?}")
-            });
+        if let Some(agent) = &agent
+            && self.busy.get(agent) != Some(&id)
+        {
+            // Not by a queue. An agent with two phones may take such a call on the second.
+            self.own.insert(b, agent.clone());
         }
         let before = self.calls.get_mut(&id).and_then(|call| call.bridge.replace((a, b, agent)));
         self.demand(before.is_none(), || format!("call {id} joined a second agent"));
