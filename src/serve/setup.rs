@@ -2,9 +2,8 @@
 
 use crate::acd::{AcdConfig, AgentConfig, QueueConfig};
 use crate::admission::AdmissionConfig;
-use crate::config::{self, Config, GatewayTransport, Mode, Target};
+use crate::config::{Config, GatewayTransport, Mode};
 use crate::registrar::RegistrarConfig;
-use crate::routing::{Destination, NumberPattern, OpenTo, Route, RouteTable};
 use crate::sip::digest::{Credentials, Secret};
 use crate::sip::endpoint::EndpointConfig;
 use crate::sip::peer::{Peer, Transport};
@@ -63,7 +62,7 @@ pub(super) fn switch_config(config: &Config, seeds: &Seeds) -> Result<SwitchConf
             .map(|agent| (agent.id.clone(), Extension { name: agent.name.clone(), ha1: agent.ha1.clone() }))
             .collect(),
         trunks: trunks(config)?,
-        routes: routes(config)?,
+        routes: config.routes()?,
         acd: acd(config),
         admission: AdmissionConfig::total(config.limits.calls),
         registrar: RegistrarConfig::default(),
@@ -95,46 +94,6 @@ fn acd(config: &Config) -> AcdConfig {
         rona_pause: (config.mode == Mode::Demo).then_some(DEMO_RONA_PAUSE),
         ..AcdConfig::default()
     }
-}
-
-/// The numbers of the file, and every extension under its own number, for extensions only.
-fn routes(config: &Config) -> Result<RouteTable, String> {
-    let mut routes = Vec::new();
-    for number in &config.numbers {
-        let to = match &number.to {
-            Target::Flow(flow) => Destination::Flow(flow.clone()),
-            Target::Queue(queue) => Destination::Queue(queue.clone()),
-            Target::Agent(agent) => Destination::Extension(agent.clone()),
-            Target::Trunk { trunk, number } => Destination::Trunk { trunk: trunk.clone(), number: number.clone() },
-            Target::Test(test) => Destination::Test(*test),
-        };
-        let open_to = match &number.open_to {
-            config::OpenTo::AnyTrunk => OpenTo::everyone_known(),
-            config::OpenTo::Trunks(trunks) => OpenTo::trunks(trunks.iter().cloned()),
-        };
-        routes.push(Route { number: pattern(&number.number)?, to, open_to, project: None });
-    }
-    for agent in config.agents.keys() {
-        let number = pattern(agent.as_str())?;
-        if !routes.iter().any(|route| route.number == number) {
-            routes.push(Route {
-                number,
-                to: Destination::Extension(agent.clone()),
-                open_to: OpenTo::extensions(),
-                project: None,
-            });
-        }
-    }
-    let sources = config.trunks.values().flat_map(|trunk| trunk.sources.iter().map(|block| (*block, trunk.id.clone())));
-    RouteTable::new(routes, sources).map_err(|error| error.to_string())
-}
-
-fn pattern(number: &str) -> Result<NumberPattern, String> {
-    let parsed = match number.strip_suffix('*') {
-        Some(prefix) => NumberPattern::prefix(prefix),
-        None => NumberPattern::exact(number),
-    };
-    parsed.map_err(|error| format!("number `{number}`: {error}"))
 }
 
 fn trunks(config: &Config) -> Result<BTreeMap<crate::ids::TrunkId, TrunkRoute>, String> {
