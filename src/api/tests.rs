@@ -301,7 +301,7 @@ async fn records_come_as_json_pages_and_as_whole_exports() {
     let _ = std::fs::remove_dir_all(&folder);
     let path = folder.join("hotline.db");
     let alarm = Box::new(|_| ());
-    let store = Store::open(StoreOptions { path, cdr_days: 36_500, journal_days: 36_500, wall: 0, alarm }).unwrap();
+    let store = Store::open(StoreOptions { path, cdr_days: 36_500, journal_days: 36_500, wall: 0, alarm, reader: Box::new(|_| {}) }).unwrap();
     for call in 1..=150 {
         let event = |at: u64, kind| SwitchEvent {
             seq: call * 2 + at,

@@ -3,6 +3,7 @@
 use crate::events::{Cause, EndedBy, LegRole, MediaReport, Refusal, Source};
 use crate::ids::{AgentId, CallId, FlowVersion, LegId, ProjectId, QueueId, Redacted};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// One caller's contact, from the first INVITE to the last leg's end. Points in time are wall milliseconds (UTC),
 /// `*_ms` are durations.
@@ -117,6 +118,32 @@ impl Cdr {
             segment.target = Redacted::new(std::mem::take(&mut segment.target)).to_string();
         }
         shown
+    }
+}
+
+/// The record in a line, as a log shows it: who, where to, what became of it.
+impl fmt::Display for Cdr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} -> {}", self.from, self.to)?;
+        if let Some(queue) = &self.queue {
+            write!(f, ", queue {queue}")?;
+        }
+        if let Some(agent) = &self.agent {
+            write!(f, ", agent {agent}")?;
+        }
+        let seconds = |ms: u64| ms as f64 / 1000.0;
+        match self.refused {
+            Some(_) => write!(f, ", refused")?,
+            None => write!(f, ", {:.1} s", seconds(self.duration_ms))?,
+        }
+        if self.talk_ms > 0 {
+            write!(f, " ({:.1} s of talk)", seconds(self.talk_ms))?;
+        }
+        match self.refused {
+            Some(reason) => write!(f, ": {}", word(&reason))?,
+            None => write!(f, ", ended by the {}: {}", word(&self.end), word(&self.cause))?,
+        }
+        write!(f, " ({})", self.status)
     }
 }
 

@@ -22,7 +22,8 @@
 //! | `wheel` | who is due in this millisecond |
 //! | `codec` | G.711 |
 //! | `worker`, `shell` | the thread around a plane; its sockets and outlets |
-//! | `socket`, `ports`, `sched` | one UDP socket; ports bound ahead of need; real-time priority |
+//! | `socket`, `ports`, `stock` | one UDP socket; pairs bound ahead of need; which of them a call gets next |
+//! | `sched` | real-time priority |
 //! | `ring` | the way of recorded audio to the recorder |
 //! | `prompts`, `resample` | prompt files to clips |
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -50,6 +51,7 @@ mod shell;
 pub mod sink;
 mod socket;
 pub mod sounds;
+mod stock;
 pub mod stream;
 pub mod tap;
 mod wheel;

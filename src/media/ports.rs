@@ -1,23 +1,19 @@
-//! The RTP ports of one worker: a range, and a thread that keeps some pairs bound ahead of the calls that will need them.
-//!
-//! Binding costs some ten system calls, so it is done here and never while a caller waits. A port that was used rests
-//! while half of the free ones go before it, so that a late packet of the old call does not reach a new one; within
-//! that, the choice is random (RFC 6056), so that a port cannot be guessed.
+//! The RTP ports of one worker: a range, and a thread that binds pairs ahead of the calls that will need them, and closes
+//! them after a peak, so that no caller waits for either.
 
 use super::socket::PortPair;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
-use std::collections::VecDeque;
 use std::io;
 use std::net::IpAddr;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long to wait before a range that had nothing to give is tried again.
 const RETRY: Duration = Duration::from_secs(1);
-/// How long news are gathered while plenty of pairs are ready: at 3,000 calls a second, 60 of them go meanwhile.
-const LOT: Duration = Duration::from_millis(20);
+/// An operator hears of a trouble that lasts this often.
+const REMIND: Duration = Duration::from_secs(60);
 /// Pairs handed over at once, so that the first calls of a fresh process need not wait for the last pair.
 const BATCH: usize = 32;
 
@@ -67,60 +63,52 @@ impl std::fmt::Display for PortRange {
     }
 }
 
-/// The ports of a range that are not bound, longest rested first.
+/// The ports of a range that are not bound, in no order that could be guessed.
 struct FreePorts {
-    queue: VecDeque<u16>,
+    ports: Vec<u16>,
     random: ChaCha8Rng,
 }
 
 impl FreePorts {
     fn new(range: PortRange, seed: u64) -> Self {
-        let mut free = Self { queue: VecDeque::new(), random: ChaCha8Rng::seed_from_u64(seed) };
-        for port in range.ports() {
-            free.queue.push_back(port);
-        }
-        // Shuffled, so that the order of the range shows nowhere.
-        for at in (1..free.queue.len()).rev() {
-            let other = free.below(at + 1);
-            free.queue.swap(at, other);
-        }
-        free
+        Self { ports: range.ports().collect(), random: ChaCha8Rng::seed_from_u64(seed) }
     }
 
     fn take(&mut self) -> Option<u16> {
-        let rested = self.queue.len().div_ceil(2);
-        let at = if rested > 0 { self.below(rested) } else { 0 };
-        self.queue.remove(at)
+        let count = self.ports.len();
+        (count > 0).then(|| self.ports.swap_remove(below(&mut self.random, count)))
     }
 
     fn give_back(&mut self, port: u16) {
-        self.queue.push_back(port);
+        self.ports.push(port);
     }
+}
 
-    fn below(&mut self, bound: usize) -> usize {
-        // At most 32768 of 2^64: the bias of the remainder cannot be observed.
-        (self.random.next_u64() % bound.max(1) as u64) as usize
-    }
+/// A number below `bound`, which is at most 32,768 of 2^64: the bias of the remainder cannot be observed.
+pub(super) fn below(random: &mut ChaCha8Rng, bound: usize) -> usize {
+    (random.next_u64() % bound.max(1) as u64) as usize
 }
 
 /// What the worker tells this thread.
 pub(super) enum PortNews {
-    /// A call took one of the ready pairs.
-    Taken,
-    /// A call is over. The sockets are closed here, off the media thread.
-    Returned(PortPair),
+    /// This many more are needed.
+    Ask(usize),
+    /// The next call will find no port.
+    Dry,
+    /// No longer needed. The sockets are closed here, off the media thread.
+    Surplus(Vec<PortPair>),
 }
 
 pub(super) struct PortKeeper<D, T> {
     pub bind: IpAddr,
     pub range: PortRange,
-    /// Pairs to keep bound ahead of need.
+    /// Pairs to bind at the start.
     pub ready: usize,
     pub seed: u64,
     pub news: Receiver<PortNews>,
     /// Takes over bound pairs.
     pub deliver: D,
-    /// Is told, once per trouble, what an operator has to do.
+    /// Is told what an operator has to do, once while a trouble lasts and now and then again.
     pub trouble: T,
 }
 
@@ -136,74 +124,66 @@ where
 
     fn run(self) {
         let mut free = FreePorts::new(self.range, self.seed);
-        let mut ready = 0;
-        let mut told = false;
+        let mut wanted = self.ready;
+        let mut told: Option<Instant> = None;
+        let mut dry = false;
         loop {
-            let trouble = self.fill(&mut free, &mut ready);
-            if let Some(text) = &trouble
-                && !told
+            let mut trouble = self.fill(&mut free, &mut wanted);
+            // Fewer than wished is no trouble until a call finds none.
+            if dry && wanted > 0 && trouble.is_none() {
+                let range = self.range;
+                trouble = Some(format!(
+                    "all RTP ports {range} are in use: widen the port range or lower the limit of calls"
+                ));
+            }
+            let refused = trouble.is_some() && !free.ports.is_empty();
+            if let Some(text) = trouble
+                && told.is_none_or(|at| at.elapsed() >= REMIND)
             {
-                (self.trouble)(text.clone());
+                (self.trouble)(text);
+                told = Some(Instant::now());
             }
-            told = trouble.is_some();
-            let first = if told {
-                match self.news.recv_timeout(RETRY) {
-                    Ok(news) => Some(news),
-                    Err(RecvTimeoutError::Timeout) => None,
-                    Err(RecvTimeoutError::Disconnected) => return,
-                }
+            let news = if refused {
+                self.news.recv_timeout(RETRY)
             } else {
-                match self.news.recv() {
-                    Ok(news) => Some(news),
-                    Err(_) => return,
-                }
+                self.news.recv().map_err(|_| RecvTimeoutError::Disconnected)
             };
-            // In lots: waking for each call's ports would cost more than binding them.
-            if ready > self.ready / 2 {
-                std::thread::sleep(LOT);
-            }
-            for news in first.into_iter().chain(self.news.try_iter()) {
-                match news {
-                    PortNews::Taken => ready -= 1,
-                    PortNews::Returned(pair) => free.give_back(pair.port),
-                }
+            dry = matches!(news, Ok(PortNews::Dry));
+            match news {
+                Ok(PortNews::Ask(more)) => wanted += more,
+                Ok(PortNews::Surplus(pairs)) => pairs.into_iter().for_each(|pair| free.give_back(pair.port)),
+                Ok(PortNews::Dry) | Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
             }
         }
     }
 
-    /// Binds until enough pairs are ready. Gives back what stands in the way, if anything does.
-    fn fill(&self, free: &mut FreePorts, ready: &mut usize) -> Option<String> {
+    /// Binds what is wanted, as far as there are ports. Gives back what stands in the way, if anything does.
+    fn fill(&self, free: &mut FreePorts, wanted: &mut usize) -> Option<String> {
         let mut batch = Vec::with_capacity(BATCH);
-        let mut refused = 0;
+        let mut refused = Vec::new();
         let mut trouble = None;
-        while *ready < self.ready {
-            let Some(port) = free.take() else {
-                // Fewer ready than wished is no trouble until a call finds none.
-                trouble = (*ready == 0).then(|| {
-                    format!("all RTP ports {} are in use: widen the port range or lower the limit of calls", self.range)
-                });
-                break;
-            };
+        while *wanted > 0 {
+            let Some(port) = free.take() else { break };
             match PortPair::bind(self.bind, port) {
                 Ok(pair) => {
                     batch.push(pair);
-                    *ready += 1;
-                    refused = 0;
+                    *wanted -= 1;
                     if batch.len() == BATCH {
                         (self.deliver)(std::mem::replace(&mut batch, Vec::with_capacity(BATCH)));
                     }
                 }
                 Err(error) => {
-                    free.give_back(port);
-                    refused += 1;
-                    // Another program may hold a few ports of the range; none free in a whole round is worth a word.
-                    if error.kind() != io::ErrorKind::AddrInUse || refused > free.queue.len() {
+                    refused.push(port);
+                    // Another program may hold a few ports of the range; what is left without them is worth a word.
+                    if error.kind() != io::ErrorKind::AddrInUse || free.ports.is_empty() {
                         trouble = Some(self.explain(&error));
                         break;
                     }
                 }
             }
         }
+        refused.into_iter().for_each(|port| free.give_back(port));
         if !batch.is_empty() {
             (self.deliver)(batch);
         }
@@ -287,29 +267,6 @@ mod tests {
         assert_eq!(PortRange::new(20000, 20003).unwrap().split(5).len(), 2);
     }
 
-    #[test]
-    fn a_port_just_used_is_not_the_next_one_given_out() {
-        let mut free = FreePorts::new(PortRange::new(20000, 20199).unwrap(), 1);
-        for _ in 0..10_000 {
-            let port = free.take().unwrap();
-            free.give_back(port);
-            let next: Vec<_> = (0..40).map(|_| free.take().unwrap()).collect();
-            assert!(!next.contains(&port), "{port} came back within 40 of 100");
-            next.into_iter().for_each(|port| free.give_back(port));
-        }
-    }
-
-    #[test]
-    fn the_order_of_ports_depends_on_the_seed_alone() {
-        let order = |seed| {
-            let mut free = FreePorts::new(PortRange::new(20000, 20199).unwrap(), seed);
-            std::iter::from_fn(|| free.take()).collect::<Vec<_>>()
-        };
-        assert_eq!(order(1), order(1));
-        assert_ne!(order(1), order(2));
-        assert_eq!(order(1).len(), 100);
-    }
-
     /// A keeper with what it delivers and says.
     fn keeper(
         range: PortRange,
@@ -325,15 +282,17 @@ mod tests {
     }
 
     #[test]
-    fn a_range_that_is_used_up_is_told_once_and_a_returned_port_serves_again() {
+    fn a_range_that_is_used_up_is_told_once_and_a_surplus_port_serves_again() {
         let (news, pairs, texts) = keeper(PortRange::unused(2), 1);
         let first = pairs.recv_timeout(PATIENCE).unwrap();
-        news.send(PortNews::Taken).unwrap();
+        news.send(PortNews::Ask(2)).unwrap();
         let second = pairs.recv_timeout(PATIENCE).unwrap();
-        news.send(PortNews::Taken).unwrap();
+        assert!(texts.try_recv().is_err(), "no trouble while calls have ports");
+        news.send(PortNews::Dry).unwrap();
         assert!(texts.recv_timeout(PATIENCE).unwrap().starts_with("all RTP ports"));
+        news.send(PortNews::Dry).unwrap();
         let port = first.port;
-        news.send(PortNews::Returned(first)).unwrap();
+        news.send(PortNews::Surplus(vec![first])).unwrap();
         assert_eq!(pairs.recv_timeout(PATIENCE).unwrap().port, port);
         assert_ne!(second.port, port);
         drop(news);
@@ -348,11 +307,21 @@ mod tests {
     fn a_port_held_by_another_program_is_passed_over() {
         let range = PortRange::unused(2);
         let theirs = std::net::UdpSocket::bind((HERE, range.first + 1)).unwrap();
-        let (news, pairs, texts) = keeper(range, 2);
+        let (_news, pairs, texts) = keeper(range, 2);
         assert_eq!(pairs.recv_timeout(PATIENCE).unwrap().port, range.first + 2);
         assert!(texts.recv_timeout(PATIENCE).unwrap().contains("taken by another program"));
         drop(theirs);
-        news.send(PortNews::Taken).unwrap();
-        assert_eq!(pairs.recv_timeout(PATIENCE).unwrap().port, range.first);
+        assert_eq!(pairs.recv_timeout(PATIENCE).unwrap().port, range.first, "tried again");
+    }
+
+    #[test]
+    fn the_order_of_ports_depends_on_the_seed_alone() {
+        let order = |seed| {
+            let mut free = FreePorts::new(PortRange::new(20000, 20199).unwrap(), seed);
+            std::iter::from_fn(|| free.take()).collect::<Vec<_>>()
+        };
+        assert_eq!(order(1), order(1));
+        assert_ne!(order(1), order(2));
+        assert_eq!(order(1).len(), 100);
     }
 }

@@ -5,14 +5,16 @@ use super::ports::PortNews;
 use super::ring::{TapNote, TapWriter};
 use super::sink::{LegSlot, Sink};
 use super::socket::{MediaSocket, PortPair, Received};
+use super::stock::{Pair, Stock};
 use super::tap::TapFrame;
-use super::worker::{MediaNotice, Notify};
+use super::worker::{MediaNotice, Notify, WorkerConfig};
 use crate::ids::CallId;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::io::read;
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
 };
+use slab::Slab;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
@@ -23,30 +25,29 @@ use std::time::Instant;
 pub(super) const COMMANDS_TOKEN: u64 = u64::MAX;
 pub(super) const TIMER_TOKEN: u64 = u64::MAX - 1;
 
-/// Which socket of which leg the kernel speaks of. The generation tells a leg from the one that had its place before, as
-/// a report may be older than the change.
+/// Which socket of which pair the kernel speaks of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Token {
-    pub slot: LegSlot,
+    pub pair: Pair,
     pub rtcp: bool,
 }
 
 impl Token {
-    /// The top bit of the index makes room for `rtcp`; a worker never has 2^31 legs.
     fn to_u64(self) -> u64 {
-        self.slot.to_u64() & !(1 << 31) | u64::from(self.rtcp) << 31
+        u64::from(self.pair) << 1 | u64::from(self.rtcp)
     }
 
     pub fn from_u64(token: u64) -> Self {
-        Self { slot: LegSlot::from_u64(token & !(1 << 31)), rtcp: token & (1 << 31) != 0 }
+        Self { pair: (token >> 1) as Pair, rtcp: token & 1 != 0 }
     }
 }
 
-struct LegSockets {
-    slot: LegSlot,
+/// A bound pair. It is watched for as long as it is open, so that what comes while no leg uses it is thrown away.
+struct Sockets {
     port: u16,
     rtp: MediaSocket,
     rtcp: MediaSocket,
+    leg: Option<LegSlot>,
 }
 
 pub(super) struct Shell {
@@ -54,14 +55,18 @@ pub(super) struct Shell {
     timer: OwnedFd,
     /// What the timer is set to, so that it is set once for each moment.
     timer_at: Option<Instant>,
-    /// By slot index.
-    legs: Vec<Option<LegSockets>>,
+    id: WorkerId,
+    pairs: Slab<Sockets>,
+    /// The pair of each leg, by slot index.
+    legs: Vec<Option<(LegSlot, Pair)>>,
     open: usize,
+    stock: Stock,
     /// Announced and not yet taken, by RTP port.
-    leased: BTreeMap<u16, PortPair>,
+    leased: BTreeMap<u16, Pair>,
     may_connect: bool,
-    draining: Vec<LegSlot>,
-    ports: Sender<PortNews>,
+    /// Pairs whose RTP socket was connected and may still hold packets of others.
+    draining: Vec<Pair>,
+    keeper: Sender<PortNews>,
     taps: Option<TapWriter>,
     notify: Notify,
     /// Packets sent, and sends refused, since the worker last added them up.
@@ -71,8 +76,8 @@ pub(super) struct Shell {
 
 impl Shell {
     pub fn new(
-        may_connect: bool,
-        ports: Sender<PortNews>,
+        config: &WorkerConfig,
+        keeper: Sender<PortNews>,
         taps: Option<TapWriter>,
         notify: Notify,
         wake: &OwnedFd,
@@ -85,12 +90,15 @@ impl Shell {
             epoll,
             timer,
             timer_at: None,
+            id: config.id,
+            pairs: Slab::new(),
             legs: Vec::new(),
             open: 0,
+            stock: Stock::new(config.ready_ports, config.seed),
             leased: BTreeMap::new(),
-            may_connect,
+            may_connect: !config.bind.is_unspecified(),
             draining: Vec::new(),
-            ports,
+            keeper,
             taps,
             notify,
             sent: 0,
@@ -126,40 +134,79 @@ impl Shell {
         let _ = read(wake, &mut [0; 8]);
     }
 
-    /// Announces pairs that were bound for this worker.
-    pub fn take_ports(&mut self, worker: WorkerId, pairs: Vec<PortPair>) {
-        let leases = pairs.iter().map(|pair| PortLease { worker, port: pair.port }).collect();
-        self.leased.extend(pairs.into_iter().map(|pair| (pair.port, pair)));
+    /// Takes pairs that were bound for this worker.
+    pub fn take_ports(&mut self, pairs: Vec<PortPair>) {
+        for PortPair { port, rtp, rtcp } in pairs {
+            let entry = self.pairs.vacant_entry();
+            // There are 32,768 even ports.
+            let pair = entry.key() as Pair;
+            let sockets = Sockets { port, rtp: MediaSocket::new(rtp), rtcp: MediaSocket::new(rtcp), leg: None };
+            if watch(&self.epoll, pair, &sockets).is_ok() {
+                entry.insert(sockets);
+                self.stock.arrived(pair);
+            }
+        }
+        self.announce();
+    }
+
+    fn announce(&mut self) {
+        let pairs = self.stock.announce();
+        if pairs.is_empty() {
+            return;
+        }
+        let mut leases = Vec::with_capacity(pairs.len());
+        for pair in pairs {
+            if let Some(sockets) = self.pairs.get(pair as usize) {
+                self.leased.insert(sockets.port, pair);
+                leases.push(PortLease { worker: self.id, port: sockets.port });
+            }
+        }
         (self.notify)(MediaNotice::Ports(leases));
     }
 
-    /// One receive; `None` for a leg that is gone.
-    pub fn receive(&mut self, token: Token, buffer: &mut [u8]) -> Option<(LegSlot, Received)> {
-        let leg = self.leg(token.slot)?;
-        let socket = if token.rtcp { &mut leg.rtcp } else { &mut leg.rtp };
-        Some((leg.slot, socket.recv(buffer)))
+    fn give_up_surplus(&mut self) {
+        let pairs = self.stock.surplus();
+        if pairs.is_empty() {
+            return;
+        }
+        let mut closing = Vec::with_capacity(pairs.len());
+        for pair in pairs {
+            if let Some(sockets) = self.pairs.try_remove(pair as usize) {
+                for socket in [&sockets.rtp, &sockets.rtcp] {
+                    let _ = epoll::delete(&self.epoll, socket);
+                }
+                let (rtp, rtcp) = (sockets.rtp.into_fd(), sockets.rtcp.into_fd());
+                closing.push(PortPair { port: sockets.port, rtp, rtcp });
+            }
+        }
+        // Without a keeper, which ends after this thread, the sockets are closed here.
+        let _ = self.keeper.send(PortNews::Surplus(closing));
     }
 
-    /// Legs whose RTP socket was connected and may still hold packets of others.
-    pub fn draining(&self) -> &[LegSlot] {
+    /// One receive. With the leg whose packet it is; `None` when the socket is empty, or what came was for nobody.
+    pub fn receive(&mut self, token: Token, buffer: &mut [u8]) -> Option<(LegSlot, Received)> {
+        let sockets = self.pairs.get_mut(token.pair as usize)?;
+        let socket = if token.rtcp { &mut sockets.rtcp } else { &mut sockets.rtp };
+        let received = socket.recv(buffer);
+        sockets.leg.map(|slot| (slot, received))
+    }
+
+    pub fn draining(&self) -> &[Pair] {
         &self.draining
     }
 
-    pub fn drained(&mut self, slot: LegSlot) {
-        self.draining.retain(|of| *of != slot);
+    pub fn drained(&mut self, pair: Pair) {
+        self.draining.retain(|of| *of != pair);
     }
 
-    fn leg(&mut self, slot: LegSlot) -> Option<&mut LegSockets> {
-        let leg = self.legs.get_mut(slot.index as usize)?.as_mut()?;
-        (leg.slot == slot).then_some(leg)
+    fn pair(&self, slot: LegSlot) -> Option<Pair> {
+        let (owner, pair) = (*self.legs.get(slot.index as usize)?)?;
+        (owner == slot).then_some(pair)
     }
 
-    fn watch(&self, leg: &LegSockets) -> io::Result<()> {
-        for (socket, rtcp) in [(&leg.rtp, false), (&leg.rtcp, true)] {
-            let data = EventData::new_u64(Token { slot: leg.slot, rtcp }.to_u64());
-            epoll::add(&self.epoll, socket, data, EventFlags::IN)?;
-        }
-        Ok(())
+    fn sockets(&mut self, slot: LegSlot) -> Option<(Pair, &mut Sockets)> {
+        let pair = self.pair(slot)?;
+        Some((pair, self.pairs.get_mut(pair as usize)?))
     }
 
     fn count(&mut self, result: io::Result<()>) {
@@ -173,73 +220,73 @@ impl Shell {
 impl Sink for Shell {
     fn open(&mut self, slot: LegSlot, port: u16) -> bool {
         let Some(pair) = self.leased.remove(&port) else { return false };
-        let mut leg = LegSockets { slot, port, rtp: MediaSocket::new(pair.rtp), rtcp: MediaSocket::new(pair.rtcp) };
+        self.stock.taken();
+        if let Some(more) = self.stock.ask() {
+            let _ = self.keeper.send(PortNews::Ask(more));
+        }
+        if self.stock.is_dry() {
+            let _ = self.keeper.send(PortNews::Dry);
+        }
+        self.announce();
+        let Some(sockets) = self.pairs.get_mut(pair as usize) else { return false };
         // What came while nobody used the port was not meant for this leg. The queue is short, so this ends.
-        for socket in [&mut leg.rtp, &mut leg.rtcp] {
+        for socket in [&mut sockets.rtp, &mut sockets.rtcp] {
             for _ in 0..1024 {
                 if socket.recv(&mut []) == Received::Empty {
                     break;
                 }
             }
         }
-        let _ = self.ports.send(PortNews::Taken);
-        if self.watch(&leg).is_err() {
-            let pair = PortPair { port, rtp: leg.rtp.into_fd(), rtcp: leg.rtcp.into_fd() };
-            let _ = self.ports.send(PortNews::Returned(pair));
-            return false;
-        }
+        sockets.leg = Some(slot);
         let index = slot.index as usize;
         if self.legs.len() <= index {
-            self.legs.resize_with(index + 1, || None);
+            self.legs.resize(index + 1, None);
         }
-        self.legs[index] = Some(leg);
+        self.legs[index] = Some((slot, pair));
         self.open += 1;
         true
     }
 
     fn close(&mut self, slot: LegSlot) {
-        if self.leg(slot).is_none() {
-            return;
-        }
-        let Some(leg) = self.legs[slot.index as usize].take() else { return };
+        let Some((pair, sockets)) = self.sockets(slot) else { return };
+        sockets.leg = None;
+        sockets.rtp.disconnect();
+        self.legs[slot.index as usize] = None;
         self.open -= 1;
-        self.drained(slot);
-        for socket in [&leg.rtp, &leg.rtcp] {
-            let _ = epoll::delete(&self.epoll, socket);
-        }
-        let pair = PortPair { port: leg.port, rtp: leg.rtp.into_fd(), rtcp: leg.rtcp.into_fd() };
-        // Without a keeper, which ends after this thread, the sockets are closed here.
-        let _ = self.ports.send(PortNews::Returned(pair));
+        self.drained(pair);
+        self.stock.returned(pair);
+        self.give_up_surplus();
+        self.announce();
     }
 
     fn connect(&mut self, slot: LegSlot, remote: SocketAddr) {
         if !self.may_connect {
             return;
         }
-        let Some(leg) = self.leg(slot) else { return };
-        leg.rtp.connect(remote);
-        if leg.rtp.is_draining() && !self.draining.contains(&slot) {
-            self.draining.push(slot);
+        let Some((pair, sockets)) = self.sockets(slot) else { return };
+        sockets.rtp.connect(remote);
+        if sockets.rtp.is_draining() && !self.draining.contains(&pair) {
+            self.draining.push(pair);
         }
     }
 
     fn disconnect(&mut self, slot: LegSlot) {
-        if let Some(leg) = self.leg(slot) {
-            leg.rtp.disconnect();
-            self.drained(slot);
+        if let Some((pair, sockets)) = self.sockets(slot) {
+            sockets.rtp.disconnect();
+            self.drained(pair);
         }
     }
 
     fn send_rtp(&mut self, slot: LegSlot, to: SocketAddr, packet: &[u8]) {
-        if let Some(leg) = self.leg(slot) {
-            let result = leg.rtp.send(to, packet);
+        if let Some((_, sockets)) = self.sockets(slot) {
+            let result = sockets.rtp.send(to, packet);
             self.count(result);
         }
     }
 
     fn send_rtcp(&mut self, slot: LegSlot, to: SocketAddr, packet: &[u8]) {
-        if let Some(leg) = self.leg(slot) {
-            let result = leg.rtcp.send(to, packet);
+        if let Some((_, sockets)) = self.sockets(slot) {
+            let result = sockets.rtcp.send(to, packet);
             self.count(result);
         }
     }
@@ -267,6 +314,13 @@ impl Sink for Shell {
     }
 }
 
+fn watch(epoll: &OwnedFd, pair: Pair, sockets: &Sockets) -> io::Result<()> {
+    for (socket, rtcp) in [(&sockets.rtp, false), (&sockets.rtcp, true)] {
+        epoll::add(epoll, socket, EventData::new_u64(Token { pair, rtcp }.to_u64()), EventFlags::IN)?;
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -277,15 +331,20 @@ mod tests {
 
     const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-    /// A shell with one leased port, and the way back to the keeper of ports.
+    /// A shell with one leased port, and the way to the keeper of ports.
     fn shell() -> (Shell, u16, mpsc::Receiver<PortNews>) {
-        let port = PortRange::unused(1).first_port();
+        let ports = PortRange::unused(1);
+        let port = ports.first_port();
         let (news_in, news) = mpsc::channel();
         let wake = eventfd(0, EventfdFlags::CLOEXEC).unwrap();
-        let mut shell = Shell::new(true, news_in, None, Arc::new(|_| {}), &wake).unwrap();
-        shell.take_ports(WorkerId(0), vec![PortPair::bind(HERE, port).unwrap()]);
+        let config = WorkerConfig { id: WorkerId(0), bind: HERE, ports, ready_ports: 1, seed: 1, real_time: false };
+        let mut shell = Shell::new(&config, news_in, None, Arc::new(|_| {}), &wake).unwrap();
+        shell.take_ports(vec![PortPair::bind(HERE, port).unwrap()]);
         (shell, port, news)
     }
+
+    const RTP: Token = Token { pair: 0, rtcp: false };
+    const RTCP: Token = Token { pair: 0, rtcp: true };
 
     #[test]
     fn what_came_to_a_port_before_its_call_is_not_heard_in_it() {
@@ -295,37 +354,44 @@ mod tests {
             phone.send_to(b"before", (HERE, port)).unwrap();
         }
         phone.send_to(b"before", (HERE, port + 1)).unwrap();
+        let mut buffer = [0; 64];
+        assert_eq!(shell.receive(RTP, &mut buffer), None, "for nobody");
         let slot = LegSlot { index: 3, generation: 1 };
         assert!(shell.open(slot, port));
         phone.send_to(b"now", (HERE, port)).unwrap();
-        let mut buffer = [0; 64];
         let from = phone.local_addr().unwrap();
-        let heard = shell.receive(Token { slot, rtcp: false }, &mut buffer);
+        let heard = shell.receive(RTP, &mut buffer);
         assert_eq!(heard, Some((slot, Received::Packet(3, from))));
-        assert_eq!(shell.receive(Token { slot, rtcp: true }, &mut buffer), Some((slot, Received::Empty)));
+        assert_eq!(shell.receive(RTCP, &mut buffer), Some((slot, Received::Empty)));
     }
 
     #[test]
-    fn a_leg_that_took_the_place_of_another_does_not_get_its_packets() {
+    fn a_leg_that_took_the_place_and_the_port_of_another_hears_its_own_peer() {
         let (mut shell, port, news) = shell();
         let (old, new) = (LegSlot { index: 0, generation: 1 }, LegSlot { index: 0, generation: 2 });
+        let (before, after) = (UdpSocket::bind((HERE, 0)).unwrap(), UdpSocket::bind((HERE, 0)).unwrap());
         assert!(shell.open(old, port));
-        shell.close(old);
+        assert!(matches!(news.try_recv(), Ok(PortNews::Ask(1))));
+        assert!(matches!(news.try_recv(), Ok(PortNews::Dry)));
+        shell.connect(old, before.local_addr().unwrap());
         assert!(!shell.open(new, port), "a lease serves once");
-        assert!(matches!(news.recv(), Ok(PortNews::Taken)));
-        let Ok(PortNews::Returned(pair)) = news.recv() else { panic!("the port comes back") };
-        shell.take_ports(WorkerId(0), vec![pair]);
-        assert!(shell.open(new, port));
-        assert_eq!(shell.receive(Token { slot: old, rtcp: false }, &mut [0; 64]), None);
+        shell.close(old);
+        before.send_to(b"late", (HERE, port)).unwrap();
+        assert!(shell.open(new, port), "announced anew");
+        after.send_to(b"new", (HERE, port)).unwrap();
+        let from = after.local_addr().unwrap();
+        assert_eq!(shell.receive(RTP, &mut [0; 64]), Some((new, Received::Packet(3, from))));
         shell.close(old);
         assert_eq!(shell.legs(), 1, "nor can it be closed by the old one's name");
+        shell.send_rtp(old, from, b"from the old one");
+        assert_eq!(shell.sent + shell.refused, 0);
     }
 
     #[test]
-    fn a_token_names_one_socket_of_one_leg() {
-        for (index, generation) in [(0, 0), (7, 1), (i32::MAX as u32, u32::MAX - 1)] {
+    fn a_token_names_one_socket_of_one_pair() {
+        for pair in [0, 7, 32_767] {
             for rtcp in [false, true] {
-                let token = Token { slot: LegSlot { index, generation }, rtcp };
+                let token = Token { pair, rtcp };
                 assert_eq!(Token::from_u64(token.to_u64()), token);
                 assert!(token.to_u64() < TIMER_TOKEN);
             }

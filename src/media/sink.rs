@@ -17,23 +17,13 @@ pub struct LegSlot {
     pub generation: u32,
 }
 
-impl LegSlot {
-    /// For an epoll token.
-    pub fn to_u64(self) -> u64 {
-        u64::from(self.generation) << 32 | u64::from(self.index)
-    }
-
-    pub fn from_u64(token: u64) -> Self {
-        Self { index: token as u32, generation: (token >> 32) as u32 }
-    }
-}
-
 pub trait Sink {
     /// A leg was made: the sockets leased as `port` now belong to `slot`, and what they receive goes to
     /// `Plane::handle_rtp` and `handle_rtcp` with that slot. `false` = no such lease; the plane forgets the leg.
     fn open(&mut self, slot: LegSlot, port: u16) -> bool;
 
-    /// The leg is gone; its last packets were sent before this call. Close both sockets.
+    /// The leg is gone; its last packets were sent before this call. Its sockets hear nobody from
+    /// here on.
     fn close(&mut self, slot: LegSlot);
 
     /// The peer's address is proven: connect the RTP socket to it, so that the kernel drops all others.

@@ -15,6 +15,7 @@ use super::sounds::Sounds;
 use rustix::event::{EventfdFlags, epoll, eventfd};
 use rustix::thread::ClockId;
 use rustix::time::Timespec;
+use std::cell::Cell;
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
@@ -94,6 +95,7 @@ pub struct WorkerCounters {
 pub struct WorkerHandle {
     id: WorkerId,
     commands: SyncSender<MediaCmd>,
+    unseen: Cell<bool>,
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -103,6 +105,8 @@ struct Shared {
     wake: OwnedFd,
     /// The worker has been woken and has not looked yet.
     woken: AtomicBool,
+    /// It looks every millisecond anyway.
+    looks: AtomicBool,
     stop: AtomicBool,
     waiting: AtomicUsize,
     counters: WorkerCounters,
@@ -110,10 +114,15 @@ struct Shared {
 
 impl Shared {
     fn wake(&self) {
-        if !self.woken.swap(true, Ordering::AcqRel) {
-            // Fails only when the counter is at its end, and then the worker is awake.
-            let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
+        // In one order with the worker's own look at `woken` after it clears `looks`, so that one of the two acts.
+        if !self.woken.swap(true, Ordering::SeqCst) && !self.looks.load(Ordering::SeqCst) {
+            self.poke();
         }
+    }
+
+    fn poke(&self) {
+        // Fails only when the counter is at its end, and then the worker is awake.
+        let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
     }
 }
 
@@ -128,6 +137,7 @@ pub fn spawn(
     let shared = Arc::new(Shared {
         wake: eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?,
         woken: AtomicBool::new(false),
+        looks: AtomicBool::new(false),
         stop: AtomicBool::new(false),
         waiting: AtomicUsize::new(0),
         counters: WorkerCounters::default(),
@@ -135,7 +145,7 @@ pub fn spawn(
     let (commands, commands_out) = mpsc::sync_channel(MAX_COMMANDS);
     let (pairs_in, pairs) = mpsc::channel();
     let (news_in, news) = mpsc::channel();
-    let shell = Shell::new(!config.bind.is_unspecified(), news_in, taps, notify.clone(), &shared.wake)?;
+    let shell = Shell::new(&config, news_in, taps, notify.clone(), &shared.wake)?;
 
     let id = config.id;
     let keeper = PortKeeper {
@@ -159,7 +169,6 @@ pub fn spawn(
     };
     let now = Instant::now();
     let worker = Worker {
-        id,
         plane: Plane::with_sounds(config.seed, now, sounds),
         shell,
         commands: commands_out,
@@ -179,7 +188,7 @@ pub fn spawn(
             notify(MediaNotice::Trouble(id, text));
         }
     })?;
-    let mut handle = WorkerHandle { id, commands, shared, threads: vec![media] };
+    let mut handle = WorkerHandle { id, commands, unseen: Cell::new(false), shared, threads: vec![media] };
     handle.threads.push(keeper.spawn(format!("ports-{}", id.0))?);
     Ok(handle)
 }
@@ -204,7 +213,8 @@ impl WorkerHandle {
         self.id
     }
 
-    /// Never waits. Commands that end something are still taken when others are refused.
+    /// Never waits. Commands that end something are still taken when others are refused. The worker sees it at its next
+    /// wake-up, which [`wake`](Self::wake) brings about.
     pub fn send(&self, command: MediaCmd) -> Result<(), Full> {
         let ends = matches!(
             command,
@@ -217,13 +227,21 @@ impl WorkerHandle {
         self.shared.waiting.fetch_add(1, Ordering::Relaxed);
         match self.commands.try_send(command) {
             Ok(()) => {
-                self.shared.wake();
+                self.unseen.set(true);
                 Ok(())
             }
             Err(TrySendError::Full(command) | TrySendError::Disconnected(command)) => {
                 self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
                 Err(Full(Box::new(command)))
             }
+        }
+    }
+
+    /// Wakes the worker if anything was sent since: once for all commands of one turn, as each wake-up costs more than
+    /// the commands.
+    pub fn wake(&self) {
+        if self.unseen.take() {
+            self.shared.wake();
         }
     }
 
@@ -283,7 +301,6 @@ impl Clock {
 }
 
 struct Worker {
-    id: WorkerId,
     plane: Plane,
     shell: Shell,
     commands: Receiver<MediaCmd>,
@@ -394,11 +411,11 @@ impl Worker {
     fn drain_connected(&mut self, now: Instant) {
         for nth in (0..self.shell.draining().len()).rev() {
             // What is received may end other drains.
-            let Some(&slot) = self.shell.draining().get(nth) else { continue };
-            let token = Token { slot, rtcp: false };
+            let Some(&pair) = self.shell.draining().get(nth) else { continue };
+            let token = Token { pair, rtcp: false };
             let emptied = (0..DRAIN_PER_WAKE).any(|_| !self.receive(now, token));
             if emptied {
-                self.shell.drained(slot);
+                self.shell.drained(pair);
             }
         }
     }
@@ -409,7 +426,7 @@ impl Worker {
         self.shell.forget_wake(&self.shared.wake);
         self.shared.woken.swap(false, Ordering::AcqRel);
         while let Ok(pairs) = self.pairs.try_recv() {
-            self.shell.take_ports(self.id, pairs);
+            self.shell.take_ports(pairs);
         }
         for _ in 0..COMMANDS_PER_WAKE {
             let Ok(command) = self.commands.try_recv() else {
@@ -444,6 +461,10 @@ impl Worker {
             Rhythm::EachMillisecond { .. } if packets < FEW && self.shell.legs() <= MANY_LEGS => Rhythm::EachPacket,
             rhythm => rhythm,
         };
+        let looks = matches!(self.rhythm, Rhythm::EachMillisecond { .. });
+        if self.shared.looks.swap(looks, Ordering::SeqCst) && !looks && self.shared.woken.load(Ordering::SeqCst) {
+            self.shared.poke();
+        }
     }
 }
 

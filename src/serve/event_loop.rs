@@ -94,6 +94,7 @@ impl EventLoop {
                 self.switch.handle_timeout(clock::now());
                 self.drain();
             }
+            self.workers.iter().for_each(WorkerHandle::wake);
             if self.switch.calls() == 0 {
                 for waiter in self.waiting_for_empty.drain(..) {
                     // Whoever no longer waits needs no answer.
@@ -107,6 +108,7 @@ impl EventLoop {
             }
         }
         self.drain();
+        self.workers.iter().for_each(WorkerHandle::wake);
     }
 
     /// What is there already, without another wait: running calls first.
@@ -239,17 +241,14 @@ impl EventLoop {
     }
 }
 
-/// Turning points of a call for the operator; every step for whoever asks with `HOTLINE_LOG=debug`.
+/// What concerns the whole switch; every step of a call for whoever asks with `HOTLINE_LOG=debug`. The call as a whole
+/// is logged when its record is complete.
 fn log(event: &SwitchEvent) {
     let call = event.call.map(tracing::field::display);
     match &event.kind {
         EventKind::Alarm { text } => tracing::warn!(call, "{text}"),
         EventKind::RecordingFailed { .. } | EventKind::BundleRefused { .. } => tracing::warn!(call, "{:?}", event.kind),
         EventKind::AuthFailed { .. }
-        | EventKind::CallArrived { .. }
-        | EventKind::CallRefused { .. }
-        | EventKind::Bridged { .. }
-        | EventKind::CallEnded { .. }
         | EventKind::Registered { .. }
         | EventKind::Unregistered { .. }
         | EventKind::BundleLoaded { .. }

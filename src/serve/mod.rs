@@ -313,6 +313,10 @@ fn open_store(config: &Config, board: &Arc<Board>) -> Result<Store, String> {
             tracing::warn!("{text}");
             board.alarm(text);
         }),
+        reader: Box::new(|record| {
+            let call = record.call_id.map(tracing::field::display);
+            tracing::info!(call, "{record}");
+        }),
     })
     .map_err(|error| error.to_string())
 }

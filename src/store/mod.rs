@@ -20,11 +20,15 @@ mod writer;
 pub use records::{CdrFilter, Records, StoredCall, StoredCdr};
 pub use writer::{StoreHandle, StoreStats};
 
+use crate::cdr::Cdr;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// What the writer wants an operator to know, as a sentence that says what to do.
 pub type Alarm = Box<dyn Fn(String) + Send>;
+
+/// Is shown each record when it is complete, on the writer's thread.
+pub type Reader = Box<dyn Fn(&Cdr) + Send>;
 
 pub struct StoreOptions {
     /// The database file; its folder is made when missing, readable by this user only.
@@ -34,6 +38,7 @@ pub struct StoreOptions {
     /// Milliseconds since 1970, now.
     pub wall: u64,
     pub alarm: Alarm,
+    pub reader: Reader,
 }
 
 /// A store at work.

@@ -26,6 +26,7 @@ fn open(folder: &Path) -> (Store, Receiver<String>) {
         journal_days: 36_500,
         wall: T0 + 3_600_000,
         alarm: Box::new(move |text| drop(alarm.send(text))),
+        reader: Box::new(|_| ()),
     };
     (Store::open(options).unwrap(), alarms)
 }
@@ -274,6 +275,7 @@ fn a_second_switch_on_the_same_state_folder_is_refused() {
         journal_days: 1,
         wall: T0,
         alarm: Box::new(|_| ()),
+        reader: Box::new(|_| ()),
     };
     let error = Store::open(options).err().unwrap().to_string();
     assert!(error.contains("another hotline uses this state folder"), "{error}");

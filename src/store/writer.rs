@@ -3,7 +3,7 @@
 
 use super::spool::Spool;
 use super::sqlite::{Batch, Database};
-use super::{Alarm, StoreError, StoreOptions};
+use super::{Alarm, Reader, StoreError, StoreOptions};
 use crate::cdr::Fold;
 use crate::events::{EventKind, SwitchEvent};
 use std::fs::File;
@@ -89,6 +89,7 @@ impl StoreHandle {
             told_lost: 0,
             last_lost: None,
             alarm: options.alarm,
+            reader: options.reader,
             cdr_days: options.cdr_days,
             journal_days: options.journal_days,
             next_prune: now,
@@ -157,6 +158,7 @@ struct Writer {
     told_lost: u64,
     last_lost: Option<Instant>,
     alarm: Alarm,
+    reader: Reader,
     cdr_days: u32,
     journal_days: u32,
     next_prune: Instant,
@@ -223,6 +225,7 @@ impl Writer {
                     self.next_commit = Instant::now() + COMMIT;
                 }
                 let record = self.fold.apply(&event);
+                record.iter().for_each(&self.reader);
                 self.batch.push(&event, record);
             }
             Message::Flush(done) => self.flushes.push(done),
