@@ -18,34 +18,34 @@ const COMMAND_LIMIT: Duration = Duration::from_secs(8);
 /// A reason is a word or two on a wallboard.
 const MAX_REASON: usize = 64;
 
-/// The process lives. Says nothing else, because it is open to all.
-pub(super) async fn healthz() -> Json<Value> {
-    Json(json!({ "ok": true }))
+/// The switch lives: its owner task answers. Says nothing else, because it is open to all.
+pub(super) async fn healthz(State(api): State<Api>) -> Result<Json<Value>, Refused> {
+    api.look().await.map(|_| Json(json!({ "ok": true })))
 }
 
 /// Whether new calls should be sent here.
-pub(super) async fn readyz(State(api): State<Api>) -> Response {
-    let state = api.0.port.snapshot().status.state;
+pub(super) async fn readyz(State(api): State<Api>) -> Result<Response, Refused> {
+    let state = api.look().await?.status.state;
     let ready = state == RunState::Running;
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(json!({ "ready": ready, "state": state }))).into_response()
+    Ok((status, Json(json!({ "ready": ready, "state": state }))).into_response())
 }
 
-pub(super) async fn metrics(State(api): State<Api>) -> Response {
-    let page = metrics::page(&api.0.port.snapshot());
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page).into_response()
+pub(super) async fn metrics(State(api): State<Api>) -> Result<Response, Refused> {
+    let page = metrics::page(&*api.look().await?);
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page).into_response())
 }
 
-pub(super) async fn status(State(api): State<Api>) -> Response {
-    Json(&api.0.port.snapshot().status).into_response()
+pub(super) async fn status(State(api): State<Api>) -> Result<Response, Refused> {
+    Ok(Json(&api.look().await?.status).into_response())
 }
 
-pub(super) async fn queues(State(api): State<Api>) -> Response {
-    Json(&api.0.port.snapshot().queues).into_response()
+pub(super) async fn queues(State(api): State<Api>) -> Result<Response, Refused> {
+    Ok(Json(&api.look().await?.queues).into_response())
 }
 
 pub(super) async fn queue(State(api): State<Api>, Path(id): Path<String>) -> Result<Response, Refused> {
-    let snapshot = api.0.port.snapshot();
+    let snapshot = api.look().await?;
     let queue = snapshot.queues.iter().find(|queue| queue.id.as_str() == id);
     let queue = queue.ok_or_else(|| Refused::not_found("there is no such queue"))?;
     let agents: Vec<_> = snapshot.agents.iter().filter(|agent| agent.queues.contains(&queue.id)).collect();
@@ -53,12 +53,12 @@ pub(super) async fn queue(State(api): State<Api>, Path(id): Path<String>) -> Res
     Ok(Json(json!({ "queue": queue, "agents": agents, "calls": calls })).into_response())
 }
 
-pub(super) async fn agents(State(api): State<Api>) -> Response {
-    Json(&api.0.port.snapshot().agents).into_response()
+pub(super) async fn agents(State(api): State<Api>) -> Result<Response, Refused> {
+    Ok(Json(&api.look().await?.agents).into_response())
 }
 
 pub(super) async fn agent(State(api): State<Api>, Path(id): Path<String>) -> Result<Response, Refused> {
-    let snapshot = api.0.port.snapshot();
+    let snapshot = api.look().await?;
     let agent = snapshot.agents.iter().find(|agent| agent.id.as_str() == id);
     agent.map(|agent| Json(agent).into_response()).ok_or_else(|| Refused::not_found("there is no such agent"))
 }

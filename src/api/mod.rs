@@ -33,6 +33,7 @@ use axum::routing::{get, post, put};
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot};
 
@@ -40,11 +41,13 @@ use tokio::sync::{Semaphore, oneshot};
 const BODY_LIMIT: usize = 256 << 10;
 /// Database queries at once. Each takes a thread of the blocking pool; more wait their turn.
 const QUERIES: usize = 4;
+/// The owner of the switch answers within one of its turns, which take microseconds.
+const LOOK_LIMIT: Duration = Duration::from_secs(2);
 
 /// What the API may see and ask of the switch.
 pub trait SwitchPort: Send + Sync + 'static {
-    /// The last snapshot taken. Cheap: called for every request.
-    fn snapshot(&self) -> Arc<Snapshot>;
+    /// Asks for the picture of now, or of a moment ago. A switch that does not answer is stuck or stopping.
+    fn snapshot(&self) -> oneshot::Receiver<Arc<Snapshot>>;
     /// Asks for something; the reply comes when the switch has done it. A dropped sender means that it is stopping.
     fn command(&self, command: Command) -> oneshot::Receiver<CommandReply>;
 }
@@ -70,6 +73,14 @@ impl Api {
 
     pub fn access(&self) -> &Access {
         &self.0.access
+    }
+
+    /// The picture of the switch, or the answer to whoever asked for it.
+    async fn look(&self) -> Result<Arc<Snapshot>, reply::Refused> {
+        match tokio::time::timeout(LOOK_LIMIT, self.0.port.snapshot()).await {
+            Ok(Ok(snapshot)) => Ok(snapshot),
+            _ => Err(reply::Refused::unavailable("the switch does not answer; it is stopping, or look into its log")),
+        }
     }
 
     /// The routes with everything that stands before them.

@@ -68,14 +68,14 @@ pub(super) async fn calls(
         Some(_) => ask(&api, move |records| records.newest(&CdrFilter::default(), limit)).await?,
         None => Vec::new(),
     };
-    let live = json!(api.0.port.snapshot().calls);
+    let live = json!(api.look().await?.calls);
     Ok(verbatim(format!("{{\"live\":{live},\"recent\":{}}}", array(recent.into_iter().map(|cdr| cdr.json)))))
 }
 
 /// One call, live or ended, with everything that happened in it.
 pub(super) async fn call(State(api): State<Api>, Path(id): Path<String>) -> Result<Response, Refused> {
     let id = call_id(&id)?;
-    let snapshot = api.0.port.snapshot();
+    let snapshot = api.look().await?;
     let live = snapshot.calls.iter().find(|call| call.id == id);
     let stored = match &api.0.records {
         Some(_) => ask(&api, move |records| records.call(id)).await?,

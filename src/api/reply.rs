@@ -23,6 +23,10 @@ impl Refused {
         Self::new(StatusCode::NOT_FOUND, text)
     }
 
+    pub fn unavailable(text: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, text)
+    }
+
     pub fn bad(text: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, text)
     }

@@ -11,6 +11,7 @@ use axum::response::Response;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use tower::ServiceExt;
 
@@ -21,10 +22,13 @@ const TOKEN: &str = "a-token-for-tests";
 struct Desk {
     asked: Mutex<Vec<Command>>,
     state: Mutex<RunState>,
+    /// The owner task is gone.
+    stuck: AtomicBool,
 }
 
 impl SwitchPort for Desk {
-    fn snapshot(&self) -> Arc<Snapshot> {
+    fn snapshot(&self) -> oneshot::Receiver<Arc<Snapshot>> {
+        let (reply, answer) = oneshot::channel();
         let call = CallView {
             id: CallId(0xabc),
             from: Redacted::new("13800138000".into()),
@@ -60,7 +64,11 @@ impl SwitchPort for Desk {
         };
         let status = Status { state: *self.state.lock().unwrap(), version: "1".into(), calls: 1, ..Status::default() };
         let (calls, queues, agents) = (vec![call], vec![queue], vec![agent]);
-        Arc::new(Snapshot { status, calls, queues, agents, metrics: Metrics::default() })
+        let snapshot = Snapshot { status, calls, queues, agents, metrics: Metrics::default() };
+        if !self.stuck.load(Ordering::Relaxed) {
+            let _ = reply.send(Arc::new(snapshot));
+        }
+        answer
     }
 
     fn command(&self, command: Command) -> oneshot::Receiver<CommandReply> {
@@ -287,6 +295,16 @@ async fn a_draining_switch_is_alive_and_not_ready() {
 }
 
 #[tokio::test]
+async fn a_switch_whose_owner_is_gone_is_neither_alive_nor_ready() {
+    let (desk, api) = running();
+    desk.stuck.store(true, Ordering::Relaxed);
+    for path in ["/healthz", "/readyz"] {
+        let answer = send(&api, request("GET", path).body(Body::empty()).unwrap()).await;
+        assert_eq!(answer.status().as_u16(), 503, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn without_a_database_live_calls_are_shown_and_records_are_refused() {
     let (_, api) = running();
     assert_eq!(json_of(as_admin(&api, "GET", "/api/v1/calls").await).await["recent"], json!([]));
@@ -301,7 +319,15 @@ async fn records_come_as_json_pages_and_as_whole_exports() {
     let _ = std::fs::remove_dir_all(&folder);
     let path = folder.join("hotline.db");
     let alarm = Box::new(|_| ());
-    let store = Store::open(StoreOptions { path, cdr_days: 36_500, journal_days: 36_500, wall: 0, alarm, reader: Box::new(|_| {}) }).unwrap();
+    let store = Store::open(StoreOptions {
+        path,
+        cdr_days: 36_500,
+        journal_days: 36_500,
+        wall: 0,
+        alarm,
+        reader: Box::new(|_| {}),
+    })
+    .unwrap();
     for call in 1..=150 {
         let event = |at: u64, kind| SwitchEvent {
             seq: call * 2 + at,

@@ -132,9 +132,8 @@ where
             // Fewer than wished is no trouble until a call finds none.
             if dry && wanted > 0 && trouble.is_none() {
                 let range = self.range;
-                trouble = Some(format!(
-                    "all RTP ports {range} are in use: widen the port range or lower the limit of calls"
-                ));
+                trouble =
+                    Some(format!("all RTP ports {range} are in use: widen the port range or lower the limit of calls"));
             }
             let refused = trouble.is_some() && !free.ports.is_empty();
             if let Some(text) = trouble

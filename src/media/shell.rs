@@ -42,12 +42,14 @@ impl Token {
     }
 }
 
-/// A bound pair. It is watched for as long as it is open, so that what comes while no leg uses it is thrown away.
+/// A bound pair, watched for as long as it is open.
 struct Sockets {
     port: u16,
     rtp: MediaSocket,
     rtcp: MediaSocket,
     leg: Option<LegSlot>,
+    /// Strangers sent to a socket that no leg uses: it is not watched until one does, so that they wake nobody.
+    deaf: bool,
 }
 
 pub(super) struct Shell {
@@ -140,10 +142,14 @@ impl Shell {
             let entry = self.pairs.vacant_entry();
             // There are 32,768 even ports.
             let pair = entry.key() as Pair;
-            let sockets = Sockets { port, rtp: MediaSocket::new(rtp), rtcp: MediaSocket::new(rtcp), leg: None };
-            if watch(&self.epoll, pair, &sockets).is_ok() {
+            let (rtp, rtcp) = (MediaSocket::new(rtp), MediaSocket::new(rtcp));
+            let sockets = Sockets { port, rtp, rtcp, leg: None, deaf: false };
+            if sockets.watch(&self.epoll, pair).is_ok() {
                 entry.insert(sockets);
                 self.stock.arrived(pair);
+            } else {
+                self.stock.unusable();
+                let _ = self.keeper.send(PortNews::Surplus(vec![sockets.into_pair()]));
             }
         }
         self.announce();
@@ -175,20 +181,22 @@ impl Shell {
                 for socket in [&sockets.rtp, &sockets.rtcp] {
                     let _ = epoll::delete(&self.epoll, socket);
                 }
-                let (rtp, rtcp) = (sockets.rtp.into_fd(), sockets.rtcp.into_fd());
-                closing.push(PortPair { port: sockets.port, rtp, rtcp });
+                closing.push(sockets.into_pair());
             }
         }
         // Without a keeper, which ends after this thread, the sockets are closed here.
         let _ = self.keeper.send(PortNews::Surplus(closing));
     }
 
-    /// One receive. With the leg whose packet it is; `None` when the socket is empty, or what came was for nobody.
+    /// One receive, with the leg whose packet it is. `None`: no leg uses the pair.
     pub fn receive(&mut self, token: Token, buffer: &mut [u8]) -> Option<(LegSlot, Received)> {
         let sockets = self.pairs.get_mut(token.pair as usize)?;
+        let Some(slot) = sockets.leg else {
+            sockets.deaf = sockets.listen(&self.epoll, token.pair, EventFlags::empty()).is_ok();
+            return None;
+        };
         let socket = if token.rtcp { &mut sockets.rtcp } else { &mut sockets.rtp };
-        let received = socket.recv(buffer);
-        sockets.leg.map(|slot| (slot, received))
+        Some((slot, socket.recv(buffer)))
     }
 
     pub fn draining(&self) -> &[Pair] {
@@ -229,6 +237,9 @@ impl Sink for Shell {
         }
         self.announce();
         let Some(sockets) = self.pairs.get_mut(pair as usize) else { return false };
+        if sockets.deaf {
+            sockets.deaf = sockets.listen(&self.epoll, pair, EventFlags::IN).is_err();
+        }
         // What came while nobody used the port was not meant for this leg. The queue is short, so this ends.
         for socket in [&mut sockets.rtp, &mut sockets.rtcp] {
             for _ in 0..1024 {
@@ -314,11 +325,24 @@ impl Sink for Shell {
     }
 }
 
-fn watch(epoll: &OwnedFd, pair: Pair, sockets: &Sockets) -> io::Result<()> {
-    for (socket, rtcp) in [(&sockets.rtp, false), (&sockets.rtcp, true)] {
-        epoll::add(epoll, socket, EventData::new_u64(Token { pair, rtcp }.to_u64()), EventFlags::IN)?;
+impl Sockets {
+    fn named(&self, pair: Pair) -> [(&MediaSocket, EventData); 2] {
+        let data = |rtcp| EventData::new_u64(Token { pair, rtcp }.to_u64());
+        [(&self.rtp, data(false)), (&self.rtcp, data(true))]
     }
-    Ok(())
+
+    fn watch(&self, epoll: &OwnedFd, pair: Pair) -> rustix::io::Result<()> {
+        self.named(pair).into_iter().try_for_each(|(socket, data)| epoll::add(epoll, socket, data, EventFlags::IN))
+    }
+
+    /// Changes what of watched sockets wakes the worker.
+    fn listen(&self, epoll: &OwnedFd, pair: Pair, to: EventFlags) -> rustix::io::Result<()> {
+        self.named(pair).into_iter().try_for_each(|(socket, data)| epoll::modify(epoll, socket, data, to))
+    }
+
+    fn into_pair(self) -> PortPair {
+        PortPair { port: self.port, rtp: self.rtp.into_fd(), rtcp: self.rtcp.into_fd() }
+    }
 }
 
 #[cfg(test)]
@@ -343,6 +367,12 @@ mod tests {
         (shell, port, news)
     }
 
+    fn wakes(shell: &Shell) -> bool {
+        let mut ready = Vec::with_capacity(4);
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        epoll::wait(shell.epoll(), rustix::buffer::spare_capacity(&mut ready), Some(&now)).unwrap() > 0
+    }
+
     const RTP: Token = Token { pair: 0, rtcp: false };
     const RTCP: Token = Token { pair: 0, rtcp: true };
 
@@ -355,11 +385,14 @@ mod tests {
         }
         phone.send_to(b"before", (HERE, port + 1)).unwrap();
         let mut buffer = [0; 64];
+        assert!(wakes(&shell));
         assert_eq!(shell.receive(RTP, &mut buffer), None, "for nobody");
+        assert!(!wakes(&shell), "a stranger wakes the worker once");
         let slot = LegSlot { index: 3, generation: 1 };
         assert!(shell.open(slot, port));
         phone.send_to(b"now", (HERE, port)).unwrap();
         let from = phone.local_addr().unwrap();
+        assert!(wakes(&shell));
         let heard = shell.receive(RTP, &mut buffer);
         assert_eq!(heard, Some((slot, Received::Packet(3, from))));
         assert_eq!(shell.receive(RTCP, &mut buffer), Some((slot, Received::Empty)));

@@ -38,6 +38,11 @@ impl Stock {
         self.resting.push(pair);
     }
 
+    /// One that the keeper has bound and that cannot be used.
+    pub fn unusable(&mut self) {
+        self.asked = self.asked.saturating_sub(1);
+    }
+
     /// A call took one that was announced.
     pub fn taken(&mut self) {
         self.announced = self.announced.saturating_sub(1);

@@ -1,13 +1,14 @@
-//! The picture of the switch that the API shows: painted by the owner task now and then, read by anybody at any time.
+//! The picture of the switch that the API shows: painted by the owner task for whoever asks.
 
 use super::clock;
 use crate::acd;
 use crate::api::metrics::{EventCounts, MediaFigures, SipFigures, StoreFigures};
 use crate::api::{AgentView, CallView, Metrics, QueueView, RunState, Snapshot, Status};
 use crate::events::{EventKind, QueueOutcome, SwitchEvent};
+use crate::ids::{AgentId, CallId};
 use crate::net::NetCounters;
 use crate::switch::SwitchView;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -16,7 +17,6 @@ use std::time::Instant;
 const ALARMS: usize = 20;
 
 pub(super) struct Board {
-    snapshot: Mutex<Arc<Snapshot>>,
     facts: Mutex<Facts>,
     net: Arc<NetCounters>,
     started: Instant,
@@ -39,19 +39,7 @@ fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Board {
     pub(super) fn new(mode: &str, listen: Vec<String>, max_calls: u32, net: Arc<NetCounters>) -> Board {
-        Board {
-            snapshot: Mutex::default(),
-            facts: Mutex::default(),
-            net,
-            started: Instant::now(),
-            mode: mode.to_string(),
-            listen,
-            max_calls,
-        }
-    }
-
-    pub(super) fn snapshot(&self) -> Arc<Snapshot> {
-        held(&self.snapshot).clone()
+        Board { facts: Mutex::default(), net, started: Instant::now(), mode: mode.to_string(), listen, max_calls }
     }
 
     pub(super) fn stopping(&self) {
@@ -78,7 +66,7 @@ impl Board {
         held(&self.facts).alarm(text);
     }
 
-    pub(super) fn paint(&self, view: SwitchView, store: StoreFigures) {
+    pub(super) fn paint(&self, view: SwitchView, store: StoreFigures) -> Snapshot {
         let now = clock::now();
         let facts = held(&self.facts);
         let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
@@ -114,15 +102,15 @@ impl Board {
             events: facts.counts.clone(),
             store,
         };
-        let snapshot = Snapshot {
+        let talking: BTreeMap<&AgentId, CallId> =
+            view.calls.iter().filter_map(|call| Some((call.agent.as_ref()?, call.id))).collect();
+        Snapshot {
             status,
             calls: view.calls.iter().map(call).collect(),
             queues: view.queues.iter().map(|queue| queue_view(queue, &facts.counts)).collect(),
-            agents: view.agents.iter().map(|agent| agent_view(agent, &view)).collect(),
+            agents: view.agents.iter().map(|agent| agent_view(agent, &view, &talking)).collect(),
             metrics,
-        };
-        drop(facts);
-        *held(&self.snapshot) = Arc::new(snapshot);
+        }
     }
 }
 
@@ -167,7 +155,7 @@ fn queue_view(queue: &acd::QueueView, counts: &EventCounts) -> QueueView {
     }
 }
 
-fn agent_view(agent: &acd::AgentView, view: &SwitchView) -> AgentView {
+fn agent_view(agent: &acd::AgentView, view: &SwitchView, talking: &BTreeMap<&AgentId, CallId>) -> AgentView {
     AgentView {
         id: agent.agent.clone(),
         name: agent.name.clone(),
@@ -175,7 +163,7 @@ fn agent_view(agent: &acd::AgentView, view: &SwitchView) -> AgentView {
         reason: agent.reason.clone(),
         state_since_s: agent.for_ms.unwrap_or(0) / 1000,
         queues: agent.queues.clone(),
-        call: view.calls.iter().find(|call| call.agent.as_ref() == Some(&agent.agent)).map(|call| call.id),
+        call: talking.get(&agent.agent).copied(),
         contacts: view.contacts.get(&agent.agent).copied().unwrap_or(0),
     }
 }

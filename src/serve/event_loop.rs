@@ -8,6 +8,7 @@ use crate::api;
 use crate::api::metrics::StoreFigures;
 use crate::events::{EventKind, SwitchEvent};
 use crate::ids::CallId;
+use crate::media::PortLease;
 use crate::media::worker::{MediaNotice, WorkerHandle};
 use crate::net::{Net, NetEvent, Outlet};
 use crate::store::StoreHandle;
@@ -20,6 +21,8 @@ use tokio::sync::{mpsc, oneshot};
 /// What the rest of the process asks of the owner task.
 pub(super) enum Control {
     Api(api::Command, oneshot::Sender<api::CommandReply>),
+    /// Asks for the picture of the switch.
+    Look(oneshot::Sender<Arc<api::Snapshot>>),
     /// A checked set of files takes the place of the one in force.
     Swap {
         config: Arc<SwitchConfig>,
@@ -43,8 +46,8 @@ pub(super) enum Control {
 
 /// Inputs handled between two looks at the clock and the timers.
 const BATCH: usize = 64;
-/// How old the picture that the API shows may be.
-const BOARD_AGE: Duration = Duration::from_millis(200);
+/// How old the picture that the API shows may be: a page that is read by many is painted ten times a second.
+const PICTURE_AGE: Duration = Duration::from_millis(100);
 
 pub(super) struct EventLoop {
     pub switch: Switch,
@@ -52,6 +55,7 @@ pub(super) struct EventLoop {
     pub outlet: Outlet,
     pub workers: Vec<WorkerHandle>,
     pub media: mpsc::Receiver<MediaNotice>,
+    pub leases: mpsc::UnboundedReceiver<Vec<PortLease>>,
     pub control: mpsc::Receiver<Control>,
     pub store: StoreHandle,
     pub board: Arc<Board>,
@@ -59,20 +63,18 @@ pub(super) struct EventLoop {
     pub reloads: mpsc::Sender<oneshot::Sender<api::CommandReply>>,
     pub stopping: mpsc::Sender<()>,
     pub waiting_for_empty: Vec<oneshot::Sender<()>>,
+    /// The last picture, until something is done by command.
+    pub picture: Option<(Instant, Arc<api::Snapshot>)>,
 }
 
 impl EventLoop {
     pub(super) async fn run(mut self) {
-        let mut painted = Instant::now();
-        let mut stale = true;
         // Made once and moved: arming a timer costs a lock, and most inputs leave the next deadline where it was.
-        let mut sleep = pin!(tokio::time::sleep_until(painted.into()));
+        let mut sleep = pin!(tokio::time::sleep_until(Instant::now().into()));
         self.drain();
         loop {
             let due = self.switch.next_timeout();
-            let repaint = stale.then(|| painted + BOARD_AGE);
-            let wake = [due, repaint].into_iter().flatten().min();
-            if let Some(at) = wake
+            if let Some(at) = due
                 && sleep.deadline() != at.into()
             {
                 sleep.as_mut().reset(at.into());
@@ -85,10 +87,10 @@ impl EventLoop {
                 },
                 Some(event) = self.outlet.urgent.recv() => self.on_net(event),
                 Some(notice) = self.media.recv() => self.on_media(notice),
+                Some(leases) = self.leases.recv() => self.input(Input::Ports(leases)),
                 Some(event) = self.outlet.fresh.recv() => self.on_net(event),
-                () = &mut sleep, if wake.is_some() => {}
+                () = &mut sleep, if due.is_some() => {}
             }
-            stale = true;
             self.more();
             if self.switch.next_timeout().is_some_and(|at| at <= Instant::now()) {
                 self.switch.handle_timeout(clock::now());
@@ -100,11 +102,6 @@ impl EventLoop {
                     // Whoever no longer waits needs no answer.
                     let _ = waiter.send(());
                 }
-            }
-            if painted.elapsed() >= BOARD_AGE {
-                self.paint();
-                painted = Instant::now();
-                stale = false;
             }
         }
         self.drain();
@@ -145,10 +142,14 @@ impl EventLoop {
     fn on_control(&mut self, control: Control) {
         match control {
             Control::Api(command, reply) => self.on_api(command, reply),
+            Control::Look(reply) => {
+                // Whoever no longer waits needs no answer.
+                let _ = reply.send(self.picture());
+            }
             Control::Swap { config, bundle } => {
                 self.input(Input::Config(config));
                 self.input(Input::Bundle(bundle));
-                self.paint();
+                self.picture = None;
             }
             Control::Fetched { call, id, result } => self.input(Input::Fetched { call, id, result }),
             Control::Fact { call, fact } => self.input(Input::Fact { call, fact }),
@@ -196,7 +197,7 @@ impl EventLoop {
                 return;
             }
         };
-        self.paint();
+        self.picture = None;
         let _ = reply.send(answer);
     }
 
@@ -228,7 +229,12 @@ impl EventLoop {
         self.store.record(event);
     }
 
-    fn paint(&mut self) {
+    fn picture(&mut self) -> Arc<api::Snapshot> {
+        if let Some((painted, picture)) = &self.picture
+            && painted.elapsed() < PICTURE_AGE
+        {
+            return picture.clone();
+        }
         let view = self.switch.view(clock::now());
         let stats = self.store.stats();
         let store = StoreFigures {
@@ -237,7 +243,9 @@ impl EventLoop {
             dropped: stats.dropped,
             failures: stats.failures,
         };
-        self.board.paint(view, store);
+        let picture = Arc::new(self.board.paint(view, store));
+        self.picture = Some((Instant::now(), picture.clone()));
+        picture
     }
 }
 

@@ -14,11 +14,11 @@ use crate::api::{self, Access, Api, CommandError, SwitchPort};
 use crate::config::{Config, Mode};
 use crate::events::EventKind;
 use crate::ids::CallId;
-use crate::media::WorkerId;
 use crate::media::ports::PortRange;
-use crate::media::ring::tap_rings;
+use crate::media::ring::{RING_FRAMES, tap_rings};
 use crate::media::sounds::Sounds;
 use crate::media::worker::{self, MediaNotice, WorkerConfig, WorkerHandle};
+use crate::media::{PortLease, WorkerId};
 use crate::net::{self, Net, TcpTransport, UdpTransport};
 use crate::recording::{Recorder, RecordingNotice};
 use crate::store::{Store, StoreOptions};
@@ -43,8 +43,6 @@ const CONTROL_QUEUE: usize = 1024;
 const MEDIA_QUEUE: usize = 16_384;
 /// Port pairs that each worker keeps bound ahead: a second's calls at full load.
 const READY_PORTS: usize = 512;
-/// Frames between a media worker and the recorder: two seconds of 500 recorded calls.
-const TAP_FRAMES: usize = 100_000;
 /// How long BYEs may take once calls are being ended.
 const HANG_UP_LIMIT: Duration = Duration::from_secs(3);
 /// How long requests under way may take at the end.
@@ -66,7 +64,11 @@ const INTERRUPTED: u8 = 130;
 
 /// Runs until told to stop.
 pub fn run(config: Config, options: Options) -> ExitCode {
-    telemetry::init();
+    // Kept to the end, for the last lines.
+    let _log = match telemetry::init() {
+        Ok(log) => log,
+        Err(error) => return fail(&format!("cannot start the thread of the log: {error}")),
+    };
     raise_file_limit();
     // Signalling has a thread to itself: a message read there is handled there, without waking another thread. HTTP and
     // the reading of files have the other one, so that no page and no reload delays a call.
@@ -123,10 +125,11 @@ async fn operate(config: Config, options: Options, desk: &Handle) -> Result<Exit
     }
 
     let workers = std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1)) as u16;
-    let (taps, readers) = tap_rings(usize::from(workers), TAP_FRAMES);
+    let (taps, readers) = tap_rings(usize::from(workers), RING_FRAMES);
     let recorder = start_recorder(&config, readers, control.clone())?;
     let (media_in, media) = mpsc::channel(MEDIA_QUEUE);
-    let workers = start_workers(&config, workers, taps, &seeds, media_in)?;
+    let (leases_in, leases) = mpsc::unbounded_channel();
+    let workers = start_workers(&config, workers, taps, &seeds, media_in, leases_in)?;
 
     let now = clock::now();
     let switch = Switch::new(now, now.wall, Arc::new(switch_config), Arc::new(bundle));
@@ -138,6 +141,7 @@ async fn operate(config: Config, options: Options, desk: &Handle) -> Result<Exit
         outlet,
         workers,
         media,
+        leases,
         control: control_out,
         store: store.handle.clone(),
         board: board.clone(),
@@ -145,6 +149,7 @@ async fn operate(config: Config, options: Options, desk: &Handle) -> Result<Exit
         reloads: reloads.clone(),
         stopping,
         waiting_for_empty: Vec::new(),
+        picture: None,
     };
     let owner = tokio::spawn(owner.run());
     desk.spawn(reload_task(config.clone(), seeds, control.clone(), reload_requests));
@@ -157,7 +162,7 @@ async fn operate(config: Config, options: Options, desk: &Handle) -> Result<Exit
     } else {
         None
     };
-    let port = Arc::new(Port { board: board.clone(), control: control.clone() });
+    let port = Arc::new(Port { control: control.clone() });
     let api = Api::new(port, Some(store.records), access);
     let (http_stop, http_stopped) = oneshot::channel::<()>();
     let api = desk.spawn(async {
@@ -282,13 +287,15 @@ fn reread(
 
 /// The API's view of the owner task.
 struct Port {
-    board: Arc<Board>,
     control: mpsc::Sender<Control>,
 }
 
 impl SwitchPort for Port {
-    fn snapshot(&self) -> Arc<api::Snapshot> {
-        self.board.snapshot()
+    fn snapshot(&self) -> oneshot::Receiver<Arc<api::Snapshot>> {
+        let (reply, answer) = oneshot::channel();
+        // Full or gone, the dropped sender tells.
+        let _ = self.control.try_send(Control::Look(reply));
+        answer
     }
 
     fn command(&self, command: api::Command) -> oneshot::Receiver<api::CommandReply> {
@@ -357,6 +364,7 @@ fn start_workers(
     taps: Vec<crate::media::ring::TapWriter>,
     seeds: &Seeds,
     media: mpsc::Sender<MediaNotice>,
+    leases: mpsc::UnboundedSender<Vec<PortLease>>,
 ) -> Result<Vec<WorkerHandle>, String> {
     let rtp = config.listen.rtp;
     let range = PortRange::new(rtp.first, rtp.last)
@@ -365,8 +373,13 @@ fn start_workers(
     let lost = Arc::new(AtomicUsize::new(0));
     let mut workers = Vec::new();
     for (id, (ports, taps)) in (0..).map(WorkerId).zip(range.split(count).into_iter().zip(taps)) {
-        let (media, lost) = (media.clone(), lost.clone());
+        let (media, leases, lost) = (media.clone(), leases.clone(), lost.clone());
         let notify = Arc::new(move |notice: MediaNotice| {
+            let notice = match notice {
+                // Never lost, or a port would be lost with it; bounded by the number of ports.
+                MediaNotice::Ports(ports) => return drop(leases.send(ports)),
+                notice => notice,
+            };
             if media.try_send(notice).is_err() && lost.fetch_add(1, Ordering::Relaxed) == 0 {
                 tracing::error!("the switch does not keep up with its media workers; notices are lost");
             }
