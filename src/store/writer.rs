@@ -15,7 +15,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How long the first event waits for company before it is noted in the spool: what a kill -9 may cost. The thread is
 /// asleep meanwhile, not waiting on the channel, so that senders pay no wake-up for each event.
-const GATHER: Duration = Duration::from_millis(10);
+const GATHER: Duration = Duration::from_millis(20);
 /// From then to the commit. A commit costs some 200 us of CPU whatever its size; four a second are nothing, and whoever
 /// reads asks for one first.
 const COMMIT: Duration = Duration::from_millis(250);
