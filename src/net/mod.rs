@@ -3,9 +3,11 @@
 
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod facing;
 mod tcp;
 mod udp;
 
+pub use facing::address_facing;
 pub use tcp::TcpTransport;
 pub use udp::UdpTransport;
 
@@ -117,7 +119,7 @@ impl Net {
     pub fn send(&mut self, transmit: Transmit) {
         match transmit.peer.transport {
             Transport::Udp => {
-                let place = self.udp.iter().position(|socket| socket.local() == transmit.peer.local).unwrap_or(0);
+                let place = self.udp.iter().position(|socket| socket.serves(transmit.peer.local)).unwrap_or(0);
                 if let Some(socket) = self.udp.get(place) {
                     socket.send(&transmit.bytes, transmit.peer.remote);
                 }
@@ -129,3 +131,6 @@ impl Net {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@ use crate::sip::message::Message;
 use crate::sip::message::frame::{Frame, Framer};
 use crate::sip::peer::{ConnectionId, Peer, Transmit, Transport};
 use bytes::Bytes;
+use socket2::{Domain, Protocol, Socket, Type};
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,6 +23,8 @@ const IDLE_LIMIT: Duration = Duration::from_secs(120);
 const CONNECT_LIMIT: Duration = Duration::from_secs(4);
 /// Messages waiting for a slow reader; a connection that falls behind further is closed.
 const WRITE_QUEUE: usize = 256;
+/// Connections that the kernel completes while we are busy: all phones of a site return at once after a power cut.
+const BACKLOG: i32 = 1024;
 const MAX_CONNECTIONS: usize = 20_000;
 /// A site behind one NAT address holds some hundred phones; an attacker holds no more than this.
 const MAX_PER_ADDRESS: usize = 1_000;
@@ -92,14 +95,14 @@ impl TcpTransport {
         let shared = Arc::new(Shared::default());
         let mut local = None;
         if let Some(address) = address {
-            let listener = TcpListener::bind(address).await?;
-            let bound = listener.local_addr()?;
-            local = Some(bound);
-            tokio::spawn(accept(listener, bound, shared.clone(), inlet.clone()));
+            let listener = listen(address)?;
+            local = Some(listener.local_addr()?);
+            tokio::spawn(accept(listener, shared.clone(), inlet.clone()));
         }
         Ok(TcpTransport { shared, inlet, local })
     }
 
+    /// Where it listens; `0.0.0.0` or `[::]` for all addresses of this machine.
     pub fn local(&self) -> Option<SocketAddr> {
         self.local
     }
@@ -131,13 +134,29 @@ impl TcpTransport {
     }
 }
 
-async fn accept(listener: TcpListener, local: SocketAddr, shared: Arc<Shared>, inlet: Inlet) {
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    // A restart need not wait for the connections of the run before to be forgotten.
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        // Like media: the SDP of one listener has addresses of one family.
+        socket.set_only_v6(true)?;
+    }
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+async fn accept(listener: TcpListener, shared: Arc<Shared>, inlet: Inlet) {
     loop {
         let Ok((stream, remote)) = listener.accept().await else {
             // Out of descriptors: give running connections a moment to end.
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
+        // Gone already.
+        let Ok(local) = stream.local_addr() else { continue };
         let Some((id, lines)) = shared.admit(remote) else {
             inlet.counters().connections_refused.fetch_add(1, Ordering::Relaxed);
             continue;

@@ -1,5 +1,6 @@
 //! SIP over UDP (RFC 3261 18). One socket, one reading task; writing never waits.
 
+use super::facing::Facing;
 use super::{Inlet, NetCounters, NetEvent};
 use crate::sip::message::Message;
 use crate::sip::peer::{Peer, Transport};
@@ -28,6 +29,10 @@ impl UdpTransport {
         socket.set_nonblocking(true)?;
         // The kernel may grant less (net.core.rmem_max); a smaller buffer costs retransmissions, not calls.
         socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
+        if address.is_ipv6() {
+            // Like media: the SDP of one listener has addresses of one family.
+            socket.set_only_v6(true)?;
+        }
         socket.bind(&address.into())?;
         let socket = Arc::new(UdpSocket::from_std(socket.into())?);
         let local = socket.local_addr()?;
@@ -36,8 +41,15 @@ impl UdpTransport {
         Ok(transport)
     }
 
+    /// Where it listens; `0.0.0.0` or `[::]` for all addresses of this machine.
     pub fn local(&self) -> SocketAddr {
         self.local
+    }
+
+    /// Whether a message from our end `local` leaves by this socket.
+    pub(super) fn serves(&self, local: SocketAddr) -> bool {
+        let own = self.local;
+        own == local || own.ip().is_unspecified() && own.is_ipv4() == local.is_ipv4() && own.port() == local.port()
     }
 
     pub fn send(&self, bytes: &[u8], to: SocketAddr) {
@@ -52,6 +64,7 @@ impl UdpTransport {
 
 async fn read(socket: Arc<UdpSocket>, local: SocketAddr, inlet: Inlet) {
     let counters = inlet.counters();
+    let mut facing = Facing::new(local);
     let mut buffer = vec![0u8; 65_536];
     loop {
         // An error here is an ICMP answer to something we sent; the socket itself stays usable.
@@ -65,6 +78,10 @@ async fn read(socket: Arc<UdpSocket>, local: SocketAddr, inlet: Inlet) {
         if datagram.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0 | b' ')) {
             continue;
         }
+        let Some(local) = facing.local(remote) else {
+            counters.dropped.fetch_add(1, Ordering::Relaxed);
+            continue;
+        };
         let peer = Peer { transport: Transport::Udp, remote, local, connection: None };
         let raw = Bytes::copy_from_slice(datagram);
         match Message::parse(raw.clone()) {

@@ -3,12 +3,14 @@
 use crate::acd::{AcdConfig, AgentConfig, QueueConfig};
 use crate::admission::AdmissionConfig;
 use crate::config::{Config, GatewayTransport, Mode};
+use crate::net;
 use crate::registrar::RegistrarConfig;
 use crate::sip::digest::{Credentials, Secret};
 use crate::sip::endpoint::EndpointConfig;
 use crate::sip::peer::{Peer, Transport};
 use crate::switch::{Extension, SwitchConfig, TrunkRoute};
 use std::collections::BTreeMap;
+use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
@@ -44,11 +46,8 @@ pub(super) fn switch_config(config: &Config, seeds: &Seeds) -> Result<SwitchConf
     if let Some(address) = listen.sip_tcp {
         endpoint.listen_ports.push((Transport::Tcp, address.port()));
     }
-    if let Some(advertised) = listen.advertise {
-        for bound in [listen.sip_udp, listen.sip_tcp].into_iter().flatten() {
-            endpoint.advertised.push((bound.ip(), host(advertised)));
-        }
-    }
+    endpoint.advertised = listen.advertise.map(host);
+    let bound_media = Some(listen.rtp.bind).filter(|address| !address.is_unspecified());
     // A call of two legs needs some room beside it for those being rung.
     endpoint.max_usages = endpoint.max_usages.max(config.limits.calls as usize * 4);
     Ok(SwitchConfig {
@@ -67,7 +66,7 @@ pub(super) fn switch_config(config: &Config, seeds: &Seeds) -> Result<SwitchConf
         admission: AdmissionConfig::total(config.limits.calls),
         registrar: RegistrarConfig::default(),
         sip_advertised: listen.advertise,
-        media_advertised: listen.rtp.advertise.or(listen.advertise),
+        media_advertised: listen.rtp.advertise.or(listen.advertise).or(bound_media),
         recording: config.recording.enabled,
         rtp_timeout: Some(config.limits.rtp_timeout).filter(|limit| !limit.is_zero()),
         direct_ring_time: DIRECT_RING_TIME,
@@ -110,6 +109,8 @@ fn trunks(config: &Config) -> Result<BTreeMap<crate::ids::TrunkId, TrunkRoute>, 
         let remote = resolve(&gateway.host, gateway.port, local).ok_or_else(|| {
             format!("trunk {}: `{}` has no address that {} can reach", trunk.id, gateway.host, local.ip())
         })?;
+        let local = facing(local, remote)
+            .map_err(|error| format!("trunk {}: this machine has no way to {}: {error}", trunk.id, remote.ip()))?;
         let host =
             if gateway.port == 5060 { gateway.host.clone() } else { format!("{}:{}", gateway.host, gateway.port) };
         let credentials = gateway.credentials.as_ref().map(|(user, secret)| Credentials {
@@ -127,9 +128,52 @@ fn resolve(host: &str, port: u16, local: SocketAddr) -> Option<SocketAddr> {
     (host, port).to_socket_addrs().ok()?.find(|address| address.is_ipv4() == local.is_ipv4())
 }
 
+/// Our end towards `remote`, of a listener that may listen at all addresses of this machine.
+fn facing(bound: SocketAddr, remote: SocketAddr) -> io::Result<SocketAddr> {
+    match bound.ip().is_unspecified() {
+        true => Ok(SocketAddr::new(net::address_facing(remote)?, bound.port())),
+        false => Ok(bound),
+    }
+}
+
 fn host(address: std::net::IpAddr) -> String {
     match address {
         std::net::IpAddr::V4(address) => address.to_string(),
         std::net::IpAddr::V6(address) => format!("[{address}]"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    const SEEDS: Seeds = Seeds { sip: [1; 32], nonce_key: [2; 32], media: 3 };
+
+    fn made_of(name: &str, listen: &str) -> SwitchConfig {
+        let file = std::env::temp_dir().join(format!("hotline-setup-{}-{name}.yaml", std::process::id()));
+        let yaml = format!(
+            "version: 1\nrealm: hotline\nlisten: {{{listen}}}\ntrunks:\n  carrier: {{sources: [127.0.0.2], address: 127.0.0.2}}\nnumbers:\n  - {{number: \"9196\", to: {{test: echo}}}}\n"
+        );
+        std::fs::write(&file, yaml).unwrap();
+        let config = Config::load(Path::new(&file)).unwrap();
+        switch_config(&config, &SEEDS).unwrap()
+    }
+
+    #[test]
+    fn a_trunk_of_a_wildcard_listener_is_told_an_address_that_it_can_reach() {
+        let made = made_of("wildcard", "sip_udp: 0.0.0.0:5070");
+        let peer = made.trunks.values().next().unwrap().peer;
+        assert_eq!(peer.local, "127.0.0.1:5070".parse().unwrap());
+        assert_eq!(made.media_advertised, None, "the address that signalling came in on");
+    }
+
+    #[test]
+    fn the_sdp_names_the_address_that_media_binds_unless_another_is_advertised() {
+        let made = made_of("media", "sip_udp: 0.0.0.0:5070, rtp: {bind: 127.0.0.3}");
+        assert_eq!(made.media_advertised, Some([127, 0, 0, 3].into()));
+        let made = made_of("nat", "sip_udp: 0.0.0.0:5070, advertise: 203.0.113.5, rtp: {bind: 127.0.0.3}");
+        assert_eq!(made.media_advertised, Some([203, 0, 113, 5].into()));
+        assert_eq!(made.endpoint.advertised.as_deref(), Some("203.0.113.5"));
     }
 }

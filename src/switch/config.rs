@@ -30,7 +30,7 @@ pub struct SwitchConfig {
     pub registrar: RegistrarConfig,
     /// The host that peers reach our SIP at, where it is not the address they sent to.
     pub sip_advertised: Option<IpAddr>,
-    /// The address in our SDP, where it is not the one that signalling came in on.
+    /// The address in our SDP, where it is not the one that signalling came in on: a public one, or the one that media binds.
     pub media_advertised: Option<IpAddr>,
     /// Record what caller and agent say to each other.
     pub recording: bool,

@@ -8,7 +8,6 @@ use crate::sip::peer::{Peer, Transport};
 use crate::sip::transaction::{Branch, derived::MAX_FORWARDS};
 use bytes::{Bytes, BytesMut};
 use std::fmt::Write;
-use std::net::IpAddr;
 
 pub(super) const SDP: &str = "application/sdp";
 
@@ -17,7 +16,7 @@ pub(super) struct Composer {
     server: String,
     allow: String,
     supported: String,
-    advertised: Vec<(IpAddr, String)>,
+    advertised: Option<String>,
     listen_ports: Vec<(Transport, u16)>,
 }
 
@@ -70,8 +69,8 @@ impl Composer {
     /// Host and port under which peers reach us on this pair's transport.
     fn own_address(&self, peer: &Peer) -> (String, u16) {
         let local = peer.local;
-        let host = match self.advertised.iter().find(|(address, _)| *address == local.ip()) {
-            Some((_, host)) => host.clone(),
+        let host = match &self.advertised {
+            Some(host) => host.clone(),
             None if local.is_ipv6() => format!("[{}]", local.ip()),
             None => local.ip().to_string(),
         };

@@ -5,7 +5,6 @@ use crate::sip::peer::{Peer, Transport};
 use crate::sip::transaction::TimerSet;
 use bytes::Bytes;
 use std::fmt;
-use std::net::IpAddr;
 
 #[derive(Clone)]
 pub struct EndpointConfig {
@@ -21,9 +20,9 @@ pub struct EndpointConfig {
     /// New work is answered 503 from here on. A call leaves about four behind for 32 seconds. Requests inside dialogs are let through up to twice as many.
     pub max_transactions: usize,
     pub max_usages: usize,
-    /// The host to write into Via and Contact for each of our addresses, where it is not the address itself (a public
-    /// address in front of a one-to-one NAT, a name).
-    pub advertised: Vec<(IpAddr, String)>,
+    /// The host to write into Via and Contact, where it is not [`Peer::local`] (a public address in front of a one-to-one
+    /// NAT, a name).
+    pub advertised: Option<String>,
     /// The port at which each stream transport listens: a connection that we opened leaves from another one, and peers
     /// must not be told that (RFC 3261 18.1.1). Absent: the port of [`Peer::local`].
     pub listen_ports: Vec<(Transport, u16)>,
@@ -55,7 +54,7 @@ impl Default for EndpointConfig {
             supported: Vec::new(),
             max_transactions: 131_072,
             max_usages: 16_384,
-            advertised: Vec::new(),
+            advertised: None,
             listen_ports: Vec::new(),
         }
     }

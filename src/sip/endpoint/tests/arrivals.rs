@@ -319,3 +319,17 @@ fn sdp_beside_other_parts_is_found() {
     let Some(SipEvent::Invited { sdp: Some(sdp), .. }) = hand.events().pop() else { panic!() };
     assert_eq!(&sdp[..], b"v=0\r\ns=x");
 }
+
+#[test]
+fn an_advertised_host_stands_wherever_our_address_would() {
+    let mut hand = Hand::with(|config| config.advertised = Some("203.0.113.5".into()));
+    hand.send(INVITE);
+    let usage = hand.invited();
+    hand.endpoint.accept(hand.now, usage, SDP);
+    let answer = hand.answer();
+    assert_eq!(answer.text(HeaderName::Contact).as_deref(), Some(&b"<sip:95598@203.0.113.5:5060>"[..]));
+    let tag = answer.to().unwrap().tag().unwrap().to_owned();
+    hand.send(&request("ACK", 1, "ack", Some(&tag)));
+    hand.endpoint.hangup(hand.now, usage, None);
+    assert_eq!(hand.answer().via().unwrap().sent_by_host.ip(), Some([203, 0, 113, 5].into()));
+}

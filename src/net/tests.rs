@@ -1,0 +1,59 @@
+//! Real sockets on the loopback interface.
+
+use super::{NetEvent, Outlet, TcpTransport, UdpTransport, channel};
+use crate::sip::message::Message;
+use crate::sip::peer::Peer;
+use std::net::{IpAddr, SocketAddr};
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpStream, UdpSocket};
+
+const OPTIONS: &str = "OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/TCP c;branch=z9hG4bK1\r\nFrom: <sip:c@d>;tag=1\r\nTo: <sip:a@b>\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n";
+
+fn at(text: &str) -> SocketAddr {
+    text.parse().unwrap()
+}
+
+async fn next_fresh(outlet: &mut Outlet) -> (Peer, Message) {
+    match outlet.fresh.recv().await {
+        Some(NetEvent::Message { peer, message }) => (peer, message),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_datagram_to_a_wildcard_socket_names_an_address_that_its_sender_can_reach() {
+    for (wildcard, sender) in [("0.0.0.0:0", "127.0.0.1:0"), ("0.0.0.0:0", "127.0.0.2:0"), ("[::]:0", "[::1]:0")] {
+        let (inlet, mut outlet) = channel();
+        let ours = UdpTransport::bind(at(wildcard), inlet).unwrap();
+        let phone = UdpSocket::bind(at(sender)).await.unwrap();
+        let loopback: IpAddr =
+            if sender.starts_with('[') { [0, 0, 0, 0, 0, 0, 0, 1].into() } else { [127, 0, 0, 1].into() };
+        phone.send_to(OPTIONS.as_bytes(), (loopback, ours.local().port())).await.unwrap();
+        let (peer, _) = next_fresh(&mut outlet).await;
+        assert_eq!(peer.remote, phone.local_addr().unwrap());
+        let facing = UdpSocket::bind(at(wildcard)).await.unwrap();
+        facing.connect(peer.remote).await.unwrap();
+        assert_eq!(peer.local, SocketAddr::new(facing.local_addr().unwrap().ip(), ours.local().port()));
+        assert!(!peer.local.ip().is_unspecified());
+        ours.send(b"answer", peer.remote);
+        let mut answer = [0; 64];
+        let (length, from) = phone.recv_from(&mut answer).await.unwrap();
+        assert_eq!(
+            (&answer[..length], from),
+            (&b"answer"[..], peer.local),
+            "what we say of ourselves is where we send from"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_connection_to_a_wildcard_listener_names_the_address_that_was_dialled() {
+    for dialled in ["127.0.0.1", "127.0.0.2"] {
+        let (inlet, mut outlet) = channel();
+        let ours = TcpTransport::open(Some(at("0.0.0.0:0")), inlet).await.unwrap();
+        let dialled = SocketAddr::new(dialled.parse().unwrap(), ours.local().unwrap().port());
+        let mut phone = TcpStream::connect(dialled).await.unwrap();
+        phone.write_all(OPTIONS.as_bytes()).await.unwrap();
+        assert_eq!(next_fresh(&mut outlet).await.0.local, dialled);
+    }
+}
