@@ -25,10 +25,12 @@ pub enum NetEvent {
         peer: Peer,
         message: Message,
     },
-    /// Something that is no SIP message, as received.
+    /// Something that is no SIP message, as received, or what came of it.
     Garbage {
         peer: Peer,
         raw: Bytes,
+        /// Owed to its sender, if it is a request.
+        status: u16,
     },
     /// A stream is gone or could not be opened.
     Lost {
@@ -40,6 +42,10 @@ pub enum NetEvent {
 const URGENT_QUEUE: usize = 8192;
 /// Room for new work. What does not fit is dropped and counted; a datagram's sender repeats it 500 ms later.
 const FRESH_QUEUE: usize = 2048;
+
+/// Datagrams beyond it enter only a queue that is nearly empty. There are no such messages but for a strange one now and
+/// then; a flood of them would fill the memory before it filled the queue.
+const LARGE: usize = 8192;
 
 /// Where the sockets put what they read: in-dialog work and responses apart from new work, so that a flood of
 /// INVITEs or REGISTERs never delays a BYE.
@@ -60,7 +66,6 @@ pub struct NetCounters {
     pub received: AtomicU64,
     pub sent: AtomicU64,
     pub dropped: AtomicU64,
-    pub oversize: AtomicU64,
     pub send_failed: AtomicU64,
     pub connections: AtomicU64,
     pub connections_refused: AtomicU64,
@@ -81,7 +86,8 @@ impl Inlet {
     fn offer(&self, event: NetEvent) {
         self.counters.received.fetch_add(1, Ordering::Relaxed);
         let queue = if is_fresh(&event) { &self.fresh } else { &self.urgent };
-        if queue.try_send(event).is_err() {
+        let crowded = size(&event) > LARGE && queue.capacity() < queue.max_capacity() / 8 * 7;
+        if crowded || queue.try_send(event).is_err() {
             self.counters.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -93,6 +99,14 @@ impl Inlet {
         if queue.send(event).await.is_err() {
             self.counters.dropped.fetch_add(1, Ordering::Relaxed);
         }
+    }
+}
+
+fn size(event: &NetEvent) -> usize {
+    match event {
+        NetEvent::Message { message, .. } => message.raw().len(),
+        NetEvent::Garbage { raw, .. } => raw.len(),
+        NetEvent::Lost { .. } => 0,
     }
 }
 

@@ -1,33 +1,59 @@
 //! SIP over TCP (RFC 3261 18.3): accepts, connects when a peer has no connection yet, frames with the parser's own scanner.
+//!
+//! A connection lives as long as what was set up over it: a registration or a call whose connection is closed has lost its
+//! way back through the peer's NAT. Strangers get ten seconds; who has sent a message is watched by the kernel's keep-alives.
+//! Whatever ends a connection, [`NetEvent::Lost`] tells of it, so nothing that was to be written is lost in silence.
 
-use super::{Inlet, NetEvent};
+use super::{Inlet, NetCounters, NetEvent};
 use crate::sip::message::Message;
 use crate::sip::message::frame::{Frame, Framer};
 use crate::sip::peer::{ConnectionId, Peer, Transmit, Transport};
 use bytes::Bytes;
-use socket2::{Domain, Protocol, Socket, Type};
-use std::collections::HashMap;
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout_at};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout, timeout_at};
 
-/// Time for the first whole message, and for the rest of one that has begun: what a slow-loris gets.
-const HEADER_LIMIT: Duration = Duration::from_secs(10);
-/// Silence after a good message, without even a keep-alive.
-const IDLE_LIMIT: Duration = Duration::from_secs(120);
+/// Time for the first whole message of a peer, and for the rest of a later one that has begun: what a slow-loris gets.
+const MESSAGE_LIMIT: Duration = Duration::from_secs(10);
+/// Silence of a peer that has sent a message: longer than any registration (1 h) or call (4 h) that may live on it.
+const IDLE_LIMIT: Duration = Duration::from_secs(5 * 3600);
+/// A host that vanished is noticed after two minutes. Phones behind NAT are kept reachable by it, too.
+const KEEP_ALIVE: TcpKeepalive =
+    TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(15)).with_retries(4);
+/// A peer acknowledges what we send within the time of a transaction (64*T1), or is gone.
+const UNACKNOWLEDGED_LIMIT: Duration = Duration::from_secs(32);
 const CONNECT_LIMIT: Duration = Duration::from_secs(4);
+/// How long one message may wait for the peer to read.
+const WRITE_LIMIT: Duration = Duration::from_secs(10);
+/// After the last octet of a peer: time for the switch to answer what came before it, then for the answers to leave.
+const ANSWER_TIME: Duration = Duration::from_millis(250);
+const FAREWELL: Duration = Duration::from_secs(2);
 /// Messages waiting for a slow reader; a connection that falls behind further is closed.
 const WRITE_QUEUE: usize = 256;
 /// Connections that the kernel completes while we are busy: all phones of a site return at once after a power cut.
 const BACKLOG: i32 = 1024;
-const MAX_CONNECTIONS: usize = 20_000;
-/// A site behind one NAT address holds some hundred phones; an attacker holds no more than this.
-const MAX_PER_ADDRESS: usize = 1_000;
+/// Read at once.
+const CHUNK: usize = 4096;
+
+/// What all connections together may use.
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
+    connections: usize,
+    /// A site behind one NAT address holds some hundred phones; an attacker holds no more than this.
+    per_address: usize,
+    /// Octets of messages that are longer than a chunk and have not come to their end. Nearly all messages are shorter.
+    unfinished: usize,
+}
+
+const BOUNDS: Bounds = Bounds { connections: 20_000, per_address: 1_000, unfinished: 64 << 20 };
 
 pub struct TcpTransport {
     shared: Arc<Shared>,
@@ -35,10 +61,11 @@ pub struct TcpTransport {
     local: Option<SocketAddr>,
 }
 
-#[derive(Default)]
 struct Shared {
+    bounds: Bounds,
     table: Mutex<Table>,
     last_id: AtomicU64,
+    unfinished: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -46,53 +73,113 @@ struct Table {
     by_id: HashMap<ConnectionId, Connection>,
     by_remote: HashMap<SocketAddr, ConnectionId>,
     per_address: HashMap<IpAddr, usize>,
+    /// Have not sent a message yet, oldest first.
+    unproven: BTreeSet<ConnectionId>,
 }
 
 struct Connection {
     remote: SocketAddr,
     queue: mpsc::Sender<Bytes>,
+    /// Dropped with the entry, which ends the connection's task.
+    _hold: oneshot::Sender<()>,
+}
+
+/// The other ends of a [`Connection`], for its task.
+struct Line {
+    id: ConnectionId,
+    queued: mpsc::Receiver<Bytes>,
+    dropped: oneshot::Receiver<()>,
+}
+
+impl Table {
+    fn remove(&mut self, id: ConnectionId) {
+        let Some(gone) = self.by_id.remove(&id) else { return };
+        self.unproven.remove(&id);
+        if self.by_remote.get(&gone.remote) == Some(&id) {
+            self.by_remote.remove(&gone.remote);
+        }
+        let ip = gone.remote.ip();
+        match self.per_address.get_mut(&ip) {
+            Some(held) if *held > 1 => *held -= 1,
+            _ => {
+                self.per_address.remove(&ip);
+            }
+        }
+    }
 }
 
 impl Shared {
+    fn new(bounds: Bounds) -> Arc<Shared> {
+        Arc::new(Shared {
+            bounds,
+            table: Mutex::default(),
+            last_id: AtomicU64::new(0),
+            unfinished: AtomicUsize::new(0),
+        })
+    }
+
     fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A place in the table for a connection with `remote`, if it may have one.
-    fn admit(&self, remote: SocketAddr) -> Option<(ConnectionId, mpsc::Receiver<Bytes>)> {
+    /// A place in the table for a connection with `remote`, if it may have one. When all are taken, whoever has been
+    /// silent longest since it came makes room; peers that have sent a message are never displaced.
+    fn admit(&self, remote: SocketAddr) -> Option<Line> {
         let mut table = self.table();
         let held = table.per_address.get(&remote.ip()).copied().unwrap_or(0);
-        if table.by_id.len() >= MAX_CONNECTIONS || held >= MAX_PER_ADDRESS {
+        if held >= self.bounds.per_address {
             return None;
         }
+        if table.by_id.len() >= self.bounds.connections {
+            let silent = table.unproven.first().copied()?;
+            table.remove(silent);
+        }
         let id = ConnectionId(self.last_id.fetch_add(1, Ordering::Relaxed) + 1);
-        let (queue, lines) = mpsc::channel(WRITE_QUEUE);
-        table.by_id.insert(id, Connection { remote, queue });
+        let (queue, queued) = mpsc::channel(WRITE_QUEUE);
+        let (hold, dropped) = oneshot::channel();
+        table.by_id.insert(id, Connection { remote, queue, _hold: hold });
         table.by_remote.insert(remote, id);
-        table.per_address.insert(remote.ip(), held + 1);
-        Some((id, lines))
+        *table.per_address.entry(remote.ip()).or_default() += 1;
+        table.unproven.insert(id);
+        Some(Line { id, queued, dropped })
+    }
+
+    fn proven(&self, id: ConnectionId) {
+        self.table().unproven.remove(&id);
     }
 
     fn forget(&self, id: ConnectionId) {
-        let mut table = self.table();
-        let Some(gone) = table.by_id.remove(&id) else { return };
-        if table.by_remote.get(&gone.remote) == Some(&id) {
-            table.by_remote.remove(&gone.remote);
-        }
-        let ip = gone.remote.ip();
-        match table.per_address.get_mut(&ip) {
-            Some(held) if *held > 1 => *held -= 1,
-            _ => {
-                table.per_address.remove(&ip);
-            }
-        }
+        self.table().remove(id);
+    }
+}
+
+/// One connection's share of [`Bounds::unfinished`].
+struct Unfinished<'a> {
+    shared: &'a Shared,
+    octets: usize,
+}
+
+impl Unfinished<'_> {
+    /// Now holds `octets`. False when that is too much for all connections together.
+    fn hold(&mut self, octets: usize) -> bool {
+        let octets = if octets > CHUNK { octets } else { 0 };
+        let before = std::mem::replace(&mut self.octets, octets);
+        self.shared.unfinished.fetch_add(octets, Ordering::Relaxed);
+        let others = self.shared.unfinished.fetch_sub(before, Ordering::Relaxed) - before;
+        octets <= before || others <= self.shared.bounds.unfinished
+    }
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        self.shared.unfinished.fetch_sub(self.octets, Ordering::Relaxed);
     }
 }
 
 impl TcpTransport {
     /// Listens at `address` (when given) and connects out as needed.
     pub async fn open(address: Option<SocketAddr>, inlet: Inlet) -> std::io::Result<TcpTransport> {
-        let shared = Arc::new(Shared::default());
+        let shared = Shared::new(BOUNDS);
         let mut local = None;
         if let Some(address) = address {
             let listener = listen(address)?;
@@ -107,30 +194,36 @@ impl TcpTransport {
         self.local
     }
 
-    /// Queues for the peer's connection; opens one when there is none. Never waits.
+    /// Queues for the peer's connection; opens one when there is none. Never waits. What cannot be queued is followed by
+    /// [`NetEvent::Lost`].
     pub fn send(&mut self, transmit: Transmit) {
         let peer = transmit.peer;
-        let queue = {
-            let table = self.shared.table();
+        let counters = self.inlet.counters();
+        {
+            let mut table = self.shared.table();
             let id = peer.connection.filter(|id| table.by_id.contains_key(id));
             let id = id.or_else(|| table.by_remote.get(&peer.remote).copied());
-            id.and_then(|id| table.by_id.get(&id)).map(|connection| connection.queue.clone())
-        };
-        if let Some(queue) = queue {
-            if queue.try_send(transmit.bytes).is_err() {
-                self.inlet.counters().send_failed.fetch_add(1, Ordering::Relaxed);
+            if let Some((id, connection)) = id.and_then(|id| Some((id, table.by_id.get(&id)?))) {
+                if connection.queue.try_send(transmit.bytes).is_err() {
+                    // The peer does not read. Its task says so to the owner of the switch.
+                    table.remove(id);
+                    counters.send_failed.fetch_add(1, Ordering::Relaxed);
+                }
+                return;
             }
-            return;
         }
-        let Some((id, lines)) = self.shared.admit(peer.remote) else {
-            self.inlet.counters().connections_refused.fetch_add(1, Ordering::Relaxed);
+        let Some(line) = self.shared.admit(peer.remote) else {
+            counters.connections_refused.fetch_add(1, Ordering::Relaxed);
+            self.inlet.offer(NetEvent::Lost { peer });
             return;
         };
-        if let Some(connection) = self.shared.table().by_id.get(&id) {
+        // Whom we call is no stranger.
+        self.shared.proven(line.id);
+        if let Some(connection) = self.shared.table().by_id.get(&line.id) {
             // The queue is new and empty, so this fits.
             let _ = connection.queue.try_send(transmit.bytes);
         }
-        tokio::spawn(connect(peer, id, lines, self.shared.clone(), self.inlet.clone()));
+        tokio::spawn(connect(peer, line, self.shared.clone(), self.inlet.clone()));
     }
 }
 
@@ -157,64 +250,130 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, inlet: Inlet) {
         };
         // Gone already.
         let Ok(local) = stream.local_addr() else { continue };
-        let Some((id, lines)) = shared.admit(remote) else {
+        let Some(line) = shared.admit(remote) else {
             inlet.counters().connections_refused.fetch_add(1, Ordering::Relaxed);
             continue;
         };
-        let peer = Peer { transport: Transport::Tcp, remote, local, connection: Some(id) };
-        tokio::spawn(converse(stream, peer, id, lines, shared.clone(), inlet.clone()));
+        let peer = Peer { transport: Transport::Tcp, remote, local, connection: Some(line.id) };
+        let (reader, writer) = prepared(stream).into_split();
+        tokio::spawn(converse(reader, writer, peer, line, false, shared.clone(), inlet.clone()));
     }
 }
 
-async fn connect(peer: Peer, id: ConnectionId, lines: mpsc::Receiver<Bytes>, shared: Arc<Shared>, inlet: Inlet) {
-    match tokio::time::timeout(CONNECT_LIMIT, TcpStream::connect(peer.remote)).await {
-        Ok(Ok(stream)) => {
-            let peer = Peer { connection: Some(id), ..peer };
-            converse(stream, peer, id, lines, shared, inlet).await;
+async fn connect(peer: Peer, mut line: Line, shared: Arc<Shared>, inlet: Inlet) {
+    let connected = tokio::select! {
+        connected = timeout(CONNECT_LIMIT, TcpStream::connect(peer.remote)) => connected.ok().and_then(Result::ok),
+        _ = &mut line.dropped => None,
+    };
+    match connected {
+        Some(stream) => {
+            let peer = Peer { connection: Some(line.id), ..peer };
+            let (reader, writer) = prepared(stream).into_split();
+            converse(reader, writer, peer, line, true, shared, inlet).await;
         }
-        _ => {
-            shared.forget(id);
+        None => {
+            shared.forget(line.id);
             inlet.deliver(NetEvent::Lost { peer }).await;
         }
     }
 }
 
+/// With the options that each connection has. A kernel that lacks one costs latency, or minutes to notice a dead peer.
+fn prepared(stream: TcpStream) -> TcpStream {
+    // Signalling is small and urgent; Nagle's delay would only add latency.
+    let _ = stream.set_nodelay(true);
+    let socket = SockRef::from(&stream);
+    let _ = socket.set_tcp_keepalive(&KEEP_ALIVE);
+    let _ = socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED_LIMIT));
+    stream
+}
+
+/// How reading ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// The peer has said all, or nothing more of it can be understood; answers may still be owed.
+    Over,
+    /// It broke, or was too slow or too large.
+    Cut,
+}
+
 /// Reads and writes one connection until either side ends it.
 async fn converse(
-    stream: TcpStream,
+    reader: impl AsyncRead + Unpin,
+    writer: impl AsyncWrite + Unpin,
     peer: Peer,
-    id: ConnectionId,
-    mut lines: mpsc::Receiver<Bytes>,
+    line: Line,
+    proven: bool,
     shared: Arc<Shared>,
     inlet: Inlet,
 ) {
-    inlet.counters().connections.fetch_add(1, Ordering::Relaxed);
-    // Signalling is small and urgent; Nagle's delay would only add latency.
-    let _ = stream.set_nodelay(true);
-    let (mut reader, mut writer) = stream.into_split();
-    let writing = tokio::spawn(async move {
-        while let Some(bytes) = lines.recv().await {
-            let written = tokio::time::timeout(HEADER_LIMIT, writer.write_all(&bytes)).await;
-            if !matches!(written, Ok(Ok(()))) {
-                break;
-            }
+    let counters = inlet.counters();
+    counters.connections.fetch_add(1, Ordering::Relaxed);
+    let Line { id, queued, mut dropped } = line;
+    let mut writing = pin!(write(writer, queued, &counters));
+    let ended = tokio::select! {
+        ended = read(reader, peer, id, proven, &shared, &inlet) => ended,
+        () = &mut writing => End::Cut,
+        _ = &mut dropped => End::Cut,
+    };
+    if ended == End::Over {
+        let unwritten = tokio::select! {
+            () = &mut writing => false,
+            _ = &mut dropped => false,
+            () = tokio::time::sleep(ANSWER_TIME) => true,
+        };
+        // The queue has no sender any more and ends once it is empty.
+        shared.forget(id);
+        if unwritten {
+            let _ = timeout(FAREWELL, writing).await;
         }
-    });
+    }
+    shared.forget(id);
+    counters.connections.fetch_sub(1, Ordering::Relaxed);
+    inlet.deliver(NetEvent::Lost { peer }).await;
+}
+
+/// Writes what is queued, until the queue is closed and empty or the peer no longer takes it.
+async fn write(mut writer: impl AsyncWrite + Unpin, mut queued: mpsc::Receiver<Bytes>, counters: &NetCounters) {
+    while let Some(bytes) = queued.recv().await {
+        if !matches!(timeout(WRITE_LIMIT, writer.write_all(&bytes)).await, Ok(Ok(()))) {
+            counters.send_failed.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        counters.sent.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+async fn read(
+    mut reader: impl AsyncRead + Unpin,
+    peer: Peer,
+    id: ConnectionId,
+    mut proven: bool,
+    shared: &Shared,
+    inlet: &Inlet,
+) -> End {
     let mut framer = Framer::default();
-    let mut deadline = Instant::now() + HEADER_LIMIT;
-    let mut chunk = [0u8; 4096];
-    'reading: while !writing.is_finished() {
-        let Ok(Ok(length)) = timeout_at(deadline, reader.read(&mut chunk)).await else { break };
-        let Some(bytes) = chunk.get(..length).filter(|bytes| !bytes.is_empty()) else { break };
+    let mut unfinished = Unfinished { shared, octets: 0 };
+    let mut deadline = Instant::now() + if proven { IDLE_LIMIT } else { MESSAGE_LIMIT };
+    let mut chunk = [0u8; CHUNK];
+    loop {
+        let Ok(Ok(length)) = timeout_at(deadline, reader.read(&mut chunk)).await else { return End::Cut };
+        let Some(bytes) = chunk.get(..length).filter(|bytes| !bytes.is_empty()) else { return End::Over };
         let had_begun = framer.in_message();
         framer.push(bytes);
         let mut whole = false;
         while let Some(frame) = framer.next() {
             whole = true;
             match frame {
-                Ok(Frame::Message(raw)) => match Message::parse(raw.clone()) {
-                    Ok(message) => inlet.deliver(NetEvent::Message { peer, message }).await,
-                    Err(_) => inlet.deliver(NetEvent::Garbage { peer, raw }).await,
+                Ok(Frame::Message(raw)) => match Message::from_frame(raw.clone()) {
+                    Ok(message) => {
+                        if !proven {
+                            proven = true;
+                            shared.proven(id);
+                        }
+                        inlet.deliver(NetEvent::Message { peer, message }).await;
+                    }
+                    Err(error) => inlet.deliver(NetEvent::Garbage { peer, raw, status: error.status() }).await,
                 },
                 Ok(Frame::Ping) => {
                     // RFC 5626 4.4.1: a double CRLF is answered with a single one.
@@ -224,23 +383,23 @@ async fn converse(
                 }
                 Ok(Frame::Pong) => {}
                 Err(broken) => {
-                    inlet.deliver(NetEvent::Garbage { peer, raw: broken.message }).await;
-                    // The framing is lost for good; the 400 gets a moment to leave.
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                    break 'reading;
+                    let status = broken.fault.status();
+                    inlet.deliver(NetEvent::Garbage { peer, raw: broken.message, status }).await;
+                    return End::Over;
                 }
             }
         }
-        if framer.in_message() {
-            if whole || !had_begun {
-                deadline = Instant::now() + HEADER_LIMIT;
-            }
-        } else {
+        if !unfinished.hold(framer.buffered()) {
+            return End::Cut;
+        }
+        if proven && !framer.in_message() {
             deadline = Instant::now() + IDLE_LIMIT;
+        } else if proven && (whole || !had_begun) {
+            deadline = Instant::now() + MESSAGE_LIMIT;
         }
     }
-    shared.forget(id);
-    writing.abort();
-    inlet.counters().connections.fetch_sub(1, Ordering::Relaxed);
-    inlet.deliver(NetEvent::Lost { peer }).await;
 }
+
+#[cfg(test)]
+#[path = "tcp_tests.rs"]
+mod tests;

@@ -1,6 +1,6 @@
 //! Real sockets on the loopback interface.
 
-use super::{NetEvent, Outlet, TcpTransport, UdpTransport, channel};
+use super::{FRESH_QUEUE, NetEvent, Outlet, TcpTransport, UdpTransport, channel, size};
 use crate::sip::message::Message;
 use crate::sip::peer::Peer;
 use std::net::{IpAddr, SocketAddr};
@@ -56,4 +56,33 @@ async fn a_connection_to_a_wildcard_listener_names_the_address_that_was_dialled(
         phone.write_all(OPTIONS.as_bytes()).await.unwrap();
         assert_eq!(next_fresh(&mut outlet).await.0.local, dialled);
     }
+}
+
+#[tokio::test]
+async fn the_largest_datagram_is_read() {
+    let (inlet, mut outlet) = channel();
+    let ours = UdpTransport::bind(at("127.0.0.1:0"), inlet).unwrap();
+    let phone = UdpSocket::bind(at("127.0.0.1:0")).await.unwrap();
+    let head = OPTIONS.replace("Content-Length: 0", "Content-Length: 60000");
+    let message = [head.as_bytes(), &[b'x'; 60_000]].concat();
+    phone.send_to(b"\r\n\r\n", ours.local()).await.unwrap();
+    phone.send_to(&message, ours.local()).await.unwrap();
+    assert_eq!(next_fresh(&mut outlet).await.1.body().len(), 60_000, "RFC 3261 18.1.1");
+}
+
+#[test]
+fn a_flood_of_the_largest_datagrams_leaves_room_for_usual_ones() {
+    let (inlet, mut outlet) = channel();
+    let message = |body: usize| {
+        let head = OPTIONS.replace("Content-Length: 0", &format!("Content-Length: {body}"));
+        let message = Message::parse([head.as_bytes(), &vec![b'x'; body]].concat().into()).unwrap();
+        NetEvent::Message { peer: Peer::udp(at("192.0.2.1:5060"), at("192.0.2.2:5060")), message }
+    };
+    for _ in 0..FRESH_QUEUE {
+        inlet.offer(message(60_000));
+    }
+    inlet.offer(message(500));
+    let waiting = std::iter::from_fn(|| outlet.fresh.try_recv().ok()).map(|event| size(&event)).collect::<Vec<_>>();
+    assert!(waiting.iter().sum::<usize>() < 20 << 20);
+    assert!(waiting.last().is_some_and(|octets| *octets < 1_000));
 }

@@ -13,8 +13,8 @@ use tokio::net::UdpSocket;
 
 /// Holds the burst of about a second at full load while the owner is busy.
 const RECEIVE_BUFFER: usize = 1 << 20;
-/// No phone or trunk needs more over UDP; larger ones belong on TCP (RFC 3261 18.1.1).
-const MAX_DATAGRAM: usize = 8192;
+/// The largest there is (RFC 3261 18.1.1).
+const MAX_DATAGRAM: usize = 65_535;
 
 pub struct UdpTransport {
     socket: Arc<UdpSocket>,
@@ -65,15 +65,11 @@ impl UdpTransport {
 async fn read(socket: Arc<UdpSocket>, local: SocketAddr, inlet: Inlet) {
     let counters = inlet.counters();
     let mut facing = Facing::new(local);
-    let mut buffer = vec![0u8; 65_536];
+    let mut buffer = vec![0u8; MAX_DATAGRAM];
     loop {
         // An error here is an ICMP answer to something we sent; the socket itself stays usable.
         let Ok((length, remote)) = socket.recv_from(&mut buffer).await else { continue };
         let Some(datagram) = buffer.get(..length) else { continue };
-        if length > MAX_DATAGRAM {
-            counters.oversize.fetch_add(1, Ordering::Relaxed);
-            continue;
-        }
         // Keep-alives of RFC 5626 and of common NAT helpers carry no message.
         if datagram.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0 | b' ')) {
             continue;
@@ -86,7 +82,7 @@ async fn read(socket: Arc<UdpSocket>, local: SocketAddr, inlet: Inlet) {
         let raw = Bytes::copy_from_slice(datagram);
         match Message::parse(raw.clone()) {
             Ok(message) => inlet.offer(NetEvent::Message { peer, message }),
-            Err(_) => inlet.offer(NetEvent::Garbage { peer, raw }),
+            Err(error) => inlet.offer(NetEvent::Garbage { peer, raw, status: error.status() }),
         }
     }
 }

@@ -93,7 +93,7 @@ impl Board {
                 sent: read(&self.net.sent),
                 retransmitted: view.sip.retransmissions,
                 malformed: view.sip.unanswerable + view.sip.refused,
-                dropped: read(&self.net.dropped) + read(&self.net.oversize) + view.sip.dropped,
+                dropped: read(&self.net.dropped) + view.sip.dropped,
                 transactions: holdings.transactions as u64,
                 dialogs: holdings.usages as u64,
                 registrations: view.contacts.values().map(|n| u64::from(*n)).sum(),

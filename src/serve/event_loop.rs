@@ -126,7 +126,7 @@ impl EventLoop {
     fn on_net(&mut self, event: NetEvent) {
         self.input(match event {
             NetEvent::Message { peer, message } => Input::Sip { peer, message },
-            NetEvent::Garbage { peer, raw } => Input::Garbage { peer, raw },
+            NetEvent::Garbage { peer, raw, status } => Input::Garbage { peer, raw, status },
             NetEvent::Lost { peer } => Input::Lost { peer },
         });
     }

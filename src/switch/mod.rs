@@ -46,10 +46,11 @@ pub enum Input {
         peer: Peer,
         message: Message,
     },
-    /// Bytes from a SIP socket that are no message.
+    /// Bytes from a SIP socket that are no message, and the status that whoever sent them is owed.
     Garbage {
         peer: Peer,
         raw: Bytes,
+        status: u16,
     },
     /// A stream to or from a peer is gone.
     Lost {
@@ -222,7 +223,7 @@ impl Switch {
     pub fn handle_input(&mut self, now: Now, input: Input) {
         match input {
             Input::Sip { peer, message } => self.endpoint.handle_message(now.at, peer, message),
-            Input::Garbage { peer, raw } => self.endpoint.handle_bad_datagram(now.at, peer, &raw),
+            Input::Garbage { peer, raw, status } => self.endpoint.handle_unreadable(peer, &raw, status),
             Input::Lost { peer } => {
                 self.endpoint.handle_transport_error(now.at, peer);
                 self.registrar.connection_lost(now.at, &peer);

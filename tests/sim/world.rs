@@ -553,7 +553,7 @@ impl World {
         match what {
             What::SipToSwitch(peer, bytes) => match Message::parse(bytes.clone()) {
                 Ok(message) => self.input(Input::Sip { peer, message }),
-                Err(_) => self.input(Input::Garbage { peer, raw: bytes }),
+                Err(error) => self.input(Input::Garbage { peer, raw: bytes, status: error.status() }),
             },
             What::SipToPhone(phone, bytes) => {
                 if !self.phones[phone].off {

@@ -110,9 +110,9 @@ impl Endpoint {
         self.heed(now);
     }
 
-    /// A datagram that could not be parsed. Whoever sent it is told so, if it can be made out who that is.
-    pub fn handle_bad_datagram(&mut self, _now: Instant, peer: Peer, raw: &[u8]) {
-        match salvage::refusal(peer, raw) {
+    /// What could not be parsed. Whoever sent it is told `status`, if it was a request and it can be made out who that is.
+    pub fn handle_unreadable(&mut self, peer: Peer, raw: &[u8], status: u16) {
+        match salvage::refusal(peer, raw, status) {
             Some((peer, answer)) => {
                 self.counts.refused += 1;
                 self.layer.send(peer, answer);

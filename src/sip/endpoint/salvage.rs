@@ -1,7 +1,8 @@
-//! The 400 for a datagram that no parser gets through: only if it is plainly a request and says whom to answer. What is
+//! The 400, 413 or 513 for what no parser gets through: only if it is plainly a request and says whom to answer. What is
 //! answered are five of its own headers, so that nobody can use us to multiply traffic: even the shortest request that
 //! has them gets less than twice its length back.
 
+use super::compose::phrase;
 use crate::sip::message::{HeaderName, HostRef, Via};
 use crate::sip::peer::Peer;
 use bytes::Bytes;
@@ -9,7 +10,7 @@ use bytes::Bytes;
 /// Lines looked at for the five headers that an answer needs.
 const MAX_LINES: usize = 64;
 
-pub(super) fn refusal(peer: Peer, raw: &[u8]) -> Option<(Peer, Bytes)> {
+pub(super) fn refusal(peer: Peer, raw: &[u8], status: u16) -> Option<(Peer, Bytes)> {
     let mut lines = raw.trim_ascii_start().split(|b| *b == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     let start = lines.next()?;
     let is_request = start.trim_ascii_end().ends_with(b"SIP/2.0") && !start.starts_with(b"SIP/");
@@ -34,15 +35,16 @@ pub(super) fn refusal(peer: Peer, raw: &[u8]) -> Option<(Peer, Bytes)> {
         }
     }
     let top = Via::parse(via_lines.first()?.split(|b| *b == b',').next()?.trim_ascii()).ok()?;
-    // Only who can be told from the source itself is answered: a name or another address might be anybody's.
+    // A datagram is answered only if the source itself says who it is from: a name or another address might be anybody's.
     let from_source = match top.sent_by_host {
+        _ if peer.reliable() => true,
         HostRef::Name(_) => false,
         host => host.ip() == Some(peer.remote.ip()),
     };
     if !from_source {
         return None;
     }
-    let mut out = b"SIP/2.0 400 Bad Request\r\n".to_vec();
+    let mut out = format!("SIP/2.0 {status} {}\r\n", phrase(status)).into_bytes();
     let mut put = |name: HeaderName, value: &[u8]| {
         out.extend_from_slice(name.as_str().as_bytes());
         out.extend_from_slice(b": ");

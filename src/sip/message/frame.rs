@@ -25,7 +25,7 @@ pub enum Frame {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FrameError {
     pub fault: FrameFault,
-    /// The head of the message at fault, when all of it came; empty otherwise.
+    /// The head of the message at fault; its first whole lines when it is too long; empty when it is not SIP.
     pub message: Bytes,
 }
 
@@ -180,7 +180,7 @@ impl Framer {
         let end = loop {
             let Some(feed) = line_feed(&self.buffer, searched) else {
                 if self.buffer.len() >= self.limits.head {
-                    return Some(Err(self.broken(FrameFault::HeadTooLong, 0)));
+                    return Some(Err(self.head_too_long()));
                 }
                 self.state = State::Head { line, searched: self.buffer.len() };
                 return None;
@@ -192,7 +192,7 @@ impl Framer {
             searched = line;
         };
         if end > self.limits.head {
-            return Some(Err(self.broken(FrameFault::HeadTooLong, 0)));
+            return Some(Err(self.head_too_long()));
         }
         Some(self.measure(end))
     }
@@ -219,6 +219,12 @@ impl Framer {
         }
         self.state = State::Body { whole: scanned.head + body };
         Ok(())
+    }
+
+    fn head_too_long(&mut self) -> FrameError {
+        let within = &self.buffer[..self.buffer.len().min(self.limits.head)];
+        let lines = within.iter().rposition(|b| *b == b'\n').map_or(0, |feed| feed + 1);
+        self.broken(FrameFault::HeadTooLong, lines)
     }
 
     fn broken(&mut self, fault: FrameFault, head: usize) -> FrameError {

@@ -17,12 +17,12 @@ pub struct Limits {
     pub headers: usize,
     /// Continued lines. Real messages have none.
     pub folds: usize,
-    /// Octets of body, for streams.
+    /// Octets of body, for streams: as many as a datagram could bring.
     pub body: usize,
 }
 
 impl Limits {
-    pub const DEFAULT: Limits = Limits { head: 64 * 1024, headers: 256, folds: 256, body: 1024 * 1024 };
+    pub const DEFAULT: Limits = Limits { head: 64 * 1024, headers: 256, folds: 256, body: 64 * 1024 };
 }
 
 impl Default for Limits {
@@ -158,7 +158,7 @@ pub struct Scanned {
     pub defects: Defects,
 }
 
-/// Why bytes are not a SIP message at all. None of these can be answered.
+/// Why bytes are not a SIP message at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ScanError {
     /// No bytes, or line ends only: a keep-alive.
@@ -167,6 +167,16 @@ pub enum ScanError {
     NotSip,
     /// The head is longer than [`Limits::head`].
     HeadTooLong,
+}
+
+impl ScanError {
+    /// What the sender is owed, if it can be made out who that is.
+    pub fn status(self) -> u16 {
+        match self {
+            ScanError::Empty | ScanError::NotSip => 400,
+            ScanError::HeadTooLong => 513,
+        }
+    }
 }
 
 impl std::fmt::Display for ScanError {

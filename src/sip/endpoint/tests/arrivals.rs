@@ -260,11 +260,11 @@ fn a_datagram_beyond_parsing_is_answered_at_most_once_and_never_bigger() {
     let mut hand = Hand::new();
     let peer = hand.peer;
     let broken = request("INVITE", 1, "broken", None).replace('\n', "\r\n");
-    hand.endpoint.handle_bad_datagram(hand.now, peer, broken.as_bytes());
+    hand.endpoint.handle_unreadable(peer, broken.as_bytes(), 400);
     let answer = hand.answer();
     assert_eq!((answer.status(), answer.call_id().unwrap()), (400, "by-hand"));
     let shortest = b"X a:b SIP/2.0\nv:SIP/2.0/UDP 192.0.2.1\nf:a\nt:a\ni:a\nCSeq:1\n\n";
-    hand.endpoint.handle_bad_datagram(hand.now, peer, shortest);
+    hand.endpoint.handle_unreadable(peer, shortest, 400);
     assert!(hand.transmits()[0].bytes.len() <= 2 * shortest.len());
     for silent in [
         &b"\x00\x01\x02"[..],
@@ -273,7 +273,7 @@ fn a_datagram_beyond_parsing_is_answered_at_most_once_and_never_bigger() {
         broken.replace("192.0.2.1:5060;branch", "198.51.100.7;branch").as_bytes(),
         broken.replace("Call-ID: by-hand\r\n", "").as_bytes(),
     ] {
-        hand.endpoint.handle_bad_datagram(hand.now, peer, silent);
+        hand.endpoint.handle_unreadable(peer, silent, 400);
         assert!(hand.sent().is_empty(), "{:?}", String::from_utf8_lossy(silent));
     }
 }

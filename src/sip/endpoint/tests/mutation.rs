@@ -113,7 +113,7 @@ fn bent_messages_neither_panic_nor_stay() {
         let bent = if dice.percent(70) { bend(&mut dice, &text) } else { text };
         match Message::parse(Bytes::from(bent.clone())) {
             Ok(message) => hand.endpoint.handle_message(hand.now, peer, message),
-            Err(_) => hand.endpoint.handle_bad_datagram(hand.now, peer, &bent),
+            Err(_) => hand.endpoint.handle_unreadable(peer, &bent, 400),
         }
         for event in hand.events() {
             let (now, roll) = (hand.now, dice.below(6));

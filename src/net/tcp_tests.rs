@@ -1,0 +1,272 @@
+//! Connections in virtual time, over pipes in memory.
+
+use super::*;
+use crate::net::{Outlet, channel};
+use tokio::io::{DuplexStream, duplex, split};
+use tokio::time::sleep;
+
+const OPTIONS: &[u8] = b"OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/TCP c;branch=z9hG4bK1\r\nFrom: <sip:c@d>;tag=1\r\nTo: <sip:a@b>\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n";
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// Our side of the wire, with room for `bounds`.
+struct Site {
+    transport: TcpTransport,
+    outlet: Outlet,
+    callers: u16,
+}
+
+impl Site {
+    fn new(bounds: Bounds) -> Site {
+        let (inlet, outlet) = channel();
+        Site { transport: TcpTransport { shared: Shared::new(bounds), inlet, local: None }, outlet, callers: 0 }
+    }
+
+    /// A peer whose connection was just accepted, if it was; the pipe holds `room` octets that nobody has read.
+    fn caller(&mut self, room: usize) -> Option<(DuplexStream, Peer)> {
+        self.callers += 1;
+        self.caller_from([192, 0, 2, self.callers as u8].into(), room)
+    }
+
+    fn caller_from(&mut self, ip: IpAddr, room: usize) -> Option<(DuplexStream, Peer)> {
+        self.callers += 1;
+        let remote = SocketAddr::new(ip, 10_000 + self.callers);
+        let shared = self.transport.shared.clone();
+        let line = shared.admit(remote)?;
+        let local = ([192, 0, 2, 254], 5060).into();
+        let peer = Peer { transport: Transport::Tcp, remote, local, connection: Some(line.id) };
+        let (theirs, ours) = duplex(room);
+        let (reader, writer) = split(ours);
+        tokio::spawn(converse(reader, writer, peer, line, false, shared, self.transport.inlet.clone()));
+        Some((theirs, peer))
+    }
+
+    fn send(&mut self, peer: Peer, bytes: &'static [u8]) {
+        self.transport.send(Transmit { peer, bytes: Bytes::from_static(bytes) });
+    }
+
+    /// The next message, garbage or loss, by its sender's connection.
+    async fn news(&mut self) -> (&'static str, Option<ConnectionId>) {
+        let event = tokio::select! {
+            biased;
+            event = self.outlet.fresh.recv() => event,
+            event = self.outlet.urgent.recv() => event,
+        };
+        match event.unwrap() {
+            NetEvent::Message { peer, .. } => ("message", peer.connection),
+            NetEvent::Garbage { peer, status, .. } => (if status == 413 { "413" } else { "garbage" }, peer.connection),
+            NetEvent::Lost { peer } => ("lost", peer.connection),
+        }
+    }
+
+    /// Everything that is told within a second.
+    async fn quiet(&mut self) -> Vec<&'static str> {
+        let mut told = Vec::new();
+        while let Ok((news, _)) = timeout(seconds(1), self.news()).await {
+            told.push(news);
+        }
+        told
+    }
+}
+
+async fn until_closed(pipe: &mut DuplexStream) -> Vec<u8> {
+    let mut heard = Vec::new();
+    pipe.read_to_end(&mut heard).await.unwrap();
+    heard
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stranger_has_ten_seconds_for_a_message_and_line_ends_buy_no_more() {
+    let mut site = Site::new(BOUNDS);
+    let began = Instant::now();
+    let (mut pipe, peer) = site.caller(1024).unwrap();
+    for _ in 0..3 {
+        sleep(seconds(3)).await;
+        pipe.write_all(b"\r\n\r\n").await.unwrap();
+    }
+    assert_eq!(site.news().await, ("lost", peer.connection));
+    assert_eq!(began.elapsed(), MESSAGE_LIMIT);
+    assert_eq!(until_closed(&mut pipe).await, b"\r\n\r\n\r\n", "each pair was answered by one (RFC 5626 4.4.1)");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_outlives_a_registration_and_a_call_without_a_word() {
+    let mut site = Site::new(BOUNDS);
+    let (mut pipe, peer) = site.caller(1024).unwrap();
+    pipe.write_all(OPTIONS).await.unwrap();
+    assert_eq!(site.news().await, ("message", peer.connection));
+    for hours in [1, 4] {
+        sleep(seconds(hours * 3600 + 60)).await;
+        site.send(peer, b"INVITE");
+        let mut heard = [0; 6];
+        pipe.read_exact(&mut heard).await.unwrap();
+        pipe.write_all(OPTIONS).await.unwrap();
+        assert_eq!(site.news().await, ("message", peer.connection));
+    }
+    assert_eq!(site.news().await, ("lost", peer.connection), "but not for ever");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_drips_in_ends_the_connection() {
+    let mut site = Site::new(BOUNDS);
+    let (mut pipe, peer) = site.caller(1024).unwrap();
+    pipe.write_all(OPTIONS).await.unwrap();
+    assert_eq!(site.news().await, ("message", peer.connection));
+    let began = Instant::now();
+    for octet in OPTIONS {
+        if pipe.write_all(&[*octet]).await.is_err() {
+            break;
+        }
+        sleep(Duration::from_millis(500)).await;
+    }
+    assert_eq!(site.news().await, ("lost", peer.connection));
+    assert!(began.elapsed() < MESSAGE_LIMIT + seconds(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_reads_nothing_is_lost_although_it_goes_on_talking() {
+    let mut site = Site::new(BOUNDS);
+    let (mut pipe, peer) = site.caller(1024).unwrap();
+    pipe.write_all(OPTIONS).await.unwrap();
+    assert_eq!(site.news().await, ("message", peer.connection));
+    site.send(peer, &[b'x'; 2000]);
+    for _ in 0..9 {
+        sleep(seconds(1)).await;
+        pipe.write_all(OPTIONS).await.unwrap();
+        assert_eq!(site.news().await.0, "message");
+    }
+    assert_eq!(site.news().await, ("lost", peer.connection));
+    assert_eq!(site.transport.inlet.counters().send_failed.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_queue_ends_the_connection_at_once_and_says_so() {
+    let mut site = Site::new(BOUNDS);
+    let (mut pipe, peer) = site.caller(64).unwrap();
+    pipe.write_all(&OPTIONS[..40]).await.unwrap();
+    let began = Instant::now();
+    for _ in 0..=WRITE_QUEUE {
+        site.send(peer, &[b'x'; 200]);
+    }
+    assert_eq!(site.news().await, ("lost", peer.connection));
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    assert!(until_closed(&mut pipe).await.len() <= 64);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_stops_talking_still_hears_the_answers() {
+    let mut site = Site::new(BOUNDS);
+    let (mut pipe, peer) = site.caller(64).unwrap();
+    let talking = async {
+        pipe.write_all(OPTIONS).await.unwrap();
+        pipe.shutdown().await.unwrap();
+        until_closed(&mut pipe).await
+    };
+    let answering = async {
+        assert_eq!(site.news().await, ("message", peer.connection));
+        sleep(ANSWER_TIME / 2).await;
+        for _ in 0..3 {
+            site.send(peer, &[b'x'; 200]);
+        }
+        site.news().await
+    };
+    let (heard, lost) = tokio::join!(talking, answering);
+    assert_eq!(heard.len(), 600);
+    assert_eq!(lost, ("lost", peer.connection));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_address_has_its_share_of_connections_and_gets_it_back() {
+    let mut site = Site::new(Bounds { per_address: 2, ..BOUNDS });
+    let here = [192, 0, 2, 1].into();
+    let (pipe, _) = site.caller_from(here, 64).unwrap();
+    let _second = site.caller_from(here, 64).unwrap();
+    assert!(site.caller_from(here, 64).is_none());
+    assert!(site.caller_from([192, 0, 2, 2].into(), 64).is_some(), "others are not concerned");
+    drop(pipe);
+    assert_eq!(site.news().await.0, "lost");
+    assert!(site.caller_from(here, 64).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_all_places_are_taken_the_longest_silent_stranger_makes_room() {
+    let mut site = Site::new(Bounds { connections: 3, ..BOUNDS });
+    let (mut known, phone) = site.caller(1024).unwrap();
+    known.write_all(OPTIONS).await.unwrap();
+    assert_eq!(site.news().await, ("message", phone.connection));
+    let (_first, oldest) = site.caller(64).unwrap();
+    let (_second, newer) = site.caller(64).unwrap();
+    let (mut third, newest) = site.caller(1024).unwrap();
+    assert_eq!(site.news().await, ("lost", oldest.connection));
+    third.write_all(OPTIONS).await.unwrap();
+    assert_eq!(site.news().await, ("message", newest.connection));
+    let (mut fourth, last) = site.caller(1024).unwrap();
+    assert_eq!(site.news().await, ("lost", newer.connection));
+    fourth.write_all(OPTIONS).await.unwrap();
+    assert_eq!(site.news().await, ("message", last.connection));
+    assert!(site.caller(64).is_none(), "who has sent a message is not displaced");
+    site.send(phone, b"still here");
+    let mut heard = [0; 10];
+    known.read_exact(&mut heard).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn unfinished_messages_of_all_connections_together_are_bounded() {
+    let mut site = Site::new(Bounds { unfinished: 20_000, ..BOUNDS });
+    let announced = [&OPTIONS[..OPTIONS.len() - 21], b"Content-Length: 60000\r\n\r\n", &[b'x'; 9_000]].concat();
+    let mut pipes = Vec::new();
+    for _ in 0..2 {
+        let (mut pipe, _) = site.caller(16_000).unwrap();
+        pipe.write_all(&announced).await.unwrap();
+        pipes.push(pipe);
+    }
+    assert!(site.quiet().await.is_empty(), "two find room");
+    let (mut short, _) = site.caller(16_000).unwrap();
+    short.write_all(&OPTIONS[..50]).await.unwrap();
+    let (mut third, _) = site.caller(16_000).unwrap();
+    third.write_all(&announced).await.unwrap();
+    assert_eq!(site.quiet().await, ["lost"], "the third does not");
+    short.write_all(&OPTIONS[50..]).await.unwrap();
+    assert_eq!(site.quiet().await, ["message"], "usual messages are not concerned");
+    pipes.clear();
+    assert_eq!(site.quiet().await, ["lost", "lost"]);
+    let (mut fourth, _) = site.caller(16_000).unwrap();
+    fourth.write_all(&announced).await.unwrap();
+    assert!(site.quiet().await.is_empty(), "their room is free again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_is_announced_too_long_is_told_so_before_the_end() {
+    let mut site = Site::new(BOUNDS);
+    let (mut pipe, peer) = site.caller(1024).unwrap();
+    pipe.write_all(&[&OPTIONS[..OPTIONS.len() - 21], b"Content-Length: 1048576\r\n\r\n"].concat()).await.unwrap();
+    assert_eq!(site.news().await, ("413", peer.connection));
+    site.send(peer, b"answer");
+    assert_eq!(until_closed(&mut pipe).await, b"answer");
+    assert_eq!(site.news().await, ("lost", peer.connection));
+}
+
+#[tokio::test]
+async fn a_message_for_a_peer_that_refuses_connections_is_reported_lost() {
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut site = Site::new(BOUNDS);
+    let peer = Peer { transport: Transport::Tcp, remote: gone, local: gone, connection: None };
+    site.send(peer, b"INVITE");
+    assert_eq!(site.news().await, ("lost", None));
+    let mut full = Site::new(Bounds { connections: 0, ..BOUNDS });
+    full.send(peer, b"INVITE");
+    assert_eq!(full.news().await, ("lost", None), "no room to open one");
+}
+
+#[tokio::test]
+async fn the_kernel_watches_over_a_silent_connection() {
+    let listener = listen(([127, 0, 0, 1], 0).into()).unwrap();
+    let (dialled, accepted) = tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
+    let stream = prepared(accepted.unwrap().0);
+    let socket = SockRef::from(&stream);
+    assert!(socket.keepalive().unwrap() && socket.tcp_nodelay().unwrap());
+    assert_eq!(socket.tcp_user_timeout().unwrap(), Some(UNACKNOWLEDGED_LIMIT));
+    drop(dialled);
+}
