@@ -1,5 +1,5 @@
 //! The one task that owns the [`Switch`]: inputs in, outputs out, the next deadline. It decides only what is read first:
-//! what belongs to running calls before new work.
+//! what belongs to running calls before new work, but never so that one of its sources silences another.
 
 use super::board::Board;
 use super::clock;
@@ -44,8 +44,9 @@ pub(super) enum Control {
     Stop,
 }
 
-/// Inputs handled between two looks at the clock and the timers.
-const BATCH: usize = 64;
+/// Inputs of each source handled between two looks at the clock and the timers. Anybody can write a To tag, so what calls
+/// itself a running call's may fill its share and no more.
+const TURN: Turn = Turn { urgent: 32, media: 16, fresh: 16 };
 /// How old the picture that the API shows may be: a page that is read by many is painted ten times a second.
 const PICTURE_AGE: Duration = Duration::from_millis(100);
 
@@ -67,6 +68,34 @@ pub(super) struct EventLoop {
     pub picture: Option<(Instant, Arc<api::Snapshot>)>,
 }
 
+/// What may still be taken from each source.
+#[derive(Clone, Copy, Debug)]
+struct Turn {
+    urgent: usize,
+    media: usize,
+    fresh: usize,
+}
+
+#[derive(Debug)]
+enum Work {
+    Net(NetEvent),
+    Media(MediaNotice),
+}
+
+impl Turn {
+    /// What is there already, running calls first; `None` when nothing is, or all shares are used up.
+    fn next(&mut self, outlet: &mut Outlet, media: &mut mpsc::Receiver<MediaNotice>) -> Option<Work> {
+        fn take<T>(share: &mut usize, queue: &mut mpsc::Receiver<T>) -> Option<T> {
+            *share = share.checked_sub(1)?;
+            queue.try_recv().ok()
+        }
+        take(&mut self.urgent, &mut outlet.urgent)
+            .map(Work::Net)
+            .or_else(|| take(&mut self.media, media).map(Work::Media))
+            .or_else(|| take(&mut self.fresh, &mut outlet.fresh).map(Work::Net))
+    }
+}
+
 impl EventLoop {
     pub(super) async fn run(mut self) {
         // Made once and moved: arming a timer costs a lock, and most inputs leave the next deadline where it was.
@@ -79,8 +108,8 @@ impl EventLoop {
             {
                 sleep.as_mut().reset(at.into());
             }
+            // Whichever is ready, with equal chances: an order would let the first starve the rest.
             tokio::select! {
-                biased;
                 control = self.control.recv() => match control {
                     None | Some(Control::Stop) => break,
                     Some(control) => self.on_control(control),
@@ -108,17 +137,13 @@ impl EventLoop {
         self.workers.iter().for_each(WorkerHandle::wake);
     }
 
-    /// What is there already, without another wait: running calls first.
+    /// What is there already, without another wait.
     fn more(&mut self) {
-        for _ in 0..BATCH {
-            if let Ok(event) = self.outlet.urgent.try_recv() {
-                self.on_net(event);
-            } else if let Ok(notice) = self.media.try_recv() {
-                self.on_media(notice);
-            } else if let Ok(event) = self.outlet.fresh.try_recv() {
-                self.on_net(event);
-            } else {
-                break;
+        let mut turn = TURN;
+        while let Some(work) = turn.next(&mut self.outlet, &mut self.media) {
+            match work {
+                Work::Net(event) => self.on_net(event),
+                Work::Media(notice) => self.on_media(notice),
             }
         }
     }
@@ -262,5 +287,31 @@ fn log(event: &SwitchEvent) {
         | EventKind::BundleLoaded { .. }
         | EventKind::Draining => tracing::info!(call, "{:?}", event.kind),
         _ => tracing::debug!(call, "{:?}", event.kind),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sip::peer::Peer;
+
+    #[test]
+    fn a_flood_that_calls_itself_urgent_leaves_media_and_new_callers_their_turn() {
+        let lost = || NetEvent::Lost { peer: Peer::udp(([192, 0, 2, 1], 5060).into(), ([192, 0, 2, 2], 5060).into()) };
+        let (urgent_in, urgent) = mpsc::channel(1000);
+        let (fresh_in, fresh) = mpsc::channel(1000);
+        let (media_in, mut media) = mpsc::channel(1000);
+        for _ in 0..1000 {
+            urgent_in.try_send(lost()).unwrap();
+            fresh_in.try_send(lost()).unwrap();
+        }
+        media_in.try_send(MediaNotice::Ports(Vec::new())).unwrap();
+        let mut outlet = Outlet { urgent, fresh };
+        let mut turn = TURN;
+        let work: Vec<Work> = std::iter::from_fn(|| turn.next(&mut outlet, &mut media)).collect();
+        assert_eq!(work.iter().filter(|work| matches!(work, Work::Media(_))).count(), 1);
+        assert_eq!(1000 - outlet.urgent.len(), TURN.urgent);
+        assert_eq!(1000 - outlet.fresh.len(), TURN.fresh);
+        assert!(work[..TURN.urgent].iter().all(|work| matches!(work, Work::Net(_))), "running calls come first");
     }
 }
