@@ -187,7 +187,7 @@ impl Leg {
     /// A re-INVITE or UPDATE from the peer. True when the leg went on or off hold by it.
     pub fn reoffered(&mut self, sdp: Option<&[u8]>, out: &mut Vec<CallOutput>) -> bool {
         let LegState::Up { offer_out } = &mut self.state else {
-            out.push(CallOutput::AnswerReoffer { leg: self.id, answer: Err(481) });
+            out.push(CallOutput::AnswerReoffer { leg: self.id, answer: Err(None) });
             return false;
         };
         let Some(sdp) = sdp else {
@@ -206,7 +206,7 @@ impl Leg {
                 self.take_spec(spec, out)
             }
             Err(refusal) => {
-                out.push(CallOutput::AnswerReoffer { leg: self.id, answer: Err(refusal.status()) });
+                out.push(CallOutput::AnswerReoffer { leg: self.id, answer: Err(Some(refusal)) });
                 false
             }
         }

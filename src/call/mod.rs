@@ -21,12 +21,33 @@ use std::sync::Arc;
 /// What a call asks of the SIP endpoint, the media workers and its driver, in order.
 #[derive(Clone, Debug)]
 pub enum CallOutput {
-    Invite { leg: LegId, target: Box<DialTarget>, offer: Bytes },
-    Progress { leg: LegId, status: u16, sdp: Option<Bytes> },
-    Accept { leg: LegId, sdp: Bytes },
-    Reject { leg: LegId, cause: Cause },
-    Hangup { leg: LegId, cause: Cause },
-    AnswerReoffer { leg: LegId, answer: Result<Bytes, u16> },
+    Invite {
+        leg: LegId,
+        target: Box<DialTarget>,
+        offer: Bytes,
+    },
+    Progress {
+        leg: LegId,
+        status: u16,
+        sdp: Option<Bytes>,
+    },
+    Accept {
+        leg: LegId,
+        sdp: Bytes,
+    },
+    Reject {
+        leg: LegId,
+        cause: Cause,
+    },
+    Hangup {
+        leg: LegId,
+        cause: Cause,
+    },
+    /// `Err`: what is wrong with the offer, or nothing but that the leg is over.
+    AnswerReoffer {
+        leg: LegId,
+        answer: Result<Bytes, Option<SdpError>>,
+    },
     Media(WorkerId, MediaCmd),
     Event(EventKind),
     Notice(Notice),
@@ -305,7 +326,7 @@ impl Call {
     /// A re-INVITE or UPDATE from a party. Hold is ended here: the other side hears music until the return.
     pub fn leg_reoffered(&mut self, leg: LegId, sdp: Option<&[u8]>, out: &mut Vec<CallOutput>) {
         let Some(party) = self.leg_mut(leg) else {
-            out.push(CallOutput::AnswerReoffer { leg, answer: Err(481) });
+            out.push(CallOutput::AnswerReoffer { leg, answer: Err(None) });
             return;
         };
         if party.reoffered(sdp, out) && self.bridged {

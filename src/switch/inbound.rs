@@ -2,7 +2,7 @@
 //! reason in an event and its status on the wire; none of them tells a stranger which extensions exist.
 
 use super::registration::Proof;
-use super::sip_link::RETRY_AFTER;
+use super::sip_link::warning_header;
 use super::test_number::TestCall;
 use super::{CALL_LIMIT, Driver, Entry, Switch, SwitchTimer};
 use crate::admission::Class;
@@ -27,10 +27,6 @@ struct Refused {
 impl Refused {
     fn new(reason: Refusal, status: u16) -> Refused {
         Refused { reason, status, headers: Vec::new() }
-    }
-
-    fn overloaded(reason: Refusal) -> Refused {
-        Refused { reason, status: 503, headers: vec![("Retry-After", RETRY_AFTER.to_string())] }
     }
 }
 
@@ -68,16 +64,16 @@ impl Switch {
     ) -> Result<(), Refused> {
         let (source, destination, project) = self.identify(now, request, peer, &parties.to)?;
         if self.draining {
-            return Err(Refused::overloaded(Refusal::Draining));
+            return Err(Refused::new(Refusal::Draining, 503));
         }
         let id = CallId(self.fresh_id());
         let leg = LegId(self.fresh_id());
         self.admission
             .try_admit(now.at, id, Class::Service, project.as_ref())
-            .map_err(|denial| Refused::overloaded(denial.refusal()))?;
+            .map_err(|denial| Refused::new(denial.refusal(), 503))?;
         let Some(lease) = self.ports.take_any() else {
             self.admission.release(id);
-            return Err(Refused::overloaded(Refusal::NoPort));
+            return Err(Refused::new(Refusal::NoPort, 503));
         };
         let seat = LegSeat {
             id: leg,
@@ -89,7 +85,8 @@ impl Switch {
         let call = Call::new(id, seat, offer.as_deref(), &mut outputs).map_err(|refusal| {
             self.admission.release(id);
             self.ports.add(vec![lease]);
-            Refused::new(Refusal::NoCodec, refusal.status())
+            let headers = vec![("Warning", warning_header(refusal))];
+            Refused { headers, ..Refused::new(Refusal::NoCodec, refusal.status()) }
         })?;
 
         // An extension cannot speak in another's name.

@@ -395,6 +395,7 @@ impl Switch {
             Command::Drain => {
                 if !std::mem::replace(&mut self.draining, true) {
                     self.admission.set_draining(true);
+                    self.endpoint.close();
                     self.emit(now, None, EventKind::Draining);
                 }
             }

@@ -5,14 +5,12 @@ use super::{Driver, Switch};
 use crate::call::{CallOutput, DialTarget, Notice};
 use crate::events::{Cause, EndedBy, EventKind, KeySource};
 use crate::ids::{CallId, LegId};
+use crate::sdp::SdpError;
 use crate::sip::endpoint::{EndReason, Outgoing, ServerRequest, SipEvent, UsageId};
 use crate::sip::message::{Message, Method};
 use crate::sip::peer::Peer;
 use crate::timers::Now;
 use bytes::Bytes;
-
-/// Seconds that a refused caller should wait before the next try.
-pub(super) const RETRY_AFTER: &str = "5";
 
 impl Switch {
     pub(super) fn on_sip(&mut self, now: Now, event: SipEvent) {
@@ -69,13 +67,7 @@ impl Switch {
             }
             CallOutput::Reject { leg, cause } => {
                 if let Some(usage) = self.usage_of(leg) {
-                    let mut headers = vec![("Reason", reason_header(cause))];
-                    if cause.status() == 503 {
-                        headers.push(("Retry-After", RETRY_AFTER.to_string()));
-                    }
-                    let headers: Vec<(&str, &str)> =
-                        headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-                    self.endpoint.reject(now.at, usage, cause.status(), None, &headers);
+                    self.endpoint.reject(now.at, usage, cause.status(), None, &[("Reason", &reason_header(cause))]);
                 }
             }
             CallOutput::Hangup { leg, cause } => {
@@ -90,7 +82,10 @@ impl Switch {
             }
             CallOutput::AnswerReoffer { leg, answer } => {
                 if let Some(usage) = self.usage_of(leg) {
-                    self.endpoint.answer_reoffer(now.at, usage, answer);
+                    let warning = answer.as_ref().err().copied().flatten().map(warning_header);
+                    let headers: Vec<(&str, &str)> = warning.iter().map(|value| ("Warning", value.as_str())).collect();
+                    let answer = answer.map_err(|refusal| refusal.map_or(481, SdpError::status));
+                    self.endpoint.answer_reoffer(now.at, usage, answer, &headers);
                 }
             }
             CallOutput::Media(..) | CallOutput::Event(_) | CallOutput::Notice(_) => {}
@@ -155,14 +150,6 @@ impl Switch {
     fn on_request(&mut self, now: Now, id: ServerRequest, message: Message, peer: Peer) {
         match message.method() {
             Method::Register => self.on_register(now, id, &message, peer),
-            Method::Options if self.draining => {
-                let headers = [("Retry-After", RETRY_AFTER.to_string())];
-                self.endpoint.respond(now.at, id, 503, None, &headers, None);
-            }
-            Method::Options => {
-                let headers = [("Accept", "application/sdp".to_string())];
-                self.endpoint.respond(now.at, id, 200, None, &headers, None);
-            }
             _ => self.endpoint.respond(now.at, id, 405, None, &[], None),
         }
     }
@@ -189,6 +176,13 @@ impl Switch {
     pub(super) fn end_call(&mut self, now: Now, id: CallId, cause: Cause, by: EndedBy) {
         self.with_call(now, id, |call, out| call.hang_up(cause, by, out));
     }
+}
+
+/// What is wrong with a peer's SDP, in words for whoever looks after it (RFC 3261 20.43). We are known by a pseudonym: our
+/// address may be one that the peer cannot know.
+pub(super) fn warning_header(refusal: SdpError) -> String {
+    let (code, text) = refusal.warning();
+    format!("{code} hotline \"{text}\"")
 }
 
 fn reason_header(cause: Cause) -> String {

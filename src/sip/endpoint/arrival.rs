@@ -2,7 +2,7 @@
 
 use super::compose::Reply;
 use super::usage::{Deadline, Phase, Ringing};
-use super::{EndReason, Endpoint, Owner, RETRY_AFTER_S, ServerRequest, SipEvent, TELL_AGAIN, UsageId};
+use super::{EndReason, Endpoint, Owner, ServerRequest, SipEvent, TELL_AGAIN, UsageId};
 use crate::sip::dialog::{Dialog, Tag, body::sdp_of};
 use crate::sip::message::{HeaderName, Message, Method, Refusal, Rport, UriRef, validate_request};
 use crate::sip::peer::{Peer, Transport};
@@ -10,7 +10,7 @@ use crate::sip::transaction::{Fresh, Matched};
 use std::time::{Duration, Instant};
 
 /// Requests inside dialogs are let through up to this many times the limit for new work, then dropped: a peer inside a
-/// dialog can be mad too.
+/// dialog can be mad too. What ends a call is let through always, as a call has one of each.
 const HARD_LIMIT: usize = 2;
 
 /// What an Expires beyond it is taken for: nobody waits a day for an answer.
@@ -41,7 +41,12 @@ impl Endpoint {
         if method == Method::Ack {
             return self.receive_ack(now, &request);
         }
-        if self.layer.len() >= self.max_transactions.saturating_mul(HARD_LIMIT) {
+        let to_tag = request.to().ok().and_then(|to| to.tag());
+        if method == Method::Options && to_tag.is_none() {
+            return self.receive_options(peer, &request);
+        }
+        let ends = matches!(method, Method::Bye | Method::Cancel);
+        if !ends && self.layer.len() >= self.max_transactions.saturating_mul(HARD_LIMIT) {
             self.counts.dropped += 1;
             return;
         }
@@ -51,7 +56,6 @@ impl Endpoint {
         if method == Method::Cancel {
             return self.receive_cancel(now, peer, request, fresh);
         }
-        let to_tag = request.to().ok().and_then(|to| to.tag());
         // REGISTER makes no dialog; a To tag in one means nothing (10.2).
         if let Some(tag) = to_tag.filter(|_| method != Method::Register) {
             return match self.usage_of(tag, &request) {
@@ -67,9 +71,7 @@ impl Endpoint {
         }
         if self.is_full() {
             self.counts.overloaded += 1;
-            let wait = RETRY_AFTER_S.start + self.mint.below(RETRY_AFTER_S.end - RETRY_AFTER_S.start);
-            let reply = Reply { headers: &[("Retry-After", &wait.to_string())], ..Reply::plain(503) };
-            return self.send_stateless(peer, &request, reply);
+            return self.send_stateless(peer, &request, Reply::plain(503));
         }
         if method == Method::Invite {
             return self.receive_call(now, peer, request, fresh);
@@ -78,6 +80,13 @@ impl Endpoint {
         if let Some(tx) = self.layer.start_server(now, request.clone(), fresh, reply_peer, false, Owner::Nobody) {
             self.events.push_back(SipEvent::Request { id: ServerRequest(tx), message: request, peer });
         }
+    }
+
+    /// "Are you there, and what can you do?" (11.2): answered at any load, and without keeping anything, as whoever likes
+    /// may ask.
+    fn receive_options(&mut self, peer: Peer, request: &Message) {
+        let status = if self.closed { 503 } else { 200 };
+        self.send_stateless(peer, request, Reply::plain(status));
     }
 
     /// The usage whose dialog a request with our tag belongs to: tag, Call-ID and the peer's tag must all agree (12.2.2).
@@ -157,7 +166,8 @@ impl Endpoint {
 
     fn send_stateless(&mut self, peer: Peer, request: &Message, reply: Reply<'_>) {
         let to_tag = Some(self.stateless_tag(request));
-        let bytes = self.composer.response(request, &peer, Reply { to_tag, ..reply });
+        let retry_after_s = self.retry_after_s(reply.status);
+        let bytes = self.composer.response(request, &peer, Reply { to_tag, retry_after_s, ..reply });
         self.layer.send(reply_to(peer, request), bytes);
     }
 

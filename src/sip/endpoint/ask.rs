@@ -67,7 +67,7 @@ impl Endpoint {
         }
     }
 
-    /// Answers [`SipEvent::Request`]. Allow, Supported and Accept are added to a 200 for OPTIONS.
+    /// Answers [`SipEvent::Request`]. A 503 gets its Retry-After here.
     pub fn respond(
         &mut self,
         now: Instant,
@@ -83,9 +83,9 @@ impl Endpoint {
             status: status.clamp(100, 699),
             reason,
             to_tag: Some(self.mint.tag()),
-            contact: None,
             headers: &headers,
             body: body.as_ref().map(|(content_type, bytes)| (*content_type, &bytes[..])),
+            ..Reply::default()
         };
         if !self.answer_and_forget(now, id.0, reply) {
             self.counts.stale_commands += 1;

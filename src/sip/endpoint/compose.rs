@@ -29,6 +29,8 @@ pub(super) struct Reply<'a> {
     pub to_tag: Option<Tag>,
     /// The whole Contact value, in what forms or moves a dialog.
     pub contact: Option<&'a str>,
+    /// A 503 says when to come back.
+    pub retry_after_s: Option<u32>,
     pub headers: &'a [(&'a str, &'a str)],
     /// Content type and bytes.
     pub body: Option<(&'a str, &'a [u8])>,
@@ -104,6 +106,8 @@ impl Composer {
         contact.into()
     }
 
+    /// `Supported` is written where an option is there to be named (RFC 3261 20.37 wants it left out otherwise): with no
+    /// option supported, as long as [`EndpointConfig::supported`] is empty, its absence is the truth.
     pub fn response(&mut self, request: &Message, source: &Peer, reply: Reply<'_>) -> Bytes {
         let reason = reply.reason.unwrap_or_else(|| phrase(reply.status));
         let tag = reply.to_tag.map(|tag| tag.to_string());
@@ -122,6 +126,9 @@ impl Composer {
         }
         if success && *request.method() == Method::Options {
             builder.header(HeaderName::Accept, SDP);
+        }
+        if let Some(seconds) = reply.retry_after_s {
+            builder.number(HeaderName::RetryAfter, seconds);
         }
         for (name, value) in reply.headers {
             builder.named(name, value);
@@ -239,10 +246,13 @@ pub(super) struct Within<'a> {
     pub body: Option<(&'a str, &'a [u8])>,
 }
 
-/// `Reason` of RFC 3326.
+/// `Reason` of RFC 3326; without a text when that is empty.
 pub(super) fn reason_value((protocol, cause, text): (&str, u16, &str)) -> String {
     let text: String = text.chars().filter(|c| !c.is_control() && !matches!(c, '"' | '\\')).collect();
-    format!("{protocol};cause={cause};text=\"{text}\"")
+    match text.is_empty() {
+        true => format!("{protocol};cause={cause}"),
+        false => format!("{protocol};cause={cause};text=\"{text}\""),
+    }
 }
 
 /// Headers that the core writes itself; an app that names one would only contradict it.

@@ -90,7 +90,8 @@ pub enum SipEvent {
         usage: UsageId,
         why: EndReason,
     },
-    /// A request outside any call, or one in a call that the core has no use for. Owes exactly one final answer.
+    /// A request outside any call that no OPTIONS is (those are answered by the core), or one in a call that the core has
+    /// no use for. Owes exactly one final answer.
     Request {
         id: ServerRequest,
         message: Message,

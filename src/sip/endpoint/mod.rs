@@ -41,6 +41,8 @@ use usage::{Deadline, Phase, Usage};
 
 pub struct Endpoint {
     timers: TimerSet,
+    /// No new work is wanted.
+    closed: bool,
     allow: Vec<&'static str>,
     supported: Vec<&'static str>,
     max_transactions: usize,
@@ -73,7 +75,7 @@ enum Owner {
     Request(RequestId),
 }
 
-/// `Retry-After` of the 503s at a full table: long enough to be of use, spread so that callers do not return together.
+/// `Retry-After` of each 503: long enough to be of use, spread so that callers do not return together.
 const RETRY_AFTER_S: std::ops::Range<u32> = 4..12;
 /// A caller that waits is told so each minute, or proxies give up on the call (RFC 3261 13.3.1.1).
 const TELL_AGAIN: Duration = Duration::from_secs(60);
@@ -83,6 +85,7 @@ impl Endpoint {
         let timers = config.timers.checked();
         Self {
             timers,
+            closed: false,
             composer: Composer::new(&config),
             mint: Mint::new(config.seed),
             layer: Layer::new(timers),
@@ -101,6 +104,7 @@ impl Endpoint {
         }
     }
 
+    /// A message of a peer, whatever it holds: what is wrong with it is answered or counted, never an error of the caller's.
     pub fn handle_message(&mut self, now: Instant, peer: Peer, message: Message) {
         if message.is_request() {
             self.receive_request(now, peer, message);
@@ -121,6 +125,12 @@ impl Endpoint {
         }
     }
 
+    /// From now on whoever asks by OPTIONS is told 503, so that trunks send their calls elsewhere. Refusing what comes all
+    /// the same stays with call control.
+    pub fn close(&mut self) {
+        self.closed = true;
+    }
+
     /// The connection of `peer` is gone or could not be opened, or the network says that nobody is there. What waits for
     /// an answer from it fails as 503 (RFC 3261 8.1.3.1); callers that wait for ours on it are gone.
     pub fn handle_transport_error(&mut self, now: Instant, peer: Peer) {
@@ -134,6 +144,7 @@ impl Endpoint {
         [self.layer.next_timeout(), usage].into_iter().flatten().min()
     }
 
+    /// Lets everything that is due by `now` happen; nothing when called early.
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some(at) = self.next_timeout().filter(|at| *at <= now) {
             if self.layer.next_timeout() == Some(at) {
@@ -286,6 +297,7 @@ impl Endpoint {
 
     /// Answers an open request of a peer. False when it is answered or gone already.
     fn answer(&mut self, now: Instant, tx: ServerId, reply: Reply<'_>) -> bool {
+        let reply = Reply { retry_after_s: self.retry_after_s(reply.status), ..reply };
         let (Some(request), Some(peer)) = (self.layer.open_request(tx), self.layer.server_peer(tx)) else {
             return false;
         };
@@ -303,6 +315,10 @@ impl Endpoint {
             self.layer.forget(tx);
         }
         answered
+    }
+
+    fn retry_after_s(&mut self, status: u16) -> Option<u32> {
+        (status == 503).then(|| RETRY_AFTER_S.start + self.mint.below(RETRY_AFTER_S.end - RETRY_AFTER_S.start))
     }
 
     fn send_trying(&mut self, now: Instant, tx: ServerId) {

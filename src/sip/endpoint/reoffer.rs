@@ -35,12 +35,12 @@ impl Endpoint {
         result
     }
 
-    /// Answers [`SipEvent::Reoffer`]: with SDP, or with the status of a refusal (488).
-    pub fn answer_reoffer(&mut self, now: Instant, id: UsageId, answer: Result<Bytes, u16>) {
+    /// Answers [`SipEvent::Reoffer`]: with SDP, or with the status of a refusal (488), which carries `headers`.
+    pub fn answer_reoffer(&mut self, now: Instant, id: UsageId, answer: Result<Bytes, u16>, headers: &[(&str, &str)]) {
         let known = self.change(id, |this, phase| match phase {
             Phase::Up(mut up) => {
                 if let Some(theirs) = up.take_theirs(None) {
-                    this.answer_theirs(now, id, &mut up, theirs, answer);
+                    this.answer_theirs(now, id, &mut up, theirs, answer, headers);
                 }
                 Phase::Up(up)
             }
@@ -49,11 +49,19 @@ impl Endpoint {
         self.counts.stale_commands += u64::from(!known);
     }
 
-    fn answer_theirs(&mut self, now: Instant, id: UsageId, up: &mut Up, theirs: Theirs, answer: Result<Bytes, u16>) {
+    fn answer_theirs(
+        &mut self,
+        now: Instant,
+        id: UsageId,
+        up: &mut Up,
+        theirs: Theirs,
+        answer: Result<Bytes, u16>,
+        headers: &[(&str, &str)],
+    ) {
         let sdp = match answer {
             Ok(sdp) => sdp,
             Err(status) => {
-                self.answer(now, theirs.tx, Reply::plain(status.clamp(400, 699)));
+                self.answer(now, theirs.tx, Reply { headers, ..Reply::plain(status.clamp(400, 699)) });
                 return;
             }
         };

@@ -113,7 +113,10 @@ fn check_request(message: View<'_>, supported: &[&str]) -> Result<(), Rejection>
     check_addresses(message)?;
     check_scalars(message)?;
 
-    if let Some(Ok(0)) = message.max_forwards() {
+    // Owed by who would send it on (16.3), which here is a new call only: a request for this element is served (8.2 has
+    // no such check), and a running call must not break over it.
+    let goes_on = method == Method::Invite && to.tag().is_none();
+    if let (true, Some(Ok(0))) = (goes_on, message.max_forwards()) {
         return Err(Rejection::new(483, "Too Many Hops"));
     }
     if !matches!(method, Method::Ack | Method::Cancel) {

@@ -183,23 +183,91 @@ fn a_mad_peer_inside_a_dialog_meets_the_hard_limit() {
     let stats = hand.endpoint.stats();
     assert_eq!(stats.transactions, 40);
     assert_eq!(stats.dropped, 198 - 39);
+    hand.sent();
+    hand.send(&request("BYE", 200, "bye", Some(&tag)));
+    assert_eq!(statuses(&mut hand), [200], "what ends the call is heard at any load");
 }
 
 #[test]
-fn an_options_is_the_apps_to_answer_and_tells_what_we_can_do() {
+fn an_options_is_answered_with_what_we_can_do_and_keeps_nothing() {
     let mut hand = Hand::new();
-    hand.send(&request("OPTIONS", 1, "opt", None));
-    let Some(SipEvent::Request { id, .. }) = hand.events().pop() else { panic!() };
-    hand.endpoint.respond(hand.now, id, 200, None, &[], None);
+    let options = request("OPTIONS", 1, "opt", None);
+    hand.send(&options);
     let answer = hand.answer();
+    assert_eq!(answer.status(), 200);
     for owed in [HeaderName::Allow, HeaderName::Accept, HeaderName::Server] {
-        assert!(answer.header(owed).is_some(), "{owed}");
+        assert_eq!(answer.count(owed), 1, "{owed}");
     }
     assert!(answer.header(HeaderName::Supported).is_none(), "nothing is claimed that is not there");
     assert!(answer.to().unwrap().tag().is_some());
+    hand.send(&options);
+    assert_eq!(hand.answer().raw(), answer.raw(), "a repetition is told the same, To tag included (8.2.7)");
+    hand.send(&options.replace("Max-Forwards: 70", "Max-Forwards: 0"));
+    assert_eq!(statuses(&mut hand), [200], "it has arrived, and does not go on (RFC 4475 3.3.11)");
+    assert!(hand.events().is_empty() && hand.endpoint.is_idle());
+    hand.endpoint.close();
+    hand.send(&options);
+    let answer = hand.answer();
+    assert_eq!(answer.status(), 503);
+    assert!(answer.seconds(HeaderName::RetryAfter).is_some_and(|wait| (4..12).contains(&wait)));
+}
+
+#[test]
+fn a_flood_of_options_takes_no_room_from_calls_and_a_full_table_none_from_options() {
+    let mut hand = Hand::with(|config| config.max_transactions = 1);
+    for n in 0..100 {
+        hand.send(&request("OPTIONS", 1, &format!("flood{n}"), None));
+    }
+    assert_eq!(statuses(&mut hand), [200; 100]);
+    hand.send(INVITE);
+    hand.invited();
+    assert_eq!(statuses(&mut hand), [100]);
+    hand.send(&INVITE.replace("hand-1", "hand-2").replace("by-hand", "second"));
+    assert_eq!(statuses(&mut hand), [503], "full");
+    hand.send(&request("OPTIONS", 1, "alive", None));
+    assert_eq!(statuses(&mut hand), [200]);
+}
+
+#[test]
+fn a_request_is_answered_once() {
+    let mut hand = Hand::new();
+    hand.send(&request("REGISTER", 1, "reg", None));
+    let Some(SipEvent::Request { id, .. }) = hand.events().pop() else { panic!() };
     hand.endpoint.respond(hand.now, id, 200, None, &[], None);
-    assert!(hand.sent().is_empty(), "one answer only");
+    hand.answer();
+    hand.endpoint.respond(hand.now, id, 200, None, &[], None);
+    assert!(hand.sent().is_empty());
     assert_eq!(hand.endpoint.stats().stale_commands, 1);
+}
+
+#[test]
+fn only_a_new_call_has_too_many_hops() {
+    let mut hand = Hand::new();
+    let spent = |text: &str| text.replace("Max-Forwards: 70", "Max-Forwards: 0");
+    hand.send(&spent(INVITE));
+    assert_eq!(statuses(&mut hand), [483], "it would go on to a phone");
+    hand.send(INVITE);
+    let usage = hand.invited();
+    hand.endpoint.accept(hand.now, usage, SDP);
+    let tag = hand.answer().to().unwrap().tag().unwrap().to_owned();
+    hand.send(&spent(&request("ACK", 1, "ack", Some(&tag))));
+    hand.send(&spent(&request("INFO", 2, "info", Some(&tag))));
+    hand.send(&spent(&request("BYE", 3, "bye", Some(&tag))));
+    assert_eq!(statuses(&mut hand), [200, 200]);
+    let events = hand.events();
+    let [SipEvent::Acked { .. }, SipEvent::Info { .. }, SipEvent::Ended { .. }] = events[..] else {
+        panic!("{events:?}")
+    };
+}
+
+#[test]
+fn a_reason_without_words_has_no_text() {
+    for (text, written) in [("", "Q.850;cause=16"), ("Bye", "Q.850;cause=16;text=\"Bye\"")] {
+        let mut hand = Hand::new();
+        let (usage, _) = answered(&mut hand);
+        hand.endpoint.hangup(hand.now, usage, Some(("Q.850", 16, text)));
+        assert_eq!(hand.answer().header(HeaderName::Reason), Some(written.as_bytes()));
+    }
 }
 
 #[test]
@@ -276,6 +344,19 @@ fn a_datagram_beyond_parsing_is_answered_at_most_once_and_never_bigger() {
         hand.endpoint.handle_unreadable(peer, silent, 400);
         assert!(hand.sent().is_empty(), "{:?}", String::from_utf8_lossy(silent));
     }
+}
+
+#[test]
+fn a_stream_that_cannot_be_read_on_is_told_why_whatever_its_via_says() {
+    let mut hand = Hand::new();
+    let peer = Peer { transport: Transport::Tcp, connection: Some(ConnectionId(1)), ..hand.peer };
+    let head = request("INVITE", 1, "huge", None).replace("UDP 192.0.2.1", "TCP phone.example").replace('\n', "\r\n");
+    for status in [400, 413, 513] {
+        hand.endpoint.handle_unreadable(peer, head.as_bytes(), status);
+        assert_eq!(hand.answer().status(), status);
+    }
+    hand.endpoint.handle_unreadable(hand.peer, head.as_bytes(), 513);
+    assert!(hand.sent().is_empty(), "a datagram might be anybody's");
 }
 
 #[test]

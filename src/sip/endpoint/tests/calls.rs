@@ -398,7 +398,7 @@ fn commands_to_a_call_that_is_over_do_nothing_and_are_counted() {
     switch.reject(now, callee, 486, None, &[]);
     switch.hangup(now, callee, None);
     switch.info(now, callee, "a/b", SDP);
-    switch.answer_reoffer(now, callee, Ok(SDP));
+    switch.answer_reoffer(now, callee, Ok(SDP), &[]);
     assert!(switch.reinvite(now, callee, SDP).is_err());
     assert_eq!(switch.stats().stale_commands, 6);
     world.drain();

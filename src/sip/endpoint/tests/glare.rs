@@ -23,7 +23,7 @@ fn a_hold_is_offered_answered_and_acknowledged() {
         world.run(ms(5));
         let Some(SipEvent::Reoffer { usage, sdp: Some(sdp), .. }) = world.events[1 - from].pop() else { panic!() };
         assert_eq!((usage, sdp), (ids[1 - from], HOLD));
-        world.ends[1 - from].answer_reoffer(world.now, ids[1 - from], Ok(SDP));
+        world.ends[1 - from].answer_reoffer(world.now, ids[1 - from], Ok(SDP), &[]);
         world.run(ms(5));
         assert_eq!(world.sent(from), ["INVITE", "ACK"]);
         assert_eq!(world.sent(1 - from), ["200 INVITE"]);
@@ -39,7 +39,7 @@ fn a_refused_hold_leaves_the_call_as_it_was() {
     let (caller, callee) = world.call();
     world.ends[PHONE].reinvite(world.now, caller, HOLD).unwrap();
     world.run(ms(5));
-    world.ends[SWITCH].answer_reoffer(world.now, callee, Err(488));
+    world.ends[SWITCH].answer_reoffer(world.now, callee, Err(488), &[]);
     world.run(ms(5));
     assert_eq!(world.heard(PHONE), ["ReofferFailed 488"]);
     world.ends[SWITCH].reinvite(world.now, callee, HOLD).expect("the way is free again");
@@ -66,7 +66,7 @@ fn offers_that_cross_are_both_491_and_both_succeed_later() {
             if reoffered(&mut world, to) {
                 world.events[to].clear();
                 answered[1 - to] = true;
-                world.ends[to].answer_reoffer(world.now, ids[to], Ok(SDP));
+                world.ends[to].answer_reoffer(world.now, ids[to], Ok(SDP), &[]);
             }
         }
     }
@@ -105,7 +105,7 @@ fn a_second_offer_waits_for_the_first() {
     assert!(world.ends[PHONE].reinvite(world.now, caller, HOLD).is_err());
     world.run(ms(5));
     assert!(world.ends[SWITCH].reinvite(world.now, callee, HOLD).is_err(), "theirs waits for our answer");
-    world.ends[SWITCH].answer_reoffer(world.now, callee, Ok(SDP));
+    world.ends[SWITCH].answer_reoffer(world.now, callee, Ok(SDP), &[]);
     assert!(world.ends[SWITCH].reinvite(world.now, callee, HOLD).is_err(), "our 2xx waits for its ACK");
     world.run(ms(5));
     assert!(world.ends[SWITCH].reinvite(world.now, callee, HOLD).is_ok());
@@ -134,7 +134,7 @@ fn hanging_up_with_our_offer_open_still_acknowledges_its_answer() {
     world.ends[PHONE].reinvite(world.now, caller, HOLD).unwrap();
     world.run(ms(5));
     // The answer and the BYE cross.
-    world.ends[SWITCH].answer_reoffer(world.now, callee, Ok(SDP));
+    world.ends[SWITCH].answer_reoffer(world.now, callee, Ok(SDP), &[]);
     world.ends[PHONE].hangup(world.now, caller, None);
     world.run(ms(5));
     assert_eq!(world.sent(PHONE), ["INVITE", "BYE", "ACK"]);
@@ -149,7 +149,7 @@ fn a_changed_session_whose_ack_is_lost_for_good_ends_the_call() {
     world.ends[PHONE].reinvite(world.now, caller, HOLD).unwrap();
     world.run(ms(5));
     world.lose_all(&["ACK"]);
-    world.ends[SWITCH].answer_reoffer(world.now, callee, Ok(SDP));
+    world.ends[SWITCH].answer_reoffer(world.now, callee, Ok(SDP), &[]);
     world.run(secs(33));
     assert_eq!(world.heard(SWITCH), ["Reoffer", "Ended AckTimeout"]);
     assert_eq!(world.heard(PHONE), ["ReofferAnswered", "Ended Bye { reason: None }"]);
@@ -210,7 +210,7 @@ fn what_a_peer_does_with_re_invite_and_update() {
     assert!(matches!(hand.events()[..], [SipEvent::Reoffer { sdp: Some(_), .. }]));
     assert_eq!(send(&mut hand, "INVITE", 5, "v=0\n"), [500], "14.2: one at a time");
     send(&mut hand, "ACK", 5, "");
-    hand.endpoint.answer_reoffer(hand.now, usage, Ok(SDP));
+    hand.endpoint.answer_reoffer(hand.now, usage, Ok(SDP), &[]);
     let answer = hand.answer();
     assert_eq!((answer.status(), answer.body()), (200, &SDP[..]));
     assert!(answer.header(HeaderName::Contact).is_some());
@@ -222,13 +222,13 @@ fn what_a_peer_does_with_re_invite_and_update() {
     let events = hand.events();
     assert!(matches!(events[..], [SipEvent::Reoffer { .. }, SipEvent::ReofferWithdrawn { .. }]), "{events:?}");
     send(&mut hand, "ACK", 6, "");
-    hand.endpoint.answer_reoffer(hand.now, usage, Ok(SDP));
+    hand.endpoint.answer_reoffer(hand.now, usage, Ok(SDP), &[]);
     assert!(hand.sent().is_empty(), "no answer is owed any more");
 
     // One without an offer asks for ours, and answers it in the ACK.
     assert!(send(&mut hand, "INVITE", 7, "").is_empty());
     assert!(matches!(hand.events()[..], [SipEvent::Reoffer { sdp: None, .. }]));
-    hand.endpoint.answer_reoffer(hand.now, usage, Ok(SDP));
+    hand.endpoint.answer_reoffer(hand.now, usage, Ok(SDP), &[]);
     assert_eq!(hand.answer().status(), 200);
     send(&mut hand, "ACK", 7, "v=7\n");
     assert!(matches!(&hand.events()[..], [SipEvent::Acked { sdp: Some(sdp), .. }] if &sdp[..] == b"v=7\r\n"));

@@ -136,7 +136,9 @@ impl Play {
                 endpoint.hangup(now, usage, None);
             }
             Act::Reoffer(_) => drop(endpoint.reinvite(now, usage, SDP)),
-            Act::AnswerReoffer(_, yes) => endpoint.answer_reoffer(now, usage, if yes { Ok(SDP) } else { Err(488) }),
+            Act::AnswerReoffer(_, yes) => {
+                endpoint.answer_reoffer(now, usage, if yes { Ok(SDP) } else { Err(488) }, &[])
+            }
             Act::Info(_) => endpoint.info(now, usage, "text/plain", Bytes::new()),
         }
     }

@@ -127,7 +127,7 @@ fn bent_messages_neither_panic_nor_stay() {
                 SipEvent::Acked { usage, .. } | SipEvent::Answered { usage, .. } if roll < 2 => {
                     let _ = hand.endpoint.reinvite(now, usage, SDP);
                 }
-                SipEvent::Reoffer { usage, .. } if roll > 0 => hand.endpoint.answer_reoffer(now, usage, Ok(SDP)),
+                SipEvent::Reoffer { usage, .. } if roll > 0 => hand.endpoint.answer_reoffer(now, usage, Ok(SDP), &[]),
                 SipEvent::Progress { usage, .. } | SipEvent::Info { usage, .. } if roll == 0 => {
                     hand.endpoint.hangup(now, usage, None)
                 }
