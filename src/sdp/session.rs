@@ -110,11 +110,6 @@ impl Session {
         }
     }
 
-    /// What our side wants of the stream in the answers to come, as when this leg is on hold by the switch.
-    pub fn want(&mut self, direction: Direction) {
-        self.wanted = direction;
-    }
-
     /// Answers the peer's offer. `preferred` is taken if it is offered; else the peer's first codec that we speak.
     pub fn handle_offer(&mut self, sdp: &[u8], preferred: Option<Codec>) -> Result<(Bytes, MediaSpec), SdpError> {
         let description = Description::parse(sdp)?;

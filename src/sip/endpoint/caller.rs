@@ -21,6 +21,8 @@ impl Endpoint {
         self.mint.call_id()
     }
 
+    /// Begins a call. [`SipEvent::Answered`] or [`SipEvent::Rejected`] tells its outcome, that no answer came (408) and that
+    /// the way is closed (503) included. `Err`: too much is going on here; nothing was sent.
     pub fn invite(&mut self, now: Instant, order: Outgoing) -> Result<UsageId, Full> {
         if self.is_full() {
             return Err(Full);

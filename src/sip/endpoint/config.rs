@@ -74,7 +74,8 @@ pub struct Outgoing {
     pub headers: Vec<(String, String)>,
     /// The SDP offer. The core never sends an INVITE without one.
     pub offer: Bytes,
-    /// With these a 401 or 407 is answered once by the core; without, it is a rejection.
+    /// With these the core answers challenges, up to four in a row (a proxy's, then the callee's, each with a nonce that may
+    /// be stale); without, a 401 or 407 is a rejection.
     pub credentials: Option<Credentials>,
 }
 

@@ -202,42 +202,6 @@ impl Uri {
         Uri::parse(text)
     }
 
-    /// This URI with another user part (plain text); everything else stays as written.
-    pub fn with_user(&self, user: &str) -> Result<Uri, UriError> {
-        let whole = self.as_ref();
-        if !whole.is_sip() {
-            return Err(UriError::Host);
-        }
-        let mut text = format!("{}:", whole.scheme_text());
-        push_escaped(user, &mut text);
-        text.push('@');
-        text.push_str(&self.text[self.parts.host.0 as usize..]);
-        Uri::parse(text)
-    }
-
-    /// This URI with a parameter put after those it has. `value` is as it shall be written.
-    pub fn with_param(&self, name: &str, value: Option<&str>) -> Result<Uri, UriError> {
-        let at = self.parts.params.1 as usize;
-        let (before, after) = self.text.split_at(at);
-        let written = value.map_or_else(|| name.to_string(), |value| format!("{name}={value}"));
-        let clean = |b: u8| !matches!(b, b';' | b'?' | b'@' | b'&' | b',');
-        if !written.bytes().all(clean) {
-            return Err(UriError::Characters);
-        }
-        Uri::parse(format!("{before};{written}{after}"))
-    }
-
-    /// This URI without what follows the question mark, as a Refer-To is dialled.
-    pub fn without_headers(&self) -> Uri {
-        match self.parts.headers {
-            None => self.clone(),
-            Some((start, _)) => {
-                let text = self.text.get(..start as usize - 1).unwrap_or_default().into();
-                Uri { text, parts: Parts { headers: None, ..self.parts } }
-            }
-        }
-    }
-
     pub fn as_ref(&self) -> UriRef<'_> {
         UriRef { text: &self.text, parts: self.parts }
     }
