@@ -3,6 +3,8 @@
 //! `Accept` means that the message layer has no objection; a method that is known to nobody or an unknown user is then
 //! refused by the layers above (405, 501, 404), which test that themselves.
 
+mod sim;
+
 use bytes::Bytes;
 use hotline::sip::message::frame::{Frame, Framer};
 use hotline::sip::message::*;
@@ -118,6 +120,49 @@ fn every_rfc_4475_message_gets_the_rfcs_reaction() {
 fn every_rfc_5118_message_gets_the_rfcs_reaction() {
     for (name, reaction) in RFC_5118 {
         expect(name, &fixture("rfc5118", name), reaction);
+    }
+}
+
+/// What a stranger hears who sends each message to the whole switch, beside the 100 of an INVITE.
+#[test]
+fn on_the_wire_each_message_gets_the_status_owed() {
+    let names = RFC_4475.iter().map(|(name, _, reaction)| ("rfc4475", *name, reaction));
+    for (folder, name, reaction) in names.chain(RFC_5118.iter().map(|(name, reaction)| ("rfc5118", *name, reaction))) {
+        let raw = fixture(folder, name);
+        let mut world = sim::World::new(sim::Settings { ports: 2, ..sim::Settings::default() });
+        world.send_by_hand("10.9.0.66:5060".parse().unwrap(), raw.clone());
+        world.run(std::time::Duration::from_millis(100));
+        let answers = world.by_hand.values().flatten();
+        let statuses: Vec<u16> = answers.map(Message::status).filter(|status| *status != 100).collect();
+        let owed = match reaction {
+            Owed(status) => vec![*status],
+            Drop => vec![],
+            Accept(_) => beyond(name, &Message::parse(raw).unwrap()),
+        };
+        assert_eq!(statuses, owed, "{name}");
+        world.finish();
+    }
+}
+
+/// What the layers above owe a stranger for a request that can be read.
+fn beyond(name: &str, message: &Message) -> Vec<u16> {
+    if !message.is_request() {
+        return vec![];
+    }
+    let in_dialog = message.to().unwrap().tag().is_some();
+    match message.method() {
+        Method::Ack => vec![],
+        // Who sends it must show a password first (22.1); a To tag means nothing in it (10.2).
+        Method::Register => vec![401],
+        // Without a Contact there is nowhere to send what follows in the call (8.1.1.8); RFC 2543 could do without.
+        Method::Invite if name == "inv2543" => vec![400],
+        Method::Invite if !in_dialog => vec![401],
+        Method::Options if !in_dialog => vec![200],
+        Method::Invite | Method::Options | Method::Bye | Method::Info | Method::Update => vec![481],
+        _ => {
+            assert!(["intmeth", "esc02", "mpart01"].contains(&name), "{name}");
+            vec![405]
+        }
     }
 }
 

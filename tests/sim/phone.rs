@@ -570,7 +570,7 @@ impl Phone {
             }
             // The switch neither re-invites nor sends keys by INFO.
             SipEvent::Acked { .. } | SipEvent::Info { .. } | SipEvent::ReofferWithdrawn { .. } => {}
-            SipEvent::Reoffer { usage, .. } => self.endpoint.answer_reoffer(now, usage, Err(488)),
+            SipEvent::Reoffer { usage, .. } => self.endpoint.answer_reoffer(now, usage, Err(488), &[]),
         }
     }
 

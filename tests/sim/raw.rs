@@ -37,6 +37,11 @@ impl RawCall {
         self.request("ACK", self.cseq, sdp)
     }
 
+    pub fn reinvite(&mut self, sdp: Option<&str>) -> Bytes {
+        self.cseq += 1;
+        self.request("INVITE", self.cseq, sdp)
+    }
+
     pub fn bye(&mut self) -> Bytes {
         self.cseq += 1;
         self.request("BYE", self.cseq, None)
