@@ -1,6 +1,6 @@
 //! The SIP endpoint: messages in, calls out. It owns every transaction and dialog, answers by itself what needs no
-//! decision (repetitions, CANCEL, 481, 491, glare, challenges of carriers, BYEs that cross) and asks call control only
-//! what call control decides.
+//! decision (repetitions, OPTIONS, CANCEL, 481, 491, glare, challenges of carriers, BYEs that cross) and asks call control
+//! only what call control decides.
 //!
 //! Like every core it is polled: hand it a message, a command or the time, then drain [`Endpoint::poll_event`] and
 //! [`Endpoint::poll_transmit`], in that order, and come back at [`Endpoint::next_timeout`].
