@@ -17,6 +17,9 @@ use crate::sip::peer::Peer;
 use crate::timers::Now;
 use bytes::Bytes;
 
+/// Of an INVITE that does not say (RFC 3261 8.1.1.6).
+const MOST_HOPS: u8 = 70;
+
 /// A refused new call.
 struct Refused {
     reason: Refusal,
@@ -63,6 +66,11 @@ impl Switch {
         parties: &Parties,
     ) -> Result<(), Refused> {
         let (source, destination, project) = self.identify(now, request, peer, &parties.to)?;
+        let hops = request.max_forwards().and_then(Result::ok).unwrap_or(MOST_HOPS);
+        // What we would send on has no hop left: a call that went round in a ring, or is about to.
+        if hops <= 1 && matches!(destination, Destination::Extension(_) | Destination::Trunk { .. }) {
+            return Err(Refused::new(Refusal::LoopDetected, 483));
+        }
         if self.draining {
             return Err(Refused::new(Refusal::Draining, 503));
         }
@@ -117,6 +125,7 @@ impl Switch {
             from,
             from_display: parties.from_display.clone(),
             to: parties.to.clone(),
+            hops,
             started: now,
             own_extension,
             serving: None,

@@ -144,6 +144,8 @@ struct Entry {
     from: String,
     from_display: Option<String>,
     to: String,
+    /// What is left of the Max-Forwards of the caller's INVITE; whatever is dialled for it gets one less.
+    hops: u8,
     started: Now,
     /// The caller, if it is an extension: busy for queues as long as the call lasts.
     own_extension: Option<AgentId>,

@@ -99,6 +99,8 @@ impl Switch {
             Some(call),
             EventKind::LegStarted { leg, role: target.role, target: target.shown, sip_call_id: sip_call_id.clone() },
         );
+        // A call that goes on through us goes on counting, so that loops end (RFC 7332).
+        let hops = self.calls.get(&call).map_or(0, |entry| entry.hops.saturating_sub(1));
         let outgoing = Outgoing {
             peer: target.peer,
             request_uri: target.request_uri,
@@ -106,7 +108,7 @@ impl Switch {
             from: target.from,
             from_display: target.from_display,
             call_id: Some(sip_call_id),
-            headers: Vec::new(),
+            headers: vec![("Max-Forwards".into(), hops.to_string())],
             offer,
             credentials: target.credentials,
         };
