@@ -137,17 +137,16 @@ impl Leg {
         true
     }
 
-    /// SDP in a provisional or final answer to our INVITE.
-    pub fn handle_answer(&mut self, sdp: &[u8], out: &mut Vec<CallOutput>) -> Result<(), SdpError> {
+    /// SDP that answers an offer of ours. True when the leg went on or off hold by it.
+    pub fn handle_answer(&mut self, sdp: &[u8], out: &mut Vec<CallOutput>) -> Result<bool, SdpError> {
         let spec = self.sdp.handle_answer(sdp)?;
-        self.take_spec(spec, out);
-        Ok(())
+        Ok(self.take_spec(spec, out))
     }
 
     /// Our INVITE was answered with 200. A second answer after early media may repeat or leave out the SDP.
     pub fn answered(&mut self, sdp: Option<&[u8]>, out: &mut Vec<CallOutput>) -> Result<(), SdpError> {
         match sdp {
-            Some(sdp) => self.handle_answer(sdp, out)?,
+            Some(sdp) => _ = self.handle_answer(sdp, out)?,
             None if self.spec.is_some() => {}
             None => return Err(SdpError::NoAudio),
         }
@@ -175,11 +174,11 @@ impl Leg {
         true
     }
 
-    /// The ACK to our 200 arrived, with the answer when the offer was ours.
-    pub fn acked(&mut self, sdp: Option<&[u8]>, out: &mut Vec<CallOutput>) -> Result<(), SdpError> {
-        let LegState::Up { offer_out } = &mut self.state else { return Ok(()) };
+    /// The ACK to our 200 arrived, with the answer when the offer was ours. True when the leg went on or off hold by it.
+    pub fn acked(&mut self, sdp: Option<&[u8]>, out: &mut Vec<CallOutput>) -> Result<bool, SdpError> {
+        let LegState::Up { offer_out } = &mut self.state else { return Ok(false) };
         if !std::mem::take(offer_out) {
-            return Ok(());
+            return Ok(false);
         }
         self.handle_answer(sdp.ok_or(SdpError::NoAudio)?, out)
     }

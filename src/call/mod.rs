@@ -312,14 +312,13 @@ impl Call {
         out.push(CallOutput::Notice(Notice::Answered { purpose }));
     }
 
-    /// The ACK to our 200 to the caller.
+    /// The ACK to our 200, with the answer when the offer was ours.
     pub fn leg_acked(&mut self, leg: LegId, sdp: Option<&[u8]>, out: &mut Vec<CallOutput>) {
-        let failed = match self.leg_mut(leg) {
-            Some(acked) => acked.acked(sdp, out).is_err(),
-            None => false,
-        };
-        if failed {
-            self.hang_up(Cause::NotAcceptable, EndedBy::System, out);
+        let Some(party) = self.leg_mut(leg) else { return };
+        match party.acked(sdp, out) {
+            Ok(true) if self.bridged => self.entertain(leg, out),
+            Ok(_) => {}
+            Err(_) => self.hang_up(Cause::NotAcceptable, EndedBy::System, out),
         }
     }
 
