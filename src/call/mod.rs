@@ -103,6 +103,8 @@ const HOLD_MUSIC: PlayId = PlayId(u32::MAX);
 struct Attempt {
     purpose: DialPurpose,
     legs: Vec<Leg>,
+    /// The caller was shown early media: nothing else is shown until the answer.
+    early: bool,
     /// The most telling refusal so far: busy says more than unreachable.
     worst: Cause,
 }
@@ -189,8 +191,11 @@ impl Call {
             .chain(self.attempt.iter().flat_map(|attempt| attempt.legs.iter()))
     }
 
-    /// Tells the caller that something rings.
+    /// Tells the caller that something rings, unless it hears so: a bare 180 would put its own tone over early media.
     pub fn ring(&mut self, out: &mut Vec<CallOutput>) {
+        if self.attempt.as_ref().is_some_and(|attempt| attempt.early) {
+            return;
+        }
         out.push(CallOutput::Progress { leg: self.caller.id, status: 180, sdp: None });
     }
 
@@ -214,7 +219,7 @@ impl Call {
             out.push(CallOutput::Invite { leg: leg.id, target: Box::new(target), offer });
             legs.push(leg);
         }
-        self.attempt = Some(Attempt { purpose, legs, worst: Cause::Unreachable });
+        self.attempt = Some(Attempt { purpose, legs, early: false, worst: Cause::Unreachable });
     }
 
     /// Stops ringing. The driver who says so needs no notice.
@@ -276,7 +281,7 @@ impl Call {
         let Some(attempt) = &mut self.attempt else { return };
         let alone = attempt.legs.len() == 1;
         let Some(ringing) = attempt.legs.iter_mut().find(|l| l.id == leg) else { return };
-        if status >= 180 && ringing.ringing(out) {
+        if status == 180 && ringing.ringing(out) {
             out.push(CallOutput::Notice(Notice::Ringing { purpose: attempt.purpose.clone() }));
         }
         // Early media (RFC 3960) only where the caller has no answer of ours to listen to, and one phone speaks.
@@ -284,6 +289,7 @@ impl Call {
         if let (Some(sdp), Some(answer)) = (sdp, early)
             && ringing.handle_answer(sdp, out).is_ok()
         {
+            attempt.early = true;
             out.push(CallOutput::Progress { leg: self.caller.id, status: 183, sdp: Some(answer) });
             out.media(self.caller.worker(), MediaCmd::Bridge { a: self.caller.id, b: leg });
         }
