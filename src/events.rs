@@ -276,7 +276,8 @@ impl Cause {
     pub fn status(self) -> u16 {
         match self {
             Cause::Busy => 486,
-            Cause::NoAnswer | Cause::Unreachable | Cause::RtpTimeout => 480,
+            // Normal: somebody here ended the call before its answer.
+            Cause::Normal | Cause::NoAnswer | Cause::Unreachable | Cause::RtpTimeout => 480,
             Cause::Declined => 603,
             Cause::NotFound => 404,
             Cause::Forbidden => 403,
@@ -284,7 +285,7 @@ impl Cause {
             Cause::Cancelled => 487,
             Cause::Limit | Cause::Overload | Cause::Shutdown => 503,
             Cause::PeerError => 502,
-            Cause::Normal | Cause::AckTimeout | Cause::AnsweredElsewhere | Cause::Interrupted | Cause::Internal => 500,
+            Cause::AckTimeout | Cause::AnsweredElsewhere | Cause::Interrupted | Cause::Internal => 500,
         }
     }
 }

@@ -412,6 +412,8 @@ impl Call {
         if self.is_ended() {
             return;
         }
+        // A BYE in the early dialog is as good as a CANCEL (RFC 3261 15).
+        let cause = if cause == Cause::Normal && !self.caller.is_up() { Cause::Cancelled } else { cause };
         self.ended = Some((cause, if cause == Cause::AckTimeout { EndedBy::System } else { EndedBy::Caller }));
         self.unreported.insert(self.caller.id);
         self.caller.gone(cause, out);
