@@ -375,6 +375,7 @@ impl Switch {
         self.acd.reconfigure(now.at, config.acd.clone());
         self.admission.reconfigure(config.admission.clone());
         self.registrar.reconfigure(config.registrar.clone());
+        self.auth.reconfigure(&config.realm, config.nonce_ttl.as_secs());
         self.config = config;
         // An agent who is new to the distributor may have been registered for long.
         for agent in &self.config.acd.agents {

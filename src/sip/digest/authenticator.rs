@@ -69,6 +69,13 @@ impl Authenticator {
         Self { realm, key, ttl: nonce_ttl, serial: 0, followed: BTreeMap::new(), floor: (0, 0) }
     }
 
+    /// A reload changed them. A nonce proves its realm, so those of another realm are refused from now on, and phones
+    /// are challenged for the new one.
+    pub fn reconfigure(&mut self, realm: &str, nonce_ttl: u64) {
+        self.realm = realm.to_owned();
+        self.ttl = nonce_ttl;
+    }
+
     pub fn realm(&self) -> &str {
         &self.realm
     }

@@ -210,3 +210,17 @@ fn stored_hashes_read_back() {
     assert_eq!(Ha1Set::from_hex("abc", set.sha256()), None);
     assert_eq!(Ha1Set::from_hex(&"g".repeat(32), set.sha256()), None);
 }
+
+#[test]
+fn a_reload_takes_the_new_realm_and_lifetime_for_challenges_given_before_it_too() {
+    let mut door = door();
+    let client = Client::new(&mut door, 100, Algorithm::Sha256);
+    let request = register(&client.header(1));
+    door.reconfigure("hotline", 10);
+    let late = door.verify(120, &request, "REGISTER", users);
+    assert_eq!(late, Verdict::Challenge { stale: true, why: Why::StaleNonce });
+    door.reconfigure("new.example", 60);
+    assert!(door.challenge(120, false, &Algorithm::OFFERED)[0].1.contains("realm=\"new.example\""));
+    let elsewhere = door.verify(120, &request, "REGISTER", users);
+    assert_eq!(elsewhere, Verdict::Challenge { stale: false, why: Why::NoCredentials });
+}
