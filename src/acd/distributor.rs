@@ -176,11 +176,14 @@ impl Acd {
     }
 
     /// The agent's phone did not take the call. The agent is passed over for a while, the caller goes to the next agent
-    /// at once or keeps the place. Nothing happens when the lease is over already.
-    pub fn offer_failed(&mut self, now: Instant, ticket: TicketId, agent: &AgentId, result: OfferResult) {
-        let Some(key) = self.lease(ticket, agent) else { return };
+    /// at once or keeps the place. `false`, and nothing done, when the lease is over already.
+    pub fn offer_failed(&mut self, now: Instant, ticket: TicketId, agent: &AgentId, result: OfferResult) -> bool {
+        let Some(key) = self.lease(ticket, agent) else { return false };
         let why = match result {
-            OfferResult::NoAnswer => return self.rona(now, key, None),
+            OfferResult::NoAnswer => {
+                self.rona(now, key, None);
+                return true;
+            }
             OfferResult::Busy => "busy",
             OfferResult::Declined => "declined",
             OfferResult::Unreachable => "unreachable",
@@ -189,6 +192,7 @@ impl Acd {
         };
         let until = now + bounded(self.busy_pause);
         self.pass_over(now, key, Cow::Borrowed(why), Some(until), None);
+        true
     }
 
     // --- agents ---

@@ -133,8 +133,10 @@ impl Switch {
             _ => OfferResult::Unreachable,
         };
         let call = self.tickets.get(&ticket).copied();
-        self.emit(now, call, EventKind::OfferEnded { ticket, agent: agent.clone(), result });
-        self.acd.offer_failed(now.at, ticket, agent, result);
+        // What follows from it comes out of the distributor's `poll`, so after this event.
+        if self.acd.offer_failed(now.at, ticket, agent, result) {
+            self.emit(now, call, EventKind::OfferEnded { ticket, agent: agent.clone(), result });
+        }
     }
 
     /// The id of the next recording of a call: counts up, and names the call in its upper part.
