@@ -41,7 +41,7 @@ impl Centre {
         let queue = QueueId::new(format!("queue-{}", self.tickets * 31 % QUEUES));
         let priority = (self.tickets % 3) as u8;
         let max_wait = Some(Duration::from_secs(7 * 24 * 3600));
-        let wish = Enqueue { queue, priority, max_wait, leave_when_empty: false };
+        let wish = Enqueue { queue, priority, max_wait, leave_when_empty: false, returning: false };
         let ticket = TicketId(self.tickets);
         self.acd.enqueue(self.now, ticket, wish).expect("the queue is there");
         ticket

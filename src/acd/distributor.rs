@@ -106,7 +106,7 @@ impl Acd {
         queue.counts.entered += 1;
         let refusal = if wish.leave_when_empty && queue.logged_in == 0 {
             Some(QueueOutcome::NoAgents)
-        } else if at_bound || (queue.idle.is_empty() && queue.is_full()) {
+        } else if at_bound || (queue.idle.is_empty() && queue.is_full() && !wish.returning) {
             Some(QueueOutcome::Full)
         } else {
             None

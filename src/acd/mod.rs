@@ -53,6 +53,8 @@ pub struct Enqueue {
     pub max_wait: Option<Duration>,
     /// End with [`QueueOutcome::NoAgents`] as soon as the queue has no agent logged in.
     pub leave_when_empty: bool,
+    /// Had an agent, who was lost without a fault of the caller's: is let in also when the queue is full.
+    pub returning: bool,
 }
 
 /// Why a caller leaves a queue unanswered.

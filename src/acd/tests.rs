@@ -56,7 +56,7 @@ impl Centre {
     }
 
     fn wish(name: &str) -> Enqueue {
-        Enqueue { queue: QueueId::new(name), priority: 5, max_wait: None, leave_when_empty: false }
+        Enqueue { queue: QueueId::new(name), priority: 5, max_wait: None, leave_when_empty: false, returning: false }
     }
 
     fn caller(&mut self) -> TicketId {
@@ -568,4 +568,28 @@ fn views_show_the_queue_as_callers_and_agents_have_it() {
     let json = serde_json::to_string(view).unwrap();
     assert!(json.contains("\"queue\":\"service\"") && json.contains("\"not_ready\":1"), "{json}");
     assert_eq!(centre.acd.set_ready(centre.now, &agent("77")), Err(UnknownAgent(agent("77"))));
+}
+
+#[test]
+fn a_caller_whose_agent_was_lost_is_let_into_a_full_queue() {
+    let small = QueueConfig { max_len: 1, ..queue("service") };
+    let mut centre = Centre::new(config(vec![small], &[("1001", &["service"])]));
+    let first = centre.caller();
+    let refused = centre.caller();
+    assert_eq!(centre.told(), [format!("{refused} Full after 0")]);
+    let returning = centre.join(Enqueue { priority: MAX_PRIORITY, returning: true, ..Centre::wish("service") });
+    assert!(centre.told().is_empty());
+    centre.login("1001");
+    assert_eq!(centre.told(), [format!("1001 rings for {returning}")]);
+    assert!(centre.answer(returning, "1001") && !centre.answer(first, "1001"));
+}
+
+#[test]
+fn an_offer_fails_once() {
+    let mut centre = Centre::service(&["1001"]);
+    let caller = centre.caller();
+    let fails =
+        |centre: &mut Centre| centre.acd.offer_failed(centre.now, caller, &agent("1001"), OfferResult::NoAnswer);
+    assert!(fails(&mut centre));
+    assert!(!fails(&mut centre));
 }

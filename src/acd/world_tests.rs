@@ -145,6 +145,7 @@ impl World {
             priority: self.random.below(4) as u8,
             max_wait: self.random.one_in(2).then(|| Duration::from_secs(1 + self.random.below(120))),
             leave_when_empty: self.random.one_in(3),
+            returning: false,
         };
         let config = self.queue_config(&queue);
         let until = self.now + wish.max_wait.unwrap_or(config.max_wait);
@@ -448,7 +449,8 @@ impl World {
             if let Some(queue) = self.queues_of(&agent).into_iter().next() {
                 let idle =
                     self.acd.agents(self.now).into_iter().filter(|view| view.state == AgentStateName::Ready).count();
-                let queue_wish = Enqueue { queue, priority: 0, max_wait: None, leave_when_empty: false };
+                let queue_wish =
+                    Enqueue { queue, priority: 0, max_wait: None, leave_when_empty: false, returning: false };
                 let mut acd = self.acd.clone();
                 let rang = (0..idle as u64).any(|n| {
                     _ = acd.enqueue(self.now, TicketId(1_000_000 + n), queue_wish.clone());

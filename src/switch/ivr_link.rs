@@ -148,6 +148,7 @@ impl Switch {
                     priority,
                     max_wait: Some(Duration::from_millis(max_wait_ms)),
                     leave_when_empty: false,
+                    returning: false,
                 };
                 run.queue = Some((step, wish.clone()));
                 if !self.enqueue(now, id, wish) {
@@ -282,11 +283,15 @@ impl Switch {
         self.step_flow(now, id, Event::Queue { id: step, event: QueueEvent::Ended(end) });
     }
 
-    /// The agent's phone was lost in mid-call: the caller waits again, before everybody else.
+    /// The agent's phone was lost in mid-call: the caller waits again, before everybody else. Without such a queue any
+    /// more the wait has ended for the flow. False when no queue had given the agent.
     pub(super) fn on_flow_agent_lost(&mut self, now: Now, id: CallId) -> bool {
         let Some((step, wish)) = self.run(id).and_then(|run| run.queue.clone()) else { return false };
         self.step_flow(now, id, Event::Queue { id: step, event: QueueEvent::Back });
-        self.enqueue(now, id, Enqueue { priority: crate::acd::MAX_PRIORITY, ..wish })
+        if !self.enqueue(now, id, Enqueue { priority: crate::acd::MAX_PRIORITY, returning: true, ..wish }) {
+            self.on_flow_queue_ended(now, id, QueueOutcome::Closed);
+        }
+        true
     }
 
     pub(super) fn on_transfer_answered(&mut self, now: Now, id: CallId, step: u32) {

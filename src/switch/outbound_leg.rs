@@ -184,7 +184,7 @@ impl Switch {
             Driver::Flow(_) => self.on_flow_agent_lost(now, id),
             Driver::Queue(queue) => {
                 let queue = queue.clone();
-                self.wait_in_queue(now, id, queue, crate::acd::MAX_PRIORITY)
+                self.wait_in_queue(now, id, queue, true)
             }
             Driver::Direct | Driver::Test(_) => false,
         };

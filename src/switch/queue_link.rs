@@ -1,7 +1,7 @@
 //! Between the distributor and calls: a ticket becomes music, an offer becomes a ringing phone, an answer a bridge.
 
 use super::{Driver, Switch};
-use crate::acd::{AcdOutput, Enqueue};
+use crate::acd::{AcdOutput, Enqueue, MAX_PRIORITY};
 use crate::call::DialPurpose;
 use crate::events::{Cause, EndedBy, EventKind, OfferResult, QueueOutcome};
 use crate::ids::{AgentId, CallId, QueueId, TicketId};
@@ -21,15 +21,16 @@ impl Switch {
             entry.driver = Driver::Queue(queue.clone());
         }
         self.with_call(now, id, |call, out| call.answer(out));
-        if !self.wait_in_queue(now, id, queue, USUAL_PRIORITY) {
+        if !self.wait_in_queue(now, id, queue, false) {
             self.end_call(now, id, Cause::Internal, EndedBy::System);
         }
     }
 
-    /// Music and a place in the queue, for a call that no flow drives.
-    pub(super) fn wait_in_queue(&mut self, now: Now, id: CallId, queue: QueueId, priority: u8) -> bool {
+    /// Music and a place in the queue, in front for who had an agent before. For a call that no flow drives.
+    pub(super) fn wait_in_queue(&mut self, now: Now, id: CallId, queue: QueueId, returning: bool) -> bool {
         self.play(now, id, MUSIC, vec![PlayItem::Tone(Tone::MusicOnHold)], true, false);
-        self.enqueue(now, id, Enqueue { queue, priority, max_wait: None, leave_when_empty: false })
+        let priority = if returning { MAX_PRIORITY } else { USUAL_PRIORITY };
+        self.enqueue(now, id, Enqueue { queue, priority, max_wait: None, leave_when_empty: false, returning })
     }
 
     /// Puts a caller into a queue. False when there is no such queue.
