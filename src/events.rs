@@ -179,6 +179,9 @@ pub enum EventKind {
         user: Redacted<String>,
         source: String,
         why: String,
+        /// How many from this source since the last such event.
+        #[serde(default = "once")]
+        count: u32,
     },
 
     BundleLoaded {
@@ -192,6 +195,11 @@ pub enum EventKind {
     Alarm {
         text: String,
     },
+}
+
+/// Of an event written before such events were counted.
+fn once() -> u32 {
+    1
 }
 
 /// How the sender of a new call was known.

@@ -93,7 +93,7 @@ impl EventCounts {
                     counts.wait_ms_sum += waited_ms;
                 }
             }
-            EventKind::AuthFailed { .. } => self.auth_failed += 1,
+            EventKind::AuthFailed { count, .. } => self.auth_failed += u64::from(*count),
             EventKind::RtpTimeout { .. } => self.rtp_timeouts += 1,
             EventKind::RecordingFailed { .. } => self.recordings_failed += 1,
             EventKind::Alarm { .. } => self.alarms += 1,

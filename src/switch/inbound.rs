@@ -65,7 +65,7 @@ impl Switch {
         offer: Option<Bytes>,
         parties: &Parties,
     ) -> Result<(), Refused> {
-        let (source, destination, project) = self.identify(now, request, peer, &parties.to)?;
+        let (source, destination, project) = self.identify(now, request, peer, parties)?;
         let hops = request.max_forwards().and_then(Result::ok).unwrap_or(MOST_HOPS);
         // What we would send on has no hop left: a call that went round in a ring, or is about to.
         if hops <= 1 && matches!(destination, Destination::Extension(_) | Destination::Trunk { .. }) {
@@ -97,10 +97,13 @@ impl Switch {
             Refused { headers, ..Refused::new(Refusal::NoCodec, refusal.status()) }
         })?;
 
-        // An extension cannot speak in another's name.
-        let (from, own_extension) = match &source {
-            Source::Extension(agent) => (agent.to_string(), Some(agent.clone())),
-            Source::Trunk(_) => (parties.from.clone(), None),
+        // An extension can speak neither in another's name nor under one of its own making.
+        let (from, from_display, own_extension) = match &source {
+            Source::Extension(agent) => {
+                let name = self.config.extensions.get(agent).map(|extension| extension.name.clone());
+                (agent.to_string(), name, Some(agent.clone()))
+            }
+            Source::Trunk(_) => (parties.from.clone(), parties.from_display.clone(), None),
         };
         self.legs.insert(leg, (id, Some(usage)));
         self.usages.insert(usage, leg);
@@ -123,7 +126,7 @@ impl Switch {
             call,
             driver: Driver::Direct,
             from,
-            from_display: parties.from_display.clone(),
+            from_display,
             to: parties.to.clone(),
             hops,
             started: now,
@@ -142,36 +145,37 @@ impl Switch {
         Ok(())
     }
 
-    /// Who calls and where the number leads. A stranger, and a trunk whose number is not open, are asked for
-    /// credentials alike, so that no answer tells which numbers exist.
+    /// Who calls and where the number leads. Strangers are asked for credentials alike, so that no answer tells them
+    /// which numbers exist; a trunk is known and is told. Nobody speaks in an extension's name without its password, also
+    /// not from a trunk's address: softphones and gateways may share one.
     fn identify(
         &mut self,
         now: Now,
         request: &Message,
         peer: Peer,
-        called: &str,
+        parties: &Parties,
     ) -> Result<(Source, Destination, Option<ProjectId>), Refused> {
-        let challenge = |headers| Refused { reason: Refusal::NotOpen, status: 401, headers };
-        match self.prove(now, request, peer) {
-            Proof::Extension(agent) => {
-                let source = Source::Extension(agent);
-                match self.config.routes.route(called, &source) {
-                    Ok(route) => Ok((source, route.to.clone(), route.project.clone())),
-                    Err(Closed::NotFound) => Err(Refused::new(Refusal::NotOpen, 404)),
-                    Err(Closed::NotOpen) => Err(Refused::new(Refusal::NotOpen, 403)),
+        let source = match self.prove(now, request, peer) {
+            Proof::Extension(agent) => Source::Extension(agent),
+            Proof::None if !self.config.extensions.contains_key(parties.from.as_str()) => {
+                match self.config.routes.trunk_of(peer.remote.ip()) {
+                    Some(trunk) => Source::Trunk(trunk),
+                    None => return Err(self.challenged(now, request, Refusal::NotOpen, false)),
                 }
             }
-            Proof::Wrong { challenge: headers } => {
-                Err(Refused { reason: Refusal::BadCredentials, ..challenge(headers) })
-            }
-            Proof::None { challenge: headers } => {
-                let trunk = self.config.routes.trunk_of(peer.remote.ip()).map(Source::Trunk);
-                match trunk.and_then(|source| Some((self.config.routes.route(called, &source).ok()?, source))) {
-                    Some((route, source)) => Ok((source, route.to.clone(), route.project.clone())),
-                    None => Err(challenge(headers)),
-                }
-            }
+            Proof::None => return Err(self.challenged(now, request, Refusal::NotOpen, false)),
+            Proof::Stale => return Err(self.challenged(now, request, Refusal::NotOpen, true)),
+            Proof::Wrong => return Err(self.challenged(now, request, Refusal::BadCredentials, false)),
+        };
+        match self.config.routes.route(&parties.to, &source) {
+            Ok(route) => Ok((source, route.to.clone(), route.project.clone())),
+            Err(Closed::NotFound) => Err(Refused::new(Refusal::NotOpen, 404)),
+            Err(Closed::NotOpen) => Err(Refused::new(Refusal::NotOpen, 403)),
         }
+    }
+
+    fn challenged(&mut self, now: Now, request: &Message, reason: Refusal, stale: bool) -> Refused {
+        Refused { reason, status: 401, headers: self.challenge(now, request, stale) }
     }
 
     /// Hands the new call to whoever drives it.

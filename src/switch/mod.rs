@@ -4,6 +4,7 @@
 //! The files beside this one are links: each translates between two rooms that do not know each other (SIP and calls,
 //! flows and calls, queues and calls, media and calls). A decision met there belongs in one of the rooms.
 
+mod auth_failures;
 mod config;
 mod inbound;
 mod ivr_link;
@@ -31,6 +32,7 @@ use crate::sip::endpoint::{Endpoint, UsageId};
 use crate::sip::message::Message;
 use crate::sip::peer::{Peer, Transmit};
 use crate::timers::{Now, Timers};
+use auth_failures::AuthFailures;
 use bytes::Bytes;
 use ivr_link::FlowRun;
 use port_pool::PortPool;
@@ -171,6 +173,7 @@ pub struct Switch {
     bundle: Arc<SwitchBundle>,
     endpoint: Endpoint,
     auth: Authenticator,
+    auth_failures: AuthFailures,
     acd: Acd,
     registrar: Registrar<Peer>,
     admission: Admission,
@@ -196,6 +199,7 @@ impl Switch {
         let mut switch = Switch {
             endpoint: Endpoint::new(config.endpoint.clone()),
             auth: Authenticator::new(config.realm.clone(), config.auth_key, config.nonce_ttl.as_secs()),
+            auth_failures: AuthFailures::default(),
             acd: Acd::new(config.acd.clone()),
             registrar: Registrar::new(config.registrar.clone()),
             admission: Admission::new(config.admission.clone()),
@@ -256,7 +260,12 @@ impl Switch {
                 SwitchTimer::CallLimit(call) => {
                     self.with_call(now, call, |call, out| call.hang_up(Cause::Limit, EndedBy::System, out))
                 }
-                SwitchTimer::Sweep => self.sweep(now),
+                SwitchTimer::Sweep => {
+                    for (failure, count) in self.auth_failures.due(now.at) {
+                        self.tell_auth_failed(now, failure, count);
+                    }
+                    self.sweep(now);
+                }
                 SwitchTimer::Reports(call) => self.with_call(now, call, |call, out| call.give_up_reports(out)),
             }
             self.settle(now);

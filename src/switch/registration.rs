@@ -1,6 +1,7 @@
 //! Between REGISTER and the registrar, and who proved to be which extension.
 
 use super::Switch;
+use super::auth_failures::AuthFailure;
 use crate::events::EventKind;
 use crate::ids::{AgentId, Redacted};
 use crate::registrar::{ContactUpdate, RegistrarOutput};
@@ -14,14 +15,12 @@ use crate::timers::Now;
 /// What a request's credentials show.
 pub(super) enum Proof {
     Extension(AgentId),
-    /// None given, or only an old nonce: ask for them.
-    None {
-        challenge: Vec<(&'static str, String)>,
-    },
+    /// None given.
+    None,
+    /// The password is right and only the nonce is not.
+    Stale,
     /// Given, and wrong.
-    Wrong {
-        challenge: Vec<(&'static str, String)>,
-    },
+    Wrong,
 }
 
 impl Switch {
@@ -29,31 +28,44 @@ impl Switch {
         let seconds = now.at.saturating_duration_since(self.started).as_secs();
         let extensions = &self.config.extensions;
         let lookup = |user: &str| extensions.get(user).map(|extension| extension.ha1.clone());
-        let (stale, why) = match self.auth.verify(seconds, request, request.method().as_str(), lookup) {
+        let why = match self.auth.verify(seconds, request, request.method().as_str(), lookup) {
             Verdict::Ok { user } => return Proof::Extension(AgentId::new(user)),
-            Verdict::Challenge { stale, why } => (stale, why),
+            Verdict::Challenge { stale: _, why } => why,
         };
-        let challenge = self.auth.challenge(seconds, stale, offered_to(request));
-        if matches!(why, Why::NoCredentials | Why::StaleNonce) {
-            return Proof::None { challenge };
-        }
         // The log says why, the peer never learns it.
-        let user = request.from().ok().and_then(|from| user_of(from.uri));
-        let why = match why {
+        let said = match why {
+            Why::NoCredentials => return Proof::None,
+            Why::StaleNonce => return Proof::Stale,
             Why::UnknownUser => "unknown user",
             Why::WrongPassword => "wrong password",
             Why::Replayed => "replayed credentials",
             _ => "malformed credentials",
         };
-        let user = Redacted::new(user.unwrap_or_default());
-        self.emit(now, None, EventKind::AuthFailed { user, source: peer.remote.to_string(), why: why.into() });
-        Proof::Wrong { challenge }
+        let user = request.from().ok().and_then(|from| user_of(from.uri)).unwrap_or_default();
+        let failure = AuthFailure { user, source: peer.remote, why: said };
+        if let Some((failure, count)) = self.auth_failures.add(now.at, failure) {
+            self.tell_auth_failed(now, failure, count);
+        }
+        if why == Why::Replayed { Proof::Stale } else { Proof::Wrong }
+    }
+
+    /// The headers of a 401. A `stale` one makes the client try again by itself.
+    pub(super) fn challenge(&mut self, now: Now, request: &Message, stale: bool) -> Vec<(&'static str, String)> {
+        let seconds = now.at.saturating_duration_since(self.started).as_secs();
+        self.auth.challenge(seconds, stale, offered_to(request))
+    }
+
+    pub(super) fn tell_auth_failed(&mut self, now: Now, failure: AuthFailure, count: u32) {
+        let AuthFailure { user, source, why } = failure;
+        let (user, source) = (Redacted::new(user), source.to_string());
+        self.emit(now, None, EventKind::AuthFailed { user, source, why: why.into(), count });
     }
 
     pub(super) fn on_register(&mut self, now: Now, id: ServerRequest, request: &Message, peer: Peer) {
         let agent = match self.prove(now, request, peer) {
             Proof::Extension(agent) => agent,
-            Proof::None { challenge } | Proof::Wrong { challenge } => {
+            unproven => {
+                let challenge = self.challenge(now, request, matches!(unproven, Proof::Stale));
                 self.endpoint.respond(now.at, id, 401, None, &challenge, None);
                 return;
             }
