@@ -359,6 +359,13 @@ impl Call {
         other.media(command, out);
     }
 
+    /// A key that one of the bridged pressed by SIP INFO, which goes no further than us: the other gets it by RFC 4733.
+    pub fn pass_key(&self, from: LegId, key: char, duration_ms: u16, out: &mut Vec<CallOutput>) {
+        let Some(partner) = self.partner.as_ref().filter(|_| self.bridged) else { return };
+        let other = if from == self.caller.id { partner } else { &self.caller };
+        other.media(MediaCmd::SendDtmf { leg: other.id, key, duration_ms }, out);
+    }
+
     /// A leg's dialog is over: refused, hung up by its party, or lost. The dialog itself needs nothing more.
     pub fn leg_ended(&mut self, leg: LegId, cause: Cause, out: &mut Vec<CallOutput>) {
         if leg == self.caller.id {

@@ -143,9 +143,9 @@ impl Switch {
     /// SIP INFO with a key in it: `application/dtmf-relay` or `application/dtmf`.
     fn on_info(&mut self, now: Now, usage: UsageId, content_type: &str, body: &[u8]) {
         let Some(leg) = self.usages.get(&usage).copied() else { return };
-        if let Some(key) = key_of_info(content_type, body) {
-            self.on_key(now, leg, key, KeySource::Info);
-        }
+        let Some((key, duration_ms)) = key_of_info(content_type, body) else { return };
+        self.on_key(now, leg, key, KeySource::Info);
+        self.with_leg(now, usage, |call, leg, out| call.pass_key(leg, key, duration_ms, out));
     }
 
     /// A request outside any dialog that is no INVITE.
@@ -205,29 +205,38 @@ fn cause_of_status(status: u16) -> Cause {
     }
 }
 
-/// The key in an INFO body. `dtmf-relay` is `Signal=5` on a line, often with `Duration=` on another; `dtmf` is the bare key.
-fn key_of_info(content_type: &str, body: &[u8]) -> Option<char> {
+/// How long a key sounds whose INFO does not say, and the bounds for one that does.
+const KEY_MS: u16 = 160;
+const KEY_BOUNDS_MS: std::ops::RangeInclusive<u16> = 100..=250;
+
+/// The key in an INFO body and how long it shall sound, in milliseconds. `dtmf-relay` is `Signal=5` on a line, often with
+/// `Duration=` on another; `dtmf` is the bare key.
+fn key_of_info(content_type: &str, body: &[u8]) -> Option<(char, u16)> {
     let kind = content_type.split(';').next().unwrap_or("").trim();
     let body = std::str::from_utf8(body).ok()?;
-    let text = if kind.eq_ignore_ascii_case("application/dtmf-relay") {
+    let line = |wanted: &str| {
         body.lines().find_map(|line| {
             let (name, value) = line.split_once('=')?;
-            name.trim().eq_ignore_ascii_case("signal").then_some(value.trim())
-        })?
+            name.trim().eq_ignore_ascii_case(wanted).then_some(value.trim())
+        })
+    };
+    let (text, duration_ms) = if kind.eq_ignore_ascii_case("application/dtmf-relay") {
+        (line("signal")?, line("duration").and_then(|text| text.parse().ok()))
     } else if kind.eq_ignore_ascii_case("application/dtmf") {
-        body.trim()
+        (body.trim(), None)
     } else {
         return None;
     };
-    match text {
-        "10" => Some('*'),
-        "11" => Some('#'),
+    let key = match text {
+        "10" => '*',
+        "11" => '#',
         _ => {
             let mut chars = text.chars();
             let key = chars.next()?.to_ascii_uppercase();
-            (chars.next().is_none() && matches!(key, '0'..='9' | '*' | '#' | 'A'..='D')).then_some(key)
+            (chars.next().is_none() && matches!(key, '0'..='9' | '*' | '#' | 'A'..='D')).then_some(key)?
         }
-    }
+    };
+    Some((key, duration_ms.unwrap_or(KEY_MS).clamp(*KEY_BOUNDS_MS.start(), *KEY_BOUNDS_MS.end())))
 }
 
 #[cfg(test)]
@@ -236,11 +245,22 @@ mod tests {
 
     #[test]
     fn an_info_key_is_read_in_both_forms_and_in_their_known_variants() {
-        assert_eq!(key_of_info("application/dtmf-relay", b"Signal=5\r\nDuration=160\r\n"), Some('5'));
-        assert_eq!(key_of_info("application/dtmf-relay", b"Signal= *\r\nDuration= 160"), Some('*'));
-        assert_eq!(key_of_info("Application/DTMF; x=y", b"#"), Some('#'));
-        assert_eq!(key_of_info("application/dtmf-relay", b"signal=11"), Some('#'));
-        assert_eq!(key_of_info("application/dtmf", b"d"), Some('D'));
+        let key = |kind, body| key_of_info(kind, body).map(|(key, _)| key);
+        assert_eq!(key("application/dtmf-relay", b"Signal=5\r\nDuration=160\r\n"), Some('5'));
+        assert_eq!(key("application/dtmf-relay", b"Signal= *\r\nDuration= 160"), Some('*'));
+        assert_eq!(key("Application/DTMF; x=y", b"#"), Some('#'));
+        assert_eq!(key("application/dtmf-relay", b"signal=11"), Some('#'));
+        assert_eq!(key("application/dtmf", b"d"), Some('D'));
+    }
+
+    #[test]
+    fn an_info_key_lasts_as_long_as_it_says_within_reason() {
+        let lasts = |body: &[u8]| key_of_info("application/dtmf-relay", body).map(|(_, duration_ms)| duration_ms);
+        assert_eq!(lasts(b"Signal=5\r\nDuration=200\r\n"), Some(200));
+        assert_eq!(lasts(b"Signal=5\r\nDuration=20\r\n"), Some(100));
+        assert_eq!(lasts(b"Signal=5\r\nDuration=9999\r\n"), Some(250));
+        assert_eq!(lasts(b"Signal=5\r\nDuration=for ever\r\n"), Some(160));
+        assert_eq!(lasts(b"Signal=5\r\n"), Some(160));
     }
 
     #[test]
