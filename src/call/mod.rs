@@ -64,8 +64,6 @@ pub enum Notice {
     Failed { purpose: DialPurpose, cause: Cause },
     /// The bridged far side is gone; the caller is still there.
     PartnerGone { agent: Option<AgentId>, cause: Cause },
-    /// The caller is gone, and with it everything else of the call.
-    CallerGone { cause: Cause },
 }
 
 /// Who asked for a phone to be rung.
@@ -167,6 +165,11 @@ impl Call {
 
     pub fn is_ended(&self) -> bool {
         self.ended.is_some()
+    }
+
+    /// Why and by whom the call was ended.
+    pub fn end(&self) -> Option<(Cause, EndedBy)> {
+        self.ended
     }
 
     pub fn is_dialing(&self) -> bool {
@@ -393,7 +396,6 @@ impl Call {
         out.push(CallOutput::Event(EventKind::RtpTimeout { leg }));
         if leg == self.caller.id {
             self.hang_up(Cause::RtpTimeout, EndedBy::System, out);
-            out.push(CallOutput::Notice(Notice::CallerGone { cause: Cause::RtpTimeout }));
         } else if self.partner.as_ref().is_some_and(|partner| partner.id == leg) {
             self.leg_failed(leg, Cause::RtpTimeout, out);
         }
@@ -425,7 +427,6 @@ impl Call {
         self.unreported.insert(self.caller.id);
         self.caller.gone(cause, out);
         self.dismiss(if cause == Cause::Cancelled { cause } else { Cause::Normal }, out);
-        out.push(CallOutput::Notice(Notice::CallerGone { cause }));
         self.close(out);
     }
 

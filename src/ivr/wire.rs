@@ -47,6 +47,8 @@ pub enum Event {
     /// The agent or transfer target that was talking with the caller has gone; the caller is still there.
     AgentGone,
     CallerHungUp,
+    /// Neither caller nor flow ended the call: an operator, its longest time, the stop of the switch.
+    CallEnded,
 }
 
 #[derive(Clone, Debug, PartialEq)]

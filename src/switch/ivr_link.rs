@@ -107,6 +107,14 @@ impl Switch {
         }
     }
 
+    /// The call has ended, whoever ended it: the flow closes its books.
+    pub(super) fn end_flow(&mut self, now: Now, id: CallId) {
+        let Some(entry) = self.calls.get(&id) else { return };
+        let Some((cause, by)) = entry.call.end() else { return };
+        let lost = matches!(cause, Cause::RtpTimeout | Cause::AckTimeout);
+        self.step_flow(now, id, if lost || by == EndedBy::Caller { Event::CallerHungUp } else { Event::CallEnded });
+    }
+
     fn run(&mut self, id: CallId) -> Option<&mut FlowRun> {
         match self.calls.get_mut(&id).map(|entry| &mut entry.driver) {
             Some(Driver::Flow(run)) => Some(run),

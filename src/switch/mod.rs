@@ -363,6 +363,7 @@ impl Switch {
         if !self.timers.is_set(&SwitchTimer::Reports(id)) {
             self.timers.set(SwitchTimer::Reports(id), now.at + REPORT_LIMIT);
         }
+        self.end_flow(now, id);
     }
 
     fn forget(&mut self, id: CallId) {

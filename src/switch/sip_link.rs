@@ -1,7 +1,7 @@
 //! Between the SIP endpoint and calls: what a dialog's usage told becomes a leg's input, what a call asks of a leg becomes an
 //! endpoint command.
 
-use super::{Driver, Switch};
+use super::Switch;
 use crate::call::{CallOutput, DialTarget, Notice};
 use crate::events::{Cause, EndedBy, EventKind, KeySource};
 use crate::ids::{CallId, LegId};
@@ -162,16 +162,6 @@ impl Switch {
             Notice::Answered { purpose } => self.on_dial_answered(now, id, purpose),
             Notice::Failed { purpose, cause } => self.on_dial_failed(now, id, purpose, cause),
             Notice::PartnerGone { agent, cause } => self.on_partner_gone(now, id, agent, cause),
-            Notice::CallerGone { .. } => self.on_caller_gone(now, id),
-        }
-    }
-
-    /// The caller left: whoever drove the call is told, so that a flow can close its books.
-    fn on_caller_gone(&mut self, now: Now, id: CallId) {
-        if let Some(entry) = self.calls.get(&id)
-            && matches!(entry.driver, Driver::Flow(_))
-        {
-            self.step_flow(now, id, crate::ivr::Event::CallerHungUp);
         }
     }
 

@@ -101,6 +101,10 @@ impl<'b> Run<'b, '_> {
                 self.release();
                 return self.end("caller_hung_up");
             }
+            Event::CallEnded => {
+                self.release();
+                return self.end("call_ended");
+            }
             Event::Started { caller, called, wall_ms, lang } => {
                 if self.state.wait != Wait::NotStarted {
                     return;
