@@ -73,7 +73,7 @@ impl Switch {
         }
         match entry.driver {
             Driver::Flow(_) => self.on_flow_play_done(now, call, id, heard_ms),
-            Driver::Test(_) => self.on_test(now, call, TestEvent::PlayDone),
+            Driver::Test(_) => self.on_test(now, call, TestEvent::PlayDone(id)),
             Driver::Direct | Driver::Queue(_) => {}
         }
     }

@@ -24,8 +24,16 @@ const DIGITS_LIMIT: Duration = Duration::from_secs(60);
 const MAX_DIGITS: usize = 32;
 const RECORD_LIMIT: Duration = Duration::from_secs(30);
 
+/// One test number at work for one call.
 #[derive(Debug)]
-pub(super) enum TestCall {
+pub(super) struct TestCall {
+    state: State,
+    /// How many plays began: the id of the last.
+    plays: u32,
+}
+
+#[derive(Debug)]
+enum State {
     Ringing,
     /// Plays or echoes until the timer ends it.
     Running,
@@ -57,55 +65,64 @@ pub(super) enum TestAction {
 pub(super) enum TestEvent {
     Key(char),
     Timer,
-    PlayDone,
+    PlayDone(PlayId),
     Captured(Arc<Clip>),
 }
 
 impl TestCall {
     pub(super) fn start(number: TestNumber) -> (TestCall, Vec<TestAction>) {
         use TestAction::{After, Answer, Echo, Ring, Say, Tone as Play};
-        match number {
-            TestNumber::RingOnly => (TestCall::Ringing, vec![Ring, After(RING_LIMIT)]),
-            TestNumber::Word => (TestCall::Running, vec![Answer, Say(vec![WORD.into()]), After(WORD_LIMIT)]),
-            TestNumber::Hold => (TestCall::Running, vec![Answer, Play(Tone::MusicOnHold, true), After(HOLD_LIMIT)]),
-            TestNumber::Echo => (TestCall::Running, vec![Answer, Echo, After(ECHO_LIMIT)]),
-            TestNumber::Tone => (TestCall::Running, vec![Answer, Play(Tone::Milliwatt, true), After(TONE_LIMIT)]),
+        let (state, actions) = match number {
+            TestNumber::RingOnly => (State::Ringing, vec![Ring, After(RING_LIMIT)]),
+            TestNumber::Word => (State::Running, vec![Answer, Say(vec![WORD.into()]), After(WORD_LIMIT)]),
+            TestNumber::Hold => (State::Running, vec![Answer, Play(Tone::MusicOnHold, true), After(HOLD_LIMIT)]),
+            TestNumber::Echo => (State::Running, vec![Answer, Echo, After(ECHO_LIMIT)]),
+            TestNumber::Tone => (State::Running, vec![Answer, Play(Tone::Milliwatt, true), After(TONE_LIMIT)]),
             TestNumber::Digits => {
-                (TestCall::Collecting { digits: String::new() }, vec![Answer, Play(BEEP, false), After(DIGITS_LIMIT)])
+                (State::Collecting { digits: String::new() }, vec![Answer, Play(BEEP, false), After(DIGITS_LIMIT)])
             }
-            TestNumber::Record => (TestCall::Beeping, vec![Answer, Play(BEEP, false)]),
-        }
+            TestNumber::Record => (State::Beeping, vec![Answer, Play(BEEP, false)]),
+        };
+        (TestCall { state, plays: 0 }, actions)
+    }
+
+    /// The id of a play that begins now and ends the one before.
+    fn next_play(&mut self) -> PlayId {
+        self.plays += 1;
+        PlayId(self.plays)
     }
 
     pub(super) fn handle(&mut self, event: TestEvent) -> Vec<TestAction> {
-        match (&mut *self, event) {
-            (TestCall::Ringing, TestEvent::Timer) => vec![TestAction::HangUp(Cause::NoAnswer)],
-            (TestCall::Running, TestEvent::Timer) => vec![TestAction::HangUp(Cause::Normal)],
-            (TestCall::Collecting { digits }, TestEvent::Key(key)) if key != '#' => {
+        match (&mut self.state, event) {
+            // Of a play that was cut off by the next.
+            (_, TestEvent::PlayDone(play)) if play != PlayId(self.plays) => Vec::new(),
+            (State::Ringing, TestEvent::Timer) => vec![TestAction::HangUp(Cause::NoAnswer)],
+            (State::Running, TestEvent::Timer) => vec![TestAction::HangUp(Cause::Normal)],
+            (State::Collecting { digits }, TestEvent::Key(key)) if key != '#' => {
                 if digits.len() < MAX_DIGITS {
                     digits.push(key);
                 }
                 Vec::new()
             }
-            (TestCall::Collecting { digits }, TestEvent::Key(_) | TestEvent::Timer) => {
+            (State::Collecting { digits }, TestEvent::Key(_) | TestEvent::Timer) => {
                 let digits = std::mem::take(digits);
-                *self = TestCall::ReadingBack;
+                self.state = State::ReadingBack;
                 let words = digits.chars().map(atom).collect::<Vec<_>>();
                 if words.is_empty() {
                     return vec![TestAction::HangUp(Cause::Normal)];
                 }
                 vec![TestAction::Digits(digits), TestAction::Say(words), TestAction::After(DIGITS_LIMIT)]
             }
-            (TestCall::Beeping, TestEvent::PlayDone) => {
-                *self = TestCall::Recording;
+            (State::Beeping, TestEvent::PlayDone(_)) => {
+                self.state = State::Recording;
                 vec![TestAction::Capture, TestAction::After(RECORD_LIMIT)]
             }
-            (TestCall::Recording, TestEvent::Key('#') | TestEvent::Timer) => vec![TestAction::StopCapture],
-            (TestCall::Recording, TestEvent::Captured(clip)) => {
-                *self = TestCall::PlayingBack;
+            (State::Recording, TestEvent::Key('#') | TestEvent::Timer) => vec![TestAction::StopCapture],
+            (State::Recording, TestEvent::Captured(clip)) => {
+                self.state = State::PlayingBack;
                 vec![TestAction::PlayBack(clip), TestAction::After(RECORD_LIMIT + WORD_LIMIT)]
             }
-            (TestCall::ReadingBack | TestCall::PlayingBack, TestEvent::PlayDone | TestEvent::Timer) => {
+            (State::ReadingBack | State::PlayingBack, TestEvent::PlayDone(_) | TestEvent::Timer) => {
                 vec![TestAction::HangUp(Cause::Normal)]
             }
             // Keys, ends of tones and late captures change nothing in the other states.
@@ -140,11 +157,12 @@ impl Switch {
 
     pub(super) fn act_test(&mut self, now: Now, id: CallId, actions: Vec<TestAction>) {
         for action in actions {
-            let Some(entry) = self.calls.get(&id) else { return };
+            let Some(entry) = self.calls.get_mut(&id) else { return };
             let leg = entry.call.caller().id;
-            let play = |items: Vec<PlayItem>, repeat| MediaCmd::Play {
+            let Driver::Test(test) = &mut entry.driver else { return };
+            let mut play = |items: Vec<PlayItem>, repeat| MediaCmd::Play {
                 leg,
-                id: PlayId(1),
+                id: test.next_play(),
                 items: Arc::from(items),
                 repeat,
                 bargeable: false,
@@ -205,6 +223,7 @@ mod tests {
     #[test]
     fn the_digits_number_reads_back_what_was_typed_before_the_hash() {
         let (mut test, _) = TestCall::start(TestNumber::Digits);
+        let beep = test.next_play();
         for key in "12*0".chars() {
             assert!(test.handle(TestEvent::Key(key)).is_empty());
         }
@@ -214,18 +233,22 @@ mod tests {
         };
         assert_eq!(digits, "12*0");
         assert_eq!(words, &["a_1", "a_2", "a_star", "a_0"]);
-        assert!(hangs_up(&test.handle(TestEvent::PlayDone), Cause::Normal));
+        let reading = test.next_play();
+        assert!(test.handle(TestEvent::PlayDone(beep)).is_empty(), "the beep was cut off, the reading goes on");
+        assert!(hangs_up(&test.handle(TestEvent::PlayDone(reading)), Cause::Normal));
     }
 
     #[test]
     fn the_record_number_plays_back_once_and_hangs_up() {
         let (mut test, _) = TestCall::start(TestNumber::Record);
         assert!(test.handle(TestEvent::Key('#')).is_empty());
-        assert!(matches!(test.handle(TestEvent::PlayDone)[..], [TestAction::Capture, TestAction::After(_)]));
+        let beep = test.next_play();
+        assert!(matches!(test.handle(TestEvent::PlayDone(beep))[..], [TestAction::Capture, TestAction::After(_)]));
         assert!(matches!(test.handle(TestEvent::Key('#'))[..], [TestAction::StopCapture]));
         let clip = Arc::new(Clip::from_pcm("", "", &[0; 160]));
         assert!(matches!(test.handle(TestEvent::Captured(clip))[..], [TestAction::PlayBack(_), TestAction::After(_)]));
+        let playback = test.next_play();
         assert!(test.handle(TestEvent::Key('#')).is_empty());
-        assert!(hangs_up(&test.handle(TestEvent::PlayDone), Cause::Normal));
+        assert!(hangs_up(&test.handle(TestEvent::PlayDone(playback)), Cause::Normal));
     }
 }
