@@ -176,6 +176,14 @@ impl Call {
         self.attempt.is_some()
     }
 
+    /// The agent to whom a queue offers the caller now.
+    pub fn offered_to(&self) -> Option<&AgentId> {
+        match self.attempt.as_ref().map(|attempt| &attempt.purpose) {
+            Some(DialPurpose::Offer { agent, .. }) => Some(agent),
+            _ => None,
+        }
+    }
+
     /// Nobody else is on the line or being rung.
     pub fn may_dial(&self) -> bool {
         !self.is_ended() && self.partner.is_none() && self.attempt.is_none()

@@ -79,7 +79,7 @@ impl Switch {
         self.admission
             .try_admit(now.at, id, Class::Service, project.as_ref())
             .map_err(|denial| Refused::new(denial.refusal(), 503))?;
-        let Some(lease) = self.ports.take_any() else {
+        let Some(lease) = self.ports.take_any(leg) else {
             self.admission.release(id);
             return Err(Refused::new(Refusal::NoPort, 503));
         };
@@ -92,7 +92,7 @@ impl Switch {
         let mut outputs = Vec::new();
         let call = Call::new(id, seat, offer.as_deref(), &mut outputs).map_err(|refusal| {
             self.admission.release(id);
-            self.ports.add(vec![lease]);
+            self.ports.put_back(leg);
             let headers = vec![("Warning", warning_header(refusal))];
             Refused { headers, ..Refused::new(Refusal::NoCodec, refusal.status()) }
         })?;

@@ -27,6 +27,7 @@ impl Switch {
                 }
             }
             MediaEvent::Dropped { leg, report } => {
+                self.ports.release(leg);
                 if let Some((call, _)) = self.legs.remove(&leg) {
                     self.with_call(now, call, |call, out| call.leg_reported(leg, report, out));
                 }

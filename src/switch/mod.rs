@@ -14,6 +14,7 @@ mod port_pool;
 mod queue_link;
 mod registration;
 mod sip_link;
+mod sweep;
 mod test_number;
 mod view;
 
@@ -165,9 +166,6 @@ const CALL_LIMIT: Duration = Duration::from_secs(4 * 3600);
 /// A media worker answers a drop at its next wake-up; after this it is gone.
 const REPORT_LIMIT: Duration = Duration::from_secs(2);
 
-/// A leak is a fault of ours; finding it within a minute keeps it from filling the budget.
-const SWEEP_EVERY: Duration = Duration::from_secs(60);
-
 pub struct Switch {
     config: Arc<SwitchConfig>,
     bundle: Arc<SwitchBundle>,
@@ -222,7 +220,7 @@ impl Switch {
         };
         let version = switch.bundle.flows.version.clone();
         switch.emit(now, None, EventKind::BundleLoaded { version });
-        switch.timers.set(SwitchTimer::Sweep, now.at + SWEEP_EVERY);
+        switch.timers.set(SwitchTimer::Sweep, now.at + sweep::EVERY);
         switch
     }
 
@@ -421,23 +419,6 @@ impl Switch {
         }
     }
 
-    /// A permit without a call, or a leg without one, is mended and told.
-    fn sweep(&mut self, now: Now) {
-        self.timers.set(SwitchTimer::Sweep, now.at + SWEEP_EVERY);
-        let mismatches = self.admission.sweep(now.at, self.calls.keys().copied());
-        for mismatch in mismatches {
-            let text = format!("a permit did not match its call and was mended, please report it: {mismatch:?}");
-            self.emit(now, None, EventKind::Alarm { text });
-        }
-        let calls = &self.calls;
-        let lost: Vec<LegId> =
-            self.legs.iter().filter(|(_, (call, _))| !calls.contains_key(call)).map(|(leg, _)| *leg).collect();
-        for leg in lost {
-            self.release_leg(leg);
-            self.legs.remove(&leg);
-        }
-    }
-
     fn emit(&mut self, now: Now, call: Option<CallId>, kind: EventKind) {
         self.last_event += 1;
         let mono = now.at.saturating_duration_since(self.started).as_millis() as u64;
@@ -449,7 +430,7 @@ impl Switch {
         self.last_id
     }
 
-    /// What exists, for those who look for leaks: calls, legs, tickets, transactions and permits, all zero when idle.
+    /// What exists, for those who look for leaks: all zero when idle.
     pub fn holdings(&self) -> Holdings {
         let sip = self.endpoint.stats();
         Holdings {
@@ -459,6 +440,7 @@ impl Switch {
             transactions: sip.transactions,
             tickets: self.tickets.len(),
             permits: self.admission.in_use() as usize,
+            leases: self.ports.taken().len(),
             // The sweep's own is always there.
             timers: self.timers.len() - 1,
         }
@@ -473,5 +455,7 @@ pub struct Holdings {
     pub transactions: usize,
     pub tickets: usize,
     pub permits: usize,
+    /// RTP ports of legs.
+    pub leases: usize,
     pub timers: usize,
 }

@@ -23,11 +23,12 @@ impl Switch {
         let mut targets = Vec::new();
         let bindings: Vec<_> = self.registrar.bindings(agent.as_str()).cloned().collect();
         for binding in bindings {
-            let Some(lease) = self.ports.take_on(worker) else { break };
+            let leg = LegId(self.fresh_id());
+            let Some(lease) = self.ports.take_on(worker, leg) else { break };
             let peer = binding.flow;
             let host = self.config.sip_host(peer.local);
             let seat = LegSeat {
-                id: LegId(0),
+                id: leg,
                 lease,
                 advertised: self.config.media_address(peer.local.ip()),
                 rtp_timeout: self.config.rtp_timeout,
@@ -61,9 +62,10 @@ impl Switch {
         let Some(entry) = self.calls.get(&id).filter(|entry| entry.call.may_dial()) else { return false };
         let (worker, from) = (entry.call.caller().worker(), entry.from.clone());
         let Some(route) = self.config.trunks.get(trunk).cloned() else { return false };
-        let Some(lease) = self.ports.take_on(worker) else { return false };
+        let leg = LegId(self.fresh_id());
+        let Some(lease) = self.ports.take_on(worker, leg) else { return false };
         let seat = LegSeat {
-            id: LegId(0),
+            id: leg,
             lease,
             advertised: self.config.media_address(route.peer.local.ip()),
             rtp_timeout: self.config.rtp_timeout,
@@ -87,14 +89,11 @@ impl Switch {
         now: Now,
         id: CallId,
         purpose: DialPurpose,
-        mut targets: Vec<(LegSeat, DialTarget)>,
+        targets: Vec<(LegSeat, DialTarget)>,
         ring_time: Duration,
     ) -> bool {
         if targets.is_empty() {
             return false;
-        }
-        for (seat, _) in &mut targets {
-            seat.id = LegId(self.fresh_id());
         }
         // A queue's offer has its own lease; every other ringing ends here.
         if !matches!(purpose, DialPurpose::Offer { .. }) {

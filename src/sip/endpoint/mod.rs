@@ -176,6 +176,13 @@ impl Endpoint {
         }
     }
 
+    /// The usages that somebody has still to answer, cancel or hang up.
+    pub fn held(&self) -> impl Iterator<Item = UsageId> {
+        let phase = |id: &UsageId| self.usages.get(id.0).map(|usage| &usage.phase);
+        let held = move |id: &UsageId| matches!(phase(id), Some(Phase::Ringing(_) | Phase::Calling(_) | Phase::Up(_)));
+        self.by_tag.values().copied().filter(held)
+    }
+
     /// Whether nothing is alive and nothing waits: what a test for leaks, or a shutdown, asks.
     pub fn is_idle(&self) -> bool {
         self.layer.is_idle()
