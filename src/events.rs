@@ -1,7 +1,8 @@
 //! Each fact the world may learn, in the order in which it happened: the one source of call records, journeys,
 //! metrics, the console and webhooks. Emitted by the `Switch`, folded elsewhere; never read back by a decision.
 //!
-//! No event carries a secret digit, a credential or a message body.
+//! No event carries a secret digit, a credential or a message body. Numbers and addresses are `Redacted`: in clear where
+//! an event is stored, masked where it is printed.
 
 use crate::ids::{AgentId, CallId, FlowVersion, LegId, ProjectId, QueueId, Redacted, TicketId, TrunkId};
 use serde::{Deserialize, Serialize};
@@ -25,7 +26,7 @@ pub enum EventKind {
     /// A new call was taken in hand. `source` says how its sender was known.
     CallArrived {
         from: Redacted<String>,
-        to: String,
+        to: Redacted<String>,
         source: Source,
         sip_call_id: String,
         leg: LegId,
@@ -34,7 +35,7 @@ pub enum EventKind {
     /// A new INVITE was refused; it never became a call.
     CallRefused {
         from: Redacted<String>,
-        to: String,
+        to: Redacted<String>,
         reason: Refusal,
         status: u16,
     },
@@ -51,7 +52,7 @@ pub enum EventKind {
     LegStarted {
         leg: LegId,
         role: LegRole,
-        target: String,
+        target: Redacted<String>,
         sip_call_id: String,
     },
     LegRinging {
@@ -167,17 +168,17 @@ pub enum EventKind {
     },
     Registered {
         aor: String,
-        contact: String,
+        contact: Redacted<String>,
         expires_s: u32,
     },
     Unregistered {
         aor: String,
-        contact: String,
+        contact: Redacted<String>,
         why: String,
     },
     AuthFailed {
         user: Redacted<String>,
-        source: String,
+        source: Redacted<String>,
         why: String,
         /// How many from this source since the last such event.
         #[serde(default = "once")]
@@ -379,4 +380,37 @@ pub struct MediaReport {
     pub peer_loss_256: u8,
     pub peer_jitter_us: u32,
     pub round_trip_us: Option<u32>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_printed_without_numbers_and_addresses_and_stored_with_them() {
+        let (number, address) = ("0015551234", "sip:1001@192.0.2.77:5060");
+        let events = [
+            EventKind::LegStarted {
+                leg: LegId(1),
+                role: LegRole::Outside,
+                target: format!("carrier/{number}").into(),
+                sip_call_id: String::new(),
+            },
+            EventKind::CallRefused { from: number.into(), to: number.into(), reason: Refusal::NotOpen, status: 404 },
+            EventKind::Registered { aor: "1001".into(), contact: address.into(), expires_s: 60 },
+            EventKind::Unregistered { aor: "1001".into(), contact: address.into(), why: "expired".into() },
+            EventKind::AuthFailed { user: number.into(), source: address.into(), why: String::new(), count: 1 },
+        ];
+        for event in events {
+            let (printed, stored) = (format!("{event:?}"), serde_json::to_string(&event).expect("plain data"));
+            assert!(!printed.contains(number) && !printed.contains("192.0.2.77"), "{printed}");
+            assert!(stored.contains(number) || stored.contains(address), "{stored}");
+        }
+    }
+
+    #[test]
+    fn a_failure_written_before_failures_were_counted_counts_as_one() {
+        let old = r#"{"event":"auth_failed","user":"1001","source":"192.0.2.1:5060","why":"wrong password"}"#;
+        assert!(matches!(serde_json::from_str(old), Ok(EventKind::AuthFailed { count: 1, .. })));
+    }
 }

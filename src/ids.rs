@@ -121,6 +121,18 @@ impl<T> Redacted<T> {
     }
 }
 
+impl From<&str> for Redacted<String> {
+    fn from(value: &str) -> Self {
+        Self(value.to_owned())
+    }
+}
+
+impl From<String> for Redacted<String> {
+    fn from(value: String) -> Self {
+        Self(value)
+    }
+}
+
 impl<T: AsRef<str>> fmt::Display for Redacted<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = self.0.as_ref();

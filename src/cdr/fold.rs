@@ -46,7 +46,7 @@ impl Fold {
     pub fn apply(&mut self, event: &SwitchEvent) -> Option<Cdr> {
         self.last = (event.mono, event.wall);
         if let EventKind::CallRefused { from, to, reason, status } = &event.kind {
-            return Some(refused(event, from, to, *reason, *status));
+            return Some(refused(event, from, to.expose(), *reason, *status));
         }
         let call = event.call?;
         match &event.kind {
@@ -117,6 +117,7 @@ enum Together {
 impl Open {
     fn new(call: CallId, event: &SwitchEvent) -> Option<Self> {
         let EventKind::CallArrived { from, to, source, sip_call_id, leg, project } = &event.kind else { return None };
+        let to = to.expose();
         let mut cdr = blank(event, from, to);
         cdr.call_id = Some(call);
         cdr.sip_call_id = cut(sip_call_id);
@@ -147,7 +148,7 @@ impl Open {
                 self.with_segment(*leg, |segment| _ = segment.answered.get_or_insert(wall));
             }
             EventKind::LegStarted { leg, role, target, sip_call_id } => {
-                self.leg_started(*leg, *role, target, sip_call_id, wall)
+                self.leg_started(*leg, *role, target.expose(), sip_call_id, wall)
             }
             EventKind::LegRinging { leg } => {
                 let is_caller = self.cdr.segments.iter().any(|s| s.leg == *leg && s.role == LegRole::Caller);

@@ -114,17 +114,45 @@ impl Cdr {
     pub fn masked(&self) -> Cdr {
         let mut shown = self.clone();
         shown.from = Redacted::new(self.from.to_string());
-        for segment in shown.segments.iter_mut().filter(|segment| segment.role == LegRole::Outside) {
-            segment.target = Redacted::new(std::mem::take(&mut segment.target)).to_string();
+        if self.leads_outside() {
+            shown.to = mask(&self.to);
+        }
+        for segment in &mut shown.segments {
+            if segment.role == LegRole::Outside || (segment.role == LegRole::Caller && self.leads_outside()) {
+                segment.target = mask(&segment.target);
+            }
+        }
+        for stage in &mut shown.journey {
+            if self.outside().any(|segment| segment.target == stage.name) {
+                stage.name = mask(&stage.name);
+            }
         }
         shown
     }
+
+    fn outside(&self) -> impl Iterator<Item = &Segment> {
+        self.segments.iter().filter(|segment| segment.role == LegRole::Outside)
+    }
+
+    /// Whether the number dialled is one of the outside, or one that nobody here has.
+    fn leads_outside(&self) -> bool {
+        let dialled = |target: &str| target.rsplit('/').next() == Some(self.to.as_str());
+        self.refused == Some(Refusal::NotOpen) || self.outside().any(|segment| dialled(&segment.target))
+    }
+}
+
+fn mask(text: &str) -> String {
+    Redacted::new(text).to_string()
 }
 
 /// The record in a line, as a log shows it: who, where to, what became of it.
 impl fmt::Display for Cdr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} -> {}", self.from, self.to)?;
+        write!(f, "{} -> ", self.from)?;
+        match self.leads_outside() {
+            true => f.write_str(&mask(&self.to))?,
+            false => f.write_str(&self.to)?,
+        }
         if let Some(queue) = &self.queue {
             write!(f, ", queue {queue}")?;
         }

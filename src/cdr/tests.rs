@@ -215,7 +215,7 @@ fn two_offers_to_two_agents_both_show_and_their_rings_add_up() {
     for (number, result) in [(2, OfferResult::NoAnswer), (3, OfferResult::Answered)] {
         let agent = AgentId::new(format!("100{number}"));
         let leg = LegId(number);
-        let target = "sip:phone@10.0.0.9".to_owned();
+        let target = "sip:phone@10.0.0.9".into();
         journal
             .of(1, EventKind::Offered { ticket, queue: queue(), agent: agent.clone() })
             .of(1, EventKind::LegStarted { leg, role: LegRole::Agent, target, sip_call_id: String::new() })
@@ -316,7 +316,12 @@ fn a_call_that_loops_cannot_grow_its_record_without_end() {
         journal
             .of(
                 1,
-                EventKind::LegStarted { leg, role: LegRole::Outside, target: long.clone(), sip_call_id: long.clone() },
+                EventKind::LegStarted {
+                    leg,
+                    role: LegRole::Outside,
+                    target: long.clone().into(),
+                    sip_call_id: long.clone(),
+                },
             )
             .of(1, EventKind::LegRinging { leg })
             .of(1, EventKind::LegHeld { leg })
@@ -384,4 +389,36 @@ fn folding_the_same_journal_again_gives_the_same_records() {
         journal.ends(1, Cause::Normal, EndedBy::Agent)
     };
     assert_eq!(run(), run());
+}
+
+#[test]
+fn an_outside_number_that_was_dialled_is_masked_in_logs_and_for_who_may_not_see_numbers() {
+    let outside = "0015551234";
+    let mut journal = Journal::new();
+    let arrived = EventKind::CallArrived {
+        from: "1001".into(),
+        to: outside.into(),
+        source: Source::Extension(agent()),
+        sip_call_id: String::new(),
+        leg: CALLER,
+        project: None,
+    };
+    let (leg, target) = (LegId(2), Redacted::from(format!("carrier/{outside}")));
+    journal
+        .of(1, arrived)
+        .of(1, EventKind::LegStarted { leg, role: LegRole::Outside, target, sip_call_id: String::new() })
+        .of(1, EventKind::Bridged { a: CALLER, b: leg, agent: None });
+    let cdr = journal.ends(1, Cause::Normal, EndedBy::Caller);
+    assert_eq!(cdr.to, outside);
+    let (line, masked) = (cdr.to_string(), serde_json::to_string(&cdr.masked()).unwrap());
+    assert!(!line.contains(outside) && !masked.contains(outside), "{line}\n{masked}");
+
+    let refused =
+        EventKind::CallRefused { from: "1001".into(), to: outside.into(), reason: Refusal::NotOpen, status: 404 };
+    journal.event(None, refused);
+    let line = journal.done.pop().unwrap().to_string();
+    assert!(!line.contains(outside), "{line}");
+    // Our own numbers are no secret.
+    talking(&mut journal);
+    assert!(journal.ends(1, Cause::Normal, EndedBy::Caller).to_string().contains("95598"));
 }

@@ -48,9 +48,8 @@ impl Switch {
             self.endpoint.reject(now.at, usage, refused.status, None, &headers);
             // A challenge is half of a handshake, not a refusal that anybody needs to read about.
             if refused.status != 401 {
-                let from = Redacted::new(parties.from);
-                let refusal =
-                    EventKind::CallRefused { from, to: parties.to, reason: refused.reason, status: refused.status };
+                let (from, to) = (Redacted::new(parties.from), Redacted::new(parties.to));
+                let refusal = EventKind::CallRefused { from, to, reason: refused.reason, status: refused.status };
                 self.emit(now, None, refusal);
             }
         }
@@ -112,7 +111,7 @@ impl Switch {
             Some(id),
             EventKind::CallArrived {
                 from: Redacted::new(from.clone()),
-                to: parties.to.clone(),
+                to: Redacted::new(parties.to.clone()),
                 source,
                 sip_call_id: printable(request.call_id().unwrap_or_default().as_bytes()),
                 leg,

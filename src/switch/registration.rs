@@ -57,7 +57,7 @@ impl Switch {
 
     pub(super) fn tell_auth_failed(&mut self, now: Now, failure: AuthFailure, count: u32) {
         let AuthFailure { user, source, why } = failure;
-        let (user, source) = (Redacted::new(user), source.to_string());
+        let (user, source) = (Redacted::new(user), Redacted::new(source.to_string()));
         self.emit(now, None, EventKind::AuthFailed { user, source, why: why.into(), count });
     }
 
@@ -130,10 +130,10 @@ impl Switch {
     pub(super) fn on_registrar(&mut self, now: Now, output: RegistrarOutput<Peer>) {
         match output {
             RegistrarOutput::Registered { aor, contact, expires_s, .. } => {
-                self.emit(now, None, EventKind::Registered { aor, contact, expires_s })
+                self.emit(now, None, EventKind::Registered { aor, contact: contact.into(), expires_s })
             }
             RegistrarOutput::Unregistered { aor, contact, why, .. } => {
-                self.emit(now, None, EventKind::Unregistered { aor, contact, why: why.to_string() })
+                self.emit(now, None, EventKind::Unregistered { aor, contact: contact.into(), why: why.to_string() })
             }
             RegistrarOutput::Reachable { aor, reachable } => {
                 self.acd.agent_reachable(now.at, &AgentId::new(aor), reachable)

@@ -97,7 +97,12 @@ impl Switch {
         self.emit(
             now,
             Some(call),
-            EventKind::LegStarted { leg, role: target.role, target: target.shown, sip_call_id: sip_call_id.clone() },
+            EventKind::LegStarted {
+                leg,
+                role: target.role,
+                target: target.shown.into(),
+                sip_call_id: sip_call_id.clone(),
+            },
         );
         // A call that goes on through us goes on counting, so that loops end (RFC 7332).
         let hops = self.calls.get(&call).map_or(0, |entry| entry.hops.saturating_sub(1));

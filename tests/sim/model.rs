@@ -95,7 +95,7 @@ impl Model {
                 self.demand(!twice, || format!("call {id} was answered twice"));
             }
             EventKind::LegStarted { leg, role, target, .. } => {
-                self.leg_begins(id, *leg, (*role == LegRole::Agent).then(|| AgentId::new(target)));
+                self.leg_begins(id, *leg, (*role == LegRole::Agent).then(|| AgentId::new(target.expose())));
             }
             EventKind::LegAnswered { leg } => self.leg_answered(id, *leg),
             EventKind::LegEnded { leg, .. } => self.leg_ended(id, *leg),
