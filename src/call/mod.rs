@@ -11,7 +11,7 @@ pub use leg::{Leg, LegSeat, LegState};
 use crate::events::{Cause, EndedBy, EventKind, LegRole, MediaReport};
 use crate::ids::{AgentId, CallId, LegId, TicketId};
 use crate::media::command::{MediaCmd, PlayId, PlayItem, RecordingId, Tone, WorkerId};
-use crate::sdp::{Codec, SdpError};
+use crate::sdp::SdpError;
 use crate::sip::digest::Credentials;
 use crate::sip::peer::Peer;
 use bytes::Bytes;
@@ -479,11 +479,6 @@ impl Call {
 
     fn leg_mut(&mut self, leg: LegId) -> Option<&mut Leg> {
         std::iter::once(&mut self.caller).chain(self.partner.iter_mut()).find(|l| l.id == leg && !l.is_gone())
-    }
-
-    /// The codec that a bridged far side should be offered first.
-    pub fn codec(&self) -> Option<Codec> {
-        self.caller.codec()
     }
 }
 

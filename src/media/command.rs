@@ -93,10 +93,6 @@ pub enum MediaCmd {
         far: Option<LegId>,
         recording: RecordingId,
     },
-    RecordSetFar {
-        recording: RecordingId,
-        far: Option<LegId>,
-    },
     RecordStop {
         recording: RecordingId,
     },
@@ -212,9 +208,6 @@ impl fmt::Debug for MediaCmd {
                 .field("far", far)
                 .field("recording", recording)
                 .finish(),
-            Self::RecordSetFar { recording, far } => {
-                f.debug_struct("RecordSetFar").field("recording", recording).field("far", far).finish()
-            }
             Self::RecordStop { recording } => f.debug_struct("RecordStop").field("recording", recording).finish(),
             Self::RtpTimeout { leg, after } => {
                 f.debug_struct("RtpTimeout").field("leg", leg).field("after", after).finish()

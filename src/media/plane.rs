@@ -103,7 +103,6 @@ impl Plane {
             MediaCmd::RecordStart { call, near, far, recording } => {
                 self.record_start(now, call, (near, far), recording, out);
             }
-            MediaCmd::RecordSetFar { recording, far } => self.record_far(recording, far),
             MediaCmd::RecordStop { recording } => self.record_stop(now, recording, out),
             MediaCmd::RtpTimeout { leg, after } => self.with(leg, |leg, _| leg.watch_silence(at, after)),
             MediaCmd::Drop { leg } => self.drop_leg(now, leg, out),
@@ -273,20 +272,12 @@ impl Plane {
         if self.recordings.contains_key(&recording) {
             return;
         }
-        self.recordings.insert(recording, Recording { near, far: None });
+        let far = far.and_then(|far| self.slots.get(&far).copied());
+        self.recordings.insert(recording, Recording { near, far });
         out.record_open(now, recording, call);
         self.tap(near, recording, Side::Near);
-        self.record_far(recording, far);
-    }
-
-    fn record_far(&mut self, id: RecordingId, far: Option<LegId>) {
-        let far = far.and_then(|far| self.slots.get(&far).copied());
-        let Some(recording) = self.recordings.get_mut(&id) else { return };
-        if let Some(before) = std::mem::replace(&mut recording.far, far) {
-            self.untap(before, id);
-        }
         if let Some(far) = far {
-            self.tap(far, id, Side::Far);
+            self.tap(far, recording, Side::Far);
         }
     }
 

@@ -1,9 +1,9 @@
 //! The table: looked up for each new call, so exact numbers and prefixes are indexed and only patterns are tried in turn.
 
 use super::pattern::MAX_NUMBER;
-use super::{Cidr, Closed, Destination, NumberPattern, OpenTo, OpenTrunks, Route, dialled};
+use super::{Cidr, Closed, NumberPattern, OpenTo, OpenTrunks, Route, dialled};
 use crate::events::Source;
-use crate::ids::{ProjectId, TrunkId};
+use crate::ids::TrunkId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
@@ -77,20 +77,10 @@ impl RouteTable {
         self.block_of(address).map(|(_, trunk)| trunk.clone())
     }
 
-    /// Where a number leads for a caller. `called` is the user part of the Request-URI.
-    pub fn resolve(&self, called: &str, source: &Source) -> Result<Destination, Closed> {
-        self.route(called, source).map(|route| route.to.clone())
-    }
-
-    /// The route itself, for its project.
+    /// The route of a number for a caller. `called` is the user part of the Request-URI.
     pub fn route(&self, called: &str, source: &Source) -> Result<&Route, Closed> {
         let route = self.best(&dialled(called)).ok_or(Closed::NotFound)?;
         if is_open(&route.open_to, source) { Ok(route) } else { Err(Closed::NotOpen) }
-    }
-
-    /// The project that a number belongs to, whoever calls it.
-    pub fn project_of(&self, called: &str) -> Option<&ProjectId> {
-        self.best(&dialled(called))?.project.as_ref()
     }
 
     /// Why a number leads where it leads, in sentences. Without a source the caller is a stranger.

@@ -218,8 +218,7 @@ fn scenario(dice: &mut Dice) {
                 let recording = RecordingId(dice.roll(3));
                 world.command(MediaCmd::RecordStart { call: CALL, near: leg, far, recording });
             }
-            10 => world.command(MediaCmd::RecordSetFar { recording: RecordingId(dice.roll(3)), far: Some(other) }),
-            11 => world.command(MediaCmd::RecordStop { recording: RecordingId(dice.roll(3)) }),
+            10 | 11 => world.command(MediaCmd::RecordStop { recording: RecordingId(dice.roll(3)) }),
             12 => {
                 let after = (dice.roll(2) == 0).then(|| Duration::from_millis(dice.roll(3000)));
                 world.command(MediaCmd::RtpTimeout { leg, after });

@@ -61,18 +61,14 @@ fn strangers_copies_and_parties_on_hold_are_not_recorded() {
 }
 
 #[test]
-fn the_far_side_follows_the_caller_to_the_next_agent() {
+fn a_recording_goes_on_when_the_far_side_is_gone() {
     let (mut world, mut a, mut b) = World::bridged(Codec::Pcmu, Codec::Pcmu);
     start(&mut world);
-    world.command(MediaCmd::RecordSetFar { recording: REC, far: None });
     world.talk(100, &mut [(CALLER, &mut a), (AGENT, &mut b)]);
-    assert_eq!(sides(&world), (5, 0));
-    world.command(MediaCmd::RecordSetFar { recording: REC, far: Some(AGENT) });
-    world.talk(100, &mut [(CALLER, &mut a), (AGENT, &mut b)]);
-    assert_eq!(sides(&world), (10, 5));
+    assert_eq!(sides(&world), (5, 5));
     world.command(MediaCmd::Drop { leg: AGENT });
     world.talk(100, &mut [(CALLER, &mut a)]);
-    assert_eq!(sides(&world), (15, 5));
+    assert_eq!(sides(&world), (10, 5));
     assert_eq!(world.wire.records, [(REC, "open")]);
 }
 
