@@ -108,6 +108,7 @@ fn live(seed: u64) -> World {
         recording: dice.per_mille(700),
         ports: dice.between(2, 16) as u16,
         tick: Duration::from_millis(20),
+        ..Settings::default()
     };
     let mut world = World::new(settings.clone());
     world.lookups = dice.pick(&[Lookups::Found, Lookups::Found, Lookups::NotFound, Lookups::Failed, Lookups::Silent]);

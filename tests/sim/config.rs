@@ -25,6 +25,9 @@ pub fn secret_of(agent: &str) -> String {
 pub struct Settings {
     pub seed: u64,
     pub calls: u32,
+    pub realm: String,
+    /// The queues there are.
+    pub queues: &'static [&'static str],
     pub ring_timeout: Duration,
     pub wrap_up: Duration,
     pub rtp_timeout: Option<Duration>,
@@ -41,6 +44,8 @@ impl Default for Settings {
         Self {
             seed: 1,
             calls: 50,
+            realm: REALM.into(),
+            queues: &["service", "emergency"],
             ring_timeout: Duration::from_secs(10),
             wrap_up: Duration::from_secs(2),
             rtp_timeout: Some(Duration::from_secs(10)),
@@ -55,17 +60,17 @@ impl Default for Settings {
 impl Settings {
     pub fn config(&self) -> Arc<SwitchConfig> {
         let trunk = TrunkId::new("demo-trunk");
-        let queues = ["service", "emergency"].map(QueueId::new);
+        let queues: Vec<QueueId> = self.queues.iter().map(QueueId::new).collect();
         let agents = AGENTS.map(AgentId::new);
         let extension = |id: &AgentId| Extension {
             name: format!("Agent {id}"),
-            ha1: Ha1Set::new(id.as_str(), REALM, &secret_of(id.as_str())),
+            ha1: Ha1Set::new(id.as_str(), &self.realm, &secret_of(id.as_str())),
         };
         let mut seed = [7; 32];
         seed[..8].copy_from_slice(&self.seed.to_le_bytes());
         Arc::new(SwitchConfig {
             endpoint: EndpointConfig { seed, ..EndpointConfig::default() },
-            realm: REALM.into(),
+            realm: self.realm.clone(),
             auth_key: [9; 32],
             nonce_ttl: Duration::from_secs(300),
             extensions: agents.iter().map(|id| (id.clone(), extension(id))).collect(),

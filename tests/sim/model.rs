@@ -12,6 +12,7 @@ pub struct Model {
     pub faults: Vec<String>,
     last: Option<(u64, u64)>,
     calls: BTreeMap<CallId, Call>,
+    by_sip_call_id: BTreeMap<String, CallId>,
     ended: BTreeSet<CallId>,
     legs: BTreeMap<LegId, Leg>,
     tickets: BTreeMap<TicketId, Ticket>,
@@ -31,6 +32,8 @@ struct Call {
     legs: BTreeSet<LegId>,
     bridge: Option<(LegId, LegId, Option<AgentId>)>,
     answered: bool,
+    /// Led to a number that listens and may say nothing for long.
+    listens: bool,
 }
 
 struct Leg {
@@ -75,12 +78,14 @@ impl Model {
     }
 
     fn learn_of(&mut self, id: CallId, kind: &EventKind) {
-        if let EventKind::CallArrived { leg, source, .. } = kind {
+        if let EventKind::CallArrived { leg, source, to, sip_call_id, .. } = kind {
             self.arrived += 1;
+            self.by_sip_call_id.insert(sip_call_id.clone(), id);
             if let Source::Extension(agent) = source {
                 self.own.insert(*leg, agent.clone());
             }
-            let new = self.calls.insert(id, Call::default()).is_none() && !self.ended.contains(&id);
+            let listens = ["9196", "9198", "9199"].contains(&to.expose().as_str());
+            let new = self.calls.insert(id, Call { listens, ..Call::default() }).is_none() && !self.ended.contains(&id);
             self.demand(new, || format!("call {id} arrived twice"));
             return self.leg_begins(id, *leg, None);
         }
@@ -138,6 +143,7 @@ impl Model {
                 }
             }
             EventKind::CallEnded { .. } => self.call_ended(id),
+            EventKind::Alarm { text } => self.demand(!text.contains("mismatch"), || text.clone()),
             _ => {}
         }
     }
@@ -221,6 +227,12 @@ impl Model {
         self.demand(call.bridge.is_none(), || format!("call {id} ended while two legs were joined"));
         let waits = self.tickets.iter().find(|(_, ticket)| ticket.call == id).map(|(ticket, _)| *ticket);
         self.demand(waits.is_none(), || format!("call {id} ended and its ticket {waits:?} still waits"));
+    }
+
+    /// Whether somebody owes the caller of this call a sound: it is there, and neither talks nor is listened to.
+    pub fn owes_sound(&self, sip_call_id: &str) -> bool {
+        let call = self.by_sip_call_id.get(sip_call_id).and_then(|id| self.calls.get(id));
+        call.is_some_and(|call| call.bridge.is_none() && !call.listens)
     }
 
     /// At every moment: what is held fits the calls that there are.

@@ -1,5 +1,7 @@
 //! A telephone: its own SIP endpoint, its manners, a voice, and an ear that writes down what it heard.
 
+mod voice;
+
 use super::sound::{self, Heard};
 use bytes::Bytes;
 use hotline::media::rtp;
@@ -99,6 +101,12 @@ pub struct PhoneCall {
     pub from: String,
     pub heard: Vec<Stretch>,
     pub keys_heard: String,
+    /// The Call-ID that it called with.
+    pub sip_call_id: Option<String>,
+    /// When it was last seen to be spoken to, to talk, or to hold.
+    pub attended: Option<Instant>,
+    /// What the INVITE that called it had left.
+    pub max_forwards: Option<u8>,
     pub holding: bool,
     pub up_since: Option<Instant>,
     pub over_at: Option<Instant>,
@@ -143,6 +151,11 @@ pub struct Phone {
     /// Registers again in time.
     pub refreshes: bool,
     pub expires_s: u32,
+    /// The name that it calls under, and the Max-Forwards, if it gives any.
+    pub display: Option<String>,
+    pub hops: Option<u8>,
+    /// Somebody answers for it by hand ([`super::raw`]).
+    pub by_hand: bool,
     pub endpoint: Endpoint,
     pub plans: Vec<(Instant, Plan)>,
     /// RTP to send now: from our port, to where.
@@ -166,6 +179,9 @@ impl Phone {
             off: false,
             refreshes: true,
             expires_s: 120,
+            display: None,
+            hops: None,
+            by_hand: false,
             endpoint: Endpoint::new(EndpointConfig {
                 server: "phone/1".into(),
                 seed: key,
@@ -247,19 +263,21 @@ impl Phone {
     }
 
     fn dial_with(&mut self, now: Instant, number: &str, from: Option<&str>, sdp: Session, offer: Bytes) {
+        let call_id = format!("{}-{}@{}", self.number, self.calls.len(), self.peer.local.ip());
         let order = Outgoing {
             peer: self.peer,
             request_uri: format!("sip:{number}@{}", self.peer.remote),
             to: format!("sip:{number}@{}", super::config::REALM),
             from: format!("sip:{}@{}", from.unwrap_or(&self.number), super::config::REALM),
-            from_display: None,
-            call_id: None,
-            headers: Vec::new(),
+            from_display: self.display.clone(),
+            call_id: Some(call_id.clone()),
+            headers: self.hops.iter().map(|hops| ("Max-Forwards".to_string(), hops.to_string())).collect(),
             offer,
             credentials: self.credentials(),
         };
         let usage = self.endpoint.invite(now, order).expect("room in a phone");
-        self.begin(usage, false, State::Calling, sdp, String::new());
+        let nth = self.begin(usage, false, State::Calling, sdp, String::new());
+        self.calls[nth].sip_call_id = Some(call_id);
     }
 
     fn next_port(&self) -> u16 {
@@ -279,6 +297,9 @@ impl Phone {
             from,
             heard: Vec::new(),
             keys_heard: String::new(),
+            sip_call_id: None,
+            attended: None,
+            max_forwards: None,
             holding: false,
             up_since: None,
             over_at: None,
@@ -295,31 +316,6 @@ impl Phone {
             last_key: None,
         });
         nth
-    }
-
-    /// Presses a key for 100 ms in RFC 4733.
-    pub fn press(&mut self, now: Instant, key: char, loss: Loss) {
-        const UPDATES: u16 = 5;
-        let nth = self.calls.len() - 1;
-        let event = match key {
-            '*' => 10,
-            '#' => 11,
-            digit => digit.to_digit(10).expect("a key") as u8,
-        };
-        let call = &mut self.calls[nth];
-        for n in 1..=UPDATES + 2 {
-            let [high, low] = (n.min(UPDATES) * 160).to_be_bytes();
-            let end = n >= UPDATES;
-            let lost = match loss {
-                Loss::None => false,
-                Loss::First => n == 1,
-                Loss::Ends => end,
-            };
-            let payload = [event, u8::from(end) << 7 | 10, high, low];
-            call.keys.push_back(KeyPacket { payload, first: n == 1, lost });
-        }
-        // A key is heard after a pause; back to back with the next it would be taken for the same press.
-        self.speak_up(now, nth);
     }
 
     pub fn press_by_info(&mut self, now: Instant, key: char) {
@@ -400,95 +396,6 @@ impl Phone {
             self.plans.push((now + after, Plan::HangUp(nth)));
         }
         self.speak_up(now, nth);
-    }
-
-    fn speak_up(&mut self, now: Instant, nth: usize) {
-        let call = &mut self.calls[nth];
-        if !std::mem::replace(&mut call.saying, true) {
-            self.plans.push((now, Plan::Say(nth)));
-        }
-    }
-
-    /// The next packet of a call: a key if one is pressed, else the voice.
-    fn say(&mut self, now: Instant, nth: usize) {
-        let Manners { talks, pace, .. } = self.manners;
-        let voice = self.voice;
-        let call = &mut self.calls[nth];
-        call.saying = false;
-        let (Some(spec), false) = (&call.spec, matches!(call.state, State::Over(_))) else { return };
-        let remote = spec.remote;
-        let mut header = rtp::Header {
-            marker: false,
-            payload_type: spec.send_pt,
-            sequence: call.sequence.wrapping_add(1),
-            timestamp: call.timestamp.wrapping_add(if call.keys.is_empty() {
-                pace.as_millis() as u32 * 8
-            } else {
-                160
-            }),
-            ssrc: call.ssrc,
-        };
-        call.timestamp = header.timestamp;
-        let payload = match (call.keys.pop_front(), spec.event_send_pt) {
-            (Some(key), Some(payload_type)) => {
-                if key.first {
-                    call.last_key = Some(header.timestamp);
-                }
-                call.sequence = header.sequence;
-                header.payload_type = payload_type;
-                header.marker = key.first;
-                header.timestamp = call.last_key.unwrap_or(header.timestamp);
-                if call.keys.front().is_none_or(|next| next.first) {
-                    call.timestamp = call.timestamp.wrapping_add(800);
-                }
-                (!key.lost).then(|| key.payload.to_vec())
-            }
-            _ if talks && !call.holding && !call.mute && spec.direction.may_send() => {
-                call.sequence = header.sequence;
-                Some(sound::encoded(voice, spec.codec))
-            }
-            _ => None,
-        };
-        let pressing = !call.keys.is_empty();
-        if let Some(payload) = payload {
-            self.packets.push((call.port, remote, [&header.octets(), &payload[..]].concat()));
-        }
-        if pressing || talks {
-            call.saying = true;
-            let pause = if pressing { Duration::from_millis(20) } else { pace };
-            self.plans.push((now + pause, Plan::Say(nth)));
-        }
-    }
-
-    /// A datagram on one of its RTP ports.
-    pub fn hear(&mut self, now: Instant, port: u16, packet: &[u8]) {
-        /// A shorter pause than this belongs to the sound around it.
-        const PAUSE: Duration = Duration::from_millis(100);
-        let Some(call) = self.calls.iter_mut().rev().find(|call| call.port == port) else { return };
-        let (Ok(rtp), Some(spec)) = (rtp::parse(packet), &call.spec) else { return };
-        let payload = &packet[rtp.payload.clone()];
-        if Some(rtp.payload_type) == spec.event_recv_pt {
-            if rtp.marker && payload.len() == 4 {
-                let key = b"0123456789*#".get(usize::from(payload[0])).copied().unwrap_or(b'?');
-                call.keys_heard.push(char::from(key));
-            }
-            return;
-        }
-        let codec = match spec.accepted.iter().find(|(pt, _)| *pt == rtp.payload_type) {
-            Some((_, codec)) => *codec,
-            None => spec.codec,
-        };
-        let sound = sound::listen(codec, payload);
-        if sound == Heard::Silence {
-            return;
-        }
-        match call.heard.last_mut() {
-            Some(last) if last.sound == sound && now.duration_since(last.until) <= PAUSE.max(self.manners.pace * 3) => {
-                last.until = now;
-                last.packets += 1;
-            }
-            _ => call.heard.push(Stretch { sound, from: now, until: now, packets: 1 }),
-        }
     }
 
     pub fn receive(&mut self, now: Instant, bytes: Bytes) {
@@ -591,6 +498,7 @@ impl Phone {
         let mut sdp = Session::new(u64::from(port), self.peer.local.ip(), port);
         let answered = offer.as_deref().map(|offer| sdp.handle_offer(offer, self.manners.codecs.first().copied()));
         let nth = self.begin(usage, true, State::Ringing, sdp, from);
+        self.calls[nth].max_forwards = request.max_forwards().and_then(Result::ok);
         let refuse = |phone: &mut Phone, status| {
             phone.endpoint.reject(now, usage, status, None, &[]);
             phone.over(now, nth, Over::Refused(status));

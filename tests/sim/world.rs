@@ -1,5 +1,8 @@
 //! The loop that joins switch, planes, phones and network, and the words that stories are told in.
 
+mod notices;
+mod people;
+
 use super::bundle::{self, Speech};
 use super::config::{self, Settings};
 use super::dice::{Dice, Line};
@@ -33,6 +36,9 @@ const WORKERS: u16 = 2;
 const FIRST_PORT: u16 = 20_000;
 /// 64*T1 (RFC 3261 17): after it every exchange that got no answer is given up; and a margin for a lossy line.
 pub const QUIET: Duration = Duration::from_secs(40);
+const LISTEN_EVERY: Duration = Duration::from_secs(1);
+/// Longer than any flow of the sample waits for a key without a word.
+const LONGEST_SILENCE: Duration = Duration::from_secs(12);
 /// No story has more to do at one moment.
 const MOST_AT_ONCE: u32 = 20_000;
 
@@ -120,6 +126,8 @@ pub struct World {
     pub stray_sounds: BTreeMap<SocketAddr, Vec<Heard>>,
     /// Where the wall clock was put, once; 0 = far in the past.
     pub wall_jump: Option<Duration>,
+    /// What media workers say of the legs that they let go gets lost.
+    pub loses_reports: bool,
     connections: u64,
     settings: Settings,
     filter: Option<Filter>,
@@ -131,6 +139,8 @@ pub struct World {
     /// Per worker: when it looks at its plane again.
     ticks: Vec<Option<Instant>>,
     at_once: u32,
+    /// When it was last looked whether every caller hears something.
+    listened: Instant,
 }
 
 pub fn seconds(s: f64) -> Duration {
@@ -166,6 +176,7 @@ impl World {
             by_hand: BTreeMap::new(),
             stray_sounds: BTreeMap::new(),
             wall_jump: None,
+            loses_reports: false,
             connections: 0,
             filter: None,
             speech: vec![speech],
@@ -175,6 +186,7 @@ impl World {
             nth: 0,
             ticks: vec![None; usize::from(WORKERS)],
             at_once: 0,
+            listened: start,
             settings,
         };
         for worker in 0..WORKERS {
@@ -187,205 +199,6 @@ impl World {
             world.lease(leases);
         }
         world
-    }
-
-    // The people.
-
-    /// An agent's phone, registered.
-    pub fn agent(&mut self, number: &str) -> PhoneId {
-        let phone = self.extension(number, &config::secret_of(number));
-        self.register(phone);
-        self.until("the agent is registered", |world| {
-            world.phones[phone.0].answers.last().is_some_and(|(_, status)| *status == 200)
-        });
-        phone
-    }
-
-    /// The phone of an extension with whatever secret, not registered.
-    pub fn extension(&mut self, number: &str, secret: &str) -> PhoneId {
-        self.phone(number, Some(secret.into()), 1)
-    }
-
-    /// Somebody who comes by the trunk.
-    pub fn caller(&mut self, number: &str) -> PhoneId {
-        self.phone(number, None, 2)
-    }
-
-    /// Somebody from an address that no trunk has.
-    pub fn stranger(&mut self, number: &str) -> PhoneId {
-        self.phone(number, None, 9)
-    }
-
-    fn phone(&mut self, number: &str, secret: Option<String>, network: u8) -> PhoneId {
-        let index = self.phones.len() as u16;
-        let [high, low] = (index + 1).to_be_bytes();
-        let local = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, network, high, low)), 5060);
-        let peer = Peer::udp(switch_address(), local);
-        self.phones.push(Phone::new(number, secret, index, peer, self.settings.seed));
-        PhoneId(usize::from(index))
-    }
-
-    /// From now on over one TCP connection.
-    pub fn use_tcp(&mut self, phone: PhoneId) {
-        self.connections += 1;
-        let peer = &mut self.phones[phone.0].peer;
-        peer.transport = Transport::Tcp;
-        peer.connection = Some(ConnectionId(self.connections));
-    }
-
-    /// The phone's connection breaks, and both ends notice.
-    pub fn lose_connection(&mut self, phone: PhoneId) {
-        let own = self.phones[phone.0].peer;
-        self.with(phone, |phone, now| phone.endpoint.handle_transport_error(now, own));
-        self.input(Input::Lost { peer: Peer { remote: own.local, local: own.remote, ..own } });
-    }
-
-    pub fn manners(&mut self, phone: PhoneId, change: impl FnOnce(&mut Manners)) {
-        change(&mut self.phones[phone.0].manners);
-    }
-
-    // What they do.
-
-    pub fn register(&mut self, phone: PhoneId) {
-        self.with(phone, |phone, now| phone.register(now, phone.expires_s));
-    }
-
-    pub fn dial(&mut self, phone: PhoneId, number: &str) {
-        self.with(phone, |phone, now| phone.dial(now, number, None));
-    }
-
-    pub fn press(&mut self, phone: PhoneId, keys: &str) {
-        self.press_with(phone, keys, Loss::None);
-    }
-
-    pub fn press_with(&mut self, phone: PhoneId, keys: &str, loss: Loss) {
-        for key in keys.chars() {
-            self.with(phone, |phone, now| phone.press(now, key, loss));
-        }
-    }
-
-    pub fn press_by_info(&mut self, phone: PhoneId, key: char) {
-        self.with(phone, |phone, now| phone.press_by_info(now, key));
-    }
-
-    pub fn hold(&mut self, phone: PhoneId, on: bool) {
-        self.with(phone, |phone, now| assert!(phone.hold(now, on), "another offer is under way"));
-    }
-
-    pub fn hang_up(&mut self, phone: PhoneId) {
-        self.with(phone, |phone, now| phone.hang_up(now));
-    }
-
-    /// The cable is pulled.
-    pub fn switch_off(&mut self, phone: PhoneId) {
-        self.phones[phone.0].off = true;
-    }
-
-    pub fn with<T>(&mut self, phone: PhoneId, act: impl FnOnce(&mut Phone, Instant) -> T) -> T {
-        let now = self.now;
-        let done = act(&mut self.phones[phone.0], now);
-        self.settle_phone(phone.0);
-        done
-    }
-
-    pub fn command(&mut self, command: Command) {
-        self.input(Input::Command(command));
-    }
-
-    /// An admin's edit takes force.
-    pub fn reload(&mut self, speech: Arc<Speech>) {
-        let bundle = speech.bundle.clone();
-        self.speech.push(speech);
-        self.input(Input::Bundle(bundle));
-    }
-
-    pub fn reconfigure(&mut self, settings: &Settings) {
-        self.input(Input::Config(settings.config()));
-    }
-
-    /// Decides about each SIP message before the line does.
-    pub fn filter(&mut self, filter: impl FnMut(Way, &Message) -> Fate + 'static) {
-        self.filter = Some(Box::new(filter));
-    }
-
-    pub fn no_filter(&mut self) {
-        self.filter = None;
-    }
-
-    /// A datagram of somebody who writes SIP by hand.
-    pub fn send_by_hand(&mut self, from: SocketAddr, bytes: Bytes) {
-        self.by_hand.entry(from).or_default();
-        let peer = Peer::udp(from, switch_address());
-        self.after(Line::GOOD.delay, What::SipToSwitch(peer, bytes));
-    }
-
-    // What they notice.
-
-    pub fn call(&self, phone: PhoneId) -> &PhoneCall {
-        self.phones[phone.0].call()
-    }
-
-    pub fn state(&self, phone: PhoneId) -> Option<&State> {
-        self.phones[phone.0].state()
-    }
-
-    pub fn is_up(&self, phone: PhoneId) -> bool {
-        self.state(phone) == Some(&State::Up)
-    }
-
-    pub fn is_over(&self, phone: PhoneId) -> bool {
-        matches!(self.state(phone), Some(State::Over(_)))
-    }
-
-    /// What a phone heard in its last call, in order.
-    pub fn heard(&self, phone: PhoneId) -> Vec<String> {
-        self.call(phone).heard.iter().map(|stretch| self.name(stretch.sound)).collect()
-    }
-
-    pub fn hears(&self, phone: PhoneId, sound: &str) -> bool {
-        /// Longer than the pause between two packets.
-        const LATELY: Duration = Duration::from_millis(60);
-        let call = self.call(phone);
-        call.heard
-            .last()
-            .is_some_and(|last| self.now.duration_since(last.until) <= LATELY && self.name(last.sound) == sound)
-    }
-
-    fn name(&self, sound: Heard) -> String {
-        match sound {
-            Heard::Known(sound::MUSIC) => "music".into(),
-            Heard::Known(number) if number >= sound::FIRST_VOICE => {
-                let phone = usize::from(number - sound::FIRST_VOICE);
-                format!("voice of {}", self.phones[phone].number)
-            }
-            Heard::Known(number) => {
-                self.speech[0].names.get(usize::from(number)).cloned().unwrap_or_else(|| format!("sound {number}"))
-            }
-            Heard::Tone => "tone".into(),
-            Heard::Silence => "silence".into(),
-        }
-    }
-
-    pub fn events(&self) -> impl Iterator<Item = &EventKind> {
-        self.journal.iter().map(|event| &event.kind)
-    }
-
-    pub fn count(&self, wanted: impl Fn(&EventKind) -> bool) -> usize {
-        self.events().filter(|kind| wanted(kind)).count()
-    }
-
-    pub fn view(&self) -> SwitchView {
-        self.switch.view(self.clock())
-    }
-
-    /// The only record that there is.
-    pub fn record(&self) -> &Cdr {
-        assert_eq!(self.records.len(), 1, "{:#?}", self.records);
-        &self.records[0]
-    }
-
-    pub fn elapsed(&self) -> Duration {
-        self.now - self.start
     }
 
     // Time.
@@ -515,6 +328,9 @@ impl World {
             self.now = next;
             self.at_once = 0;
         }
+        if self.now - self.listened >= LISTEN_EVERY {
+            self.listen();
+        }
         self.at_once += 1;
         assert!(self.at_once < MOST_AT_ONCE, "time stands still\n{}", self.story());
 
@@ -538,6 +354,24 @@ impl World {
             }
         }
         true
+    }
+
+    /// An answered caller who talks to nobody hears something, or a flow waits for keys, and not for long.
+    fn listen(&mut self) {
+        let since = std::mem::replace(&mut self.listened, self.now);
+        let (now, model) = (self.now, &mut self.model);
+        for phone in &mut self.phones {
+            let number = phone.number.clone();
+            for (id, call) in phone.unheard(now, since) {
+                let attended = *call.attended.get_or_insert(now);
+                if !model.owes_sound(&id) {
+                    call.attended = Some(now);
+                } else if now - attended > LONGEST_SILENCE {
+                    call.attended = Some(now);
+                    model.fault(format!("{number} has heard nothing in call {id} for {LONGEST_SILENCE:?}"));
+                }
+            }
+        }
     }
 
     fn after(&mut self, delay: Duration, what: What) {
@@ -590,6 +424,7 @@ impl World {
                 plane.command(self.now, command, shell);
                 self.settle_worker(usize::from(worker));
             }
+            What::Media(MediaEvent::Dropped { .. }) if self.loses_reports => {}
             What::Media(event) => self.input(Input::Media(event)),
             What::Ports(leases) => self.lease(leases),
             What::Fact(call, fact) => self.input(Input::Fact { call: Some(call), fact }),
@@ -684,7 +519,8 @@ impl World {
     }
 
     fn send_rtp_to_phone(&mut self, to: SocketAddr, packet: Vec<u8>) {
-        let Some(phone) = self.phones.iter().position(|phone| phone.peer.local.ip() == to.ip()) else {
+        let Some(phone) = self.phones.iter().position(|phone| phone.peer.local.ip() == to.ip() && !phone.by_hand)
+        else {
             if let Ok(rtp) = hotline::media::rtp::parse(&packet) {
                 let codec = if rtp.payload_type == 0 { hotline::sdp::Codec::Pcmu } else { hotline::sdp::Codec::Pcma };
                 let sound = sound::listen(codec, &packet[rtp.payload]);
@@ -704,7 +540,8 @@ impl World {
         if self.vanishes(Way::ToPhone, &bytes) {
             return;
         }
-        let Some(phone) = self.phones.iter().position(|phone| phone.peer.local.ip() == peer.remote.ip()) else {
+        let at = |phone: &Phone| phone.peer.local.ip() == peer.remote.ip() && !phone.by_hand;
+        let Some(phone) = self.phones.iter().position(at) else {
             return self.after(Line::GOOD.delay, What::SipToHand(peer.remote, bytes));
         };
         for delay in self.carry_sip(peer) {

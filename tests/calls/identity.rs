@@ -1,0 +1,249 @@
+//! Who somebody is taken for, and what somebody else can do about it.
+
+use super::*;
+use sim::raw::header;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// Every message from now on, as somebody on the way reads it.
+fn eavesdrop(world: &mut World) -> Rc<RefCell<Vec<Message>>> {
+    let heard = Rc::new(RefCell::new(Vec::new()));
+    let ear = heard.clone();
+    world.filter(move |_, message| {
+        ear.borrow_mut().push(message.clone());
+        Fate::Passes
+    });
+    heard
+}
+
+#[test]
+fn an_agents_own_phone_is_not_offered_the_call_that_it_makes_from_a_trunks_address() {
+    // The demo: softphones and the demo trunk share the loopback.
+    let mut world = world();
+    let agent = world.agent_beside_trunk("1001");
+    world.dial(agent, "95598");
+    world.until_heard(agent, "zh/main_menu");
+    world.press(agent, "0");
+    world.until_heard(agent, "music");
+    world.run(seconds(5.0));
+    assert!(offers(&world).is_empty(), "{:?}", offers(&world));
+    let other = world.agent("1002");
+    world.until_heard(agent, "voice of 1002");
+    assert_eq!(world.count(|kind| matches!(kind, EventKind::CallArrived { source: Source::Extension(_), .. })), 1);
+    world.hang_up(other);
+    world.until_over(agent);
+    world.finish();
+}
+
+#[test]
+fn nobody_speaks_in_an_extensions_name_from_a_trunks_address() {
+    let mut world = world();
+    let liar = world.caller("1001");
+    world.dial(liar, "9000");
+    assert_eq!(world.until_over(liar), Over::Refused(401));
+    assert_eq!(world.model.arrived, 0);
+    world.finish();
+}
+
+#[test]
+fn credentials_overheard_and_sent_again_from_a_trunks_address_open_nothing() {
+    let mut world = world();
+    let heard = eavesdrop(&mut world);
+    let agent = world.agent_beside_trunk("1001");
+    world.dial(agent, "9193");
+    world.until_heard(agent, "music");
+    world.hang_up(agent);
+    let proven = |message: &&Message| {
+        message.is_request()
+            && *message.method() == Method::Invite
+            && message.header(HeaderName::Authorization).is_some()
+    };
+    let invite = heard.borrow().iter().find(proven).unwrap().clone();
+    let address = "10.2.99.1:5060".parse().unwrap();
+    // First the counter was seen before, in the end the nonce is too old: the phone itself would be told to try again.
+    for (nth, after) in [(1, 1.0), (2, 400.0)] {
+        world.run(seconds(after));
+        let mut thief = RawCall::new(address, "9193");
+        thief.call_id = format!("stolen-{nth}");
+        thief.headers = format!("Authorization: {}\r\n", header(&invite, HeaderName::Authorization));
+        let sdp = thief.sdp();
+        let stolen = String::from_utf8(thief.invite(Some(&sdp)).to_vec()).unwrap();
+        // Not even under a name that is no extension's.
+        assert!(stolen.contains("From: <sip:hand@hotline>"));
+        world.send_by_hand(address, stolen.replace("10.0.0.1 SIP", "10.0.0.1:5060 SIP").into());
+        world.run(seconds(1.0));
+        let answer = world.by_hand[&address].iter().rfind(|m| m.status() >= 200).unwrap().clone();
+        assert_eq!(answer.status(), 401);
+        assert!(header(&answer, HeaderName::WwwAuthenticate).contains("stale=true"));
+    }
+    assert_eq!(world.model.arrived, 1);
+    world.finish();
+}
+
+#[test]
+fn a_trunk_that_dials_a_number_that_is_not_its_own_is_told_and_written_down() {
+    let mut world = world();
+    world.agent("1001");
+    let caller = world.caller("13800138000");
+    for (number, status) in [("0015551234", 404), ("1001", 403)] {
+        world.dial(caller, number);
+        assert_eq!(world.until_over(caller), Over::Refused(status));
+    }
+    assert_eq!(refusals(&world), [(Refusal::NotOpen, 404), (Refusal::NotOpen, 403)]);
+    assert_eq!(world.model.arrived, 0);
+    world.finish();
+}
+
+#[test]
+fn guessed_passwords_are_counted_and_do_not_fill_the_journal() {
+    let mut world = world();
+    let liar = world.extension("1001", "not the secret");
+    for _ in 0..30 {
+        world.register(liar);
+        world.run(seconds(1.0));
+    }
+    world.run(seconds(150.0));
+    let told: Vec<u32> = world
+        .events()
+        .filter_map(|kind| match kind {
+            EventKind::AuthFailed { count, .. } => Some(*count),
+            _ => None,
+        })
+        .collect();
+    assert!(told.len() <= 4, "{told:?}");
+    assert!(told.iter().sum::<u32>() >= 30, "{told:?}");
+    world.finish();
+}
+
+#[test]
+fn a_new_realm_locks_no_phone_out() {
+    let settings = Settings::default();
+    let mut world = World::new(settings.clone());
+    let agent = world.agent("1001");
+    world.reconfigure(&Settings { realm: "new.example".into(), ..settings });
+    world.register(agent);
+    world.run(seconds(1.0));
+    assert_eq!(world.phones[agent.0].answers.last(), Some(&("REGISTER", 200)));
+    world.dial(agent, "9193");
+    world.until_heard(agent, "music");
+    world.hang_up(agent);
+    world.finish();
+}
+
+#[test]
+fn a_third_party_can_neither_end_a_call_nor_cancel_it() {
+    let mut world = world();
+    let heard = eavesdrop(&mut world);
+    let agent = world.agent("1001");
+    world.manners(agent, |manners| manners.taking = Taking::AnswerAfter(seconds(5.0)));
+    let (calling, called) = (world.agent("1003"), world.agent("1002"));
+    world.manners(called, |manners| manners.taking = Taking::Ring);
+    let caller = ringing_agent(&mut world, agent);
+    world.until_heard(caller, "voice of 1001");
+    world.dial(calling, "1002");
+    world.until_rings(called);
+
+    let address = "10.9.0.66:5060".parse().unwrap();
+    let sent = |wanted: &str, from: &str| {
+        let heard = heard.borrow();
+        let of = |m: &&Message| {
+            m.is_request() && *m.method() == Method::Invite && header(m, HeaderName::From).contains(from)
+        };
+        let invites: Vec<_> = heard.iter().filter(of).filter(|m| header(m, HeaderName::To).contains(wanted)).collect();
+        invites.last().map(|m| (*m).clone()).unwrap()
+    };
+    let answer = |to: &Message, status: u16| {
+        let heard = heard.borrow();
+        let of = |m: &&Message| {
+            !m.is_request() && m.status() == status && header(m, HeaderName::CallId) == header(to, HeaderName::CallId)
+        };
+        heard.iter().find(of).unwrap().clone()
+    };
+    let mut tries: Vec<(&str, bytes::Bytes)> = Vec::new();
+
+    // CANCEL for the call that rings, with its Call-ID, then with its branch too.
+    let ringing = sent("1002", "1003");
+    let mut thief = RawCall::new(address, "1002");
+    thief.call_id = header(&ringing, HeaderName::CallId);
+    tries.push(("CANCEL with the Call-ID", thief.cancel()));
+    let branch = ringing.via().unwrap().branch.unwrap().to_string();
+    thief.branch = Some(branch.clone());
+    let cancel = String::from_utf8(thief.cancel().to_vec()).unwrap();
+    let via = header(&ringing, HeaderName::Via);
+    let own_via = format!("SIP/2.0/UDP {address};branch={branch}");
+    tries.push(("CANCEL with the Via and a guessed From tag", cancel.replace(&own_via, &via).into()));
+
+    // BYE for the talk: guessed tags, then our tag with a guessed one of the caller's.
+    let invite = sent("9000", "13800138000");
+    let mut thief = RawCall::new(address, "9000");
+    thief.call_id = header(&invite, HeaderName::CallId);
+    thief.to = format!("{};tag=guess", header(&invite, HeaderName::To));
+    tries.push(("BYE with guessed tags", thief.bye()));
+    thief.to = header(&answer(&invite, 200), HeaderName::To);
+    tries.push(("BYE with our tag only", thief.bye()));
+
+    for (what, bytes) in tries {
+        world.by_hand.entry(address).or_default().clear();
+        world.send_by_hand(address, bytes);
+        world.run(seconds(1.0));
+        let statuses: Vec<u16> = world.by_hand[&address].iter().map(|m| m.status()).collect();
+        assert_eq!(statuses, [481], "{what}");
+        assert_eq!(world.state(called), Some(&State::Ringing), "{what}");
+        assert!(world.hears(caller, "voice of 1001") && world.hears(agent, "voice of 13800138000"), "{what}");
+    }
+    world.hang_up(calling);
+    world.until_over(called);
+    world.hang_up(caller);
+    world.finish();
+}
+
+#[test]
+fn a_stranger_is_asked_for_credentials_whatever_the_number_and_never_hears_a_ring() {
+    let mut world = world();
+    world.agent("1001");
+    let stranger = world.stranger("13800138000");
+    for number in ["95598", "1001", "0015551234", "9190"] {
+        world.dial(stranger, number);
+        assert_eq!(world.until_over(stranger), Over::Refused(401));
+        assert_eq!(world.call(stranger).statuses, [401], "{number}");
+    }
+    assert!(refusals(&world).is_empty(), "what a stranger sends fills no journal");
+    assert_eq!(world.model.arrived, 0);
+    world.finish();
+}
+
+#[test]
+fn a_wrong_password_registers_nobody_and_is_written_down() {
+    let mut world = world();
+    let liar = world.extension("1001", "not the secret");
+    world.register(liar);
+    world.dial(liar, "9000");
+    world.run(seconds(5.0));
+    assert_eq!(world.phones[liar.0].answers, [("REGISTER", 401)]);
+    assert_eq!(world.state(liar), Some(&State::Over(Over::Refused(401))));
+    let failed = |kind: &EventKind| matches!(kind, EventKind::AuthFailed { why, .. } if why == "wrong password");
+    assert_eq!(world.count(failed), 1, "the second failure of a source within a minute is told after the minute");
+    assert_eq!(world.count(|kind| matches!(kind, EventKind::Registered { .. })), 0);
+    assert!(world.view().contacts.is_empty());
+    world.finish();
+}
+
+#[test]
+fn an_extension_cannot_call_in_another_name() {
+    let mut world = world();
+    let (liar, called) = (world.agent("1001"), world.agent("1002"));
+    world.phones[liar.0].display = Some("Police".into());
+    world.with(liar, |phone, now| phone.dial(now, "1002", Some("119")));
+    world.until_rings(called);
+    let from = world.call(called).from.clone();
+    assert!(from.contains("sip:1001@") && !from.contains("119"), "{from}");
+    assert!(from.contains("\"Agent 1001\"") && !from.contains("Police"), "{from}");
+    let arrived = |kind: &EventKind| {
+        matches!(kind, EventKind::CallArrived { from, source: Source::Extension(agent), .. }
+            if from.expose() == "1001" && agent.as_str() == "1001")
+    };
+    assert_eq!(world.count(arrived), 1);
+    world.hang_up(liar);
+    world.until_over(called);
+    world.finish();
+}

@@ -1,0 +1,101 @@
+//! Calls as callers and agents live them, told in virtual time. Each story says who did what and what everybody heard and
+//! saw; `finish` then waits until all is quiet and demands that nothing is left: no call, leg, permit, port or transaction.
+
+#[path = "../sim/mod.rs"]
+mod sim;
+
+mod endings;
+mod holding;
+mod identity;
+mod loops;
+mod media;
+mod menu;
+mod progress;
+mod queue;
+mod refusals;
+
+use hotline::events::{Cause, EndedBy, EventKind, OfferResult, QueueOutcome, Refusal, Source};
+use hotline::ids::AgentId;
+use hotline::sdp::Codec;
+use hotline::sip::message::{HeaderName, Message, Method};
+use hotline::switch::Command;
+use sim::raw::RawCall;
+use sim::world::seconds;
+use sim::{Fate, Lookups, Loss, Over, PhoneId, Settings, State, Taking, Way, World};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+fn world() -> World {
+    World::new(Settings::default())
+}
+
+/// Straight to the queue `service`, until the agent's phone rings.
+fn ringing_agent(world: &mut World, agent: PhoneId) -> PhoneId {
+    let caller = world.caller("13800138000");
+    world.dial(caller, "9000");
+    world.until_rings(agent);
+    caller
+}
+
+/// Caller and agent 1001 talk.
+fn talking() -> (World, PhoneId, PhoneId) {
+    let mut world = world();
+    let agent = world.agent("1001");
+    let caller = ringing_agent(&mut world, agent);
+    world.until_heard(caller, "voice of 1001");
+    world.until_heard(agent, "voice of 13800138000");
+    (world, caller, agent)
+}
+
+fn offers(world: &World) -> Vec<(String, OfferResult)> {
+    world
+        .events()
+        .filter_map(|kind| match kind {
+            EventKind::OfferEnded { agent, result, .. } => Some((agent.to_string(), *result)),
+            _ => None,
+        })
+        .collect()
+}
+
+fn outcomes(world: &World) -> Vec<QueueOutcome> {
+    world
+        .events()
+        .filter_map(|kind| match kind {
+            EventKind::Dequeued { outcome, .. } => Some(*outcome),
+            _ => None,
+        })
+        .collect()
+}
+
+fn refusals(world: &World) -> Vec<(Refusal, u16)> {
+    world
+        .events()
+        .filter_map(|kind| match kind {
+            EventKind::CallRefused { reason, status, .. } => Some((*reason, *status)),
+            _ => None,
+        })
+        .collect()
+}
+
+/// The final answer to what was last sent by hand.
+fn final_answer(world: &World, address: SocketAddr) -> Message {
+    let is_final = |message: &&Message| !message.is_request() && message.status() >= 200;
+    world.by_hand[&address].iter().rfind(is_final).expect("a final answer").clone()
+}
+
+fn final_answer_within(world: &mut World, address: SocketAddr) -> Message {
+    world.until("a final answer", |world| {
+        world.by_hand[&address].iter().any(|message| !message.is_request() && message.status() >= 200)
+    });
+    final_answer(world, address)
+}
+
+/// The first request of a method that comes to whoever answers by hand.
+fn request_within(world: &mut World, address: SocketAddr, method: Method) -> Message {
+    let find = |world: &World| {
+        let mut messages = world.by_hand.get(&address).into_iter().flatten();
+        messages.find(|message| message.is_request() && *message.method() == method).cloned()
+    };
+    world.until("a request", |world| find(world).is_some());
+    find(world).expect("waited for")
+}

@@ -1,0 +1,104 @@
+//! What the parties of a call hear of each other.
+
+use super::*;
+
+#[test]
+fn a_key_pressed_in_a_talk_reaches_the_other_phone_and_not_the_flow() {
+    let (mut world, caller, agent) = talking();
+    world.press(caller, "5");
+    world.run(seconds(1.0));
+    world.press(agent, "7");
+    world.run(seconds(1.0));
+    assert_eq!((world.call(agent).keys_heard.as_str(), world.call(caller).keys_heard.as_str()), ("5", "7"));
+    // INFO goes no further than the switch; the other phone hears RFC 4733.
+    world.press_by_info(caller, '6');
+    world.run(seconds(1.0));
+    world.press_by_info(agent, '8');
+    world.run(seconds(1.0));
+    assert_eq!((world.call(agent).keys_heard.as_str(), world.call(caller).keys_heard.as_str()), ("56", "78"));
+    assert_eq!(world.count(|kind| matches!(kind, EventKind::Key { .. })), 0);
+    world.hang_up(caller);
+    world.finish();
+}
+
+#[test]
+fn a_caller_without_an_offer_gets_ours_and_hears_the_answer() {
+    let mut world = world();
+    let address = "10.2.99.1:5060".parse().unwrap();
+    let mut call = RawCall::new(address, "9193");
+    world.send_by_hand(address, call.invite(None));
+    world.until("the 200 with an offer", |world| world.by_hand[&address].iter().any(|m| m.status() == 200));
+    let ok = world.by_hand[&address].iter().find(|m| m.status() == 200).unwrap().clone();
+    assert!(String::from_utf8_lossy(ok.body()).contains("m=audio"));
+    call.learn(&ok);
+    let sdp = call.sdp();
+    world.send_by_hand(address, call.ack(Some(&sdp)));
+    world.run(seconds(2.0));
+    let ear = "10.2.99.1:4000".parse().unwrap();
+    assert_eq!(world.stray_sounds[&ear], [sim::sound::Heard::Known(sim::sound::MUSIC)]);
+    let bye = call.bye();
+    world.send_by_hand(address, bye);
+    world.run(seconds(1.0));
+    assert_eq!(world.record().end, EndedBy::Caller);
+    world.finish();
+}
+
+#[test]
+fn a_caller_whose_audio_stops_is_let_go_and_the_agent_is_free_again() {
+    let (mut world, caller, agent) = talking();
+    world.switch_off(caller);
+    let lost = world.now;
+    assert_eq!(world.until_over(agent), Over::Theirs);
+    let after = (world.now - lost).as_secs_f64();
+    assert!((9.5..12.0).contains(&after), "{after}");
+    world.run(seconds(40.0));
+    assert_eq!(world.record().cause, Cause::RtpTimeout);
+    let next = world.caller("13900139000");
+    world.dial(next, "9000");
+    world.until_heard(next, "voice of 1001");
+    world.hang_up(next);
+    world.finish();
+}
+
+#[test]
+fn phones_of_either_law_hear_each_other() {
+    let mut world = world();
+    let agent = world.agent("1001");
+    let caller = world.caller("13800138000");
+    world.manners(agent, |manners| manners.codecs = &[Codec::Pcmu]);
+    world.manners(caller, |manners| manners.codecs = &[Codec::Pcma]);
+    world.dial(caller, "9000");
+    world.until_heard(caller, "voice of 1001");
+    world.until_heard(agent, "voice of 13800138000");
+    world.hang_up(caller);
+    world.finish();
+}
+
+#[test]
+fn a_phone_behind_tcp_is_registered_called_and_heard() {
+    let mut world = world();
+    let agent = world.extension("1001", &sim::config::secret_of("1001"));
+    world.use_tcp(agent);
+    world.register(agent);
+    world.run(seconds(1.0));
+    let caller = ringing_agent(&mut world, agent);
+    world.until_heard(caller, "voice of 1001");
+    world.hang_up(agent);
+    world.until_over(caller);
+    world.finish();
+}
+
+#[test]
+fn garbage_disturbs_nobody() {
+    let (mut world, caller, agent) = talking();
+    let address = "10.9.0.66:5060".parse().unwrap();
+    for length in 0..400 {
+        let bytes: Vec<u8> = (0..length).map(|_| world.dice.below(256) as u8).collect();
+        world.send_by_hand(address, bytes.into());
+    }
+    world.run(seconds(2.0));
+    assert!(world.hears(caller, "voice of 1001") && world.hears(agent, "voice of 13800138000"));
+    assert!(world.by_hand[&address].is_empty(), "what is no message gets no answer");
+    world.hang_up(caller);
+    world.finish();
+}
