@@ -101,7 +101,7 @@ pub struct PhoneCall {
     pub from: String,
     pub heard: Vec<Stretch>,
     pub keys_heard: String,
-    /// The Call-ID that it called with.
+    /// The Call-ID that it called with, or was called with.
     pub sip_call_id: Option<String>,
     /// When it was last seen to be spoken to, to talk, or to hold.
     pub attended: Option<Instant>,
@@ -498,6 +498,7 @@ impl Phone {
         let mut sdp = Session::new(u64::from(port), self.peer.local.ip(), port);
         let answered = offer.as_deref().map(|offer| sdp.handle_offer(offer, self.manners.codecs.first().copied()));
         let nth = self.begin(usage, true, State::Ringing, sdp, from);
+        self.calls[nth].sip_call_id = request.call_id().ok().map(Into::into);
         self.calls[nth].max_forwards = request.max_forwards().and_then(Result::ok);
         let refuse = |phone: &mut Phone, status| {
             phone.endpoint.reject(now, usage, status, None, &[]);

@@ -2,7 +2,9 @@
 
 mod notices;
 mod people;
+mod unheard;
 
+use self::unheard::Unheard;
 use super::bundle::{self, Speech};
 use super::config::{self, Settings};
 use super::dice::{Dice, Line};
@@ -139,6 +141,7 @@ pub struct World {
     /// Per worker: when it looks at its plane again.
     ticks: Vec<Option<Instant>>,
     at_once: u32,
+    unheard: Unheard,
     /// When it was last looked whether every caller hears something.
     listened: Instant,
 }
@@ -186,6 +189,7 @@ impl World {
             nth: 0,
             ticks: vec![None; usize::from(WORKERS)],
             at_once: 0,
+            unheard: Unheard::default(),
             listened: start,
             settings,
         };
@@ -269,7 +273,8 @@ impl World {
         let open: usize = self.workers.iter().map(|worker| worker.plane.len()).sum();
         self.model.quiet(&view, ports, open);
         for phone in self.phones.iter().filter(|phone| !phone.off) {
-            for call in phone.calls.iter().filter(|call| !matches!(call.state, State::Over(_))) {
+            let unheard = |call: &PhoneCall| call.sip_call_id.as_ref().is_some_and(|id| self.unheard.contains(id));
+            for call in phone.calls.iter().filter(|call| !matches!(call.state, State::Over(_)) && !unheard(call)) {
                 self.model.fault(format!("{} still thinks that a call is {:?}", phone.number, call.state));
             }
         }
@@ -462,6 +467,9 @@ impl World {
 
     fn learn(&mut self, event: SwitchEvent) {
         self.model.learn(&event);
+        if let EventKind::LegStarted { sip_call_id, .. } = &event.kind {
+            self.unheard.invited(sip_call_id, self.now);
+        }
         self.records.extend(self.fold.apply(&event));
         self.journal.push(event);
     }
@@ -580,7 +588,11 @@ impl World {
             }
             let own = self.phones[at].peer;
             let peer = Peer { remote: own.local, local: own.remote, ..own };
-            for delay in self.carry_sip(peer) {
+            let carried = self.carry_sip(peer);
+            if !carried.is_empty() {
+                self.unheard.carried(&transmit.bytes, self.now);
+            }
+            for delay in carried {
                 self.after(delay, What::SipToSwitch(peer, transmit.bytes.clone()));
             }
         }
