@@ -118,6 +118,8 @@ pub struct Call {
     recording: Option<(RecordingId, WorkerId)>,
     /// Legs that ended, whose media report is outstanding.
     unreported: BTreeSet<LegId>,
+    /// Recordings begun whose end the recorder has not told.
+    unwritten: u32,
     ended: Option<(Cause, EndedBy)>,
 }
 
@@ -143,6 +145,7 @@ impl Call {
             bridged: false,
             recording: None,
             unreported: BTreeSet::new(),
+            unwritten: 0,
             ended: None,
         })
     }
@@ -189,9 +192,9 @@ impl Call {
         !self.is_ended() && self.partner.is_none() && self.attempt.is_none()
     }
 
-    /// Every leg is gone and has reported.
+    /// Every leg is gone and has reported, and what was recorded is written.
     pub fn is_finished(&self) -> bool {
-        self.is_ended() && self.unreported.is_empty()
+        self.is_ended() && self.unreported.is_empty() && self.unwritten == 0
     }
 
     /// The legs not yet gone.
@@ -259,6 +262,7 @@ impl Call {
         }
         if let Some(recording) = record {
             self.recording = Some((recording, worker));
+            self.unwritten += 1;
             out.media(worker, MediaCmd::RecordStart { call: self.id, near, far: Some(far), recording });
         }
     }
@@ -417,10 +421,19 @@ impl Call {
         }
     }
 
+    /// The recorder has completed or lost a recording of this call.
+    pub fn recording_written(&mut self, out: &mut Vec<CallOutput>) {
+        if self.unwritten > 0 {
+            self.unwritten -= 1;
+            self.close(out);
+        }
+    }
+
     /// Closes the record without the reports that are still missing.
     pub fn give_up_reports(&mut self, out: &mut Vec<CallOutput>) {
-        if !self.unreported.is_empty() {
+        if self.is_ended() && !self.is_finished() {
             self.unreported.clear();
+            self.unwritten = 0;
             self.close(out);
         }
     }
@@ -470,7 +483,7 @@ impl Call {
     }
 
     fn close(&mut self, out: &mut Vec<CallOutput>) {
-        if self.unreported.is_empty()
+        if self.is_finished()
             && let Some((cause, by)) = self.ended
         {
             out.push(CallOutput::Event(EventKind::CallEnded { cause, by }));

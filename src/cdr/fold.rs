@@ -53,7 +53,9 @@ impl Fold {
             EventKind::CallArrived { .. } => self.arrived(call, event),
             EventKind::CallEnded { cause, by } => {
                 let open = self.open.remove(&call)?;
-                Some(open.close(event.seq, event.mono, event.wall, *cause, *by))
+                // What comes after the last leg's end are reports only.
+                let (mono, wall) = open.parted.unwrap_or((event.mono, event.wall));
+                Some(open.close(event.seq, mono, wall, *cause, *by))
             }
             _ => {
                 self.open.get_mut(&call)?.apply(event);
@@ -95,6 +97,8 @@ struct Open {
     cdr: Cdr,
     started_mono: u64,
     answered_mono: Option<u64>,
+    /// When the last leg ended (monotonic, wall), while none is left.
+    parted: Option<(u64, u64)>,
     /// Since when each phone rings, by leg.
     ringing: BTreeMap<LegId, u64>,
     bridges: BTreeSet<(LegId, LegId)>,
@@ -128,6 +132,7 @@ impl Open {
             cdr,
             started_mono: event.mono,
             answered_mono: None,
+            parted: None,
             ringing: BTreeMap::new(),
             bridges: BTreeSet::new(),
             held: BTreeSet::new(),
@@ -301,6 +306,9 @@ impl Open {
             segment.ended.get_or_insert(wall);
             segment.cause.get_or_insert(cause);
         });
+        if self.cdr.segments.iter().all(|segment| segment.ended.is_some()) {
+            self.parted = Some((mono, wall));
+        }
     }
 
     fn with_segment(&mut self, leg: LegId, change: impl FnOnce(&mut Segment)) {

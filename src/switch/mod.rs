@@ -123,7 +123,7 @@ enum SwitchTimer {
     Test(CallId),
     /// No call is longer than this.
     CallLimit(CallId),
-    /// Media reports that are still missing will not come.
+    /// Reports of media and recorder that are still missing will not come.
     Reports(CallId),
     /// Compare what is held with what it is held for.
     Sweep,
@@ -163,7 +163,8 @@ struct Entry {
 
 /// A call that nobody ends, ends here: nobody talks to a hotline longer, and a leaked call would hold its permit for ever.
 const CALL_LIMIT: Duration = Duration::from_secs(4 * 3600);
-/// A media worker answers a drop at its next wake-up; after this it is gone.
+/// A media worker answers a drop at its next wake-up, and the recorder completes a file in a few of its own; after this
+/// they are gone.
 const REPORT_LIMIT: Duration = Duration::from_secs(2);
 
 pub struct Switch {
@@ -235,7 +236,7 @@ impl Switch {
             Input::Media(event) => self.on_media(now, event),
             Input::Ports(leases) => self.ports.add(leases),
             Input::Fetched { call, id, result } => self.on_fetched(now, call, id, result),
-            Input::Fact { call, fact } => self.emit(now, call, fact),
+            Input::Fact { call, fact } => self.on_fact(now, call, fact),
             Input::Config(config) => self.reconfigure(now, config),
             Input::Bundle(bundle) => {
                 self.emit(now, None, EventKind::BundleLoaded { version: bundle.flows.version.clone() });

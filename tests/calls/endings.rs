@@ -148,6 +148,7 @@ fn an_operator_who_stops_the_switch_ends_every_call_with_bye() {
     }
     world.run(seconds(3.0));
     assert!(world.records.iter().all(|record| record.cause == Cause::Shutdown));
+    assert!(world.records.iter().any(|record| record.recording_ms > 0), "and the recording's length is written down");
     world.finish();
 }
 

@@ -102,3 +102,17 @@ fn garbage_disturbs_nobody() {
     world.hang_up(caller);
     world.finish();
 }
+
+#[test]
+fn a_caller_who_hangs_up_leaves_a_record_with_the_length_of_the_recording() {
+    let (mut world, caller, agent) = talking();
+    world.run(seconds(5.0));
+    world.hang_up(caller);
+    world.until_over(agent);
+    world.run(seconds(3.0));
+    let record = world.record();
+    assert!((5_000..6_000).contains(&record.recording_ms), "{}", record.recording_ms);
+    assert!(record.recording_ms.abs_diff(record.talk_ms) < 50, "{} {}", record.recording_ms, record.talk_ms);
+    assert!(record.ended < record.started + record.duration_ms + 10, "and is not longer by the recorder's work");
+    world.finish();
+}

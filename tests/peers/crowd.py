@@ -166,6 +166,8 @@ def check_records(switch, records, pairs):
         length = len(sound.read(path)[0]) / sound.RATE
         if abs(length - record["talk_ms"] / 1000) > 0.5:
             raise Failure(f"{path.name}: {length:.1f} s, the talk was {record['talk_ms'] / 1000:.1f} s")
+        if abs(length - record["recording_ms"] / 1000) > 0.1:
+            raise Failure(f"{path.name}: {length:.1f} s, its call record says {record['recording_ms']} ms")
         check_tones(path, CALLER_LOW + STEP * caller, AGENT_LOW + STEP * pairs[caller])
     if len(busy) != MANY:
         raise Failure(f"200 talks at once were written to {len(busy)} agents")

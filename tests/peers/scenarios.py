@@ -41,6 +41,8 @@ def check_written(lab, call, agent, by, talk_s, recorded=True):
     if abs(record["talk_ms"] / 1000 - talk_s) > 1.0:
         raise Failure(f"call record: talk_ms is {record['talk_ms']}, the talk was {talk_s:.2f} s")
     length = check_recording(recording_of(lab.switch, record), CALLER_HZ, AGENT_HZ, record["talk_ms"] / 1000)
+    if abs(record["recording_ms"] / 1000 - length) > 0.1:
+        raise Failure(f"call record: recording_ms is {record['recording_ms']}, the recording has {length:.2f} s")
     return f"talk {talk_s:.1f} s, record {record['talk_ms'] / 1000:.2f} s, recording {length:.2f} s"
 
 

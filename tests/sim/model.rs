@@ -34,6 +34,8 @@ struct Call {
     answered: bool,
     /// Led to a number that listens and may say nothing for long.
     listens: bool,
+    /// Recordings that began and have not ended.
+    recording: BTreeSet<String>,
 }
 
 struct Leg {
@@ -90,9 +92,7 @@ impl Model {
             return self.leg_begins(id, *leg, None);
         }
         if !self.calls.contains_key(&id) {
-            // The recorder writes down the end of a recording in its own time.
-            let late = matches!(kind, EventKind::RecordingEnded { .. } | EventKind::RecordingStarted { .. });
-            return self.demand(late, || format!("call {id} is not there, and yet: {kind:?}"));
+            return self.fault(format!("call {id} is not there, and yet: {kind:?}"));
         }
         match kind {
             EventKind::CallAnswered { .. } => {
@@ -141,6 +141,15 @@ impl Model {
                 {
                     self.busy.remove(&agent);
                 }
+            }
+            EventKind::RecordingStarted { file } => {
+                if let Some(call) = self.calls.get_mut(&id) {
+                    call.recording.insert(file.clone());
+                }
+            }
+            EventKind::RecordingEnded { file, .. } | EventKind::RecordingFailed { file, .. } => {
+                let began = self.calls.get_mut(&id).is_some_and(|call| call.recording.remove(file));
+                self.demand(began, || format!("recording {file} ended and had not begun"));
             }
             EventKind::CallEnded { .. } => self.call_ended(id),
             EventKind::Alarm { text } => self.demand(!text.contains("mismatch"), || text.clone()),
@@ -225,6 +234,7 @@ impl Model {
             self.demand(ended, || format!("call {id} ended before its leg {leg}"));
         }
         self.demand(call.bridge.is_none(), || format!("call {id} ended while two legs were joined"));
+        self.demand(call.recording.is_empty(), || format!("call {id} ended before its recording"));
         let waits = self.tickets.iter().find(|(_, ticket)| ticket.call == id).map(|(ticket, _)| *ticket);
         self.demand(waits.is_none(), || format!("call {id} ended and its ticket {waits:?} still waits"));
     }

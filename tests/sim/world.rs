@@ -32,6 +32,8 @@ use std::time::{Duration, Instant};
 const MORNING: u64 = 1_773_108_000_000;
 /// Between the owner task and a media worker.
 const HANDOVER: Duration = Duration::from_micros(300);
+/// Of the recorder, which completes a file long after the media worker has let the legs go.
+const RECORDER: Duration = Duration::from_millis(60);
 /// Of the mock that answers lookups.
 const LOOKUP: Duration = Duration::from_millis(50);
 const WORKERS: u16 = 2;
@@ -513,7 +515,7 @@ impl World {
             };
             self.nth += 1;
             let what = What::Fact(call, fact);
-            self.due.push(Reverse(Due { at: self.now + HANDOVER, nth: self.nth, what }));
+            self.due.push(Reverse(Due { at: self.now + RECORDER, nth: self.nth, what }));
         }
         for event in events {
             self.after(HANDOVER, What::Media(event));
