@@ -70,7 +70,7 @@ impl Bench {
                 ptime_ms: 20,
             };
             bench.command(MediaCmd::Create { leg: id, call: CallId(1), port: 0 });
-            bench.command(MediaCmd::SetRemote { leg: id, spec });
+            bench.command(MediaCmd::SetRemote { leg: id, via: spec.remote.ip(), spec });
             if leg % 2 == 1 {
                 bench.command(MediaCmd::Bridge { a: LegId(leg as u64 - 1), b: id });
             }

@@ -102,7 +102,11 @@ fn no_packet_and_no_tick_allocates() {
     let mut plane = Plane::new(1, now);
     for (n, (leg, codec)) in [(caller, Codec::Pcmu), (agent, Codec::Pcma)].into_iter().enumerate() {
         plane.command(now, MediaCmd::Create { leg, call: CallId(1), port: n as u16 }, &mut out);
-        plane.command(now, MediaCmd::SetRemote { leg, spec: spec(addresses[n], codec) }, &mut out);
+        plane.command(
+            now,
+            MediaCmd::SetRemote { leg, spec: spec(addresses[n], codec), via: addresses[n].ip() },
+            &mut out,
+        );
     }
     plane.command(now, MediaCmd::Bridge { a: caller, b: agent }, &mut out);
     let record = MediaCmd::RecordStart { call: CallId(1), near: caller, far: Some(agent), recording: RecordingId(1) };

@@ -7,14 +7,17 @@ use crate::ids::{AgentId, CallId, LegId};
 use crate::media::command::{MediaCmd, PortLease, WorkerId};
 use crate::sdp::{Codec, Direction, MediaSpec, SdpError, Session};
 use bytes::Bytes;
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// What a leg's dialog awaits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LegState {
     /// The caller's INVITE is in hand and unanswered; `answer` is the SDP for its offer, `None` after a late offer.
+    /// `early`: a 183 took the answer to the caller already, and media may flow.
     Offered {
         answer: Option<Bytes>,
+        early: bool,
     },
     /// Our INVITE is out, nothing heard but perhaps 100.
     Dialing,
@@ -35,6 +38,7 @@ pub struct Leg {
     pub agent: Option<AgentId>,
     state: LegState,
     worker: WorkerId,
+    via: IpAddr,
     sdp: Session,
     spec: Option<MediaSpec>,
     held: bool,
@@ -46,7 +50,9 @@ pub struct Leg {
 pub struct LegSeat {
     pub id: LegId,
     pub lease: PortLease,
-    pub advertised: std::net::IpAddr,
+    pub advertised: IpAddr,
+    /// Where the party's signalling comes from.
+    pub via: IpAddr,
     /// Silence after which the far side counts as gone; `None` never.
     pub rtp_timeout: Option<Duration>,
 }
@@ -59,12 +65,13 @@ impl Leg {
         offer: Option<&[u8]>,
         out: &mut Vec<CallOutput>,
     ) -> Result<Leg, SdpError> {
-        let mut leg = Leg::new(seat.clone(), LegRole::Caller, None, LegState::Offered { answer: None });
+        let mut leg = Leg::new(seat.clone(), LegRole::Caller, None, LegState::Offered { answer: None, early: false });
         let negotiated = offer.map(|sdp| leg.sdp.handle_offer(sdp, None)).transpose()?;
         out.media(leg.worker, MediaCmd::Create { leg: leg.id, call, port: seat.lease.port });
         if let Some((answer, spec)) = negotiated {
-            leg.take_spec(spec, out);
-            leg.state = LegState::Offered { answer: Some(answer) };
+            leg.held = !spec.direction.may_send();
+            leg.spec = Some(spec);
+            leg.state = LegState::Offered { answer: Some(answer), early: false };
         }
         Ok(leg)
     }
@@ -96,6 +103,7 @@ impl Leg {
             agent,
             state,
             worker: seat.lease.worker,
+            via: seat.via,
             sdp: Session::new(seat.id.0, seat.advertised, seat.lease.port),
             spec: None,
             held: false,
@@ -154,22 +162,32 @@ impl Leg {
         Ok(())
     }
 
-    /// The SDP for a 183 to the caller, if its offer came with the INVITE.
-    pub fn early_answer(&self) -> Option<Bytes> {
-        match &self.state {
-            LegState::Offered { answer } => answer.clone(),
-            _ => None,
+    /// Whether a 183 with SDP could go to the caller: its offer came with the INVITE and is unanswered.
+    pub fn may_be_early(&self) -> bool {
+        matches!(self.state, LegState::Offered { answer: Some(_), .. })
+    }
+
+    /// Tells the caller by a 183 where early media will come from.
+    pub fn progress(&mut self, out: &mut Vec<CallOutput>) {
+        let LegState::Offered { answer: Some(answer), early } = &mut self.state else { return };
+        out.push(CallOutput::Progress { leg: self.id, status: 183, sdp: Some(answer.clone()) });
+        if !std::mem::replace(early, true) {
+            self.begin(out);
         }
     }
 
     /// Answers the caller. False when it was not waiting for an answer.
     pub fn accept(&mut self, out: &mut Vec<CallOutput>) -> bool {
-        let LegState::Offered { answer } = &mut self.state else { return false };
+        let LegState::Offered { answer, early } = &mut self.state else { return false };
+        let begun = *early;
         let (sdp, offer_out) = match answer.take() {
             Some(answer) => (answer, false),
             None => (self.sdp.offer(&[Codec::Pcma, Codec::Pcmu], Direction::SendRecv), true),
         };
         out.push(CallOutput::Accept { leg: self.id, sdp });
+        if !begun {
+            self.begin(out);
+        }
         self.up(offer_out, out);
         true
     }
@@ -239,13 +257,21 @@ impl Leg {
         self.watch_rtp(out);
     }
 
+    /// The answer that the caller's offer got is on its way: from now on media may flow. Not before: a phone that was
+    /// sent packets without an answer takes them for the far side's, or for an attack.
+    fn begin(&mut self, out: &mut Vec<CallOutput>) {
+        let Some(spec) = self.spec.clone() else { return };
+        self.held = false;
+        self.take_spec(spec, out);
+    }
+
     /// Tells the plane what was agreed. True when hold changed.
     fn take_spec(&mut self, spec: MediaSpec, out: &mut Vec<CallOutput>) -> bool {
         let held = !spec.direction.may_send();
         let changed = held != self.held;
         self.held = held;
         self.spec = Some(spec.clone());
-        self.media(MediaCmd::SetRemote { leg: self.id, spec }, out);
+        self.media(MediaCmd::SetRemote { leg: self.id, spec, via: self.via }, out);
         if changed {
             let event = match held {
                 true => EventKind::LegHeld { leg: self.id },

@@ -300,12 +300,12 @@ impl Call {
             out.push(CallOutput::Notice(Notice::Ringing { purpose: attempt.purpose.clone() }));
         }
         // Early media (RFC 3960) only where the caller has no answer of ours to listen to, and one phone speaks.
-        let early = self.caller.early_answer().filter(|_| alone && attempt.purpose == DialPurpose::Direct);
-        if let (Some(sdp), Some(answer)) = (sdp, early)
+        let early = self.caller.may_be_early() && alone && attempt.purpose == DialPurpose::Direct;
+        if let Some(sdp) = sdp.filter(|_| early)
             && ringing.handle_answer(sdp, out).is_ok()
         {
             attempt.early = true;
-            out.push(CallOutput::Progress { leg: self.caller.id, status: 183, sdp: Some(answer) });
+            self.caller.progress(out);
             out.media(self.caller.worker(), MediaCmd::Bridge { a: self.caller.id, b: leg });
         }
     }

@@ -8,7 +8,7 @@ use crate::events::MediaReport;
 use crate::ids::{CallId, LegId};
 use crate::sdp::MediaSpec;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,10 +38,12 @@ pub enum MediaCmd {
         call: CallId,
         port: u16,
     },
-    /// After each offer/answer; re-opens the window in which the peer's address is learned.
+    /// After each offer/answer, when media may begin; opens the window in which the peer's address is learned. `via` is
+    /// where the peer's signalling comes from.
     SetRemote {
         leg: LegId,
         spec: MediaSpec,
+        via: IpAddr,
     },
     /// Joins two legs; a leg that was joined elsewhere leaves there first.
     Bridge {
@@ -163,10 +165,6 @@ pub enum MediaEvent {
     RtpTimeout {
         leg: LegId,
     },
-    /// Audio came back after `RtpTimeout`.
-    RtpResumed {
-        leg: LegId,
-    },
     Dropped {
         leg: LegId,
         report: MediaReport,
@@ -183,7 +181,9 @@ impl fmt::Debug for MediaCmd {
             Self::Create { leg, call, port } => {
                 f.debug_struct("Create").field("leg", leg).field("call", call).field("port", port).finish()
             }
-            Self::SetRemote { leg, spec } => f.debug_struct("SetRemote").field("leg", leg).field("spec", spec).finish(),
+            Self::SetRemote { leg, spec, via } => {
+                f.debug_struct("SetRemote").field("leg", leg).field("spec", spec).field("via", via).finish()
+            }
             Self::Bridge { a, b } => f.debug_struct("Bridge").field("a", a).field("b", b).finish(),
             Self::Unbridge { leg } => f.debug_struct("Unbridge").field("leg", leg).finish(),
             Self::Play { leg, id, items, repeat, bargeable } => f
@@ -234,7 +234,6 @@ impl fmt::Debug for MediaEvent {
                 .finish(),
             Self::Captured { leg, clip } => f.debug_struct("Captured").field("leg", leg).field("clip", clip).finish(),
             Self::RtpTimeout { leg } => f.debug_struct("RtpTimeout").field("leg", leg).finish(),
-            Self::RtpResumed { leg } => f.debug_struct("RtpResumed").field("leg", leg).finish(),
             Self::Dropped { leg, report } => {
                 f.debug_struct("Dropped").field("leg", leg).field("report", report).finish()
             }

@@ -1,26 +1,31 @@
 //! Which address is believed to be the peer: where audio is taken from and where ours goes. RFC 7362 (latching),
 //! RFC 4961 (symmetric RTP).
 //!
-//! SDP says where the peer receives; behind NAT its packets come from elsewhere, so an address may be learned. It is
-//! learned only in a window after an offer/answer, and from a stranger only with proof, because whoever is believed
-//! hears the call (the "RTP bleed" of advisory ES2025-01):
+//! SDP says where the peer receives; behind NAT its packets come from elsewhere, so an address may be learned, and only
+//! with proof, because whoever is believed hears the call (the "RTP bleed" of advisory ES2025-01). A near host is the one
+//! that the SDP names or the one that the peer's signalling comes from; every other is a stranger:
 //!
 //! | packet from | believed |
 //! |---|---|
 //! | the signalled address | at once, also in place of a learned one |
-//! | the signalled host, another port | after 2 packets in sequence |
-//! | another host | after 8 packets in sequence over at least 100 ms, and never while the signalled address speaks |
-//! | anyone, while the believed one speaks | never |
+//! | a near host, another port | after 2 packets in sequence, also in place of a stranger |
+//! | a stranger | in the 5 s after an offer/answer, after 8 packets in sequence over at least 100 ms, while nobody near speaks |
+//! | anyone else, while the believed one speaks | never |
 //! | the believed host, another port, same source going on | when the believed one was quiet for 0.5 s, after 2 packets |
 //! | the believed host, another port, another source | when it was quiet for 2 s, after 5 packets |
 //!
-//! Once an address is settled the shell connects the socket and the kernel drops all others. Before proof nothing is
-//! heard from and nothing sent to an address that the peer did not signal. Knows no leg, no socket, no payload.
+//! Most callers behind NAT name a private address in their SDP and send audio through the same NAT as their signalling:
+//! they are near, and may begin to speak at any time. What that costs: others behind the same NAT are near too. A caller
+//! whose signalling comes by a proxy and whose audio does not must be heard within the window or is not heard at all.
+//!
+//! Once a near address is settled the shell connects the socket and the kernel drops all others; a stranger's is never
+//! connected, so that the peer itself can still take its place. Before proof nothing is heard from and nothing sent to an
+//! address that the peer did not signal. Knows no leg, no socket, no payload.
 
 use super::{MS, Micros};
 use std::net::{IpAddr, SocketAddr};
 
-/// How long after an offer/answer a quiet peer may be found at another host. Over as soon as one is believed, or the
+/// How long after an offer/answer a peer may be found at a stranger's host. Over as soon as one is believed, or the
 /// believed one is heard again.
 const WINDOW: Micros = 5_000 * MS;
 /// Packets that were on the way when the window opened say nothing about where the peer is now.
@@ -30,15 +35,15 @@ const QUIET_IN_WINDOW: Micros = 100 * MS;
 /// A believed address quiet for this long may have been rebound by its NAT: 25 packets are missing.
 const QUIET: Micros = 500 * MS;
 const QUIET_OTHER_SOURCE: Micros = 2_000 * MS;
-/// The signalled host proves itself with two packets in a row: not one datagram of garbage.
+/// A near host proves itself with two packets in a row: not one datagram of garbage.
 const PROOF_SAME_HOST: u8 = 2;
 const PROOF_OTHER_SOURCE: u8 = 5;
-/// Another host must keep up a stream, which a spray of forged packets does not.
-const PROOF_OTHER_HOST: u8 = 8;
+/// A stranger must keep up a stream, which a spray of forged packets does not.
+const PROOF_STRANGER: u8 = 8;
 const PROOF_TIME: Micros = 100 * MS;
 /// A candidate that does not go on within this time is forgotten.
 const CANDIDATE_LIFE: Micros = 80 * MS;
-/// Places for senders that have shown two packets in sequence; strangers do not take those of the signalled host.
+/// Places for senders that have shown two packets in sequence; strangers do not take those of near hosts.
 const NEAR_CANDIDATES: usize = 4;
 const FAR_CANDIDATES: usize = 12;
 /// First packets that are remembered, as what the second must be. Large, so that a spray of 2,000 forged packets a
@@ -46,7 +51,7 @@ const FAR_CANDIDATES: usize = 12;
 const SIGHTINGS: usize = 128;
 /// A source goes on if its sequence is ahead of the last one heard by less than this (30 s of packets).
 const GOES_ON: u16 = 1500;
-/// How long a learned address stays open to be replaced by the signalled one before the socket is connected.
+/// How long a near address other than the signalled one stays open to be replaced before the socket is connected.
 const SETTLE: Micros = 10_000 * MS;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,13 +73,15 @@ pub enum Wiring {
 #[derive(Clone, Debug)]
 pub struct Latch {
     signalled: SocketAddr,
+    /// Where the peer's signalling comes from.
+    via: IpAddr,
     window: Option<Window>,
     state: State,
     /// Boxed: large, and not touched once a peer is found.
     suspects: Box<Suspects>,
 }
 
-/// The time in which a quiet peer may be found at another host.
+/// The time in which a quiet peer may be found at a stranger's host.
 #[derive(Clone, Copy, Debug)]
 struct Window {
     opened: Micros,
@@ -99,37 +106,35 @@ struct Believed {
 }
 
 impl Latch {
-    pub fn new(signalled: SocketAddr) -> Self {
-        Self { signalled: canonical(signalled), window: None, state: State::Learning, suspects: Box::default() }
+    /// From `now` on the peer may send. `via` is the host that its signalling comes from.
+    pub fn new(now: Micros, signalled: SocketAddr, via: IpAddr) -> Self {
+        Self {
+            signalled: canonical(signalled),
+            via: via.to_canonical(),
+            window: Some(Window { opened: now, ends: now + WINDOW }),
+            state: State::Learning,
+            suspects: Box::default(),
+        }
     }
 
     /// After an offer/answer. A peer that signals the same address again is still heard where it was; one that
     /// signals another is to be found anew. `Some` = the socket was connected and must not be.
     pub fn signal(&mut self, now: Micros, signalled: SocketAddr) -> Option<Wiring> {
         let signalled = canonical(signalled);
-        let wiring = self.open(Window { opened: now, ends: now + WINDOW });
-        if signalled != self.signalled {
-            self.signalled = signalled;
-            self.state = State::Learning;
-        }
-        wiring
-    }
-
-    /// The peer was silent for so long that it may come back from anywhere (RTP timeout).
-    pub fn give_up(&mut self, now: Micros) -> Option<Wiring> {
-        self.open(Window { opened: now, ends: Micros::MAX })
-    }
-
-    fn open(&mut self, window: Window) -> Option<Wiring> {
-        self.window = Some(window);
+        self.window = Some(Window { opened: now, ends: now + WINDOW });
         *self.suspects = Suspects::default();
-        match &mut self.state {
+        let wiring = match &mut self.state {
             State::Believed(believed) if believed.connected => {
                 believed.connected = false;
                 Some(Wiring::Disconnect)
             }
             State::Believed(_) | State::Learning => None,
+        };
+        if signalled != self.signalled {
+            self.signalled = signalled;
+            self.state = State::Learning;
         }
+        wiring
     }
 
     /// Judges one well-formed packet.
@@ -147,9 +152,7 @@ impl Latch {
         let proven = match proof {
             Proof::None => true,
             Proof::Near(packets) => self.suspects.weigh(true, Sample { now, from, ssrc, sequence }, packets, 0),
-            Proof::Far => {
-                self.suspects.weigh(false, Sample { now, from, ssrc, sequence }, PROOF_OTHER_HOST, PROOF_TIME)
-            }
+            Proof::Far => self.suspects.weigh(false, Sample { now, from, ssrc, sequence }, PROOF_STRANGER, PROOF_TIME),
         };
         if !proven {
             return Verdict::Stray;
@@ -163,13 +166,14 @@ impl Latch {
 
     /// What `from` must show to be believed; `None` = nothing will do now.
     fn proof_owed(&self, now: Micros, from: SocketAddr, ssrc: u32, sequence: u16) -> Option<Proof> {
-        let signalled_host = from.ip() == self.signalled.ip();
+        let near = self.is_near(from.ip());
+        let in_window = self.window.is_some_and(|window| now < window.ends);
         let State::Believed(believed) = &self.state else {
-            return Some(match (from == self.signalled, signalled_host) {
-                (true, _) => Proof::None,
-                (false, true) => Proof::Near(PROOF_SAME_HOST),
-                (false, false) => Proof::Far,
-            });
+            return match (from == self.signalled, near) {
+                (true, _) => Some(Proof::None),
+                (false, true) => Some(Proof::Near(PROOF_SAME_HOST)),
+                (false, false) => in_window.then_some(Proof::Far),
+            };
         };
         // What waited in the socket when it was connected.
         if believed.connected {
@@ -178,9 +182,11 @@ impl Latch {
         if from == self.signalled {
             return Some(Proof::None);
         }
+        if near && !self.is_near(believed.remote.ip()) {
+            return Some(Proof::Near(PROOF_SAME_HOST));
+        }
         let quiet = now.saturating_sub(believed.heard);
-        let in_window = self.window.is_some_and(|window| now < window.ends);
-        if from.ip() == believed.remote.ip() || signalled_host {
+        if from.ip() == believed.remote.ip() || near {
             let goes_on = ssrc == believed.ssrc && (1..GOES_ON).contains(&sequence.wrapping_sub(believed.sequence));
             return match quiet {
                 _ if in_window && quiet >= QUIET_IN_WINDOW => Some(Proof::Near(PROOF_SAME_HOST)),
@@ -192,9 +198,14 @@ impl Latch {
         (in_window && quiet >= QUIET).then_some(Proof::Far)
     }
 
+    fn is_near(&self, host: IpAddr) -> bool {
+        host == self.signalled.ip() || host == self.via
+    }
+
     /// What the socket should do now; asked after a packet was believed and from time to time. `listening` = the peer
     /// is expected to send, so that its silence means something.
     pub fn wiring(&mut self, now: Micros, listening: bool) -> Option<Wiring> {
+        let (signalled, via) = (self.signalled, self.via);
         let State::Believed(believed) = &mut self.state else { return None };
         if self.window.is_some_and(|window| believed.heard >= window.opened + IN_FLIGHT) {
             self.window = None;
@@ -207,7 +218,8 @@ impl Latch {
             believed.connected = false;
             return Some(Wiring::Disconnect);
         }
-        let settled = believed.remote == self.signalled || now.saturating_sub(believed.since) >= SETTLE;
+        let near = believed.remote.ip() == signalled.ip() || believed.remote.ip() == via;
+        let settled = believed.remote == signalled || near && now.saturating_sub(believed.since) >= SETTLE;
         // While the window is open the peer may yet be found elsewhere.
         if quiet || !settled || self.window.is_some() {
             return None;
@@ -359,9 +371,16 @@ mod tests {
     use super::*;
 
     const SIGNALLED: &str = "192.168.1.5:4000";
+    /// The NAT's own address, which signalling comes from.
+    const VIA: &str = "203.0.113.9";
+    const AT_VIA: &str = "203.0.113.9:9";
 
     fn at(address: &str) -> SocketAddr {
         address.parse().unwrap()
+    }
+
+    fn latch() -> Latch {
+        Latch::new(0, at(SIGNALLED), VIA.parse().unwrap())
     }
 
     /// Feeds (ms, sequence) from one address and says at which packet it was believed.
@@ -370,8 +389,8 @@ mod tests {
     }
 
     #[test]
-    fn another_host_needs_eight_packets_in_sequence_over_100_ms() {
-        let fresh = || Latch::new(at(SIGNALLED));
+    fn a_stranger_needs_eight_packets_in_sequence_over_100_ms() {
+        let fresh = latch;
         let host = "9.9.9.9:9";
         assert_eq!(believed_at(&mut fresh(), host, (0..20).map(|n| (n * 20, n as u16))), Some(7));
         assert_eq!(believed_at(&mut fresh(), host, (0..20).map(|n| (n, n as u16))), None, "a burst of 20 ms");
@@ -385,28 +404,52 @@ mod tests {
 
     #[test]
     fn the_signalled_address_needs_one_packet_and_its_host_two() {
-        let mut latch = Latch::new(at(SIGNALLED));
+        let mut latch = self::latch();
         assert_eq!(latch.judge(0, at(SIGNALLED), 1, 5), Verdict::Moved);
         assert_eq!(latch.wiring(0, true), Some(Wiring::Connect(at(SIGNALLED))));
-        let mut latch = Latch::new(at(SIGNALLED));
+        let mut latch = self::latch();
         assert_eq!(believed_at(&mut latch, "192.168.1.5:9", (0..4).map(|n| (n * 20, n as u16))), Some(1));
         assert_eq!(latch.wiring(0, true), None, "not before it has settled");
     }
 
     #[test]
     fn what_waited_in_the_socket_when_it_was_connected_is_not_believed() {
-        let mut latch = Latch::new(at(SIGNALLED));
-        believed_at(&mut latch, "9.9.9.9:9", (0..8).map(|n| (n * 20, n as u16)));
+        let mut latch = self::latch();
+        believed_at(&mut latch, AT_VIA, (0..8).map(|n| (n * 20, n as u16)));
         for ms in (160..12_000).step_by(20) {
-            latch.judge(ms * MS, at("9.9.9.9:9"), 7, (ms / 20) as u16);
+            latch.judge(ms * MS, at(AT_VIA), 7, (ms / 20) as u16);
         }
-        assert_eq!(latch.wiring(12_000 * MS, true), Some(Wiring::Connect(at("9.9.9.9:9"))));
+        assert_eq!(latch.wiring(12_000 * MS, true), Some(Wiring::Connect(at(AT_VIA))));
         assert_eq!(latch.judge(12_001 * MS, at(SIGNALLED), 1, 1), Verdict::Stray);
     }
 
     #[test]
+    fn a_stranger_is_learned_in_the_window_only_and_its_socket_is_never_connected() {
+        let stream = |from: u64, to: u64| (from / 20..to / 20).map(|n| (n * 20, n as u16));
+        assert_eq!(believed_at(&mut latch(), "9.9.9.9:9", stream(5_000, 60_000)), None);
+        let mut latch = self::latch();
+        assert_eq!(believed_at(&mut latch, "9.9.9.9:9", stream(4_000, 5_000)), Some(7));
+        for (ms, sequence) in stream(5_000, 60_000) {
+            assert_eq!(latch.judge(ms * MS, at("9.9.9.9:9"), 7, sequence), Verdict::Heard);
+            assert_eq!(latch.wiring(ms * MS, true), None);
+        }
+        // The peer itself still takes its place, though the stranger goes on.
+        assert_eq!(latch.judge(60_000 * MS, at(AT_VIA), 1, 1), Verdict::Stray);
+        assert_eq!(latch.judge(60_020 * MS, at(AT_VIA), 1, 2), Verdict::Moved);
+    }
+
+    #[test]
+    fn the_host_that_signalling_comes_from_is_heard_at_any_time() {
+        let mut latch = self::latch();
+        let late = (0..4).map(|n| (60_000 + n * 20, n as u16));
+        assert_eq!(believed_at(&mut latch, AT_VIA, late), Some(1));
+        latch.judge(70_040 * MS, at(AT_VIA), 7, 500);
+        assert_eq!(latch.wiring(70_040 * MS, true), Some(Wiring::Connect(at(AT_VIA))));
+    }
+
+    #[test]
     fn the_window_closes_with_the_first_who_is_believed() {
-        let mut latch = Latch::new(at(SIGNALLED));
+        let mut latch = self::latch();
         latch.judge(0, at(SIGNALLED), 7, 1);
         latch.wiring(0, true);
         let moved = "192.168.1.6:4000";
@@ -418,7 +461,7 @@ mod tests {
 
     #[test]
     fn a_re_offer_leaves_the_socket_open_until_the_peer_was_heard_anew() {
-        let mut latch = Latch::new(at(SIGNALLED));
+        let mut latch = self::latch();
         latch.judge(0, at(SIGNALLED), 7, 1);
         latch.wiring(0, true);
         latch.signal(20 * MS, at(SIGNALLED));
@@ -429,7 +472,7 @@ mod tests {
 
     #[test]
     fn silence_of_a_peer_that_is_not_to_send_keeps_its_connection() {
-        let mut latch = Latch::new(at(SIGNALLED));
+        let mut latch = self::latch();
         latch.judge(0, at(SIGNALLED), 7, 1);
         latch.wiring(0, true);
         assert_eq!(latch.wiring(60_000 * MS, false), None);

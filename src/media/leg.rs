@@ -19,7 +19,7 @@ use super::{MS, Micros};
 use crate::events::MediaReport;
 use crate::ids::LegId;
 use crate::sdp::{Codec, MediaSpec};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -151,7 +151,7 @@ impl Leg {
         }
     }
 
-    pub fn set_remote(&mut self, now: Micros, spec: MediaSpec, out: &mut impl Sink) {
+    pub fn set_remote(&mut self, now: Micros, spec: MediaSpec, via: IpAddr, out: &mut impl Sink) {
         self.silence.since = now;
         match &mut self.peer {
             Some(peer) => {
@@ -163,7 +163,7 @@ impl Leg {
                 self.wire(wiring, out);
             }
             None => {
-                self.peer = Some(Peer { latch: Latch::new(spec.remote), spec, since: now });
+                self.peer = Some(Peer { latch: Latch::new(now, spec.remote, via), spec, since: now });
                 self.rtcp.due = self.rtcp.next(now);
             }
         }
@@ -207,9 +207,7 @@ impl Leg {
             return Heard::Nothing;
         }
         self.silence.since = now;
-        if std::mem::take(&mut self.silence.told) {
-            out.event(MediaEvent::RtpResumed { leg: self.id });
-        }
+        self.silence.told = false;
         // Some gateways send keys under an SSRC of their own, beside the voice; a key is known by SSRC and time stamp.
         let keys_apart = matches!(kind, Kind::Keys) && self.stream.ssrc() != Some(rtp.ssrc);
         if !keys_apart && self.stream.arrive(now, rtp.ssrc, rtp.sequence) == Arrival::Unwanted {
@@ -433,8 +431,8 @@ impl Leg {
         }
     }
 
-    /// Tells once of a peer that should send and is silent (not while it is on hold: the caller asks only then), and
-    /// lets it be found elsewhere. Returns when to look again.
+    /// Tells once of a peer that should send and is silent (not while it is on hold: the caller asks only then). Returns
+    /// when to look again.
     fn watch(&mut self, now: Micros, out: &mut impl Sink) -> Micros {
         let Some(after) = self.silence.after else { return Micros::MAX };
         let deadline = self.silence.since.saturating_add(after);
@@ -443,8 +441,6 @@ impl Leg {
         }
         self.silence.told = true;
         out.event(MediaEvent::RtpTimeout { leg: self.id });
-        let wiring = self.peer.as_mut().and_then(|peer| peer.latch.give_up(now));
-        self.wire(wiring, out);
         Micros::MAX
     }
 

@@ -77,7 +77,7 @@ impl Plane {
         let at = self.micros(now);
         match command {
             MediaCmd::Create { leg, call: _, port } => self.create(leg, port, out),
-            MediaCmd::SetRemote { leg, spec } => self.with(leg, |leg, _| leg.set_remote(at, spec, out)),
+            MediaCmd::SetRemote { leg, spec, via } => self.with(leg, |leg, _| leg.set_remote(at, spec, via, out)),
             MediaCmd::Bridge { a, b } => self.bridge(a, b),
             MediaCmd::Unbridge { leg } => {
                 if let Some(&slot) = self.slots.get(&leg) {

@@ -70,7 +70,7 @@ impl Switch {
         let port = self.lease();
         let phone = Phone::new(SocketAddr::new(HERE, port), codec);
         self.send(MediaCmd::Create { leg: LegId(id), call: CallId(1), port });
-        self.send(MediaCmd::SetRemote { leg: LegId(id), spec: phone.spec() });
+        self.send(MediaCmd::SetRemote { leg: LegId(id), via: phone.spec().remote.ip(), spec: phone.spec() });
         phone
     }
 }

@@ -86,6 +86,7 @@ impl Switch {
             id: leg,
             lease,
             advertised: self.config.media_address(peer.local.ip()),
+            via: peer.remote.ip(),
             rtp_timeout: self.config.rtp_timeout,
         };
         let mut outputs = Vec::new();

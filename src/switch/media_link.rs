@@ -40,8 +40,8 @@ impl Switch {
                     self.on_leg_without_media(now, call, leg);
                 }
             }
-            // An address that was learned, audio that came back and a key that could not be sent change no call.
-            MediaEvent::Latched { .. } | MediaEvent::RtpResumed { .. } | MediaEvent::KeyUnsent { .. } => {}
+            // An address that was learned and a key that could not be sent change no call.
+            MediaEvent::Latched { .. } | MediaEvent::KeyUnsent { .. } => {}
         }
     }
 

@@ -31,6 +31,7 @@ impl Switch {
                 id: leg,
                 lease,
                 advertised: self.config.media_address(peer.local.ip()),
+                via: peer.remote.ip(),
                 rtp_timeout: self.config.rtp_timeout,
             };
             let target = DialTarget {
@@ -68,6 +69,7 @@ impl Switch {
             id: leg,
             lease,
             advertised: self.config.media_address(route.peer.local.ip()),
+            via: route.peer.remote.ip(),
             rtp_timeout: self.config.rtp_timeout,
         };
         let target = DialTarget {

@@ -118,7 +118,7 @@ fn one_extension_calls_another_who_is_busy_or_away() {
     world.manners(called, |manners| manners.taking = Taking::Ring);
     world.dial(calling, "1002");
     world.within(seconds(61.0), "the ring time", |world| world.is_over(calling));
-    assert_eq!(world.call(calling).statuses, [180, 480]);
+    assert_eq!((&world.call(calling).statuses[..], world.call(calling).unasked), (&[180, 480][..], 0));
     assert_eq!(world.until_over(called), Over::Cancelled);
     world.finish();
 }

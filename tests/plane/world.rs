@@ -5,7 +5,7 @@ use hotline::media::{Clip, LegSlot, MediaCmd, MediaEvent, Plane, PlayId, PlayIte
 use hotline::media::{rtp, sounds::Sounds};
 use hotline::sdp::{Codec, Direction, MediaSpec};
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
@@ -101,13 +101,16 @@ pub struct World {
     pub wire: Wire,
     pub start: Instant,
     pub now: Instant,
+    /// Where each party's signalling comes from.
+    via: BTreeMap<LegId, IpAddr>,
 }
 
 impl World {
     pub fn new() -> Self {
         let start = Instant::now();
         let wire = Wire { now: Some(start), ..Wire::default() };
-        let mut world = Self { plane: Plane::with_sounds(1, start, SOUNDS.clone()), wire, start, now: start };
+        let mut world =
+            Self { plane: Plane::with_sounds(1, start, SOUNDS.clone()), wire, start, now: start, via: BTreeMap::new() };
         // The worker was there before the call.
         world.run(1);
         world
@@ -129,11 +132,13 @@ impl World {
 
     pub fn answer(&mut self, leg: LegId, phone: &Phone) {
         self.create(leg);
+        self.via.insert(leg, phone.via);
         self.offer(leg, phone.spec());
     }
 
     pub fn offer(&mut self, leg: LegId, spec: MediaSpec) {
-        self.command(MediaCmd::SetRemote { leg, spec });
+        let via = self.via.get(&leg).copied().unwrap_or(spec.remote.ip());
+        self.command(MediaCmd::SetRemote { leg, spec, via });
     }
 
     pub fn command(&mut self, command: MediaCmd) {
@@ -223,6 +228,8 @@ pub struct Phone {
     pub addr: SocketAddr,
     /// Where its SDP says it is.
     pub signalled: SocketAddr,
+    /// Where its signalling comes from.
+    pub via: IpAddr,
     pub codec: Codec,
     pub events: Option<u8>,
     pub direction: Direction,
@@ -239,6 +246,7 @@ impl Phone {
         Self {
             addr,
             signalled: addr,
+            via: addr.ip(),
             codec,
             events: Some(101),
             direction: Direction::SendRecv,
@@ -249,9 +257,14 @@ impl Phone {
         }
     }
 
-    /// Behind a NAT: the SDP shows a private address.
+    /// Behind a NAT: the SDP shows a private address, signalling and audio come from the NAT's own.
     pub fn behind_nat(addr: &str, signalled: &str, codec: Codec) -> Self {
         Self { signalled: signalled.parse().expect("an address"), ..Self::new(addr, codec) }
+    }
+
+    /// Behind a NAT, and its signalling comes by a proxy elsewhere: nothing tells where its audio will come from.
+    pub fn behind_proxy(addr: &str, signalled: &str, codec: Codec) -> Self {
+        Self { via: IpAddr::from([10, 99, 99, 99]), ..Self::behind_nat(addr, signalled, codec) }
     }
 
     pub fn spec(&self) -> MediaSpec {

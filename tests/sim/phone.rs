@@ -100,6 +100,8 @@ pub struct PhoneCall {
     /// Who calls, as the phone shows it.
     pub from: String,
     pub heard: Vec<Stretch>,
+    /// Packets that came before any answer to the call's offer.
+    pub unasked: u32,
     pub keys_heard: String,
     /// The Call-ID that it called with, or was called with.
     pub sip_call_id: Option<String>,
@@ -296,6 +298,7 @@ impl Phone {
             retry_after: None,
             from,
             heard: Vec::new(),
+            unasked: 0,
             keys_heard: String::new(),
             sip_call_id: None,
             attended: None,

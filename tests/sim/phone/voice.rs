@@ -91,7 +91,8 @@ impl Phone {
         /// A shorter pause than this belongs to the sound around it.
         const PAUSE: Duration = Duration::from_millis(100);
         let Some(call) = self.calls.iter_mut().rev().find(|call| call.port == port) else { return };
-        let (Ok(rtp), Some(spec)) = (rtp::parse(packet), &call.spec) else { return };
+        let Some(spec) = &call.spec else { return call.unasked += 1 };
+        let Ok(rtp) = rtp::parse(packet) else { return };
         let payload = &packet[rtp.payload.clone()];
         if Some(rtp.payload_type) == spec.event_recv_pt {
             if rtp.marker && payload.len() == 4 {
