@@ -59,7 +59,8 @@ enum Run {
 struct Relay {
     from: LegSlot,
     ssrc: u32,
-    first: u16,
+    /// How far the newest packet is ahead of the first, as far as a late one can be told from one to come.
+    span: u16,
     began: Micros,
     /// On our time line.
     began_at: u32,
@@ -122,7 +123,7 @@ impl Egress {
             }
             if ahead >= 0x8000 {
                 // Late. Not if it was sent before this run began: its number is taken.
-                let in_run = sequence.wrapping_sub(relay.first) < 0x8000;
+                let in_run = ahead.wrapping_neg() <= relay.span;
                 return in_run.then(|| self.header(shifted, time, marker));
             }
             let drift = time.wrapping_sub(self.timestamp.wrapping_add(self.elapsed(now))) as i32;
@@ -137,6 +138,7 @@ impl Egress {
                     });
                     return None;
                 }
+                self.run = Run::Relay(Relay { span: relay.span.saturating_add(ahead).min(0x8000), ..relay });
                 self.sequence = shifted;
                 self.timestamp = time;
                 return Some(self.stamp(now, samples, marker));
@@ -146,7 +148,7 @@ impl Egress {
         self.run = Run::Relay(Relay {
             from,
             ssrc,
-            first: sequence,
+            span: 0,
             began: now,
             began_at: self.timestamp,
             sequence_shift: self.sequence.wrapping_sub(sequence),
@@ -288,6 +290,25 @@ mod tests {
         assert_eq!(relay(&mut egress, 40, 0, 320).unwrap(), (103, 50_320, false), "65535 is missing");
         assert_eq!(relay(&mut egress, 45, 65535, 160).unwrap(), (102, 50_160, false), "late, in its place");
         assert_eq!(relay(&mut egress, 60, 1, 480).unwrap(), (104, 50_480, false));
+    }
+
+    #[test]
+    fn late_packets_keep_their_place_however_long_the_run_is() {
+        let mut egress = egress();
+        let mut time = 0;
+        for n in 0..70_000u32 {
+            let (sequence, at) = (n as u16, u64::from(n) * 20);
+            match n % 1000 {
+                // This one and the next change places on the way.
+                998 => time = n,
+                999 => {
+                    let newest = relay(&mut egress, at, sequence, n * 160).unwrap();
+                    let late = relay(&mut egress, at + 1, time as u16, time * 160).unwrap();
+                    assert_eq!((late.0, late.1), (newest.0.wrapping_sub(1), newest.1.wrapping_sub(160)), "{n}");
+                }
+                _ => drop(relay(&mut egress, at, sequence, n * 160).unwrap()),
+            }
+        }
     }
 
     #[test]
