@@ -41,6 +41,12 @@ pub struct MediaFigures {
     pub lost: u64,
     pub stray: u64,
     pub malformed: u64,
+    /// Sends that the kernel refused.
+    pub send_errors: u64,
+    /// Whole milliseconds by which media workers woke up too late.
+    pub late_ms: u64,
+    /// Packets that found no room on their way to the recorder.
+    pub unrecorded: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -235,6 +241,11 @@ fn media(out: &mut Page, media: &MediaFigures) {
     out.one("rtp_packets_lost_total", "counter", "RTP packets missing in what was received.", media.lost);
     out.one("rtp_packets_stray_total", "counter", "RTP packets from a third address, unheard.", media.stray);
     out.one("rtp_packets_malformed_total", "counter", "Datagrams on RTP ports that are not RTP.", media.malformed);
+    out.one("rtp_send_errors_total", "counter", "RTP sends that the kernel refused.", media.send_errors);
+    out.family("media_late_seconds_total", "counter", "By how much media workers woke up too late, added up.");
+    out.line("media_late_seconds_total", &[], &format!("{:.3}", media.late_ms as f64 / 1000.0));
+    let unrecorded = "Packets that found no room on their way to the recorder.";
+    out.one("recording_packets_lost_total", "counter", unrecorded, media.unrecorded);
 }
 
 fn store(out: &mut Page, store: &StoreFigures) {

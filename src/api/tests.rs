@@ -323,6 +323,7 @@ async fn records_come_as_json_pages_and_as_whole_exports() {
         path,
         cdr_days: 36_500,
         journal_days: 36_500,
+        recovered: Vec::new(),
         wall: 0,
         alarm,
         reader: Box::new(|_| {}),

@@ -69,6 +69,17 @@ impl Fold {
         self.open.keys().copied()
     }
 
+    /// The switch was still at work at `wall`, though it had nothing to tell.
+    pub fn alive(&mut self, wall: u64) {
+        let since = wall.saturating_sub(self.last.1);
+        self.last = (self.last.0 + since, self.last.1 + since);
+    }
+
+    /// The last moment known of the switch: monotonic, wall.
+    pub fn last_sign(&self) -> (u64, u64) {
+        self.last
+    }
+
     /// Closes every open call as interrupted: the process that ran them is gone. They end with the last sign of life in
     /// the journal, because nobody knows what was after it, and never later than `wall`, the time of writing.
     pub fn interrupt(&mut self, wall: u64) -> Vec<Cdr> {

@@ -8,6 +8,8 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::time::UNIX_EPOCH;
 
 /// Recordings of one call. More than one only if a flow starts and stops recording again and again.
 const MAX_OF_ONE_CALL: u32 = 1000;
@@ -67,10 +69,36 @@ impl WavFile {
         self.writer.flush().map_err(plain)
     }
 
-    pub fn finish(self) -> io::Result<String> {
+    pub fn finish(self, safe: &Safe) -> io::Result<String> {
         self.writer.finalize().map_err(plain)?;
         fs::rename(&self.part, &self.done)?;
+        safe.keep(self.done);
         Ok(self.name)
+    }
+}
+
+/// Brings finished recordings from the system's memory to the disk, so that they survive the machine's power too. On a
+/// thread of its own: a disk may take its time for that, longer than the rings hold audio.
+pub(super) struct Safe(SyncSender<PathBuf>);
+
+/// Files that may wait to be brought to the disk. One beyond that is left to the system, which does it in half a minute.
+const UNSAFE_FILES: usize = 1000;
+
+impl Safe {
+    pub fn spawn() -> io::Result<Self> {
+        let (files, waiting) = sync_channel::<PathBuf>(UNSAFE_FILES);
+        std::thread::Builder::new().name("recording-sync".into()).spawn(move || {
+            for path in waiting {
+                // The file was written without an error; the system tells of a failing disk in its own way.
+                let _ = File::open(&path).and_then(|file| file.sync_all());
+                let _ = path.parent().map(|day| File::open(day).and_then(|day| day.sync_all()));
+            }
+        })?;
+        Ok(Self(files))
+    }
+
+    fn keep(&self, file: PathBuf) {
+        let _ = self.0.try_send(file);
     }
 }
 
@@ -95,19 +123,31 @@ fn plain(error: hound::Error) -> io::Error {
     }
 }
 
-/// Completes what a killed process left: the header takes in all that was written. Gives back each file's name below
-/// the folder and its length. Files that cannot be completed stay as they are.
-pub(super) fn recover(folder: &Path) -> Vec<(String, u64)> {
+/// A recording that was found unfinished and is complete now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recovered {
+    /// The path below the recordings folder.
+    pub file: String,
+    pub length_ms: u64,
+    /// When it last grew, in milliseconds since 1970.
+    pub last_wall: u64,
+}
+
+/// Completes what a killed process left: the header takes in all that was written. Files that cannot be completed stay
+/// as they are.
+pub(super) fn recover(folder: &Path) -> Vec<Recovered> {
     let mut found = Vec::new();
     for day in entries(folder).into_iter().filter(|path| path.is_dir()) {
         for part in entries(&day).into_iter().filter(|path| path.to_string_lossy().ends_with(".wav.part")) {
             let done = part.with_extension("");
+            let grown = fs::metadata(&part).and_then(|about| about.modified()).unwrap_or(UNIX_EPOCH);
+            let last_wall = grown.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
             let Ok(length_ms) = complete(&part) else { continue };
             if done.exists() || fs::rename(&part, &done).is_err() {
                 continue;
             }
             let name = done.strip_prefix(folder).unwrap_or(&done);
-            found.push((name.to_string_lossy().into_owned(), length_ms));
+            found.push(Recovered { file: name.to_string_lossy().into_owned(), length_ms, last_wall });
         }
     }
     found

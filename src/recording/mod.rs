@@ -12,7 +12,8 @@ mod file;
 mod recorder;
 mod timeline;
 
-pub use recorder::{Recorder, RecordingNotice};
+pub use file::Recovered;
+pub use recorder::{Archive, Recorder, RecordingNotice};
 
 /// Left and right.
 type Stereo = [i16; 2];

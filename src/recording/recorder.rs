@@ -3,7 +3,7 @@
 //! A disk that fails costs the recording, which is told; the call goes on. A disk that is slow lets the rings fill, and
 //! the media threads drop and count what finds no room.
 
-use super::file::{self, WavFile};
+use super::file::{self, Recovered, Safe, WavFile};
 use super::timeline::Timeline;
 use super::{RATE, Stereo};
 use crate::ids::CallId;
@@ -25,6 +25,8 @@ const DRAIN_EVERY: Duration = Duration::from_millis(20);
 /// How often a file grows. With the 400 ms that the line is kept open for late packets, a killed process loses less
 /// than one second of a recording.
 const WRITE_EVERY: Duration = Duration::from_millis(500);
+/// Loss that goes on is told of this often.
+const REMIND: Duration = Duration::from_secs(60);
 /// The size field of a WAV file ends after 37 hours; no call lasts half a day.
 const LONGEST: i64 = 12 * 3600 * RATE;
 
@@ -49,50 +51,59 @@ pub enum RecordingNotice {
         file: String,
         error: String,
     },
-    /// Found unfinished at the start and completed.
-    Recovered {
-        file: String,
-        length_ms: u64,
+    /// Audio that found a ring full, since the start: 20 ms of one side each. Told when it begins and once a minute.
+    FramesLost {
+        count: u64,
     },
+    /// By a fault of ours nothing is recorded any more.
+    Stopped,
 }
 
 /// Owns the recorder. Dropping it completes all files and ends the thread; drop the media workers first.
 pub struct Recorder {
     stop: Sender<TapNote>,
-    dropped: Arc<AtomicU64>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Recorder {
-    /// Records into `folder`, which is made if need be. `notify` is called on the recorder's thread.
+    /// Records into `archive`. `notify` is called on the recorder's thread.
     pub fn spawn(
-        folder: PathBuf,
+        archive: Archive,
         taps: TapReaders,
-        notify: impl Fn(RecordingNotice) + Send + 'static,
+        notify: impl FnMut(RecordingNotice) + Send + 'static,
     ) -> io::Result<Self> {
-        DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
-        let lock = lock(&folder)?;
-        let (stop, dropped) = (taps.stop.clone(), taps.dropped());
+        let stop = taps.stop.clone();
+        let mut notify = notify;
+        let safe = Safe::spawn()?;
         let thread = std::thread::Builder::new().name("recorder".into()).spawn(move || {
+            let Archive { folder, lock } = archive;
+            let dropped = Lost { frames: taps.dropped(), told: None };
             let run = std::panic::AssertUnwindSafe(|| {
-                for (file, length_ms) in file::recover(&folder) {
-                    notify(RecordingNotice::Recovered { file, length_ms });
-                }
-                Desk { folder, notify, recordings: BTreeMap::new(), samples: Vec::new() }.run(taps);
+                let notify = &mut notify;
+                Desk { folder, notify, safe, dropped, recordings: BTreeMap::new(), samples: Vec::new() }.run(taps);
             });
             if std::panic::catch_unwind(run).is_err() {
-                tracing::error!(
-                    "the recorder stopped by a fault of its own, calls go on unrecorded: restart the switch"
-                );
+                notify(RecordingNotice::Stopped);
             }
             drop(lock);
         })?;
-        Ok(Self { stop, dropped, thread: Some(thread) })
+        Ok(Self { stop, thread: Some(thread) })
     }
+}
 
-    /// Frames that found a ring full, since the start: 20 ms of one side each.
-    pub fn dropped_frames(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
+/// The folder of the recordings, held by this process alone.
+pub struct Archive {
+    folder: PathBuf,
+    lock: File,
+}
+
+impl Archive {
+    /// Makes the folder if need be, and completes what a killed process left in it.
+    pub fn open(folder: PathBuf) -> io::Result<(Self, Vec<Recovered>)> {
+        DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
+        let lock = lock(&folder)?;
+        let recovered = file::recover(&folder);
+        Ok((Self { folder, lock }, recovered))
     }
 }
 
@@ -122,9 +133,33 @@ fn lock(folder: &Path) -> io::Result<File> {
 struct Desk<N> {
     folder: PathBuf,
     notify: N,
+    safe: Safe,
+    dropped: Lost,
     recordings: BTreeMap<RecordingId, Recording>,
     /// Reused between writes.
     samples: Vec<Stereo>,
+}
+
+/// Frames that found a ring full.
+struct Lost {
+    frames: Arc<AtomicU64>,
+    /// How many were told of, and when.
+    told: Option<(u64, Instant)>,
+}
+
+impl Lost {
+    /// The number, when it is time to tell it.
+    fn news(&mut self, now: Instant) -> Option<u64> {
+        let count = self.frames.load(Ordering::Relaxed);
+        let due = match self.told {
+            None => count > 0,
+            Some((told, at)) => count > told && now.duration_since(at) >= REMIND,
+        };
+        due.then(|| {
+            self.told = Some((count, now));
+            count
+        })
+    }
 }
 
 struct Recording {
@@ -134,7 +169,21 @@ struct Recording {
     next_write: Instant,
 }
 
-impl<N: Fn(RecordingNotice)> Desk<N> {
+impl Recording {
+    /// Writes what is due at `now`, in chunks.
+    fn write_until(&mut self, now: Instant, samples: &mut Vec<Stereo>) -> io::Result<()> {
+        loop {
+            samples.clear();
+            let more = self.line.take(now, samples);
+            self.file.write(samples)?;
+            if !more {
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl<N: FnMut(RecordingNotice)> Desk<N> {
     fn run(mut self, mut taps: TapReaders) {
         // Ends that were told before the rings were last emptied: nothing of theirs can come any more.
         let mut ending: Vec<TapNote> = Vec::new();
@@ -178,6 +227,9 @@ impl<N: Fn(RecordingNotice)> Desk<N> {
                 }
             }
             self.write_due(now);
+            if let Some(count) = self.dropped.news(now) {
+                (self.notify)(RecordingNotice::FramesLost { count });
+            }
         }
     }
 
@@ -204,18 +256,20 @@ impl<N: Fn(RecordingNotice)> Desk<N> {
     }
 
     fn place(&mut self, frame: &TapFrame) {
-        if let Some(recording) = self.recordings.get_mut(&frame.recording) {
-            recording.line.place(frame);
+        let Some(recording) = self.recordings.get_mut(&frame.recording) else { return };
+        if recording.line.is_behind(frame)
+            && let Err(error) = recording.write_until(frame.arrived, &mut self.samples)
+        {
+            return self.fail(frame.recording, explain(&error));
         }
+        recording.line.place(frame);
     }
 
     fn write_due(&mut self, now: Instant) {
         let mut failed = Vec::new();
         for (id, recording) in self.recordings.iter_mut().filter(|(_, recording)| recording.next_write <= now) {
-            self.samples.clear();
-            recording.line.take(now, &mut self.samples);
             recording.next_write = now + WRITE_EVERY;
-            match recording.file.write(&self.samples) {
+            match recording.write_until(now, &mut self.samples) {
                 Ok(()) if recording.line.taken() < LONGEST => {}
                 Ok(()) => failed.push((*id, "longer than 12 hours: start another recording".to_string())),
                 Err(error) => failed.push((*id, explain(&error))),
@@ -228,11 +282,14 @@ impl<N: Fn(RecordingNotice)> Desk<N> {
 
     fn close(&mut self, id: RecordingId, at: Instant) {
         let Some(mut recording) = self.recordings.remove(&id) else { return };
-        self.samples.clear();
-        recording.line.finish(at, &mut self.samples);
         let (call, file) = (recording.call, recording.file.name().to_string());
+        let written = recording.write_until(at, &mut self.samples).and_then(|()| {
+            self.samples.clear();
+            recording.line.finish(at, &mut self.samples);
+            recording.file.write(&self.samples)
+        });
         let length_ms = u64::try_from(recording.line.taken() * 1000 / RATE).unwrap_or(0);
-        match recording.file.write(&self.samples).and_then(|()| recording.file.finish()) {
+        match written.and_then(|()| recording.file.finish(&self.safe)) {
             Ok(file) => (self.notify)(RecordingNotice::Ended { recording: id, call, file, length_ms }),
             Err(error) => {
                 (self.notify)(RecordingNotice::Failed { recording: id, call, file, error: explain(&error) });

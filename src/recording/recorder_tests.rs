@@ -27,8 +27,16 @@ impl Drop for Folder {
 fn recorder(folder: &Folder) -> (Recorder, TapWriter, Receiver<RecordingNotice>) {
     let (mut writers, readers) = tap_rings(1, 8192);
     let (told, notices) = mpsc::channel();
-    let recorder = Recorder::spawn(folder.0.clone(), readers, move |notice| drop(told.send(notice))).unwrap();
+    let (archive, _) = Archive::open(folder.0.clone()).unwrap();
+    let recorder = Recorder::spawn(archive, readers, move |notice| drop(told.send(notice))).unwrap();
     (recorder, writers.remove(0), notices)
+}
+
+/// The recorder without its thread.
+fn desk<N: FnMut(RecordingNotice)>(folder: &Folder, notify: N) -> Desk<N> {
+    let dropped = Lost { frames: Arc::default(), told: None };
+    let (folder, safe) = (folder.0.clone(), Safe::spawn().unwrap());
+    Desk { folder, notify, safe, dropped, recordings: BTreeMap::new(), samples: Vec::new() }
 }
 
 /// Longer than any machine takes.
@@ -124,7 +132,7 @@ fn stopping_the_switch_completes_every_file() {
 fn a_killed_process_leaves_a_playable_file_that_lacks_less_than_a_second() {
     let folder = Folder::new();
     let start = Instant::now();
-    let mut desk = Desk { folder: folder.0.clone(), notify: |_| {}, recordings: BTreeMap::new(), samples: Vec::new() };
+    let mut desk = desk(&folder, |_| {});
     desk.open(ID, CALL, start);
     // Ten seconds as the thread lives them: rings emptied every 20 ms.
     let mut coming = frames(Side::Near, Codec::Pcmu, start, 0, 20_000).peekable();
@@ -147,9 +155,12 @@ fn a_killed_process_leaves_a_playable_file_that_lacks_less_than_a_second() {
         .open(&part)
         .and_then(|mut file| io::Write::write_all(&mut file, &[1, 2, 3, 4, 5]))
         .unwrap();
-    let (_recorder, _tap, notices) = recorder(&folder);
+    let (_archive, recovered) = Archive::open(folder.0.clone()).unwrap();
     let length_ms = (playable as u64 + 1) / 8;
-    assert_eq!(notices.recv_timeout(PATIENCE).unwrap(), RecordingNotice::Recovered { file: file.clone(), length_ms });
+    assert_eq!(recovered.iter().map(|it| (&it.file, it.length_ms)).collect::<Vec<_>>(), [(&file, length_ms)]);
+    let grown = fs::metadata(folder.0.join(&file)).unwrap().modified().unwrap();
+    let grown = grown.duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as u64;
+    assert!(recovered[0].last_wall <= grown && recovered[0].last_wall + 60_000 > grown);
     assert_eq!(read(&folder.0.join(&file)).len(), playable + 1);
     assert!(!part.exists());
 }
@@ -175,7 +186,7 @@ fn a_disk_that_fills_up_fails_the_recording_and_spares_the_others() {
     let folder = Folder::new();
     let told = std::cell::RefCell::new(Vec::new());
     let notify = |notice| told.borrow_mut().push(notice);
-    let mut desk = Desk { folder: folder.0.clone(), notify, recordings: BTreeMap::new(), samples: Vec::new() };
+    let mut desk = desk(&folder, notify);
     let start = Instant::now();
     desk.open(ID, CALL, start);
     desk.open(RecordingId(8), CallId(2), start);
@@ -192,10 +203,57 @@ fn a_disk_that_fills_up_fails_the_recording_and_spares_the_others() {
 fn two_processes_never_share_a_folder() {
     let folder = Folder::new();
     let (first, _tap, _) = recorder(&folder);
-    let (_, readers) = tap_rings(1, 8);
-    let error = Recorder::spawn(folder.0.clone(), readers, |_| {}).err().unwrap();
+    let error = Archive::open(folder.0.clone()).err().unwrap();
     assert!(error.to_string().contains("name another folder"), "{error}");
     drop(first);
-    let (_, readers) = tap_rings(1, 8);
-    assert!(Recorder::spawn(folder.0.clone(), readers, |_| {}).is_ok());
+    assert!(Archive::open(folder.0.clone()).is_ok());
+}
+
+#[test]
+fn a_recorder_that_stops_by_a_fault_says_so() {
+    let folder = Folder::new();
+    let (mut writers, readers) = tap_rings(1, 8);
+    let (told, notices) = mpsc::channel();
+    let (archive, _) = Archive::open(folder.0.clone()).unwrap();
+    let notify = move |notice| match notice {
+        RecordingNotice::Started { .. } => panic!("a fault of ours"),
+        notice => drop(told.send(notice)),
+    };
+    let recorder = Recorder::spawn(archive, readers, notify).unwrap();
+    writers.remove(0).note(TapNote::Open { at: Instant::now(), recording: ID, call: CALL });
+    assert_eq!(notices.recv_timeout(PATIENCE).unwrap(), RecordingNotice::Stopped);
+    drop(recorder);
+}
+
+#[test]
+fn audio_that_found_no_room_is_told_at_once_and_then_once_a_minute() {
+    let mut lost = Lost { frames: Arc::default(), told: None };
+    let now = Instant::now();
+    let at = |s| now + Duration::from_secs(s);
+    assert_eq!(lost.news(at(0)), None);
+    lost.frames.store(3, Ordering::Relaxed);
+    assert_eq!((lost.news(at(1)), lost.news(at(2))), (Some(3), None));
+    lost.frames.store(9, Ordering::Relaxed);
+    assert_eq!((lost.news(at(60)), lost.news(at(61)), lost.news(at(200))), (None, Some(9), None));
+}
+
+#[test]
+fn a_recorder_that_was_held_up_for_minutes_keeps_the_length_and_grows_no_memory() {
+    let folder = Folder::new();
+    let told = std::cell::RefCell::new(Vec::new());
+    let mut desk = desk(&folder, |notice| told.borrow_mut().push(notice));
+    let start = Instant::now();
+    desk.open(ID, CALL, start);
+    frames(Side::Near, Codec::Pcmu, start, 0, 1000).for_each(|frame| desk.place(&frame));
+    // The next frame that found room came five minutes later.
+    frames(Side::Near, Codec::Pcmu, start, 300_000, 300_100).for_each(|frame| desk.place(&frame));
+    assert!(desk.recordings[&ID].line.open_samples() < 2 * 8_000, "{}", desk.recordings[&ID].line.open_samples());
+    desk.close(ID, start + Duration::from_secs(600));
+    assert!(desk.samples.capacity() < 4 * 8_000, "{}", desk.samples.capacity());
+    let told = told.borrow();
+    let Some(RecordingNotice::Ended { length_ms: 600_000, file, .. }) = told.last() else { panic!("{told:?}") };
+    let sound = read(&folder.0.join(file));
+    assert_eq!(sound.len(), 600 * 8_000);
+    let heard = |from: usize| sound[from..from + 80].iter().all(|sample| sample[0] != 0);
+    assert!(heard(0) && heard(300 * 8_000) && !heard(200 * 8_000));
 }

@@ -18,6 +18,8 @@ const JUMP: i64 = RATE;
 /// What the earliest packets of a window may be off before the stream is moved: two packets, hardly heard.
 const TOLERANCE: i64 = RATE / 25;
 const WINDOW: i64 = 2 * RATE;
+/// What is taken in one go where the line lags behind: 40 KB.
+const CHUNK: i64 = RATE * 5 / 4;
 /// No packet is placed further ahead of its arrival than this, which bounds the memory.
 const LEAD: i64 = JUMP + RATE / 2;
 
@@ -71,14 +73,27 @@ impl Timeline {
         }
     }
 
-    /// Takes what no packet that is still on its way is waited for.
-    pub fn take(&mut self, now: Instant, out: &mut Vec<Stereo>) {
-        self.take_until(self.samples_at(now) - HOLD, out);
+    /// Whether so much of the line is due that it should be taken before the frame is placed: after the recorder was held
+    /// up, the line must not grow by the whole pause.
+    pub fn is_behind(&self, frame: &TapFrame) -> bool {
+        self.samples_at(frame.arrived) - HOLD - self.taken > CHUNK
     }
 
-    /// Takes all the rest: the line ends at `at`.
+    /// Takes what no packet that is still on its way is waited for, a chunk at most; `true` when there is more.
+    pub fn take(&mut self, now: Instant, out: &mut Vec<Stereo>) -> bool {
+        let due = self.samples_at(now) - HOLD;
+        self.take_until(due.min(self.taken + CHUNK), out);
+        self.taken < due
+    }
+
+    /// Takes all the rest, once `take` has no more: the line ends at `at`.
     pub fn finish(&mut self, at: Instant, out: &mut Vec<Stereo>) {
         self.take_until(self.samples_at(at), out);
+    }
+
+    #[cfg(test)]
+    pub fn open_samples(&self) -> usize {
+        self.open.len()
     }
 
     /// Samples taken so far.

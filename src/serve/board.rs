@@ -63,10 +63,12 @@ impl Board {
     }
 
     pub(super) fn alarm(&self, text: String) {
-        held(&self.facts).alarm(text);
+        let mut facts = held(&self.facts);
+        facts.counts.alarms += 1;
+        facts.alarm(text);
     }
 
-    pub(super) fn paint(&self, view: SwitchView, store: StoreFigures) -> Snapshot {
+    pub(super) fn paint(&self, view: SwitchView, store: StoreFigures, workers: MediaFigures) -> Snapshot {
         let now = clock::now();
         let facts = held(&self.facts);
         let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
@@ -98,7 +100,14 @@ impl Board {
                 dialogs: holdings.usages as u64,
                 registrations: view.contacts.values().map(|n| u64::from(*n)).sum(),
             },
-            media: MediaFigures { legs: holdings.legs as u64, ports_free: view.free_ports as u64, ..facts.media },
+            media: MediaFigures {
+                legs: holdings.legs as u64,
+                ports_free: view.free_ports as u64,
+                send_errors: workers.send_errors,
+                late_ms: workers.late_ms,
+                unrecorded: workers.unrecorded,
+                ..facts.media
+            },
             events: facts.counts.clone(),
             store,
         };

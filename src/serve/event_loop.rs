@@ -5,7 +5,7 @@ use super::board::Board;
 use super::clock;
 use super::lookups::Lookups;
 use crate::api;
-use crate::api::metrics::StoreFigures;
+use crate::api::metrics::{MediaFigures, StoreFigures};
 use crate::events::{EventKind, SwitchEvent};
 use crate::ids::CallId;
 use crate::media::PortLease;
@@ -15,6 +15,7 @@ use crate::store::StoreHandle;
 use crate::switch::{Command, Input, Output, Switch, SwitchBundle, SwitchConfig};
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
@@ -55,6 +56,8 @@ pub(super) struct EventLoop {
     pub net: Net,
     pub outlet: Outlet,
     pub workers: Vec<WorkerHandle>,
+    /// Packets that found no room on their way to the recorder.
+    pub unrecorded: Arc<AtomicU64>,
     pub media: mpsc::Receiver<MediaNotice>,
     pub leases: mpsc::UnboundedReceiver<Vec<PortLease>>,
     pub control: mpsc::Receiver<Control>,
@@ -268,7 +271,15 @@ impl EventLoop {
             dropped: stats.dropped,
             failures: stats.failures,
         };
-        let picture = Arc::new(self.board.paint(view, store));
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let counters = || self.workers.iter().map(WorkerHandle::counters);
+        let workers = MediaFigures {
+            send_errors: counters().map(|counters| read(&counters.send_errors)).sum(),
+            late_ms: counters().map(|counters| read(&counters.late_ms)).sum(),
+            unrecorded: read(&self.unrecorded),
+            ..MediaFigures::default()
+        };
+        let picture = Arc::new(self.board.paint(view, store, workers));
         self.picture = Some((Instant::now(), picture.clone()));
         picture
     }

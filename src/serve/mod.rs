@@ -20,8 +20,8 @@ use crate::media::sounds::Sounds;
 use crate::media::worker::{self, MediaNotice, WorkerConfig, WorkerHandle};
 use crate::media::{PortLease, WorkerId};
 use crate::net::{self, Net, TcpTransport, UdpTransport};
-use crate::recording::{Recorder, RecordingNotice};
-use crate::store::{Store, StoreOptions};
+use crate::recording::{Archive, Recorder, RecordingNotice, Recovered};
+use crate::store::{RecoveredRecording, Store, StoreOptions};
 use crate::switch::Switch;
 use board::Board;
 use event_loop::{Control, EventLoop};
@@ -32,10 +32,11 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 
 /// Commands of operators and answers of lookups that wait for the owner task.
 const CONTROL_QUEUE: usize = 1024;
@@ -48,6 +49,8 @@ const HANG_UP_LIMIT: Duration = Duration::from_secs(3);
 /// How long requests under way may take at the end.
 const DESK_LIMIT: Duration = Duration::from_secs(1);
 const FLUSH_LIMIT: Duration = Duration::from_secs(5);
+/// Trouble that lasts is told of this often.
+const REMIND: Duration = Duration::from_secs(60);
 
 /// What the command line and the environment say about a start.
 #[derive(Default)]
@@ -116,7 +119,8 @@ async fn operate(config: Config, options: Options, desk: &Handle) -> Result<Exit
 
     let (control, control_out) = mpsc::channel(CONTROL_QUEUE);
     let board = Arc::new(Board::new(mode(&config), listen.clone(), config.limits.calls, counters));
-    let store = open_store(&config, &board)?;
+    let (archive, recovered) = open_archive(&config)?;
+    let store = open_store(&config, &board, recovered)?;
     if store.interrupted > 0 {
         tracing::warn!(
             calls = store.interrupted,
@@ -126,7 +130,8 @@ async fn operate(config: Config, options: Options, desk: &Handle) -> Result<Exit
 
     let workers = std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1)) as u16;
     let (taps, readers) = tap_rings(usize::from(workers), RING_FRAMES);
-    let recorder = start_recorder(&config, readers, control.clone())?;
+    let unrecorded = readers.dropped();
+    let recorder = start_recorder(&config, archive, readers, control.clone())?;
     let (media_in, media) = mpsc::channel(MEDIA_QUEUE);
     let (leases_in, leases) = mpsc::unbounded_channel();
     let workers = start_workers(&config, workers, taps, &seeds, media_in, leases_in)?;
@@ -140,6 +145,7 @@ async fn operate(config: Config, options: Options, desk: &Handle) -> Result<Exit
         net: Net { udp, tcp },
         outlet,
         workers,
+        unrecorded,
         media,
         leases,
         control: control_out,
@@ -151,7 +157,7 @@ async fn operate(config: Config, options: Options, desk: &Handle) -> Result<Exit
         waiting_for_empty: Vec::new(),
         picture: None,
     };
-    let owner = tokio::spawn(owner.run());
+    let mut owner = tokio::spawn(owner.run());
     desk.spawn(reload_task(config.clone(), seeds, control.clone(), reload_requests));
 
     let token_file = config.admin_token_file();
@@ -174,11 +180,13 @@ async fn operate(config: Config, options: Options, desk: &Handle) -> Result<Exit
     });
 
     announce(&config, &listen, &options, link.as_deref());
-    let code = attend(&config, &control, &board, reloads, stop_requests).await?;
+    let code = watched(&mut owner, attend(&config, &control, &board, reloads, stop_requests)).await?;
 
-    let _ = control.send(Control::Stop).await;
     // The owner drops the media workers with itself; the recorder completes its files after them.
-    let _ = owner.await;
+    if !owner.is_finished() {
+        let _ = control.send(Control::Stop).await;
+        let _ = owner.await;
+    }
     drop(recorder);
     let _ = http_stop.send(());
     let _ = tokio::time::timeout(DESK_LIMIT, api).await;
@@ -186,6 +194,21 @@ async fn operate(config: Config, options: Options, desk: &Handle) -> Result<Exit
         tracing::error!("the last records could not be written; see the store's alarms above");
     }
     Ok(code)
+}
+
+/// What `attending` ends with, or a failure as soon as the owner of the switch ends untold: nobody would answer a call or
+/// a command any more, and whoever supervises the process can only help when it ends.
+async fn watched(
+    owner: &mut JoinHandle<()>,
+    attending: impl Future<Output = Result<ExitCode, String>>,
+) -> Result<ExitCode, String> {
+    tokio::select! {
+        code = attending => code,
+        _ = owner => {
+            eprintln!("hotline: the owner of all calls stopped by a fault of its own, the process ends; please report it");
+            Ok(ExitCode::FAILURE)
+        }
+    }
 }
 
 /// Waits for signals and for the API's wish to stop, and ends calls as each of them asks.
@@ -309,13 +332,25 @@ impl SwitchPort for Port {
     }
 }
 
-fn open_store(config: &Config, board: &Arc<Board>) -> Result<Store, String> {
+fn open_archive(config: &Config) -> Result<(Archive, Vec<RecoveredRecording>), String> {
+    let folder = config.recordings_dir();
+    let (archive, recovered) =
+        Archive::open(folder.clone()).map_err(|error| format!("cannot record into {}: {error}", folder.display()))?;
+    let recovered = recovered.into_iter().map(|Recovered { file, length_ms, last_wall }| {
+        tracing::info!(file, length_ms, "a recording of an earlier run was completed");
+        RecoveredRecording { file, length_ms, last_wall }
+    });
+    Ok((archive, recovered.collect()))
+}
+
+fn open_store(config: &Config, board: &Arc<Board>, recovered: Vec<RecoveredRecording>) -> Result<Store, String> {
     let board = board.clone();
     Store::open(StoreOptions {
         path: config.database(),
         cdr_days: config.records.cdr_days,
         journal_days: config.records.journal_days,
         wall: clock::wall_ms(),
+        recovered,
         alarm: Box::new(move |text| {
             tracing::warn!("{text}");
             board.alarm(text);
@@ -330,30 +365,60 @@ fn open_store(config: &Config, board: &Arc<Board>) -> Result<Store, String> {
 
 fn start_recorder(
     config: &Config,
+    archive: Archive,
     readers: crate::media::ring::TapReaders,
     control: mpsc::Sender<Control>,
 ) -> Result<Recorder, String> {
-    let folder = config.recordings_dir();
+    let mut trouble = RecordingTrouble::default();
     let notify = move |notice| {
-        if let Some((call, fact)) = fact(notice) {
+        let alarm = trouble.alarm(&notice, Instant::now()).map(|text| (None, EventKind::Alarm { text }));
+        for (call, fact) in fact(notice).into_iter().chain(alarm) {
             // Full means that the owner is overloaded; the file itself is not lost.
-            let _ = control.try_send(Control::Fact { call: Some(call), fact });
+            let _ = control.try_send(Control::Fact { call, fact });
         }
     };
-    Recorder::spawn(folder.clone(), readers, notify)
-        .map_err(|error| format!("cannot record into {}: {error}", folder.display()))
+    Recorder::spawn(archive, readers, notify)
+        .map_err(|error| format!("cannot record into {}: {error}", config.recordings_dir().display()))
 }
 
-fn fact(notice: RecordingNotice) -> Option<(CallId, EventKind)> {
+fn fact(notice: RecordingNotice) -> Option<(Option<CallId>, EventKind)> {
     match notice {
-        RecordingNotice::Started { call, file, .. } => Some((call, EventKind::RecordingStarted { file })),
+        RecordingNotice::Started { call, file, .. } => Some((Some(call), EventKind::RecordingStarted { file })),
         RecordingNotice::Ended { call, file, length_ms, .. } => {
-            Some((call, EventKind::RecordingEnded { file, length_ms }))
+            Some((Some(call), EventKind::RecordingEnded { file, length_ms }))
         }
-        RecordingNotice::Failed { call, file, error, .. } => Some((call, EventKind::RecordingFailed { file, error })),
-        RecordingNotice::Recovered { file, length_ms } => {
-            tracing::info!(file, length_ms, "a recording of an earlier run was completed");
-            None
+        RecordingNotice::Failed { call, file, error, .. } => {
+            Some((Some(call), EventKind::RecordingFailed { file, error }))
+        }
+        RecordingNotice::Stopped | RecordingNotice::FramesLost { .. } => None,
+    }
+}
+
+/// Which of the recorder's notices an operator is alarmed by: a full disk fails every call's recording and is told once a
+/// minute.
+#[derive(Default)]
+struct RecordingTrouble {
+    told: Option<Instant>,
+}
+
+impl RecordingTrouble {
+    fn alarm(&mut self, notice: &RecordingNotice, now: Instant) -> Option<String> {
+        match notice {
+            RecordingNotice::Failed { call, error, .. } => {
+                if self.told.is_some_and(|told| now.duration_since(told) < REMIND) {
+                    return None;
+                }
+                self.told = Some(now);
+                Some(format!("call {call} goes on without its recording: {error}"))
+            }
+            RecordingNotice::FramesLost { count } => Some(format!(
+                "recordings have gaps: {count} packets came faster than they are written; give the recordings a faster disk \
+                 and the machine more CPU"
+            )),
+            RecordingNotice::Stopped => Some(
+                "the recorder stopped by a fault of its own, calls go on unrecorded: restart, and report it".into(),
+            ),
+            RecordingNotice::Started { .. } | RecordingNotice::Ended { .. } => None,
         }
     }
 }
@@ -435,3 +500,7 @@ fn raise_file_limit() {
         tracing::warn!("the limit of open files could not be raised; see `ulimit -n`");
     }
 }
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

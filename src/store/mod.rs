@@ -37,8 +37,20 @@ pub struct StoreOptions {
     pub journal_days: u32,
     /// Milliseconds since 1970, now.
     pub wall: u64,
+    /// Recordings that an earlier run left unfinished.
+    pub recovered: Vec<RecoveredRecording>,
     pub alarm: Alarm,
     pub reader: Reader,
+}
+
+/// A recording of a call that the process did not live to complete: a sign of life of that call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecoveredRecording {
+    /// As the events name it.
+    pub file: String,
+    pub length_ms: u64,
+    /// When it last grew, in milliseconds since 1970.
+    pub last_wall: u64,
 }
 
 /// A store at work.
@@ -61,8 +73,9 @@ impl Store {
             .map_err(|error| StoreError::new(&spool_path, format!("cannot open or read this file: {error}")))?;
         let mut database = sqlite::Database::open(&options.path)?;
         database.bring_in(&left)?;
-        let interrupted = database.close_open_calls(options.wall)?;
+        // At once: after the next run has begun, what is in the spool is not known again.
         spool.clear().map_err(|error| StoreError::new(&spool_path, format!("cannot empty this file: {error}")))?;
+        let interrupted = database.close_open_calls(options.wall, &options.recovered)?;
         let path = options.path.clone();
         let handle = StoreHandle::spawn(database, spool, lock, options)?;
         let records = Records::of(&path).fresh_from(handle.clone());

@@ -67,6 +67,15 @@ impl Spool {
 }
 
 #[cfg(test)]
+impl Spool {
+    /// Refuses every write like a full disk.
+    pub fn full() -> Self {
+        let file = OpenOptions::new().append(true).open("/dev/full").unwrap();
+        Self { file, used: false, torn: false }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::events::EventKind;

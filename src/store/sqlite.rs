@@ -5,7 +5,7 @@
 //! wait for the writer, and a committed transaction survives the process (`synchronous=NORMAL`: the last ones may be
 //! lost with the machine's power, never the file).
 
-use super::{CdrFilter, StoreError, StoredCall, StoredCdr};
+use super::{CdrFilter, RecoveredRecording, StoreError, StoredCall, StoredCdr};
 use crate::cdr::{Cdr, Fold};
 use crate::events::{Cause, EndedBy, EventKind, SwitchEvent};
 use crate::ids::CallId;
@@ -151,13 +151,13 @@ impl Database {
 
     /// Begins a run. Calls that an earlier one left open get their record, and their journal the missing end; gives how
     /// many had no end.
-    pub fn close_open_calls(&mut self, wall: u64) -> Result<usize, StoreError> {
-        let closed = self.interrupt(wall).map_err(|error| explain(&self.path, &error))?;
+    pub fn close_open_calls(&mut self, wall: u64, recovered: &[RecoveredRecording]) -> Result<usize, StoreError> {
+        let closed = self.interrupt(wall, recovered).map_err(|error| explain(&self.path, &error))?;
         self.connection.busy_timeout(WRITER_PATIENCE).map_err(|error| explain(&self.path, &error))?;
         Ok(closed)
     }
 
-    fn interrupt(&mut self, wall: u64) -> rusqlite::Result<usize> {
+    fn interrupt(&mut self, wall: u64, recovered: &[RecoveredRecording]) -> rusqlite::Result<usize> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut fold = Fold::new();
         let mut records = Vec::new();
@@ -177,8 +177,30 @@ impl Database {
         {
             fold.apply(&SwitchEvent { call: None, kind: EventKind::Draining, ..last });
         }
+        // Quiet calls tell nothing for minutes: what the run noted of itself, and recordings that went on growing.
+        let alive: Option<i64> = transaction
+            .query_row("SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'alive'", [], |row| row.get(0))
+            .optional()?;
+        transaction.execute("DELETE FROM meta WHERE key = 'alive'", [])?;
+        let open: Vec<CallId> = fold.open_calls().collect();
+        let mut completed = Vec::new();
+        for recording in recovered {
+            let Some(call) = call_of(&recording.file).filter(|call| open.contains(call)) else { continue };
+            fold.alive(recording.last_wall.min(wall));
+            let (file, length_ms) = (recording.file.clone(), recording.length_ms);
+            completed.push((call, EventKind::RecordingEnded { file, length_ms }));
+        }
+        fold.alive(alive.unwrap_or(0).cast_unsigned().min(wall));
         transaction.execute("INSERT INTO run(started) VALUES(?1)", [signed(wall)])?;
         self.run = transaction.last_insert_rowid();
+        for (call, kind) in completed {
+            let (mono, wall) = fold.last_sign();
+            let event = SwitchEvent { seq: 0, wall, mono, call: Some(call), kind };
+            fold.apply(&event);
+            let mut rows = Rows::default();
+            rows.add(event.call, 0, wall, &json(&event));
+            rows.insert(&transaction, self.run)?;
+        }
         // What is whole now was in the spool; what is not was cut off by the end of the process.
         let cut_off = fold.open_calls().len();
         records.extend(fold.interrupt(wall));
@@ -251,6 +273,13 @@ impl Database {
         transaction.commit()
     }
 
+    /// Notes that the run is alive at `wall`: what a kill leaves of calls that say nothing. A failure is left for the next
+    /// time.
+    pub fn note_alive(&mut self, wall: u64) {
+        let note = "INSERT OR REPLACE INTO meta VALUES('alive', ?1)";
+        let _ = self.connection.prepare_cached(note).and_then(|mut note| note.execute([signed(wall)]));
+    }
+
     /// Takes some of the rows away that are older than they should be; `true` when there may be more. A failure is
     /// left for the next time: old rows harm nobody.
     pub fn prune(&mut self, wall: u64, cdr_days: u32, journal_days: u32) -> bool {
@@ -263,6 +292,12 @@ impl Database {
         let records = self.connection.execute(cdr, params![before(cdr_days), PRUNE_ROWS]).unwrap_or(0);
         events.max(records) >= PRUNE_ROWS as usize
     }
+}
+
+/// The call that a recording is named after.
+fn call_of(file: &str) -> Option<CallId> {
+    let stem = Path::new(file).file_stem()?.to_str()?;
+    stem.split('-').next()?.parse().ok()
 }
 
 /// The number of the last run; 0 before the first.

@@ -18,6 +18,11 @@ fn folder(name: &str) -> PathBuf {
 }
 
 fn open(folder: &Path) -> (Store, Receiver<String>) {
+    let (options, alarms) = options(folder);
+    (Store::open(options).unwrap(), alarms)
+}
+
+fn options(folder: &Path) -> (StoreOptions, Receiver<String>) {
     let (alarm, alarms) = channel();
     let options = StoreOptions {
         path: folder.join("hotline.db"),
@@ -25,10 +30,11 @@ fn open(folder: &Path) -> (Store, Receiver<String>) {
         cdr_days: 36_500,
         journal_days: 36_500,
         wall: T0 + 3_600_000,
+        recovered: Vec::new(),
         alarm: Box::new(move |text| drop(alarm.send(text))),
         reader: Box::new(|_| ()),
     };
-    (Store::open(options).unwrap(), alarms)
+    (options, alarms)
 }
 
 /// Events of a small switch: `at` is milliseconds since its start.
@@ -273,6 +279,7 @@ fn a_second_switch_on_the_same_state_folder_is_refused() {
         path: place.join("hotline.db"),
         cdr_days: 1,
         journal_days: 1,
+        recovered: Vec::new(),
         wall: T0,
         alarm: Box::new(|_| ()),
         reader: Box::new(|_| ()),
@@ -346,7 +353,7 @@ fn old_rows_go_and_the_events_of_a_running_call_stay() {
     let place = folder("old");
     fs::create_dir_all(&place).unwrap();
     let mut database = sqlite::Database::open(&place.join("hotline.db")).unwrap();
-    database.close_open_calls(T0).unwrap();
+    database.close_open_calls(T0, &[]).unwrap();
     let mut batch = sqlite::Batch::default();
     let mut fold = crate::cdr::Fold::new();
     let mut push = |at: u64, call: u64, kind: EventKind| {
@@ -413,4 +420,102 @@ fn only_this_user_can_read_what_is_written() {
     for entry in fs::read_dir(&place).unwrap().map(Result::unwrap) {
         assert_eq!(mode(&entry.path()), 0o600, "{:?}", entry.path());
     }
+}
+
+#[test]
+fn a_quiet_call_that_a_kill_interrupts_ends_with_the_last_sign_of_life() {
+    let place = folder("quiet");
+    let (store, _) = open(&place);
+    let mut teller = Teller { seq: 0 };
+    teller.arrives(&store.handle, 0, 7);
+    teller.say(&store.handle, 2, 7, EventKind::CallAnswered { leg: LegId(7) });
+    teller.arrives(&store.handle, 3, 8);
+    let file = "2025-10-09/7.wav".to_string();
+    teller.say(&store.handle, 3, 7, EventKind::RecordingStarted { file: file.clone() });
+    assert!(store.handle.flush(LIMIT));
+
+    let beat = killed(&place, "beat");
+    sqlite::Lock::run(
+        &beat.join("hotline.db"),
+        &format!("INSERT OR REPLACE INTO meta VALUES('alive', {})", T0 + 5_000),
+    );
+    let (again, _) = open(&beat);
+    let records = all(&again.records);
+    assert_eq!(records.iter().map(|record| record.duration_ms).collect::<Vec<_>>(), [5_000, 4_997]);
+    assert_eq!((records[0].ended, records[0].connected_ms), (T0 + 5_000, 4_998));
+
+    let recorded = killed(&place, "recorded");
+    let (mut options, _alarms) = options(&recorded);
+    options.recovered = vec![
+        RecoveredRecording { file: "2025-10-09/1.wav".into(), length_ms: 9, last_wall: T0 + 9_000 },
+        RecoveredRecording { file: file.clone(), length_ms: 6_400, last_wall: T0 + 6_900 },
+    ];
+    let again = Store::open(options).unwrap();
+    let records = all(&again.records);
+    assert_eq!((records[0].duration_ms, records[0].recording_ms), (6_900, 6_400));
+    assert_eq!((records[0].recording.as_ref(), records[0].cause), (Some(&file), Cause::Interrupted));
+    let told = again.records.call(CallId(7)).unwrap().events;
+    assert!(told.iter().any(|event| event.contains("recording_ended")), "{told:?}");
+    // And a second start finds nothing more.
+    drop(again);
+    let (third, _) = open(&killed(&recorded, "third"));
+    assert_eq!((third.interrupted, all(&third.records).len()), (0, 2));
+}
+
+#[test]
+fn what_was_brought_in_from_the_spool_is_gone_from_it_before_the_next_run_begins() {
+    let place = folder("replayed");
+    let (store, _) = open(&place);
+    let mut teller = Teller { seq: 0 };
+    let lock = sqlite::Lock::take(&place.join("hotline.db"));
+    teller.arrives(&store.handle, 0, 7);
+    teller.ends(&store.handle, 10, 7);
+    until_spooled(&store, &place, 2);
+    let left = killed(&place, "replayed-left");
+    drop(lock);
+    // The next start ends right before its run begins.
+    let stop = "CREATE TRIGGER stop BEFORE INSERT ON run BEGIN SELECT RAISE(ABORT, 'killed here'); END";
+    sqlite::Lock::run(&left.join("hotline.db"), stop);
+    let (broken_off, _alarms) = options(&left);
+    assert!(Store::open(broken_off).is_err());
+    assert_eq!(fs::read(left.join("hotline.spool")).unwrap(), b"");
+    sqlite::Lock::run(&left.join("hotline.db"), "DROP TRIGGER stop");
+    let (again, _) = open(&left);
+    assert_eq!(all(&again.records).len(), 1);
+    assert_eq!(again.records.call(CallId(7)).unwrap().events.len(), 2);
+}
+
+#[test]
+fn a_spool_that_cannot_be_written_is_told_once_though_the_database_takes_all() {
+    let place = folder("spool-full");
+    private_folder(&place).unwrap();
+    let (options, alarms) = options(&place);
+    let lock = claim(&options.path).unwrap();
+    let mut database = sqlite::Database::open(&options.path).unwrap();
+    database.close_open_calls(T0, &[]).unwrap();
+    let handle = StoreHandle::spawn(database, spool::Spool::full(), lock, options).unwrap();
+    let mut teller = Teller { seq: 0 };
+    for call in 1..20 {
+        teller.arrives(&handle, call, call);
+        assert!(handle.flush(LIMIT));
+    }
+    assert_eq!(handle.stats().written, 19);
+    assert!(handle.stats().failures >= 19);
+    let told: Vec<_> = alarms.try_iter().collect();
+    assert!(told.len() == 1 && told[0].contains("a kill would cost"), "{told:?}");
+}
+
+#[test]
+fn a_writer_that_stops_by_a_fault_says_so_and_senders_are_refused() {
+    let (mut options, alarms) = options(&folder("fault"));
+    options.reader = Box::new(|_| panic!("a fault of ours"));
+    let store = Store::open(options).unwrap();
+    let mut teller = Teller { seq: 0 };
+    teller.arrives(&store.handle, 0, 1);
+    teller.ends(&store.handle, 1, 1);
+    assert!(!store.handle.flush(LIMIT));
+    assert!(alarms.recv_timeout(LIMIT).unwrap().contains("written no more"));
+    let event = SwitchEvent { seq: 9, wall: T0, mono: 9, call: None, kind: EventKind::Draining };
+    assert!(!store.handle.record(event));
+    assert_eq!(store.handle.stats().dropped, 1);
 }

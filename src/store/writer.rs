@@ -31,6 +31,9 @@ const RETRY: Duration = Duration::from_millis(250);
 const PRUNE: Duration = Duration::from_secs(600);
 /// Without success for this long, the alarm is raised again.
 const REMIND: Duration = Duration::from_secs(60);
+/// While calls are open and say nothing, the run notes this often that it is alive: by so much the record of a call that
+/// a kill interrupts may be short.
+const HEARTBEAT: Duration = Duration::from_secs(5);
 
 /// Figures of the store since its start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -86,6 +89,9 @@ impl StoreHandle {
             counters: counters.clone(),
             flushes: Vec::new(),
             trouble: None,
+            spool_trouble: None,
+            last_sign: (0, now),
+            next_beat: now,
             told_lost: 0,
             last_lost: None,
             alarm: options.alarm,
@@ -96,7 +102,11 @@ impl StoreHandle {
             next_commit: now,
             _lock: lock,
         };
-        let thread = std::thread::Builder::new().name("store".into()).spawn(move || writer.run(&receiver));
+        let thread = std::thread::Builder::new().name("store".into()).spawn(move || {
+            if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| writer.run(&receiver))).is_err() {
+                (writer.alarm)("call records are written no more, by a fault of ours: restart, and report it".into());
+            }
+        });
         let thread =
             thread.map_err(|error| StoreError::new(&options.path, format!("cannot start a thread: {error}")))?;
         Ok(Self { sender, counters, thread: Arc::new(Mutex::new(Some(thread))) })
@@ -154,6 +164,11 @@ struct Writer {
     /// Who waits for all of the present batch to be in the database.
     flushes: Vec<SyncSender<()>>,
     trouble: Option<Trouble>,
+    spool_trouble: Option<Trouble>,
+    /// The wall clock of the last event, and when it came.
+    last_sign: (u64, Instant),
+    /// An event is a sign of life itself.
+    next_beat: Instant,
     /// Lost events that an alarm has told of.
     told_lost: u64,
     last_lost: Option<Instant>,
@@ -173,6 +188,23 @@ struct Trouble {
     reminded: Instant,
 }
 
+impl Trouble {
+    /// Whether the failure of a write is to be told: the first, and one a minute.
+    fn is_news(trouble: &mut Option<Trouble>, now: Instant) -> bool {
+        match trouble {
+            Some(trouble) if now.duration_since(trouble.reminded) < REMIND => false,
+            Some(trouble) => {
+                trouble.reminded = now;
+                true
+            }
+            None => {
+                *trouble = Some(Trouble { since: now, reminded: now });
+                true
+            }
+        }
+    }
+}
+
 impl Writer {
     fn run(&mut self, receiver: &Receiver<Message>) {
         loop {
@@ -188,12 +220,17 @@ impl Writer {
             if self.batch.is_empty() && Instant::now() >= self.next_prune {
                 self.prune();
             }
+            self.beat();
         }
     }
 
     /// Waits for something to do, takes all there is and notes it in the spool. `false` when no more will come.
     fn gather(&mut self, receiver: &Receiver<Message>) -> bool {
-        let until = if self.batch.is_empty() { self.next_prune } else { self.next_commit };
+        let until = match (self.batch.is_empty(), self.fold.open_calls().len()) {
+            (true, 0) => self.next_prune,
+            (true, _) => self.next_prune.min(self.next_beat),
+            (false, _) => self.next_commit,
+        };
         let mut open = match receiver.recv_timeout(until.saturating_duration_since(Instant::now())) {
             Ok(message) => self.take(message),
             Err(RecvTimeoutError::Timeout) => return true,
@@ -209,12 +246,44 @@ impl Writer {
                 Err(TryRecvError::Disconnected) => false,
             };
         }
+        self.note();
+        open
+    }
+
+    /// Notes in the spool what was gathered.
+    fn note(&mut self) {
+        if self.batch.unspooled().is_empty() {
+            return;
+        }
         let spooled = self.spool.append(self.batch.unspooled());
         self.batch.spooled();
-        if let Err(error) = spooled {
-            self.failed(&format!("cannot write beside the database: {error}"));
+        match spooled {
+            Err(error) => {
+                self.counters.failures.fetch_add(1, Ordering::Relaxed);
+                if Trouble::is_news(&mut self.spool_trouble, Instant::now()) {
+                    (self.alarm)(format!(
+                        "a kill would cost the last events: the file beside the database cannot be written ({error})"
+                    ));
+                }
+            }
+            Ok(()) => {
+                if let Some(trouble) = self.spool_trouble.take() {
+                    let for_s = trouble.since.elapsed().as_secs();
+                    (self.alarm)(format!("the file beside the database is written again after {for_s} s"));
+                }
+            }
         }
-        open
+    }
+
+    /// Notes that the run is alive, if calls are open that do not say so themselves.
+    fn beat(&mut self) {
+        let now = Instant::now();
+        if self.fold.open_calls().len() == 0 || now < self.next_beat {
+            return;
+        }
+        self.next_beat = now + HEARTBEAT;
+        let (wall, at) = self.last_sign;
+        self.database.note_alive(wall + now.duration_since(at).as_millis() as u64);
     }
 
     /// `false` for the last message.
@@ -224,6 +293,8 @@ impl Writer {
                 if self.batch.is_empty() {
                     self.next_commit = Instant::now() + COMMIT;
                 }
+                let now = Instant::now();
+                (self.last_sign, self.next_beat) = ((event.wall, now), now + HEARTBEAT);
                 let record = self.fold.apply(&event);
                 record.iter().for_each(&self.reader);
                 self.batch.push(&event, record);
@@ -260,12 +331,9 @@ impl Writer {
     fn failed(&mut self, error: &str) {
         self.counters.failures.fetch_add(1, Ordering::Relaxed);
         let now = Instant::now();
-        let first = self.trouble.is_none();
-        let trouble = self.trouble.get_or_insert(Trouble { since: now, reminded: now });
-        if !first && now.duration_since(trouble.reminded) < REMIND {
+        if !Trouble::is_news(&mut self.trouble, now) {
             return;
         }
-        trouble.reminded = now;
         let queued = self.counters.queued.load(Ordering::Relaxed);
         (self.alarm)(format!(
             "call records cannot be written ({error}); {queued} events wait in memory, which has room for {MAX_QUEUED}"
