@@ -124,8 +124,6 @@ pub enum Tone {
     Cadence { freqs: [u16; 2], level_dbm0: i8, on_ms: u32, off_ms: u32, count: u32 },
     /// Endless. 425 Hz, 1 s on, 4 s off (ITU-T E.180, China and most of Europe).
     Ringback,
-    /// Endless. 440 + 480 Hz, 2 s on, 4 s off (North America).
-    RingbackUs,
     /// Endless, generated from the worker's seed.
     MusicOnHold,
     /// Endless. 1004 Hz at 0 dBm0, the test tone of ITU-T O.9 and Bell practice.

@@ -1,6 +1,9 @@
 //! One party's stream: what is heard from it, and what it is sent when its turn of the wheel comes.
 //!
-//! A leg knows its own parts only. What concerns two legs is in `relay`, what concerns all of them in `plane`.
+//! A leg knows its own parts only; its reports are in `reports`. What concerns two legs is in `relay`, what concerns all of
+//! them in `plane`.
+
+mod reports;
 
 use super::capture::Capture;
 use super::codec;
@@ -9,7 +12,6 @@ use super::dtmf::{EventPayload, KeySender, Keypad, Press};
 use super::egress::{Egress, Source};
 use super::latch::{Latch, Verdict, Wiring};
 use super::player::Player;
-use super::rtcp::{self, AboutUs, Compound, PeerClock, Sent};
 use super::rtp::{self, HEADER, Header, Received};
 use super::sink::{LegSlot, Sink};
 use super::stream::{Arrival, Stream};
@@ -19,6 +21,7 @@ use super::{MS, Micros};
 use crate::events::MediaReport;
 use crate::ids::LegId;
 use crate::sdp::{Codec, MediaSpec};
+use reports::Rtcp;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -29,9 +32,6 @@ const GAP: Micros = 200 * MS;
 /// comes back: twice that of 10 ms packets. What is beyond is dropped unheard.
 const BURST: Micros = 100 * ALLOWANCE;
 const ALLOWANCE: Micros = 5 * MS;
-/// RFC 3550 6.2: 5 s on average, spread over half to one and a half of it.
-const RTCP_LEAST: Micros = 2_500 * MS;
-const RTCP_SPREAD: Micros = 5_000 * MS;
 /// RFC 3389. Never negotiated by us, sent by some nonetheless: a sign of life, no sound.
 const COMFORT_NOISE: u8 = 13;
 /// The most audio a packet of ours holds: 60 ms.
@@ -78,18 +78,6 @@ struct RtpSilence {
     /// Packets, or what restarts the watch: the command, an offer/answer.
     since: Micros,
     told: bool,
-}
-
-#[derive(Debug)]
-struct Rtcp {
-    cname: [u8; 16],
-    /// Spreads the intervals; seeded by the plane.
-    dice: u64,
-    due: Micros,
-    /// Where the peer's own reports came from.
-    learned: Option<SocketAddr>,
-    clock: Option<PeerClock>,
-    packets_reported: u64,
 }
 
 /// Random numbers a leg starts with (RFC 3550 5.1, 8; RFC 7022).
@@ -139,14 +127,7 @@ impl Leg {
             allowance: 0,
             silence: RtpSilence { after: None, since: 0, told: false },
             next_frame: 0,
-            rtcp: Rtcp {
-                cname: origin.cname,
-                dice: origin.dice | 1,
-                due: 0,
-                learned: None,
-                clock: None,
-                packets_reported: 0,
-            },
+            rtcp: Rtcp::new(origin.cname, origin.dice),
             counts: MediaReport::default(),
         }
     }
@@ -157,14 +138,14 @@ impl Leg {
             Some(peer) => {
                 let wiring = peer.latch.signal(now, spec.remote);
                 if peer.spec.remote_rtcp != spec.remote_rtcp {
-                    self.rtcp.learned = None;
+                    self.rtcp.forget_address();
                 }
                 peer.spec = spec;
                 self.wire(wiring, out);
             }
             None => {
                 self.peer = Some(Peer { latch: Latch::new(now, spec.remote, via), spec, since: now });
-                self.rtcp.due = self.rtcp.next(now);
+                self.rtcp.schedule(now);
             }
         }
         if !self.can_send_keys() {
@@ -232,30 +213,6 @@ impl Leg {
         }
     }
 
-    /// Judges one RTCP packet. Its host must be the peer's; what it says touches figures only.
-    pub fn hear_rtcp(&mut self, now: Micros, from: SocketAddr, packet: &[u8]) {
-        let Some(peer) = &self.peer else { return };
-        let host = super::latch::canonical(from).ip();
-        let expected = peer.latch.believed().unwrap_or(peer.spec.remote_rtcp).ip();
-        if host != expected && host != peer.spec.remote_rtcp.ip() {
-            self.counts.stray += 1;
-            return;
-        }
-        let Ok(read) = rtcp::parse(packet, self.egress.ssrc()) else {
-            self.counts.malformed += 1;
-            return;
-        };
-        if !peer.spec.rtcp_mux {
-            self.rtcp.learned = Some(from);
-        }
-        if let Some(middle) = read.clock {
-            self.rtcp.clock = Some(PeerClock { middle, arrived: now });
-        }
-        if let Some(about) = read.about_us {
-            self.learn(now, about);
-        }
-    }
-
     /// Copies what was heard into the recordings this leg is in.
     pub fn tap(&self, arrived: Instant, rtp: &Received, codec: Codec, payload: &[u8], out: &mut impl Sink) {
         for (recording, side) in self.taps.into_iter().flatten() {
@@ -290,14 +247,14 @@ impl Leg {
         if listening {
             next = next.min(self.watch(now, out));
         }
-        if self.rtcp.due <= now {
+        if self.rtcp.due() <= now {
             self.report(now, false, out);
-            self.rtcp.due = self.rtcp.next(now);
+            self.rtcp.schedule(now);
         }
         if self.keypad.is_down() {
             next = 0;
         }
-        Looked { next: next.min(self.rtcp.due), released }
+        Looked { next: next.min(self.rtcp.due()), released }
     }
 
     pub fn play(&mut self, player: Player, out: &mut impl Sink) {
@@ -444,52 +401,6 @@ impl Leg {
         Micros::MAX
     }
 
-    fn report(&mut self, now: Micros, bye: bool, out: &mut impl Sink) {
-        let Some(to) = self.rtcp_target() else { return };
-        let packets = self.egress.packets();
-        let active = packets > std::mem::replace(&mut self.rtcp.packets_reported, packets);
-        let sent = Sent { timestamp: self.egress.timestamp_at(now), packets, octets: self.egress.octets() };
-        let compound = Compound {
-            ssrc: self.egress.ssrc(),
-            sent: active.then_some(sent),
-            heard: self.stream.report().map(|reception| (reception, self.rtcp.clock)),
-            cname: &self.rtcp.cname,
-            bye,
-        };
-        let mut packet = [0; rtcp::MAX_BUILT];
-        let length = compound.write(now, &mut packet);
-        let muxed = self.peer.as_ref().is_some_and(|peer| peer.spec.rtcp_mux);
-        match muxed {
-            true => out.send_rtp(self.slot, to, &packet[..length]),
-            false => out.send_rtcp(self.slot, to, &packet[..length]),
-        }
-    }
-
-    /// Where the peer's reports came from; else what it signalled, unless its RTP showed that to be behind a NAT, whose
-    /// usual next port is then the best guess.
-    fn rtcp_target(&self) -> Option<SocketAddr> {
-        let peer = self.peer.as_ref()?;
-        let rtp = peer.latch.target()?;
-        if peer.spec.rtcp_mux {
-            return Some(rtp);
-        }
-        let signalled = peer.spec.remote_rtcp;
-        let target = match self.rtcp.learned {
-            Some(learned) => learned,
-            None if peer.latch.as_signalled() => signalled,
-            None => SocketAddr::new(rtp.ip(), rtp.port().checked_add(1)?),
-        };
-        (target.port() != 0 && !target.ip().is_unspecified()).then_some(target)
-    }
-
-    fn learn(&mut self, now: Micros, about: AboutUs) {
-        self.counts.peer_loss_256 = about.fraction_lost;
-        self.counts.peer_jitter_us = about.jitter.saturating_mul(125);
-        if let Some(trip) = about.round_trip_us(now) {
-            self.counts.round_trip_us = Some(trip);
-        }
-    }
-
     fn wire(&self, wiring: Option<Wiring>, out: &mut impl Sink) {
         match wiring {
             Some(Wiring::Connect(remote)) => out.connect(self.slot, remote),
@@ -505,16 +416,6 @@ impl Leg {
             true => self.counts.malformed += 1,
             false => self.counts.stray += 1,
         }
-    }
-}
-
-impl Rtcp {
-    fn next(&mut self, now: Micros) -> Micros {
-        // xorshift64: only to keep reports of many legs apart.
-        self.dice ^= self.dice << 13;
-        self.dice ^= self.dice >> 7;
-        self.dice ^= self.dice << 17;
-        now + RTCP_LEAST + self.dice % RTCP_SPREAD
     }
 }
 

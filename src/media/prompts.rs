@@ -1,19 +1,15 @@
 //! Prompt files to clips: read, mixed to mono, brought to 8 kHz, kept from clipping and encoded once per codec. Done when
 //! a bundle is loaded, never while a caller waits.
 //!
-//! A folder is `<lang>/<id>.wav`. One bad file is told with its name and a remedy, and all bad files are told at once.
+//! A file is named `<lang>/<id>.wav`. One bad file is told with its name and a remedy, and all bad files are told at once.
 
 use super::clip::Clip;
 use super::resample::{self, OUT_RATE};
 use hound::{SampleFormat, WavReader};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io;
-use std::path::Path;
 use std::sync::Arc;
 
-/// An hour of music in studio form is 1 GB; a prompt of ten minutes at 48 kHz, stereo and float, is 230 MB.
-const MAX_FILE_BYTES: u64 = 256 * 1024 * 1024;
 /// A clip is held in memory for each codec, 8 kB a second.
 const MAX_SECONDS: u64 = 20 * 60;
 /// Peaks above this are scaled down to it (-3 dBFS): room for the quantiser of G.711 and for what is mixed in.
@@ -36,8 +32,6 @@ pub struct ClipError {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClipFault {
-    Unreadable(String),
-    TooLarge,
     TooLong,
     /// Not a WAV file, or a kind of it that is not read.
     Format(String),
@@ -49,21 +43,6 @@ pub enum ClipFault {
 }
 
 impl ClipLibrary {
-    /// Loads `folder/<lang>/<id>.wav`. Other files are passed over.
-    pub fn from_folder(folder: &Path) -> Result<Self, Vec<ClipError>> {
-        let mut library = Self::default();
-        let mut errors = Vec::new();
-        for (lang, path) in list(folder, &mut errors) {
-            for (name, file) in list(&path, &mut errors) {
-                let Some(id) = name.strip_suffix(".wav").or_else(|| name.strip_suffix(".WAV")) else { continue };
-                let shown = file.display().to_string();
-                let loaded = read(&file).and_then(|bytes| Clip::from_wav(id, &lang, &bytes));
-                library.take(loaded, shown, &mut errors);
-            }
-        }
-        if errors.is_empty() { Ok(library) } else { Err(errors) }
-    }
-
     /// Loads files that are in memory, each named `<lang>/<id>.wav`.
     pub fn from_files<'a>(files: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Result<Self, Vec<ClipError>> {
         let mut library = Self::default();
@@ -83,11 +62,6 @@ impl ClipLibrary {
     /// Adds a clip; one of the same name is replaced.
     pub fn insert(&mut self, clip: Arc<Clip>) {
         self.clips.entry(clip.lang.clone()).or_default().insert(clip.id.clone(), clip);
-    }
-
-    /// Adds the clips of `other`, which win over those of the same name.
-    pub fn extend(&mut self, other: &ClipLibrary) {
-        other.clips().for_each(|clip| self.insert(clip.clone()));
     }
 
     /// In the order of language and id.
@@ -186,42 +160,11 @@ fn is_name(name: &str) -> bool {
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
 }
 
-/// Names and paths in `folder`, sorted, hidden ones left out.
-fn list(folder: &Path, errors: &mut Vec<ClipError>) -> Vec<(String, std::path::PathBuf)> {
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        // A file beside the language folders, such as the texts.
-        Err(error) if error.kind() == io::ErrorKind::NotADirectory => return Vec::new(),
-        Err(error) => {
-            let file = folder.display().to_string();
-            errors.push(ClipError { file, fault: ClipFault::Unreadable(error.to_string()) });
-            return Vec::new();
-        }
-    };
-    let mut found: Vec<_> = entries
-        .filter_map(|entry| entry.ok())
-        .filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry.path())))
-        .filter(|(name, _)| !name.starts_with('.'))
-        .collect();
-    found.sort();
-    found
-}
-
-fn read(file: &Path) -> Result<Vec<u8>, ClipFault> {
-    let unreadable = |error: io::Error| ClipFault::Unreadable(error.to_string());
-    if std::fs::metadata(file).map_err(unreadable)?.len() > MAX_FILE_BYTES {
-        return Err(ClipFault::TooLarge);
-    }
-    std::fs::read(file).map_err(unreadable)
-}
-
 impl fmt::Display for ClipError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const CONVERT: &str = "convert it with `ffmpeg -i FILE -ar 8000 -ac 1 -c:a pcm_s16le NEW.wav`";
         write!(f, "{}: ", self.file)?;
         match &self.fault {
-            ClipFault::Unreadable(error) => write!(f, "cannot be read ({error}): check that it exists and its rights"),
-            ClipFault::TooLarge => write!(f, "is larger than 256 MiB: shorten it, or {CONVERT}"),
             ClipFault::TooLong => write!(f, "is longer than {} minutes: cut it into parts", MAX_SECONDS / 60),
             ClipFault::Format(what) => write!(f, "is not a PCM WAV file ({what}): {CONVERT}"),
             ClipFault::Cut => write!(f, "ends before its sound does: copy or export it again"),
@@ -240,6 +183,7 @@ mod tests {
     use crate::media::codec;
     use crate::sdp::spec::Codec;
     use hound::WavSpec;
+    use std::io;
 
     fn wav(channels: u16, rate: u32, bits: u16, format: SampleFormat, write: impl Fn(&mut Writer<'_>)) -> Vec<u8> {
         let mut bytes = io::Cursor::new(Vec::new());
@@ -338,13 +282,10 @@ mod tests {
     fn a_file_in_memory_is_found_by_language_and_id() {
         let bytes = wav(1, 8000, 16, SampleFormat::Int, |w| (0..80).for_each(|_| w.write_sample(0i16).unwrap()));
         let files = [("en/hello.wav", &bytes[..]), ("prompts/zh-CN/hello.wav", &bytes), ("en/README.md", b"no")];
-        let mut library = ClipLibrary::from_files(files).unwrap();
+        let library = ClipLibrary::from_files(files).unwrap();
         assert_eq!(library.len(), 2);
         assert_eq!(library.find("zh-CN", "hello").unwrap().duration_ms(), 10);
         assert!(library.find("zh-CN", "bye").is_none() && library.find("fr", "hello").is_none());
-        let longer = wav(1, 8000, 16, SampleFormat::Int, |w| (0..160).for_each(|_| w.write_sample(0i16).unwrap()));
-        library.extend(&ClipLibrary::from_files([("en/hello.wav", &longer[..])]).unwrap());
-        assert_eq!(library.find("en", "hello").unwrap().duration_ms(), 20, "the admin's file wins");
     }
 
     #[test]
@@ -376,12 +317,6 @@ mod tests {
         ]) {
             assert!(text.starts_with(name) && text.contains(part), "{text}");
         }
-    }
-
-    #[test]
-    fn a_folder_that_is_not_there_is_told() {
-        let errors = ClipLibrary::from_folder(Path::new("/nonexistent/prompts")).unwrap_err();
-        assert!(errors[0].to_string().starts_with("/nonexistent/prompts: cannot be read"));
     }
 
     #[test]

@@ -15,7 +15,6 @@ const RATE: usize = 8000;
 pub struct Sounds {
     pub music: Arc<Clip>,
     ringback: Arc<Clip>,
-    ringback_us: Arc<Clip>,
     milliwatt: Arc<Clip>,
 }
 
@@ -34,7 +33,6 @@ impl Sounds {
             music: Arc::new(Clip::from_pcm("hold-music", "", &music(seed))),
             // -10 dBm0: the usual level of tones sent from the exchange (ITU-T E.180).
             ringback: tone([425, 0], -10),
-            ringback_us: tone([440, 480], -19),
             milliwatt: tone([1004, 0], 0),
         }
     }
@@ -51,7 +49,6 @@ impl Sounds {
             Tone::MusicOnHold => Sound::Loop(self.music.clone()),
             Tone::Milliwatt => Sound::Loop(self.milliwatt.clone()),
             Tone::Ringback => cadence(&self.ringback, 1, 4),
-            Tone::RingbackUs => cadence(&self.ringback_us, 2, 4),
             Tone::Cadence { freqs, level_dbm0, on_ms, off_ms, count } => Sound::Cadence {
                 second: tone(freqs, level_dbm0),
                 on: u64::from(on_ms) * 8,
@@ -171,18 +168,13 @@ mod tests {
     }
 
     #[test]
-    fn ringing_tones_have_the_frequencies_and_the_rhythm_of_their_country() {
+    fn the_ringing_tone_has_the_frequency_and_the_rhythm_of_its_country() {
         let sounds = Sounds::new(1);
         let Sound::Cadence { second: clip, on, off, count: 0 } = sounds.sound(Tone::Ringback) else {
             panic!("a cadence")
         };
         assert_eq!((on, off), (8000, 32000));
         assert!((goertzel(&clip, Codec::Pcma, 425.0) + 10.0).abs() < 0.5);
-        let Sound::Cadence { second: clip, on, off, .. } = sounds.sound(Tone::RingbackUs) else { panic!("a cadence") };
-        assert_eq!((on, off), (16000, 32000));
-        for freq in [440.0, 480.0] {
-            assert!((goertzel(&clip, Codec::Pcmu, freq) + 19.0).abs() < 0.5);
-        }
     }
 
     #[test]

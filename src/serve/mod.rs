@@ -190,7 +190,7 @@ async fn operate(config: Config, options: Options, desk: &Handle) -> Result<Exit
     drop(recorder);
     let _ = http_stop.send(());
     let _ = tokio::time::timeout(DESK_LIMIT, api).await;
-    if !store.handle.flush(FLUSH_LIMIT) {
+    if !store.handle.close(FLUSH_LIMIT) {
         tracing::error!("the last records could not be written; see the store's alarms above");
     }
     Ok(code)
