@@ -51,7 +51,22 @@ fn a_project_that_init_made_passes_its_own_check() {
     assert_eq!((checked.code, checked.out.as_str()), (0, "./hotline.yaml: 0 errors, 0 warnings\n"), "{}", checked.err);
     let again = hotline(&project, &["init", "."]);
     assert_eq!(again.code, 2);
-    assert!(again.err.contains("is there already"), "{}", again.err);
+    assert!(again.err.contains("there already: ./secrets/1001, "), "{}", again.err);
+}
+
+#[test]
+fn init_writes_over_nobodys_files() {
+    let place = folder("init-over");
+    let flow = place.join("ivr-flows/hotline.flow.yaml");
+    for (path, text) in [(&flow, "my flow"), (&place.join(".gitignore"), "my rules")] {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    let refused = hotline(&place, &["init", "."]);
+    assert_eq!(refused.code, 2);
+    assert!(refused.err.contains("./.gitignore, ./ivr-flows/hotline.flow.yaml;"), "{}", refused.err);
+    assert_eq!(fs::read_to_string(&flow).unwrap(), "my flow");
+    assert!(!place.join("secrets").exists() && !place.join("hotline.yaml").exists(), "nothing was begun");
 }
 
 #[test]

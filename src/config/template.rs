@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 const HOTLINE_YAML: &str = include_str!("template/hotline.yaml");
+const FLOW_FILE: &str = "ivr-flows/hotline.flow.yaml";
 const FLOW: &str = include_str!("template/hotline.flow.yaml");
 /// Secrets and state never go into a repository.
 const GITIGNORE: &str = "/secrets\n/state\n";
@@ -16,12 +17,19 @@ const AGENTS: [&str; 2] = ["1001", "1002"];
 /// Characters of a password in hex: 64 bits, which no guessing over SIP reaches.
 const PASSWORD_OCTETS: usize = 8;
 
-/// Makes a project in `folder`; gives the files written, without the prompts' audio. A folder that has a project
+/// Files that an error lists by name.
+const SHOWN: usize = 8;
+
+/// Makes a project in `folder`; gives the files written, without the prompts' audio. A folder that has one of the files
 /// already is left as it is.
 pub fn write(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let config = folder.join(super::FILE_NAME);
-    if config.exists() {
-        let text = format!("{} is there already; name another folder", config.display());
+    let present: Vec<String> =
+        all_files().iter().map(|file| folder.join(file)).filter(|path| path.exists()).map(shown).collect();
+    if !present.is_empty() {
+        let more = if present.len() > SHOWN { format!(" and {} more", present.len() - SHOWN) } else { String::new() };
+        let names = present[..present.len().min(SHOWN)].join(", ");
+        let text = format!("there already: {names}{more}; name a folder without them, or move them away");
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
     }
     folders(folder, false)?;
@@ -37,12 +45,25 @@ pub fn write(folder: &Path) -> io::Result<Vec<PathBuf>> {
         put(folder.join("secrets").join(agent), &format!("{}\n", password.expose()), true)?;
     }
     folders(&folder.join("ivr-flows"), false)?;
-    put(folder.join("ivr-flows/hotline.flow.yaml"), FLOW, false)?;
+    put(folder.join(FLOW_FILE), FLOW, false)?;
     put(folder.join(".gitignore"), GITIGNORE, false)?;
     prompts(&folder.join("prompts"), &embedded::PROMPTS)?;
-    // Last, because it is what makes the folder a project: after a failure half-way `init` can be run again.
+    // Last, because it is what makes the folder a project.
     put(config, HOTLINE_YAML, false)?;
     Ok(written)
+}
+
+/// Everything that [`write`] makes, below the project's folder.
+fn all_files() -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = AGENTS.iter().map(|agent| Path::new("secrets").join(agent)).collect();
+    files.extend([super::FILE_NAME, ".gitignore", FLOW_FILE].map(PathBuf::from));
+    let dirs = std::iter::once(&embedded::PROMPTS).chain(embedded::PROMPTS.dirs());
+    files.extend(dirs.flat_map(Dir::files).map(|file| Path::new("prompts").join(file.path())));
+    files
+}
+
+fn shown(path: PathBuf) -> String {
+    path.display().to_string()
 }
 
 fn prompts(folder: &Path, from: &Dir<'_>) -> io::Result<()> {
@@ -70,20 +91,14 @@ fn folders(path: &Path, secret: bool) -> io::Result<()> {
 
 fn new_file(path: &Path, content: &[u8], secret: bool) -> io::Result<()> {
     let mut options = OpenOptions::new();
-    // A secret is never replaced: phones may have it. Other files of a half-made project are written again.
-    options.write(true);
+    // Nothing is replaced, also if it came between the look and the writing.
+    options.write(true).create_new(true);
+    #[cfg(unix)]
     if secret {
-        options.create_new(true);
-        #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    } else {
-        options.create(true).truncate(true);
     }
-    match options.open(path) {
-        Ok(mut file) => file.write_all(content).map_err(|error| named(path, &error)),
-        Err(error) if secret && error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(named(path, &error)),
-    }
+    let file = options.open(path);
+    file.and_then(|mut file| file.write_all(content)).map_err(|error| named(path, &error))
 }
 
 fn named(path: &Path, error: &io::Error) -> io::Error {
