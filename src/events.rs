@@ -192,6 +192,8 @@ pub enum EventKind {
         error: String,
     },
     Draining,
+    /// An operator took the draining back.
+    DrainEnded,
     /// Something an operator should see, in a sentence that says what to do next.
     Alarm {
         text: String,

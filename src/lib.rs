@@ -68,4 +68,6 @@ pub mod serve;
 pub mod sip;
 pub mod store;
 pub mod switch;
+#[cfg(test)]
+mod test_folder;
 pub mod timers;

@@ -1,7 +1,7 @@
 //! What is answered from the snapshot, and what asks the switch for something.
 
 use super::reply::Refused;
-use super::view::{Command, RunState};
+use super::view::{Command, Done, RunState};
 use super::{Api, metrics, security};
 use crate::ids::{AgentId, CallId};
 use axum::Json;
@@ -81,7 +81,7 @@ pub(super) async fn set_agent(
     State(api): State<Api>,
     Path(id): Path<String>,
     body: Result<Json<SetAgent>, JsonRejection>,
-) -> Result<Json<Value>, Refused> {
+) -> Result<Json<Done>, Refused> {
     let Json(body) = body.map_err(|error| Refused::new(error.status(), error.body_text()))?;
     let reason = body.reason.filter(|reason| !reason.is_empty());
     if reason.as_ref().is_some_and(|text| text.chars().count() > MAX_REASON || text.chars().any(char::is_control)) {
@@ -91,19 +91,23 @@ pub(super) async fn set_agent(
     run(&api, Command::SetAgent { agent, ready, reason }).await
 }
 
-pub(super) async fn hang_up(State(api): State<Api>, Path(id): Path<String>) -> Result<Json<Value>, Refused> {
+pub(super) async fn hang_up(State(api): State<Api>, Path(id): Path<String>) -> Result<Json<Done>, Refused> {
     run(&api, Command::Hangup { call: call_id(&id)? }).await
 }
 
-pub(super) async fn drain(State(api): State<Api>) -> Result<Json<Value>, Refused> {
+pub(super) async fn drain(State(api): State<Api>) -> Result<Json<Done>, Refused> {
     run(&api, Command::Drain).await
 }
 
-pub(super) async fn reload(State(api): State<Api>) -> Result<Json<Value>, Refused> {
+pub(super) async fn undrain(State(api): State<Api>) -> Result<Json<Done>, Refused> {
+    run(&api, Command::Undrain).await
+}
+
+pub(super) async fn reload(State(api): State<Api>) -> Result<Json<Done>, Refused> {
     run(&api, Command::Reload).await
 }
 
-pub(super) async fn stop(State(api): State<Api>) -> Result<Json<Value>, Refused> {
+pub(super) async fn stop(State(api): State<Api>) -> Result<Json<Done>, Refused> {
     run(&api, Command::Stop).await
 }
 
@@ -125,10 +129,10 @@ pub(super) fn call_id(text: &str) -> Result<CallId, Refused> {
     text.parse().map_err(|_| Refused::bad("a call id is hexadecimal, as `call list` shows it"))
 }
 
-async fn run(api: &Api, command: Command) -> Result<Json<Value>, Refused> {
+async fn run(api: &Api, command: Command) -> Result<Json<Done>, Refused> {
     tracing::info!(?command, "asked over the API");
     match tokio::time::timeout(COMMAND_LIMIT, api.0.port.command(command)).await {
-        Ok(Ok(reply)) => Ok(Json(json!({ "done": reply? }))),
+        Ok(Ok(reply)) => Ok(Json(reply?)),
         Ok(Err(_)) => Err(Refused::new(StatusCode::SERVICE_UNAVAILABLE, "the switch is stopping")),
         Err(_) => Err(Refused::new(StatusCode::GATEWAY_TIMEOUT, "the switch has not answered; look at its log")),
     }

@@ -129,7 +129,8 @@ impl EventCounts {
             | EventKind::Unregistered { .. }
             | EventKind::BundleLoaded { .. }
             | EventKind::BundleRefused { .. }
-            | EventKind::Draining => {}
+            | EventKind::Draining
+            | EventKind::DrainEnded => {}
         }
     }
 }

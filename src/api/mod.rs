@@ -23,7 +23,7 @@ pub mod view;
 pub use access::Access;
 pub use metrics::Metrics;
 pub use openapi::OPENAPI;
-pub use view::{AgentView, CallView, Command, CommandError, CommandReply, QueueView, RunState, Snapshot, Status};
+pub use view::{AgentView, CallView, Command, CommandError, CommandReply, Done, QueueView, RunState, Snapshot, Status};
 
 use crate::store::Records;
 use axum::Router;
@@ -103,7 +103,7 @@ impl Api {
             .route("/api/v1/agents/{id}", get(commands::agent))
             .route("/api/v1/agents/{id}/state", put(commands::set_agent))
             .route("/api/v1/cdrs", get(records::cdrs))
-            .route("/api/v1/drain", post(commands::drain))
+            .route("/api/v1/drain", post(commands::drain).delete(commands::undrain))
             .route("/api/v1/reload", post(commands::reload))
             .route("/api/v1/stop", post(commands::stop))
             .route("/api/v1/login", post(commands::new_link))

@@ -83,6 +83,7 @@ impl SwitchPort for Desk {
                 return answer;
             }
             Command::SetAgent { .. } => Ok("set".into()),
+            Command::Undrain => Ok("taking calls".into()),
         };
         self.asked.lock().unwrap().push(command);
         reply.send(outcome).unwrap();

@@ -23,6 +23,8 @@ pub struct Status {
     pub version: String,
     /// Hash of the flow bundle that new calls take.
     pub bundle: String,
+    /// Short hash of hotline.yaml and its secret files as in force; `demo` without a file.
+    pub config: String,
     pub uptime_s: u64,
     pub calls: u32,
     pub max_calls: u32,
@@ -99,14 +101,43 @@ pub enum Command {
     },
     /// New calls are refused, running ones go on.
     Drain,
+    /// New calls are taken again.
+    Undrain,
     /// Ends all calls with BYE and stops.
     Stop,
     /// Reads configuration, flows and prompts again; nothing changes when one of them is faulty.
     Reload,
 }
 
-/// What a command did, in a sentence.
-pub type CommandReply = Result<String, CommandError>;
+/// What a command did.
+pub type CommandReply = Result<Done, CommandError>;
+
+/// What was done, in a sentence; a reload also says what came of each part of the files.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Done {
+    pub done: String,
+    /// Settings that are in force from now on.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub taken: Vec<String>,
+    /// Settings that have changed in the file and are taken at the next start only.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub needs_restart: Vec<String>,
+    /// What was found in the files and did not stand in the way.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+impl From<String> for Done {
+    fn from(done: String) -> Self {
+        Self { done, ..Self::default() }
+    }
+}
+
+impl From<&str> for Done {
+    fn from(done: &str) -> Self {
+        done.to_string().into()
+    }
+}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CommandError {

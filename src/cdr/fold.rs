@@ -250,7 +250,8 @@ impl Open {
             | EventKind::AuthFailed { .. }
             | EventKind::BundleLoaded { .. }
             | EventKind::BundleRefused { .. }
-            | EventKind::Draining => {}
+            | EventKind::Draining
+            | EventKind::DrainEnded => {}
         }
     }
 

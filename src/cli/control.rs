@@ -15,14 +15,32 @@ pub(super) struct StatusArgs {
 }
 
 #[derive(clap::Args)]
+pub(super) struct DrainArgs {
+    /// Take new calls again
+    #[arg(long)]
+    off: bool,
+}
+
+#[derive(clap::Args)]
 pub(super) struct WaitArgs {
     /// How long to wait, as 30s or 2m
     #[arg(long, default_value = "30s", value_parser = parse_duration)]
     timeout: Duration,
 }
 
-const STATUS: [&str; 10] =
-    ["state", "mode", "version", "bundle", "uptime_s", "calls", "max_calls", "calls_total", "listen", "alarms"];
+const STATUS: [&str; 11] = [
+    "state",
+    "mode",
+    "version",
+    "bundle",
+    "config",
+    "uptime_s",
+    "calls",
+    "max_calls",
+    "calls_total",
+    "listen",
+    "alarms",
+];
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(100);
@@ -43,11 +61,29 @@ pub(super) fn ask(common: &Common, path: &str) -> Result<(), Failure> {
     done(common, &Client::of(common)?.send("POST", path, None)?)
 }
 
+pub(super) fn drain(common: &Common, args: &DrainArgs) -> Result<(), Failure> {
+    let method = if args.off { "DELETE" } else { "POST" };
+    done(common, &Client::of(common)?.send(method, "/api/v1/drain", None)?)
+}
+
 /// The sentence of a `done` answer.
 pub(super) fn done(common: &Common, text: &str) -> Result<(), Failure> {
     match Format::or_fitting(common.output) {
         Format::Json => output::write(&format!("{}\n", text.trim_end())),
-        Format::Table | Format::Csv => output::write(&format!("{}\n", output::field(&parse(text)?, "done"))),
+        Format::Table | Format::Csv => {
+            let answer = parse(text)?;
+            let mut lines = format!("{}\n", output::field(&answer, "done"));
+            for (key, what) in [("taken", "changed"), ("needs_restart", "needs a restart")] {
+                let parts: Vec<&str> = answer[key].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+                if !parts.is_empty() {
+                    lines.push_str(&format!("{what}: {}\n", parts.join(", ")));
+                }
+            }
+            for warning in answer["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+                lines.push_str(&format!("{}\n", output::plain_lines(warning)));
+            }
+            output::write(&lines)
+        }
     }
 }
 

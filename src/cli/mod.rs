@@ -77,7 +77,7 @@ enum Command {
     #[command(subcommand)]
     Cdr(calls::CdrCommand),
     /// Refuse new calls, let running ones go on
-    Drain,
+    Drain(control::DrainArgs),
     /// Take changed configuration, flows and prompts
     Reload,
     /// End all calls and stop
@@ -116,7 +116,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Queue(command)) => people::queue(common, &command),
         Some(Command::Agent(command)) => people::agent(common, &command),
         Some(Command::Cdr(command)) => calls::cdr(common, &command),
-        Some(Command::Drain) => control::ask(common, "/api/v1/drain"),
+        Some(Command::Drain(args)) => control::drain(common, &args),
         Some(Command::Reload) => control::ask(common, "/api/v1/reload"),
         Some(Command::Stop) => control::ask(common, "/api/v1/stop"),
         Some(Command::WaitReady(args)) => control::wait_ready(common, &args),

@@ -62,6 +62,11 @@ pub(super) fn show(value: &Value) -> String {
     }
 }
 
+/// Several lines as a person reads them, without anything that steers a terminal.
+pub(super) fn plain_lines(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
+}
+
 /// `1:02:03`, or `2:03` below an hour.
 pub(super) fn clock(seconds: u64) -> String {
     let (h, m, s) = (seconds / 3600, seconds / 60 % 60, seconds % 60);

@@ -1,7 +1,7 @@
 //! `init` and `route`: a project's files, without a running switch.
 
 use super::{Common, Failure, output};
-use crate::config::{Config, DemoEnv, FILE_NAME, template};
+use crate::config::{Config, DemoEnv, FILE_NAME, Secret, template};
 use crate::events::Source;
 use crate::ids::{AgentId, TrunkId};
 use std::net::IpAddr;
@@ -61,7 +61,8 @@ fn config(common: &Common) -> Result<Config, Failure> {
     let file = common.project.join(FILE_NAME);
     if !file.exists() {
         eprintln!("hotline: no {}: telling of the demo", file.display());
-        let demo = Config::demo(DemoEnv::default());
+        // Routes do not depend on the password; none is made up for a question.
+        let demo = Config::demo(DemoEnv { secret: Some(Secret::new("")), ..DemoEnv::default() });
         return demo.map(|demo| demo.config).map_err(|error| Failure::Usage(error.to_string()));
     }
     Config::load(&file).map_err(|error| Failure::Usage(format!("{} cannot be used\n{error}", file.display())))

@@ -54,11 +54,15 @@ pub(super) fn demo(common: &Common, args: DemoArgs) -> Result<ExitCode, Failure>
         http_port: args.http_port,
         state_dir: state(common),
     };
-    let demo = Config::demo(env).map_err(|error| Failure::Usage(format!("no randomness from the system: {error}")))?;
+    let demo = Config::demo(env).map_err(|error| {
+        Failure::Usage(format!(
+            "cannot keep the demo's password: {error}; name a folder to write to with `--state DIR`"
+        ))
+    })?;
     // A password that was given is not repeated: it may be in a log for ever.
-    let password = match demo.secret_is_new {
-        true => format!("password {}", demo.secret.expose()),
-        false => "the password of HOTLINE_DEMO_SECRET".into(),
+    let password = match &demo.secret_file {
+        Some(file) => format!("password {} (kept in {})", demo.secret.expose(), file.display()),
+        None => "the password of HOTLINE_DEMO_SECRET".into(),
     };
     let (sip, realm) = (format!("{}:{}", args.bind, args.sip_port), &demo.config.realm);
     let welcome = vec![
@@ -78,11 +82,9 @@ pub(super) fn serve(common: &Common, args: ServeArgs) -> Result<ExitCode, Failur
     launch(common, config, Vec::new())
 }
 
-fn launch(common: &Common, mut config: Config, welcome: Vec<String>) -> Result<ExitCode, Failure> {
-    if let Some(state) = &common.state {
-        config.state_dir = state.clone();
-    }
-    Ok(serve::run(config, serve::Options { admin_token: variable("HOTLINE_ADMIN_TOKEN")?, welcome }))
+fn launch(common: &Common, config: Config, welcome: Vec<String>) -> Result<ExitCode, Failure> {
+    let (admin_token, state_dir) = (variable("HOTLINE_ADMIN_TOKEN")?, common.state.clone());
+    Ok(serve::run(config, serve::Options { admin_token, state_dir, welcome }))
 }
 
 fn state(common: &Common) -> PathBuf {

@@ -35,6 +35,7 @@ fn every_command_of_the_contract_that_exists_is_taken() {
         "hotline cdr export --format jsonl",
         "hotline cdr export --format csv --since 24h --state s",
         "hotline drain",
+        "hotline drain --off",
         "hotline reload --url http://127.0.0.1:8090",
         "hotline stop",
         "hotline wait-ready --timeout 5s",

@@ -8,8 +8,10 @@ use super::{
 use crate::ids::{AgentId, QueueId, TrunkId};
 use crate::routing::{Cidr, TestNumber};
 use crate::sip::digest::Ha1Set;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Callers from this machine, without registration.
@@ -18,7 +20,7 @@ pub const DEMO_TRUNK: &str = "demo-trunk";
 /// What the environment and the command line decide about a demo.
 #[derive(Clone, Debug)]
 pub struct DemoEnv {
-    /// One password for all demo extensions; random when `None`.
+    /// One password for all demo extensions; when `None` a random one that the state folder keeps.
     pub secret: Option<Secret>,
     pub bind: IpAddr,
     pub sip_port: u16,
@@ -43,14 +45,17 @@ impl Default for DemoEnv {
 pub struct Demo {
     pub config: Config,
     pub secret: Secret,
-    /// Whether the password was made up here, so that somebody has to be told.
-    pub secret_is_new: bool,
+    /// Where a password that nobody gave is kept; somebody has to be told such a one.
+    pub secret_file: Option<PathBuf>,
 }
 
-pub(super) fn build(env: DemoEnv) -> Result<Demo, getrandom::Error> {
-    let (secret, secret_is_new) = match env.secret {
-        Some(secret) => (secret, false),
-        None => (Secret::random(6)?, true),
+pub(super) fn build(env: DemoEnv) -> io::Result<Demo> {
+    let (secret, secret_file) = match env.secret {
+        Some(secret) => (secret, None),
+        None => {
+            let file = env.state_dir.join("demo.password");
+            (kept(&file)?, Some(file))
+        }
     };
     let realm = "hotline".to_string();
     let both: Vec<QueueId> = ["service", "emergency"].map(QueueId::new).into();
@@ -63,6 +68,7 @@ pub(super) fn build(env: DemoEnv) -> Result<Demo, getrandom::Error> {
     let sources = loopback();
     let config = Config {
         mode: Mode::Demo,
+        id: "demo".into(),
         file: None,
         state_dir: env.state_dir,
         flows: FlowSource::Embedded,
@@ -84,7 +90,26 @@ pub(super) fn build(env: DemoEnv) -> Result<Demo, getrandom::Error> {
         warnings: Vec::new(),
         realm,
     };
-    Ok(Demo { config, secret, secret_is_new })
+    Ok(Demo { config, secret, secret_file })
+}
+
+/// The password that an earlier start left in `file`, so that phones stay registered; else a new one, left there.
+fn kept(file: &Path) -> io::Result<Secret> {
+    let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", file.display()));
+    match std::fs::read_to_string(file) {
+        Ok(text) if !text.trim().is_empty() => return Ok(Secret::new(text.trim())),
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(named(error)),
+    }
+    let secret = Secret::random(6).map_err(|error| io::Error::other(error.to_string()))?;
+    std::fs::create_dir_all(file.parent().unwrap_or(Path::new("."))).map_err(named)?;
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let written = options.open(file).and_then(|mut out| writeln!(out, "{}", secret.expose()));
+    written.map(|()| secret).map_err(named)
 }
 
 fn loopback() -> Vec<Cidr> {

@@ -44,6 +44,8 @@ pub const FILE_NAME: &str = "hotline.yaml";
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     pub mode: Mode,
+    /// Short hash of the file and the secrets it names; `demo` for the demo.
+    pub id: String,
     /// The file it was read from; `None` for the demo.
     pub file: Option<PathBuf>,
     pub state_dir: PathBuf,
@@ -71,7 +73,8 @@ impl Config {
     }
 
     /// The built-in configuration of `hotline demo`: loopback only, the numbers of the README.
-    pub fn demo(env: DemoEnv) -> Result<Demo, getrandom::Error> {
+    /// Fails when the state folder cannot keep a password that nobody gave.
+    pub fn demo(env: DemoEnv) -> std::io::Result<Demo> {
         demo::build(env)
     }
 

@@ -1,12 +1,12 @@
 //! What an admin is told about a file, and what the program makes of it.
 
 use super::*;
+use crate::test_folder::TestFolder;
 use std::fs;
 
 /// A folder of its own for each test, with `ivr-flows/power.flow.yaml`.
-fn project(name: &str, yaml: &str) -> PathBuf {
-    let folder = std::env::temp_dir().join(format!("hotline-config-{}-{name}", std::process::id()));
-    let _ = fs::remove_dir_all(&folder);
+fn project(name: &str, yaml: &str) -> TestFolder {
+    let folder = TestFolder::new(name);
     fs::create_dir_all(folder.join("ivr-flows")).unwrap();
     fs::write(folder.join("ivr-flows/power.flow.yaml"), "ivr: 1\n").unwrap();
     private(&folder.join(FILE_NAME), yaml);
@@ -252,7 +252,7 @@ fn a_file_that_is_not_there_or_not_text_is_told_by_name() {
 fn the_demo_has_the_numbers_of_the_readme_on_loopback_only() {
     let demo = Config::demo(DemoEnv { secret: Some(Secret::new("s3cret")), ..DemoEnv::default() }).unwrap();
     let config = demo.config;
-    assert!(!demo.secret_is_new && config.listen.http.ip().is_loopback());
+    assert!(demo.secret_file.is_none() && config.listen.http.ip().is_loopback());
     assert!(config.listen.sip_udp.unwrap().ip().is_loopback() && config.listen.rtp.bind.is_loopback());
     let numbers: Vec<&str> = config.numbers.iter().map(|number| number.number.as_str()).collect();
     assert_eq!(numbers, ["95598", "9000", "9190", "9191", "9193", "9196", "9197", "9198", "9199"]);
@@ -265,15 +265,26 @@ fn the_demo_has_the_numbers_of_the_readme_on_loopback_only() {
 }
 
 #[test]
-fn a_demo_without_a_password_makes_one_up_each_time() {
-    let [a, b] = [0, 1].map(|_| Config::demo(DemoEnv::default()).unwrap());
-    assert!(a.secret_is_new && a.secret != b.secret);
+fn a_demo_without_a_password_makes_one_up_once_and_keeps_it_with_its_state() {
+    let [a, b] = ["demo-a", "demo-b"].map(TestFolder::new);
+    let start = |folder: &Path| {
+        let env = DemoEnv { state_dir: folder.join("state"), ..DemoEnv::default() };
+        Config::demo(env).unwrap()
+    };
+    let (first, second, other) = (start(&a), start(&a), start(&b));
+    assert!(first.secret == second.secret && first.secret != other.secret);
+    let file = first.secret_file.unwrap();
+    assert_eq!(file, a.join("state/demo.password"));
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    }
 }
 
 #[test]
 fn what_init_writes_is_a_configuration_without_a_finding() {
-    let folder = project("init", "");
-    fs::remove_file(folder.join(FILE_NAME)).unwrap();
+    let folder = TestFolder::new("init");
     let written = template::write(&folder).unwrap();
     assert!(written.contains(&folder.join("secrets/1001")));
     let config = Config::load(&folder.join(FILE_NAME)).unwrap();

@@ -22,7 +22,6 @@ pub(super) struct Board {
     started: Instant,
     mode: String,
     listen: Vec<String>,
-    max_calls: u32,
 }
 
 #[derive(Default)]
@@ -38,8 +37,8 @@ fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Board {
-    pub(super) fn new(mode: &str, listen: Vec<String>, max_calls: u32, net: Arc<NetCounters>) -> Board {
-        Board { facts: Mutex::default(), net, started: Instant::now(), mode: mode.to_string(), listen, max_calls }
+    pub(super) fn new(mode: &str, listen: Vec<String>, net: Arc<NetCounters>) -> Board {
+        Board { facts: Mutex::default(), net, started: Instant::now(), mode: mode.to_string(), listen }
     }
 
     pub(super) fn stopping(&self) {
@@ -82,9 +81,10 @@ impl Board {
             mode: self.mode.clone(),
             version: env!("CARGO_PKG_VERSION").into(),
             bundle: view.bundle.to_string(),
+            config: view.config.clone(),
             uptime_s: now.at.saturating_duration_since(self.started).as_secs(),
             calls: view.calls.len() as u32,
-            max_calls: self.max_calls,
+            max_calls: view.max_calls,
             calls_total: facts.counts.arrived,
             listen: self.listen.clone(),
             alarms: facts.alarms.iter().cloned().collect(),

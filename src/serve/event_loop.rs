@@ -69,6 +69,8 @@ pub(super) struct EventLoop {
     pub waiting_for_empty: Vec<oneshot::Sender<()>>,
     /// The last picture, until something is done by command.
     pub picture: Option<(Instant, Arc<api::Snapshot>)>,
+    /// The process drains in order to end, which nobody takes back.
+    pub leaving: bool,
 }
 
 /// What may still be taken from each source.
@@ -181,7 +183,10 @@ impl EventLoop {
             }
             Control::Fetched { call, id, result } => self.input(Input::Fetched { call, id, result }),
             Control::Fact { call, fact } => self.input(Input::Fact { call, fact }),
-            Control::Drain => self.input(Input::Command(Command::Drain)),
+            Control::Drain => {
+                self.leaving = true;
+                self.input(Input::Command(Command::Drain));
+            }
             Control::HangUpAll => self.input(Input::Command(Command::HangUpAll)),
             Control::WhenEmpty(waiter) => self.waiting_for_empty.push(waiter),
             Control::Stop => {}
@@ -190,7 +195,7 @@ impl EventLoop {
 
     fn on_api(&mut self, command: api::Command, reply: oneshot::Sender<api::CommandReply>) {
         use api::CommandError::{Conflict, NotFound};
-        let answer = match command {
+        let answer: Result<String, api::CommandError> = match command {
             api::Command::Hangup { call } if !self.switch.has_call(call) => {
                 Err(NotFound(format!("no call {call} is up")))
             }
@@ -214,6 +219,11 @@ impl EventLoop {
                 self.input(Input::Command(Command::Drain));
                 Ok("new calls are refused; running calls go on".into())
             }
+            api::Command::Undrain if self.leaving => Err(Conflict("the switch is going down; start it again".into())),
+            api::Command::Undrain => {
+                self.input(Input::Command(Command::Undrain));
+                Ok("new calls are taken".into())
+            }
             api::Command::Stop => match self.stopping.try_send(()) {
                 Ok(()) => Ok("calls are being ended".into()),
                 Err(_) => Err(Conflict("already stopping".into())),
@@ -226,7 +236,7 @@ impl EventLoop {
             }
         };
         self.picture = None;
-        let _ = reply.send(answer);
+        let _ = reply.send(answer.map(api::Done::from));
     }
 
     fn input(&mut self, input: Input) {
@@ -296,7 +306,8 @@ fn log(event: &SwitchEvent) {
         | EventKind::Registered { .. }
         | EventKind::Unregistered { .. }
         | EventKind::BundleLoaded { .. }
-        | EventKind::Draining => tracing::info!(call, "{:?}", event.kind),
+        | EventKind::Draining
+        | EventKind::DrainEnded => tracing::info!(call, "{:?}", event.kind),
         _ => tracing::debug!(call, "{:?}", event.kind),
     }
 }

@@ -5,6 +5,7 @@ mod bundle;
 mod clock;
 mod event_loop;
 mod lookups;
+mod reload;
 mod setup;
 mod telemetry;
 
@@ -26,6 +27,7 @@ use crate::switch::Switch;
 use board::Board;
 use event_loop::{Control, EventLoop};
 use lookups::Lookups;
+use reload::InForce;
 use setup::Seeds;
 use std::io::Write;
 use std::net::SocketAddr;
@@ -57,6 +59,8 @@ const REMIND: Duration = Duration::from_secs(60);
 pub struct Options {
     /// `HOTLINE_ADMIN_TOKEN`.
     pub admin_token: Option<String>,
+    /// `--state`: outweighs `state_dir` of the file, also at a reload.
+    pub state_dir: Option<std::path::PathBuf>,
     /// Lines for the operator, printed when everything is open.
     pub welcome: Vec<String>,
 }
@@ -66,7 +70,10 @@ const BAD_CONFIG: u8 = 2;
 const INTERRUPTED: u8 = 130;
 
 /// Runs until told to stop.
-pub fn run(config: Config, options: Options) -> ExitCode {
+pub fn run(mut config: Config, options: Options) -> ExitCode {
+    if let Some(state_dir) = &options.state_dir {
+        config.state_dir = state_dir.clone();
+    }
     // Kept to the end, for the last lines.
     let _log = match telemetry::init() {
         Ok(log) => log,
@@ -99,6 +106,8 @@ async fn operate(config: Config, options: Options, desk: &Handle) -> Result<Exit
     })?;
     warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     let switch_config = setup::switch_config(&config, &seeds)?;
+    let version = bundle.flows.version.clone();
+    let in_force = InForce { config: config.clone(), bundle: version, state_dir: options.state_dir.clone() };
 
     let (inlet, outlet) = net::channel();
     let counters = inlet.counters();
@@ -118,7 +127,7 @@ async fn operate(config: Config, options: Options, desk: &Handle) -> Result<Exit
     listen.push(format!("http {}", config.listen.http));
 
     let (control, control_out) = mpsc::channel(CONTROL_QUEUE);
-    let board = Arc::new(Board::new(mode(&config), listen.clone(), config.limits.calls, counters));
+    let board = Arc::new(Board::new(mode(&config), listen.clone(), counters));
     let (archive, recovered) = open_archive(&config)?;
     let store = open_store(&config, &board, recovered)?;
     if store.interrupted > 0 {
@@ -156,9 +165,10 @@ async fn operate(config: Config, options: Options, desk: &Handle) -> Result<Exit
         stopping,
         waiting_for_empty: Vec::new(),
         picture: None,
+        leaving: false,
     };
     let mut owner = tokio::spawn(owner.run());
-    desk.spawn(reload_task(config.clone(), seeds, control.clone(), reload_requests));
+    desk.spawn(reload::task(in_force, seeds, control.clone(), reload_requests));
 
     let token_file = config.admin_token_file();
     let (access, is_new) = Access::open(options.admin_token.as_deref(), &token_file)
@@ -258,54 +268,6 @@ async fn drain(control: &mpsc::Sender<Control>) -> oneshot::Receiver<()> {
     let _ = control.send(Control::Drain).await;
     let _ = control.send(Control::WhenEmpty(waiter)).await;
     empty
-}
-
-/// Reads the files again on request. Off the owner's task, so that no call waits for a disk.
-async fn reload_task(
-    config: Config,
-    seeds: Seeds,
-    control: mpsc::Sender<Control>,
-    mut requests: mpsc::Receiver<oneshot::Sender<api::CommandReply>>,
-) {
-    while let Some(reply) = requests.recv().await {
-        let (config, seeds) = (config.clone(), seeds.clone());
-        let read = tokio::task::spawn_blocking(move || reread(&config, &seeds)).await;
-        let answer = match read {
-            Ok(Ok((switch_config, bundle))) => {
-                let text = format!("in force: bundle {}", bundle.flows.version);
-                let swap = Control::Swap { config: Arc::new(switch_config), bundle: Arc::new(bundle) };
-                let _ = control.send(swap).await;
-                tracing::info!("{text}");
-                Ok(text)
-            }
-            Ok(Err(findings)) => {
-                let error = findings.join("\n");
-                tracing::error!("reload refused, what was in force stays:\n{error}");
-                let _ = control.send(Control::Fact { call: None, fact: EventKind::BundleRefused { error } }).await;
-                Err(CommandError::Invalid(findings))
-            }
-            Err(_) => Err(CommandError::Conflict("the reload broke off; what was in force stays".into())),
-        };
-        // A signal waits for no answer.
-        let _ = reply.send(answer);
-    }
-}
-
-fn reread(
-    config: &Config,
-    seeds: &Seeds,
-) -> Result<(crate::switch::SwitchConfig, crate::switch::SwitchBundle), Vec<String>> {
-    let fresh = match &config.file {
-        Some(file) => Config::load(file).map_err(|error| vec![error.to_string()])?,
-        None => config.clone(),
-    };
-    if fresh.listen != config.listen {
-        tracing::warn!("`listen` has changed: addresses and ports are taken at the next start only");
-    }
-    let bundle = bundle::load(&fresh, &mut |warning| tracing::warn!("{warning}"))?;
-    let fresh = Config { listen: config.listen.clone(), ..fresh };
-    let switch_config = setup::switch_config(&fresh, seeds).map_err(|text| vec![text])?;
-    Ok((switch_config, bundle))
 }
 
 /// The API's view of the owner task.

@@ -51,6 +51,7 @@ pub(super) fn switch_config(config: &Config, seeds: &Seeds) -> Result<SwitchConf
     // A call of two legs needs some room beside it for those being rung.
     endpoint.max_usages = endpoint.max_usages.max(config.limits.calls as usize * 4);
     Ok(SwitchConfig {
+        id: config.id.clone(),
         endpoint,
         realm: config.realm.clone(),
         auth_key: seeds.nonce_key,

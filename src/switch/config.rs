@@ -17,6 +17,8 @@ use std::time::Duration;
 
 #[derive(Debug)]
 pub struct SwitchConfig {
+    /// By which an operator knows one configuration from another.
+    pub id: String,
     pub endpoint: EndpointConfig,
     /// Domain of the extensions and realm of their credentials.
     pub realm: String,

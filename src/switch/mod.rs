@@ -93,6 +93,8 @@ pub enum Command {
     },
     /// Refuse new calls from now on.
     Drain,
+    /// Take new calls again.
+    Undrain,
     /// End every call with BYE.
     HangUpAll,
 }
@@ -409,6 +411,12 @@ impl Switch {
                     self.admission.set_draining(true);
                     self.endpoint.close();
                     self.emit(now, None, EventKind::Draining);
+                }
+            }
+            Command::Undrain => {
+                if std::mem::replace(&mut self.draining, false) {
+                    self.admission.set_draining(false);
+                    self.emit(now, None, EventKind::DrainEnded);
                 }
             }
             Command::HangUpAll => {

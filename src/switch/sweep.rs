@@ -143,6 +143,7 @@ mod tests {
         let queue = QueueId::new("service");
         let agent = |id: &str| AgentConfig { id: id.into(), name: String::new(), queues: vec![queue.clone()] };
         let config = SwitchConfig {
+            id: "test".into(),
             endpoint: EndpointConfig::default(),
             realm: "hotline".into(),
             auth_key: [0; 32],

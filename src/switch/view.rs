@@ -11,6 +11,9 @@ use std::collections::BTreeMap;
 pub struct SwitchView {
     pub draining: bool,
     pub bundle: FlowVersion,
+    /// The configuration's id, and how many calls it allows.
+    pub config: String,
+    pub max_calls: u32,
     pub calls: Vec<CallSummary>,
     pub queues: Vec<QueueView>,
     pub agents: Vec<AgentView>,
@@ -91,6 +94,8 @@ impl Switch {
         SwitchView {
             draining: self.draining,
             bundle: self.bundle.flows.version.clone(),
+            config: self.config.id.clone(),
+            max_calls: self.config.admission.total,
             calls: calls.collect(),
             queues: self.acd.queues(now.at),
             agents: self.acd.agents(now.at),

@@ -69,6 +69,7 @@ impl Settings {
         let mut seed = [7; 32];
         seed[..8].copy_from_slice(&self.seed.to_le_bytes());
         Arc::new(SwitchConfig {
+            id: "sim".into(),
             endpoint: EndpointConfig { seed, ..EndpointConfig::default() },
             realm: self.realm.clone(),
             auth_key: [9; 32],

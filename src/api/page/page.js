@@ -6,7 +6,7 @@ const TEXTS = {
     other: "English", log_out: "退出", alarms: "告警", live: "进行中的通话", queues: "队列", agents: "坐席", recent: "最近通话",
     none: "无", lost: "无法连接服务器，正在重试", expired: "登录已失效：请运行 hotline status --login",
     running: "运行中", draining: "排空中", starting: "启动中", stopping: "停止中",
-    uptime_s: "运行时间", calls: "通话", calls_total: "累计", bundle: "流程版本", version: "版本",
+    uptime_s: "运行时间", calls: "通话", calls_total: "累计", bundle: "流程版本", config: "配置版本", version: "版本",
     from: "主叫", to: "被叫", state: "状态", age: "时长", agent: "坐席", queue: "队列", flow: "流程位置",
     name: "姓名", reason: "原因", waiting: "等待", longest: "最长等待", ready: "示闲", busy: "忙", logged_in: "已登录",
     answered: "已接", abandoned: "放弃", start: "开始", talk: "通话", wait: "等待", end: "结束方", cause: "原因",
@@ -17,7 +17,7 @@ const TEXTS = {
     recent: "Recent calls", none: "none", lost: "No connection to the server, trying again",
     expired: "Logged out: run hotline status --login",
     running: "running", draining: "draining", starting: "starting", stopping: "stopping",
-    uptime_s: "Up", calls: "Calls", calls_total: "Total", bundle: "Flows", version: "Version",
+    uptime_s: "Up", calls: "Calls", calls_total: "Total", bundle: "Flows", config: "Configuration", version: "Version",
     from: "From", to: "To", state: "State", age: "Length", agent: "Agent", queue: "Queue", flow: "In flow",
     name: "Name", reason: "Reason", waiting: "Waiting", longest: "Longest", ready: "Ready", busy: "Busy", logged_in: "Logged in",
     answered: "Answered", abandoned: "Abandoned", start: "Start", talk: "Talk", wait: "Wait", end: "Ended by", cause: "Cause",
@@ -93,7 +93,7 @@ function showStatus(status) {
   state.className = status.state === "running" ? "good" : "bad";
   const figures = [
     ["calls", `${status.calls} / ${status.max_calls}`], ["calls_total", status.calls_total],
-    ["uptime_s", seconds(status.uptime_s)], ["version", status.version], ["bundle", status.bundle.slice(0, 12)],
+    ["uptime_s", seconds(status.uptime_s)], ["version", status.version], ["bundle", status.bundle.slice(0, 12)], ["config", status.config],
   ];
   byId("figures").replaceChildren(...figures.map(([key, value]) => {
     const pair = element("div");

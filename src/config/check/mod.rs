@@ -11,6 +11,7 @@ use super::{
     Auth, Config, ConfigError, Diagnostic, FlowSource, Level, Limits, Mode, Recording, Records, duration, nearest,
 };
 use crate::ids::{AgentId, QueueId, TrunkId};
+use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -23,6 +24,7 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
     let text = read(path)?;
     let raw = shape::parse(path, &text)?;
     let mut check = Check::new(path);
+    check.contents.update(&text);
     let config = check.config(raw);
     check.finish(config)
 }
@@ -51,6 +53,8 @@ struct Check {
     folder: PathBuf,
     file: PathBuf,
     findings: Vec<Diagnostic>,
+    /// Of the file and the secrets it names.
+    contents: Sha256,
 }
 
 impl Check {
@@ -59,7 +63,13 @@ impl Check {
             Some(folder) if !folder.as_os_str().is_empty() => folder.to_path_buf(),
             _ => PathBuf::from("."),
         };
-        Self { path: path.display().to_string(), folder, file: path.to_path_buf(), findings: Vec::new() }
+        Self {
+            path: path.display().to_string(),
+            folder,
+            file: path.to_path_buf(),
+            findings: Vec::new(),
+            contents: Sha256::new(),
+        }
     }
 
     fn config(&mut self, raw: RawConfig) -> Config {
@@ -85,6 +95,7 @@ impl Check {
         };
         Config {
             mode: Mode::Production,
+            id: String::new(),
             file: Some(self.file.clone()),
             state_dir: self.folder.join(raw.state_dir.map_or_else(|| "state".into(), |name| name.value)),
             flows,
@@ -108,6 +119,8 @@ impl Check {
             return Err(ConfigError(self.findings));
         }
         config.warnings = self.findings;
+        // Short, so that it tells two configurations apart and nothing about the passwords in them.
+        config.id = self.contents.finalize().iter().take(4).map(|octet| format!("{octet:02x}")).collect();
         Ok(config)
     }
 

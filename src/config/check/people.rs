@@ -6,6 +6,7 @@ use super::{Check, MAX_WAIT, RING, WRAP_UP};
 use crate::ids::{AgentId, QueueId};
 use crate::routing::NumberPattern;
 use crate::sip::digest::Ha1Set;
+use sha2::Digest as _;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -127,6 +128,7 @@ impl Check {
             let help = format!("chmod 600 {}", path.display());
             self.warning("C146", at, "other users of this machine can read this secret".into(), Some(help));
         }
+        self.contents.update(&text);
         Some(Secret::new(text))
     }
 

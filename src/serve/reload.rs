@@ -1,0 +1,175 @@
+//! Reading the files again: what a reload takes, what waits for the next start, and how the operator learns which is which.
+
+use super::bundle;
+use super::event_loop::Control;
+use super::setup::{self, Seeds};
+use crate::api::{self, CommandError, Done};
+use crate::config::Config;
+use crate::events::EventKind;
+use crate::ids::FlowVersion;
+use crate::switch::{SwitchBundle, SwitchConfig};
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot};
+
+/// What is in force, as far as a reload compares with it.
+#[derive(Clone)]
+pub(super) struct InForce {
+    pub config: Config,
+    pub bundle: FlowVersion,
+    /// `--state`, which outweighs the file.
+    pub state_dir: Option<PathBuf>,
+}
+
+/// A set of files that may be swapped in.
+struct Fresh {
+    config: Config,
+    switch_config: SwitchConfig,
+    bundle: SwitchBundle,
+    done: Done,
+}
+
+/// Reads the files again on request. Off the owner's task, so that no call waits for a disk.
+pub(super) async fn task(
+    mut in_force: InForce,
+    seeds: Seeds,
+    control: mpsc::Sender<Control>,
+    mut requests: mpsc::Receiver<oneshot::Sender<api::CommandReply>>,
+) {
+    while let Some(reply) = requests.recv().await {
+        let (before, seeds) = (in_force.clone(), seeds.clone());
+        let read = tokio::task::spawn_blocking(move || read(&before, &seeds)).await;
+        let answer = match read {
+            Ok(Ok(Fresh { config, switch_config, bundle, done })) => {
+                in_force.config = config;
+                in_force.bundle = bundle.flows.version.clone();
+                let swap = Control::Swap { config: Arc::new(switch_config), bundle: Arc::new(bundle) };
+                let _ = control.send(swap).await;
+                log(&done);
+                Ok(done)
+            }
+            Ok(Err(findings)) => {
+                let error = findings.join("\n");
+                tracing::error!("reload refused, what was in force stays:\n{error}");
+                let _ = control.send(Control::Fact { call: None, fact: EventKind::BundleRefused { error } }).await;
+                Err(CommandError::Invalid(findings))
+            }
+            Err(_) => Err(CommandError::Conflict("the reload broke off; what was in force stays".into())),
+        };
+        // A signal waits for no answer.
+        let _ = reply.send(answer);
+    }
+}
+
+fn read(before: &InForce, seeds: &Seeds) -> Result<Fresh, Vec<String>> {
+    let mut fresh = match &before.config.file {
+        Some(file) => Config::load(file).map_err(|error| vec![error.to_string()])?,
+        None => before.config.clone(),
+    };
+    if let Some(state_dir) = &before.state_dir {
+        fresh.state_dir = state_dir.clone();
+    }
+    let mut warnings: Vec<String> = fresh.warnings.iter().map(ToString::to_string).collect();
+    let bundle = bundle::load(&fresh, &mut |warning| warnings.push(warning))?;
+    let needs_restart = keep_until_restart(&before.config, &mut fresh);
+    let mut taken = taken(&before.config, &fresh);
+    if bundle.flows.version != before.bundle {
+        taken.push("flows and prompts".into());
+    }
+    let switch_config = setup::switch_config(&fresh, seeds).map_err(|text| vec![text])?;
+    let done = format!("in force: configuration {}, bundle {}", fresh.id, bundle.flows.version);
+    Ok(Fresh { config: fresh, switch_config, bundle, done: Done { done, taken, needs_restart, warnings } })
+}
+
+/// Puts back what a running process cannot change, and names what would have changed.
+fn keep_until_restart(running: &Config, fresh: &mut Config) -> Vec<String> {
+    let mut changed = Vec::new();
+    let mut keep = |differs: bool, key: &str| {
+        if differs {
+            changed.push(key.to_string());
+        }
+    };
+    keep(running.listen != fresh.listen, "listen");
+    keep(running.state_dir != fresh.state_dir, "state_dir");
+    keep(running.auth.admin_token_file != fresh.auth.admin_token_file, "auth.admin_token_file");
+    keep(running.limits.drain_timeout != fresh.limits.drain_timeout, "limits.drain_timeout");
+    keep(running.records != fresh.records, "records");
+    fresh.listen = running.listen.clone();
+    fresh.state_dir = running.state_dir.clone();
+    fresh.auth.admin_token_file = running.auth.admin_token_file.clone();
+    fresh.limits.drain_timeout = running.limits.drain_timeout;
+    fresh.records = running.records;
+    changed
+}
+
+/// The settings that differ and are in force from now on.
+fn taken(running: &Config, fresh: &Config) -> Vec<String> {
+    let all = [
+        ("realm", running.realm != fresh.realm),
+        ("limits.calls", running.limits.calls != fresh.limits.calls),
+        ("limits.rtp_timeout", running.limits.rtp_timeout != fresh.limits.rtp_timeout),
+        ("auth.nonce_ttl", running.auth.nonce_ttl != fresh.auth.nonce_ttl),
+        ("agents", running.agents != fresh.agents),
+        ("queues", running.queues != fresh.queues),
+        ("trunks", running.trunks != fresh.trunks),
+        ("numbers", running.numbers != fresh.numbers),
+        ("recording", running.recording != fresh.recording),
+    ];
+    all.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key.to_string()).collect()
+}
+
+fn log(done: &Done) {
+    let list = |keys: &[String]| if keys.is_empty() { "nothing".to_string() } else { keys.join(", ") };
+    tracing::info!("{}; changed: {}", done.done, list(&done.taken));
+    if !done.needs_restart.is_empty() {
+        tracing::warn!("changed, but taken at the next start only: {}", done.needs_restart.join(", "));
+    }
+    done.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{FILE_NAME, template};
+    use std::path::Path;
+
+    fn seeds() -> Seeds {
+        Seeds { sip: [1; 32], nonce_key: [2; 32], media: 3 }
+    }
+
+    fn replace(file: &Path, from: &str, to: &str) {
+        let text = std::fs::read_to_string(file).unwrap();
+        assert!(text.contains(from), "{from}");
+        std::fs::write(file, text.replacen(from, to, 1)).unwrap();
+    }
+
+    #[test]
+    fn a_reload_says_what_it_took_and_what_waits_for_a_start() {
+        let folder = crate::test_folder::TestFolder::new("reload");
+        template::write(&folder).unwrap();
+        let file = folder.join(FILE_NAME);
+        let config = Config::load(&file).unwrap();
+        let bundle = bundle::load(&config, &mut |_| {}).unwrap().flows.version.clone();
+        let in_force = InForce { config: config.clone(), bundle, state_dir: None };
+
+        let Fresh { done, .. } = read(&in_force, &seeds()).unwrap();
+        assert_eq!((done.taken.len(), done.needs_restart.len()), (0, 0), "{done:?}");
+
+        replace(&file, "calls: 500", "calls: 20");
+        replace(&file, "drain_timeout: 10m", "drain_timeout: 1m");
+        replace(&file, "http: 127.0.0.1:8080", "http: 127.0.0.1:8081");
+        replace(&file, "cdr_days: 400", "cdr_days: 40");
+        std::fs::write(folder.join("secrets/1001"), "short\n").unwrap();
+        let Fresh { config: fresh, switch_config, done, .. } = read(&in_force, &seeds()).unwrap();
+        assert_eq!(done.taken, ["limits.calls", "agents"]);
+        assert_eq!(done.needs_restart, ["listen", "limits.drain_timeout", "records"]);
+        assert!(done.warnings.iter().any(|text| text.contains("C147")), "{:?}", done.warnings);
+        assert!(done.done.contains(&fresh.id) && fresh.id != config.id, "{}", done.done);
+        assert_eq!((switch_config.admission.total, fresh.listen.http), (20, config.listen.http));
+
+        // What waits is told again until the switch was restarted.
+        let next = InForce { config: fresh, ..in_force };
+        let Fresh { done, .. } = read(&next, &seeds()).unwrap();
+        assert_eq!((done.taken.len(), done.needs_restart.len()), (0, 3), "{done:?}");
+    }
+}
