@@ -2,7 +2,7 @@
 //! as decimals of a yuan.
 
 use super::super::value::{Value, date_of, day_and_clock};
-use super::{Format, Said, decimals, digit, spell, spell_phone, told_minutes};
+use super::{Format, Said, decimals, digit, signed, spell, spell_phone, told_minutes};
 
 const TEENS: [&str; 10] = ["a_10", "a_11", "a_12", "a_13", "a_14", "a_15", "a_16", "a_17", "a_18", "a_19"];
 const TENS: [&str; 10] = ["", "a_10", "a_20", "a_30", "a_40", "a_50", "a_60", "a_70", "a_80", "a_90"];
@@ -57,13 +57,6 @@ pub(super) fn say(value: &Value, format: Format, today: i32, said: &mut Said) {
         (Format::Duration, Value::Duration(ms)) => duration(*ms, said),
         _ => {}
     }
-}
-
-fn signed(n: i64, said: &mut Said, read: fn(u64, &mut Said)) {
-    if n < 0 {
-        said.atom("a_minus");
-    }
-    read(n.unsigned_abs(), said);
 }
 
 fn number(n: u64, said: &mut Said) {

@@ -135,6 +135,14 @@ fn probes(format: Format) -> Vec<Value> {
     }
 }
 
+/// Says the sign, then what `read` says of the rest.
+fn signed(n: i64, said: &mut Said, read: fn(u64, &mut Said)) {
+    if n < 0 {
+        said.atom("a_minus");
+    }
+    read(n.unsigned_abs(), said);
+}
+
 /// What has been said so far.
 struct Said(Vec<Piece>);
 

@@ -2,7 +2,7 @@
 //! a number spelled digit by digit says 幺 for 1.
 
 use super::super::value::{Value, date_of, day_and_clock};
-use super::{Format, Said, decimals, digit, spell, spell_phone, told_minutes};
+use super::{Format, Said, decimals, digit, signed, spell, spell_phone, told_minutes};
 
 pub(super) fn say(value: &Value, format: Format, today: i32, said: &mut Said) {
     match (format, value) {
@@ -37,13 +37,6 @@ pub(super) fn say(value: &Value, format: Format, today: i32, said: &mut Said) {
         (Format::Duration, Value::Duration(ms)) => duration(*ms, said),
         _ => {}
     }
-}
-
-fn signed(n: i64, said: &mut Said, read: fn(u64, &mut Said)) {
-    if n < 0 {
-        said.atom("a_minus");
-    }
-    read(n.unsigned_abs(), said);
 }
 
 fn number(n: u64, said: &mut Said) {
