@@ -95,7 +95,8 @@ impl RouteTable {
             ));
         }
         let Some(best) = self.best(&number) else {
-            said.push(format!("No route has the number `{shown}`: the caller gets 404. Add it under `numbers`."));
+            let answer = if source.is_some() { "404" } else { "401, as for every number" };
+            said.push(format!("No route has the number `{shown}`: the caller gets {answer}. Add it under `numbers`."));
             return said;
         };
         said.push(format!("`{shown}` is for the route `{}`, which leads to {}.", best.number, best.to));
@@ -157,7 +158,7 @@ fn is_open(open_to: &OpenTo, source: &Source) -> bool {
 fn who(source: Option<&Source>, open_to: &OpenTo) -> String {
     let named = match source {
         None => {
-            return "The caller is neither a trunk nor a registered extension: refused, whatever the number."
+            return "The caller is neither a trunk nor proves to be an extension: refused with 401, whatever the number."
                 .to_owned();
         }
         Some(Source::Trunk(trunk)) => format!("trunk {trunk}"),
@@ -173,6 +174,6 @@ fn who(source: Option<&Source>, open_to: &OpenTo) -> String {
     };
     let extensions = if open_to.extensions { "extensions" } else { "no extension" };
     format!(
-        "It is not open to {named}, only to {trunks} and {extensions}: the caller is refused, and no wider route is tried."
+        "It is not open to {named}, only to {trunks} and {extensions}: the caller is refused with 403, and no wider route is tried."
     )
 }

@@ -174,6 +174,7 @@ fn an_explanation_says_which_route_which_others_and_who_may() {
         assert!(said.contains(part), "{part} in {said}");
     }
     assert!(table.explain("95598", Some(&phone())).join(" ").contains("open to extension 1001: the call is taken"));
-    assert!(table.explain("1", None).join(" ").contains("404"));
-    assert!(table.explain("95598", None).join(" ").contains("refused, whatever the number"));
+    assert!(table.explain("1", Some(&phone())).join(" ").contains("404"));
+    assert!(table.explain("1", None).join(" ").contains("401"), "no answer tells a stranger which numbers exist");
+    assert!(table.explain("95598", None).join(" ").contains("refused with 401, whatever the number"));
 }
