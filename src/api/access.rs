@@ -158,13 +158,6 @@ fn save(file: &Path, token: &str) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    fn folder(name: &str) -> std::path::PathBuf {
-        let path = std::env::temp_dir().join(format!("hotline-access-{}-{name}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&path);
-        std::fs::create_dir_all(&path).unwrap();
-        path
-    }
-
     #[test]
     fn a_login_link_works_once_and_only_in_its_time() {
         let (access, now) = (Access::with_token("a-long-token"), Instant::now());
@@ -196,7 +189,8 @@ mod tests {
 
     #[test]
     fn a_made_token_is_kept_for_the_next_start_and_readable_by_its_owner_only() {
-        let file = folder("kept").join("admin.token");
+        let folder = crate::test_folder::TestFolder::new("access");
+        let file = folder.join("admin.token");
         let (_, made) = Access::open(None, &file).unwrap();
         let (again, made_again) = Access::open(None, &file).unwrap();
         assert!(made && !made_again);

@@ -316,8 +316,7 @@ async fn without_a_database_live_calls_are_shown_and_records_are_refused() {
 
 #[tokio::test]
 async fn records_come_as_json_pages_and_as_whole_exports() {
-    let folder = std::env::temp_dir().join(format!("hotline-api-{}", std::process::id()));
-    let _ = std::fs::remove_dir_all(&folder);
+    let folder = crate::test_folder::TestFolder::new("api");
     let path = folder.join("hotline.db");
     let alarm = Box::new(|_| ());
     let store = Store::open(StoreOptions {

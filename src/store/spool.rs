@@ -87,8 +87,8 @@ mod tests {
 
     #[test]
     fn half_a_line_costs_itself_and_nothing_after_it() {
-        let path = std::env::temp_dir().join(format!("hotline-spool-{}", std::process::id()));
-        let _ = std::fs::remove_file(&path);
+        let folder = crate::test_folder::TestFolder::new("spool");
+        let path = folder.join("spool");
         let (mut spool, left) = Spool::open(&path).unwrap();
         assert!(left.is_empty());
         spool.append(&(line(1) + &line(2)[..9])).unwrap();
@@ -100,6 +100,5 @@ mod tests {
         assert_eq!(left.iter().map(|event| event.seq).collect::<Vec<_>>(), [1, 3]);
         spool.clear().unwrap();
         assert!(Spool::open(&path).unwrap().1.is_empty());
-        std::fs::remove_file(&path).unwrap();
     }
 }

@@ -4,6 +4,7 @@ use super::*;
 use crate::cdr::Cdr;
 use crate::events::{Cause, EndedBy, EventKind, Refusal, Source, SwitchEvent};
 use crate::ids::{AgentId, CallId, LegId, Redacted, TrunkId};
+use crate::test_folder::TestFolder;
 use std::fs;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
@@ -11,10 +12,8 @@ use std::time::Duration;
 const LIMIT: Duration = Duration::from_secs(20);
 const T0: u64 = 1_760_000_000_000;
 
-fn folder(name: &str) -> PathBuf {
-    let path = std::env::temp_dir().join(format!("hotline-store-{}-{name}", std::process::id()));
-    let _ = fs::remove_dir_all(&path);
-    path
+fn folder(name: &str) -> TestFolder {
+    TestFolder::new(name)
 }
 
 fn open(folder: &Path) -> (Store, Receiver<String>) {
@@ -91,7 +90,7 @@ fn until_spooled(store: &Store, place: &Path, events: usize) {
 }
 
 /// The folder as a kill -9 at this moment would leave it.
-fn killed(from: &Path, name: &str) -> PathBuf {
+fn killed(from: &Path, name: &str) -> TestFolder {
     let to = folder(name);
     fs::create_dir_all(&to).unwrap();
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
@@ -102,7 +101,8 @@ fn killed(from: &Path, name: &str) -> PathBuf {
 
 #[test]
 fn a_call_that_ended_has_its_record_and_its_events() {
-    let (store, _) = open(&folder("ended"));
+    let place = folder("ended");
+    let (store, _) = open(&place);
     let mut teller = Teller { seq: 0 };
     teller.arrives(&store.handle, 0, 7);
     teller.say(&store.handle, 100, 7, EventKind::CallAnswered { leg: LegId(7) });
@@ -129,7 +129,8 @@ fn after_a_kill_open_calls_are_recorded_as_interrupted_and_ended_ones_as_they_we
     teller.ends(&store.handle, 60_000, 50);
     assert!(store.handle.flush(LIMIT));
 
-    let (again, _) = open(&killed(&place, "killed"));
+    let killed_once = killed(&place, "killed");
+    let (again, _) = open(&killed_once);
     assert_eq!(again.interrupted, 99);
     let records = all(&again.records);
     assert_eq!(records.len(), 100);
@@ -142,7 +143,8 @@ fn after_a_kill_open_calls_are_recorded_as_interrupted_and_ended_ones_as_they_we
     let last: SwitchEvent = serde_json::from_str(events.last().unwrap()).unwrap();
     assert_eq!(last.kind, EventKind::CallEnded { cause: Cause::Interrupted, by: EndedBy::System });
 
-    let (third, _) = open(&killed(&again_path(&again), "killed-again"));
+    let killed_again = killed(&again_path(&again), "killed-again");
+    let (third, _) = open(&killed_again);
     assert_eq!((third.interrupted, all(&third.records).len()), (0, 100), "an interrupted call is closed once");
 }
 
@@ -208,7 +210,8 @@ fn what_is_in_the_spool_and_in_the_database_is_counted_once() {
 
 #[test]
 fn a_reader_sees_what_was_recorded_just_before() {
-    let (store, _) = open(&folder("fresh"));
+    let place = folder("fresh");
+    let (store, _) = open(&place);
     let mut teller = Teller { seq: 0 };
     teller.arrives(&store.handle, 0, 1);
     teller.ends(&store.handle, 1, 1);
@@ -292,7 +295,8 @@ fn a_second_switch_on_the_same_state_folder_is_refused() {
 
 #[test]
 fn records_are_found_by_each_condition_and_in_pages() {
-    let (store, _) = open(&folder("filter"));
+    let place = folder("filter");
+    let (store, _) = open(&place);
     let mut teller = Teller { seq: 0 };
     for call in 1..=30 {
         teller.arrives(&store.handle, call * 1000, call);
@@ -328,7 +332,8 @@ fn records_are_found_by_each_condition_and_in_pages() {
 
 #[test]
 fn an_export_goes_through_any_number_of_records_in_order_and_can_be_broken_off() {
-    let (store, _) = open(&folder("export"));
+    let place = folder("export");
+    let (store, _) = open(&place);
     let mut teller = Teller { seq: 0 };
     for call in 1..=1_200 {
         teller.arrives(&store.handle, call, call);
@@ -411,7 +416,8 @@ fn a_file_that_is_no_database_is_named_with_what_to_do() {
 #[test]
 fn only_this_user_can_read_what_is_written() {
     use std::os::unix::fs::PermissionsExt;
-    let place = folder("rights");
+    let parent = folder("rights");
+    let place = parent.join("state");
     let (store, _) = open(&place);
     Teller { seq: 0 }.arrives(&store.handle, 0, 1);
     assert!(store.handle.flush(LIMIT));
