@@ -4,6 +4,7 @@ use super::Api;
 use super::commands::call_id;
 use super::reply::Refused;
 use crate::cdr::{csv_header, csv_row};
+use crate::ids::CallId;
 use crate::store::{CdrFilter, Records, StoreError};
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
@@ -68,7 +69,10 @@ pub(super) async fn calls(
         Some(_) => ask(&api, move |records| records.newest(&CdrFilter::default(), limit)).await?,
         None => Vec::new(),
     };
-    let live = json!(api.look().await?.calls);
+    // A call that has just ended is recorded before the next picture of the switch is taken.
+    let ended: Vec<CallId> = recent.iter().filter_map(|cdr| cdr.record().ok()?.call_id).collect();
+    let snapshot = api.look().await?;
+    let live = json!(snapshot.calls.iter().filter(|call| !ended.contains(&call.id)).collect::<Vec<_>>());
     Ok(verbatim(format!("{{\"live\":{live},\"recent\":{}}}", array(recent.into_iter().map(|cdr| cdr.json)))))
 }
 

@@ -23,9 +23,15 @@ pub(super) enum CallCommand {
         live: bool,
     },
     /// One call with everything that happened in it
-    Show { call: String },
+    Show {
+        /// The call's id, as `call list` shows it
+        call: String,
+    },
     /// End a call
-    Hangup { call: String },
+    Hangup {
+        /// The call's id, as `call list` shows it
+        call: String,
+    },
 }
 
 #[derive(clap::Subcommand)]

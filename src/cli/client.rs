@@ -70,7 +70,18 @@ impl Client {
 
     /// Asks; any status is an answer.
     pub fn request(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Answer, Failure> {
-        self.exchange(method, path, body).map_err(|error| {
+        self.request_within(SILENCE, method, path, body)
+    }
+
+    /// The same with less patience than usual.
+    pub fn request_within(
+        &self,
+        patience: Duration,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Answer, Failure> {
+        self.exchange(patience, method, path, body).map_err(|error| {
             let why = match error.kind() {
                 io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => "no answer in time".into(),
                 _ => error.to_string(),
@@ -80,8 +91,8 @@ impl Client {
         })
     }
 
-    fn exchange(&self, method: &str, path: &str, body: Option<&Value>) -> io::Result<Answer> {
-        let mut stream = self.connect()?;
+    fn exchange(&self, patience: Duration, method: &str, path: &str, body: Option<&Value>) -> io::Result<Answer> {
+        let mut stream = self.connect(patience)?;
         let body = body.map(Value::to_string);
         let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", self.address);
         if let Some(token) = self.token.as_deref().filter(|token| token.bytes().all(|octet| octet.is_ascii_graphic())) {
@@ -96,13 +107,13 @@ impl Client {
         Answer::read(BufReader::new(stream))
     }
 
-    fn connect(&self) -> io::Result<TcpStream> {
+    fn connect(&self, patience: Duration) -> io::Result<TcpStream> {
         let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
         for address in self.address.to_socket_addrs()? {
-            match TcpStream::connect_timeout(&address, CONNECT) {
+            match TcpStream::connect_timeout(&address, CONNECT.min(patience)) {
                 Ok(stream) => {
-                    stream.set_read_timeout(Some(SILENCE))?;
-                    stream.set_write_timeout(Some(SILENCE))?;
+                    stream.set_read_timeout(Some(patience))?;
+                    stream.set_write_timeout(Some(patience))?;
                     return Ok(stream);
                 }
                 Err(error) => last = error,
@@ -334,6 +345,15 @@ mod tests {
         assert!(text.contains(&free.to_string()) && text.contains("--url"), "{text}");
         let garbage = answering("SSH-2.0-OpenSSH\r\n").get("/").unwrap_err();
         assert!(matches!(garbage, Failure::Unreachable(text) if text.contains("does not speak HTTP")));
+    }
+
+    #[test]
+    fn a_switch_that_never_answers_is_waited_for_no_longer_than_asked() {
+        // It takes connections, as the kernel does for a process that hangs, and says nothing.
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = Client::at(silent.local_addr().unwrap(), "t");
+        let given_up = client.request_within(Duration::from_millis(50), "GET", "/readyz", None);
+        assert!(matches!(given_up, Err(Failure::Unreachable(text)) if text.contains("no answer in time")));
     }
 
     #[test]

@@ -42,6 +42,8 @@ const STATUS: [&str; 11] = [
     "alarms",
 ];
 
+/// For one look at a switch that may be starting.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -95,7 +97,9 @@ pub(super) fn wait_ready(common: &Common, args: &WaitArgs) -> Result<(), Failure
     let client = Client::of(common)?;
     let start = Instant::now();
     loop {
-        let last = match client.request("GET", "/readyz", None) {
+        // An octet at least must come within what is left; a limit of zero would mean none.
+        let left = args.timeout.saturating_sub(start.elapsed()).clamp(LOOK, PATIENCE);
+        let last = match client.request_within(left, "GET", "/readyz", None) {
             Ok(answer) if answer.status == 200 => return Ok(()),
             Ok(answer) => match answer.text() {
                 Err(error) => error,

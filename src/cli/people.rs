@@ -11,7 +11,10 @@ pub(super) enum QueueCommand {
     /// All queues
     List,
     /// One queue with its agents and callers
-    Show { queue: String },
+    Show {
+        /// The queue's name, as in hotline.yaml
+        queue: String,
+    },
 }
 
 #[derive(clap::Subcommand)]
@@ -19,9 +22,13 @@ pub(super) enum AgentCommand {
     /// All agents
     List,
     /// One agent
-    Show { agent: String },
+    Show {
+        /// The extension, such as 1001
+        agent: String,
+    },
     /// Make an agent ready or not ready
     Set {
+        /// The extension, such as 1001
         agent: String,
         #[arg(value_name = "STATE")]
         to: AgentState,

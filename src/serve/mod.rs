@@ -114,16 +114,20 @@ async fn operate(config: Config, options: Options, desk: &Handle) -> Result<Exit
     let mut listen = Vec::new();
     let mut udp = Vec::new();
     if let Some(address) = config.listen.sip_udp {
-        udp.push(UdpTransport::bind(address, inlet.clone()).map_err(|error| taken("SIP over UDP", address, &error))?);
+        udp.push(
+            UdpTransport::bind(address, inlet.clone())
+                .map_err(|error| taken(config.mode, "SIP over UDP", address, &error))?,
+        );
         listen.push(format!("sip/udp {address}"));
     }
-    let tcp = TcpTransport::open(config.listen.sip_tcp, inlet)
-        .await
-        .map_err(|error| taken("SIP over TCP", config.listen.sip_tcp.unwrap_or(([0, 0, 0, 0], 0).into()), &error))?;
+    let tcp = TcpTransport::open(config.listen.sip_tcp, inlet).await.map_err(|error| {
+        taken(config.mode, "SIP over TCP", config.listen.sip_tcp.unwrap_or(([0, 0, 0, 0], 0).into()), &error)
+    })?;
     if let Some(address) = config.listen.sip_tcp {
         listen.push(format!("sip/tcp {address}"));
     }
-    let http = listen_http(config.listen.http).map_err(|error| taken("HTTP", config.listen.http, &error))?;
+    let http =
+        listen_http(config.listen.http).map_err(|error| taken(config.mode, "HTTP", config.listen.http, &error))?;
     listen.push(format!("http {}", config.listen.http));
 
     let (control, control_out) = mpsc::channel(CONTROL_QUEUE);
@@ -171,8 +175,9 @@ async fn operate(config: Config, options: Options, desk: &Handle) -> Result<Exit
     desk.spawn(reload::task(in_force, seeds, control.clone(), reload_requests));
 
     let token_file = config.admin_token_file();
-    let (access, is_new) = Access::open(options.admin_token.as_deref(), &token_file)
-        .map_err(|error| format!("the admin token cannot be used: {error}"))?;
+    let (access, is_new) = Access::open(options.admin_token.as_deref(), &token_file).map_err(|error| {
+        format!("the admin token cannot be used: {error}; mend that file, or give a token in HOTLINE_ADMIN_TOKEN")
+    })?;
     let link = if options.admin_token.is_none() && (is_new || config.mode == Mode::Demo) {
         access.new_link(std::time::Instant::now()).ok()
     } else {
@@ -322,8 +327,14 @@ fn open_store(config: &Config, board: &Arc<Board>, recovered: Vec<RecoveredRecor
             tracing::info!(call, "{record}");
         }),
     })
-    .map_err(|error| error.to_string())
+    .map_err(|error| {
+        let text = error.to_string();
+        if text.contains("--state") { text } else { format!("{text}; {STATE_REMEDY}") }
+    })
 }
+
+/// What helps when the state folder takes no files.
+const STATE_REMEDY: &str = "make the folder writable for this user, or name another with `--state DIR` or `state_dir`";
 
 fn start_recorder(
     config: &Config,
@@ -340,7 +351,7 @@ fn start_recorder(
         }
     };
     Recorder::spawn(archive, readers, notify)
-        .map_err(|error| format!("cannot record into {}: {error}", config.recordings_dir().display()))
+        .map_err(|error| format!("cannot record into {}: {error}; {STATE_REMEDY}", config.recordings_dir().display()))
 }
 
 fn fact(notice: RecordingNotice) -> Option<(Option<CallId>, EventKind)> {
@@ -427,12 +438,27 @@ fn listen_http(address: SocketAddr) -> std::io::Result<std::net::TcpListener> {
     Ok(listener)
 }
 
-fn taken(what: &str, address: SocketAddr, error: &std::io::Error) -> String {
-    let remedy = match what {
-        "HTTP" => "`--http-port`, HOTLINE_HTTP_PORT or `listen.http`",
-        _ => "`--sip-port`, HOTLINE_SIP_PORT or `listen.sip_udp` and `listen.sip_tcp`",
+/// Why nothing listens there, and what to do: a demo has flags, a project its file.
+fn taken(mode: Mode, what: &str, address: SocketAddr, error: &std::io::Error) -> String {
+    let place = match (mode, what) {
+        (Mode::Demo, "HTTP") => "`--http-port` or HOTLINE_HTTP_PORT",
+        (Mode::Demo, _) => "`--sip-port` or HOTLINE_SIP_PORT",
+        (Mode::Production, "HTTP") => "`listen.http`",
+        (Mode::Production, _) => "`listen.sip_udp` and `listen.sip_tcp`",
     };
-    format!("cannot listen on {address} for {what}: {error}; stop what uses it or choose another with {remedy}")
+    let remedy = match error.kind() {
+        std::io::ErrorKind::AddrNotAvailable => match mode {
+            Mode::Demo => {
+                "this machine does not have that address; name one that `ip address` shows with `--bind`".into()
+            }
+            Mode::Production => {
+                format!("this machine does not have that address; write one that `ip address` shows to {place}")
+            }
+        },
+        std::io::ErrorKind::PermissionDenied => format!("ports below 1024 need rights; choose another with {place}"),
+        _ => format!("stop what uses it or choose another port with {place}"),
+    };
+    format!("cannot listen on {address} for {what}: {error}; {remedy}")
 }
 
 fn mode(config: &Config) -> &'static str {
