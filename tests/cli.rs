@@ -1,9 +1,13 @@
 //! The program as a script meets it: what it prints where, and how it exits. No switch is running.
 
+#[path = "../src/test_folder.rs"]
+mod test_folder;
+
 use std::fs;
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
+use test_folder::TestFolder;
 
 struct Run {
     code: i32,
@@ -23,19 +27,16 @@ fn hotline(folder: &Path, args: &[&str]) -> Run {
     Run { code: status.code().unwrap_or(-1), out: text(stdout), err: text(stderr) }
 }
 
-fn folder(name: &str) -> PathBuf {
-    let path = std::env::temp_dir().join(format!("hotline-cli-{}-{name}", std::process::id()));
-    let _ = fs::remove_dir_all(&path);
-    fs::create_dir_all(&path).unwrap();
-    path
+fn folder(name: &str) -> TestFolder {
+    TestFolder::new(name)
 }
 
 /// What `init` makes, ready to be broken.
-fn project(name: &str) -> PathBuf {
+fn project(name: &str) -> TestFolder {
     let place = folder(name);
-    let made = hotline(&place, &["init", "p"]);
+    let made = hotline(&place, &["init", "."]);
     assert_eq!((made.code, made.err.as_str()), (0, ""), "{}", made.out);
-    place.join("p")
+    place
 }
 
 fn replace(file: &Path, from: &str, to: &str) {
@@ -78,7 +79,7 @@ fn a_faulty_configuration_is_code_2_with_file_line_and_column() {
         let said = run.out + &run.err;
         assert_eq!(run.code, 2, "{args:?} {said}");
         assert!(said.contains("unknown key `ring_timout`") && said.contains("did you mean `ring_timeout`?"), "{said}");
-        let place = said.lines().find(|line| line.starts_with(" --> ")).unwrap();
+        let place = said.lines().find(|line| line.trim_start().starts_with("--> ")).unwrap();
         assert!(place.contains("hotline.yaml:") && place.split(':').count() == 3, "{place}");
     }
     let json = hotline(&project, &["check", "--json"]);
@@ -86,17 +87,43 @@ fn a_faulty_configuration_is_code_2_with_file_line_and_column() {
 }
 
 #[test]
-fn a_faulty_flow_fails_its_check_with_a_place_and_keeps_serve_from_starting() {
+fn a_faulty_flow_is_code_2_with_a_place_and_keeps_serve_from_starting() {
     let project = project("flow");
-    replace(&project.join("ivr-flows/hotline.flow.yaml"), "- goto: agent", "- goto: agnet");
+    replace(&project.join("ivr-flows/hotline.flow.yaml"), "    - goto: agent", "    - goto: agnet");
     for args in [&["flow", "check"][..], &["check"], &["flow", "check", "ivr-flows/hotline.flow.yaml"]] {
         let run = hotline(&project, args);
-        assert_eq!(run.code, 1, "{args:?} {} {}", run.out, run.err);
+        assert_eq!(run.code, 2, "{args:?} {} {}", run.out, run.err);
         assert!(run.out.contains("hotline.flow.yaml:") && run.out.contains("agent"), "{}", run.out);
     }
     assert_eq!(hotline(&project, &["serve"]).code, 2);
-    let json = hotline(&project, &["flow", "check", "--json"]);
-    assert!(json.out.lines().all(|line| line.starts_with('{')) && json.out.contains("\"column\":"), "{}", json.out);
+    for args in [&["flow", "check", "--json"][..], &["-o", "json", "flow", "check"], &["check", "-o", "json"]] {
+        let json = hotline(&project, args);
+        assert!(json.out.lines().all(|line| line.starts_with('{')) && json.out.contains("\"column\":"), "{}", json.out);
+    }
+}
+
+#[test]
+fn recordings_that_are_missing_or_broken_are_told_by_their_file() {
+    let project = project("recordings");
+    fs::remove_file(project.join("prompts/en/still_there.wav")).unwrap();
+    let warned = hotline(&project, &["check"]);
+    assert_eq!(warned.code, 0, "{}", warned.out);
+    assert!(warned.out.contains("put prompts/en/still_there.wav"), "{}", warned.out);
+    assert!(warned.out.contains("hotline.flow.yaml:"), "{}", warned.out);
+    assert_eq!(hotline(&project, &["check", "--production"]).code, 1, "callers would meet silence");
+    fs::write(project.join("prompts/en/still_there.wav"), "no sound").unwrap();
+    let broken = hotline(&project, &["check"]);
+    assert_eq!(broken.code, 2, "{}", broken.out);
+    assert!(broken.out.contains("prompts/en/still_there.wav") && !broken.out.contains("E502"), "{}", broken.out);
+}
+
+#[test]
+fn a_flow_file_that_is_not_text_is_told_with_its_line() {
+    let project = project("bytes");
+    fs::write(project.join("ivr-flows/hotline.flow.yaml"), b"ivr: 1\ntitle: \xff\n").unwrap();
+    let run = hotline(&project, &["flow", "check"]);
+    assert_eq!(run.code, 2);
+    assert!(run.err.contains("hotline.flow.yaml:2:8: this is not UTF-8 text"), "{}", run.err);
 }
 
 #[test]

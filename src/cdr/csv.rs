@@ -67,9 +67,10 @@ pub fn csv_row(cdr: &Cdr) -> String {
     row
 }
 
-fn cell(value: &str, row: &mut String) {
+/// Appends one cell that no spreadsheet runs and no terminal obeys. `-` alone, which stands for nothing, is no formula.
+pub fn cell(value: &str, row: &mut String) {
     let mut shown = String::with_capacity(value.len() + 1);
-    if value.starts_with(starts_formula) {
+    if value.starts_with(starts_formula) && value != "-" {
         shown.push('\'');
     }
     for c in value.chars() {

@@ -497,6 +497,8 @@ fn refused(event: &SwitchEvent, from: &Redacted<String>, to: &str, reason: Refus
     let cause = match reason {
         Refusal::TotalCap | Refusal::NoPort => Cause::Limit,
         Refusal::Draining => Cause::Shutdown,
+        // A wrong number is not a forbidden one (Q.850 1, unallocated).
+        Refusal::NotOpen if status == 404 => Cause::NotFound,
         Refusal::NotOpen | Refusal::BadCredentials => Cause::Forbidden,
         Refusal::NoCodec => Cause::NotAcceptable,
         Refusal::BadRequest | Refusal::LoopDetected => Cause::PeerError,

@@ -14,6 +14,6 @@ mod record;
 #[cfg(test)]
 mod tests;
 
-pub use self::csv::{csv_header, csv_row};
+pub use self::csv::{cell as csv_cell, csv_header, csv_row};
 pub use fold::Fold;
 pub use record::{Cdr, Segment, Stage, StageKind};

@@ -1,12 +1,18 @@
 //! `check` and `flow check`: what would keep a project from running, as a person or an editor wants to read it.
 
 use super::{Common, Failure, output};
-use crate::config::{self, Config, FILE_NAME, FlowSource, project};
+use crate::config::project::AudioFile;
+use crate::config::{Config, FILE_NAME, FlowSource, project};
 use crate::ivr::{self, Platform, Sources};
 use crate::media::prompts::ClipLibrary;
 use crate::serve;
+use crate::source::Diagnostic;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+
+/// A text without its recording.
+const UNRECORDED: &str = "E502";
 
 #[derive(clap::Subcommand)]
 pub(super) enum FlowCommand {
@@ -16,6 +22,9 @@ pub(super) enum FlowCommand {
 
 #[derive(clap::Args)]
 pub(super) struct CheckArgs {
+    /// Fail also when a recording is missing
+    #[arg(long)]
+    production: bool,
     /// One JSON object a line
     #[arg(long)]
     json: bool,
@@ -33,18 +42,19 @@ pub(super) struct FlowCheckArgs {
 /// The whole project: its configuration, then its flows.
 pub(super) fn check(common: &Common, args: &CheckArgs) -> Result<ExitCode, Failure> {
     let file = common.project.join(FILE_NAME);
+    let json = args.json || common.output == Some(output::Format::Json);
     let config = match Config::load(&file) {
         Ok(config) => config,
         Err(error) => {
-            let mut report = Report::new(args.json);
-            error.0.iter().for_each(|finding| report.config(finding));
+            let mut report = Report::new(json);
+            error.0.iter().for_each(|finding| report.add(finding));
             report.print()?;
             // Bad configuration, not a failed check: nothing could be made of it.
             return Ok(ExitCode::from(2));
         }
     };
-    let mut report = Report::new(args.json);
-    config.warnings.iter().for_each(|finding| report.config(finding));
+    let mut report = Report { production: args.production, ..Report::new(json) };
+    config.warnings.iter().for_each(|finding| report.add(finding));
     flows(&mut report, &config.flows, Some(&serve::platform(&config)), &[])?;
     report.finish(&file.display().to_string())
 }
@@ -53,12 +63,15 @@ pub(super) fn run(common: &Common, command: &FlowCommand) -> Result<ExitCode, Fa
     let FlowCommand::Check(args) = command;
     let folder = project_of(common, &args.paths);
     let file = folder.join(FILE_NAME);
-    let mut report = Report::new(args.json);
+    let mut report = Report::new(args.json || common.output == Some(output::Format::Json));
     let platform = match file.exists() {
-        true => {
-            let config = Config::load(&file);
-            Some(serve::platform(&config.map_err(|error| Failure::Usage(error.to_string()))?))
-        }
+        true => match Config::load(&file) {
+            Ok(config) => Some(serve::platform(&config)),
+            Err(error) => {
+                error.0.iter().for_each(|finding| report.add(finding));
+                return report.finish("configuration");
+            }
+        },
         false => {
             eprintln!("hotline: no {}: the names of queues, trunks and agents are not checked", file.display());
             None
@@ -120,28 +133,47 @@ fn flows(
     if files.iter().all(|file| !file.path.ends_with(".flow.yaml")) {
         return Err(Failure::Usage("there are no flows here; name files, or a project with `--project DIR`".into()));
     }
-    let library = clips(report, source)?;
+    let (library, broken) = clips(report, source)?;
     let sources = Sources { files: files.into_iter().map(|file| (file.path, file.text)).collect() };
-    let length = |lang: &str, id: &str| library.find(lang, id).map(|clip| clip.duration_ms());
+    let length = |lang: &str, id: &str| {
+        let found = library.find(lang, id).map(|clip| clip.duration_ms());
+        found.or_else(|| broken.contains(&(lang.to_string(), id.to_string())).then_some(1))
+    };
     let findings = match ivr::load(&sources, platform, &length) {
         Ok(bundle) => bundle.warnings,
         Err(findings) => findings,
     };
     for finding in findings.iter().filter(|finding| wanted.is_empty() || wanted.contains(&finding.path)) {
-        report.flow(finding, &sources);
+        report.add(finding);
     }
     Ok(())
 }
 
-fn clips(report: &mut Report, source: &FlowSource) -> Result<ClipLibrary, Failure> {
-    let audio = project::audio(source).map_err(|error| Failure::Usage(error.to_string()))?;
-    let names: Vec<(String, &[u8])> =
-        audio.iter().map(|file| (format!("{}/{}.wav", file.lang, file.id), file.bytes.as_ref())).collect();
-    match ClipLibrary::from_files(names.iter().map(|(name, octets)| (name.as_str(), *octets))) {
-        Ok(library) => Ok(library),
+/// The recordings, and the names of those that cannot be read: they are there, so that nothing may call them missing.
+fn clips(report: &mut Report, source: &FlowSource) -> Result<(ClipLibrary, BTreeSet<(String, String)>), Failure> {
+    let mut audio = project::audio(source).map_err(|error| Failure::Usage(error.to_string()))?;
+    let load = |audio: &[AudioFile]| {
+        let names: Vec<(String, &[u8])> =
+            audio.iter().map(|file| (format!("{}/{}.wav", file.lang, file.id), file.bytes.as_ref())).collect();
+        ClipLibrary::from_files(names.iter().map(|(name, octets)| (name.as_str(), *octets)))
+    };
+    let mut broken = BTreeSet::new();
+    let loaded = load(&audio).or_else(|_| {
+        audio.retain(|file| match load(std::slice::from_ref(file)) {
+            Ok(_) => true,
+            Err(faults) => {
+                faults.iter().for_each(|fault| report.audio(&file.path, &fault.to_string()));
+                broken.insert((file.lang.clone(), file.id.clone()));
+                false
+            }
+        });
+        load(&audio)
+    });
+    match loaded {
+        Ok(library) => Ok((library, broken)),
         Err(faults) => {
-            faults.iter().for_each(|fault| report.audio(&fault.to_string()));
-            Ok(ClipLibrary::default())
+            faults.iter().for_each(|fault| report.audio("prompts", &fault.to_string()));
+            Ok((ClipLibrary::default(), broken))
         }
     }
 }
@@ -156,39 +188,28 @@ struct Report {
     text: String,
     errors: usize,
     warnings: usize,
+    /// Callers in production must not meet silence, so that missing recordings fail the check.
+    production: bool,
+    unrecorded: usize,
 }
 
 impl Report {
     fn new(json: bool) -> Self {
-        Self { json, text: String::new(), errors: 0, warnings: 0 }
+        Self { json, text: String::new(), errors: 0, warnings: 0, production: false, unrecorded: 0 }
     }
 
-    fn config(&mut self, finding: &config::Diagnostic) {
-        self.count(finding.level == config::Level::Error);
+    fn add(&mut self, finding: &Diagnostic) {
+        self.unrecorded += usize::from(self.production && finding.code == UNRECORDED);
+        self.count(finding.is_error());
         match self.json {
-            true => self.line(&serde_json::to_string(finding).unwrap_or_default()),
+            true => self.line(&finding.json_line()),
             false => self.line(&finding.to_string()),
         }
     }
 
-    fn flow(&mut self, finding: &ivr::Diagnostic, sources: &Sources) {
-        self.count(finding.is_error());
-        match self.json {
-            true => self.line(&finding.json_line()),
-            false => self.line(&finding.render(sources)),
-        }
-    }
-
-    fn audio(&mut self, text: &str) {
-        self.config(&config::Diagnostic {
-            code: "C160",
-            level: config::Level::Error,
-            path: "prompts".into(),
-            line: 0,
-            column: 0,
-            message: text.to_string(),
-            suggestion: None,
-        });
+    fn audio(&mut self, path: &str, text: &str) {
+        let help = "save it as an ordinary WAV file: PCM, 8 to 48 kHz, or record it again";
+        self.add(&Diagnostic::of_file("C160", path.into(), text.to_string(), Some(help.into())));
     }
 
     fn count(&mut self, error: bool) {
@@ -208,14 +229,21 @@ impl Report {
         output::write(&self.text)
     }
 
-    /// Prints everything; the code says whether an error was found.
+    /// Prints everything. Code 2: a file cannot be used. Code 1: the files can be used and are not ready for production.
     fn finish(mut self, what: &str) -> Result<ExitCode, Failure> {
         if !self.json {
             let counted = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
             let (errors, warnings) = (counted(self.errors, "error"), counted(self.warnings, "warning"));
             self.line(&format!("{what}: {errors}, {warnings}"));
+            if self.unrecorded > 0 {
+                self.line("not ready for production: recordings are missing");
+            }
         }
         self.print()?;
-        Ok(if self.errors > 0 { ExitCode::from(1) } else { ExitCode::SUCCESS })
+        Ok(match () {
+            () if self.errors > 0 => ExitCode::from(2),
+            () if self.unrecorded > 0 => ExitCode::from(1),
+            () => ExitCode::SUCCESS,
+        })
     }
 }

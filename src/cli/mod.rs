@@ -1,7 +1,8 @@
 //! The command line: one file per family of commands. `demo` and `serve` become the switch; `init`, `check`, `flow` and
 //! `route` work on a project's files; the others ask a running switch over its HTTP API.
 //!
-//! Exit codes: 0 ok, 1 a check or a request failed, 2 wrong usage or configuration, 3 server not reachable.
+//! Exit codes: 0 ok, 1 a check or a request failed, 2 wrong usage or a file that cannot be used (configuration, flows,
+//! prompts), 3 server not reachable.
 
 mod calls;
 mod client;
@@ -21,7 +22,9 @@ use std::process::ExitCode;
 
 #[derive(Parser)]
 #[command(name = "hotline", version, about = "A SIP/RTP softswitch with IVR for customer-service hotlines")]
-#[command(after_help = "Without a command: `serve` where there is a hotline.yaml, `demo` where there is none.")]
+#[command(
+    after_help = "Without a command: `serve` where there is a hotline.yaml, `demo` where there is none.\nExit codes: 0 ok, 1 a check or a request failed, 2 wrong usage or a file that cannot be used, 3 no switch is reachable."
+)]
 struct Cli {
     #[command(flatten)]
     common: Common,

@@ -1,6 +1,7 @@
 //! Answers as a table for a person, as JSON or CSV for a program.
 
 use super::Failure;
+use crate::cdr::csv_cell;
 use serde_json::Value;
 use std::io::{self, IsTerminal, Write};
 
@@ -26,7 +27,7 @@ pub(super) fn print(format: Format, answer: &str, rows: &[Value], columns: &[Col
     let text = match format {
         Format::Json => format!("{}\n", answer.trim_end()),
         Format::Table => table(rows, columns),
-        Format::Csv => csv(rows, columns)?,
+        Format::Csv => csv(rows, columns),
     };
     write(&text)
 }
@@ -112,23 +113,20 @@ fn width(text: &str) -> usize {
     text.chars().map(|c| if wide(c) { 2 } else { 1 }).sum()
 }
 
-fn csv(rows: &[Value], columns: &[Column]) -> Result<String, Failure> {
-    let mut out = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
-    let failed = |error: csv::Error| Failure::Failed(format!("cannot write CSV: {error}"));
-    out.write_record(columns.iter().map(|(head, _)| head)).map_err(failed)?;
-    for row in rows {
-        out.write_record(columns.iter().map(|(_, cell)| harmless(cell(row)))).map_err(failed)?;
+fn csv(rows: &[Value], columns: &[Column]) -> String {
+    let heads = columns.iter().map(|(head, _)| head.to_string()).collect();
+    let lines = rows.iter().map(|row| columns.iter().map(|(_, cell)| cell(row)).collect());
+    let mut out = String::new();
+    for line in std::iter::once::<Vec<String>>(heads).chain(lines) {
+        for (index, cell) in line.iter().enumerate() {
+            if index > 0 {
+                out.push(',');
+            }
+            csv_cell(cell, &mut out);
+        }
+        out.push_str("\r\n");
     }
-    let octets = out.into_inner().map_err(|error| Failure::Failed(format!("cannot write CSV: {error}")))?;
-    Ok(String::from_utf8_lossy(&octets).into_owned())
-}
-
-/// A caller's name must not become a formula in somebody's spreadsheet.
-fn harmless(cell: String) -> String {
-    match cell.starts_with(['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠']) && cell != "-" {
-        true => format!("'{cell}"),
-        false => cell,
-    }
+    out
 }
 
 #[cfg(test)]
@@ -148,7 +146,7 @@ mod tests {
     #[test]
     fn a_name_cannot_steer_the_terminal_or_a_spreadsheet() {
         let rows = [json!({"name": "=1+1\u{1b}[2J", "calls": 1})];
-        assert_eq!(csv(&rows, &COLUMNS).unwrap(), "name,calls\r\n'=1+1\u{fffd}[2J,1\r\n");
+        assert_eq!(csv(&rows, &COLUMNS), "name,calls\r\n'=1+1\u{fffd}[2J,1\r\n");
     }
 
     #[test]

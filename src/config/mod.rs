@@ -10,12 +10,13 @@
 mod check;
 mod defaults;
 mod demo;
-mod diagnostic;
 mod duration;
 pub mod embedded;
+mod error;
 pub mod project;
 mod raw;
 mod reach;
+mod read;
 mod routes;
 mod secret;
 pub mod template;
@@ -24,14 +25,15 @@ mod tests;
 
 pub use check::load;
 pub use demo::{DEMO_TRUNK, Demo, DemoEnv};
-pub use diagnostic::{ConfigError, Diagnostic, Level, nearest};
 pub use duration::{parse_duration, show_duration};
+pub use error::ConfigError;
 pub use reach::Reach;
 pub use secret::Secret;
 
 use crate::ids::{AgentId, QueueId, TrunkId};
 use crate::routing::{Cidr, TestNumber};
 use crate::sip::digest::Ha1Set;
+use crate::source::Diagnostic;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};

@@ -3,6 +3,7 @@
 
 use super::FlowSource;
 use super::embedded;
+use crate::source::text::decode;
 use include_dir::Dir;
 use std::borrow::Cow;
 use std::io;
@@ -132,7 +133,11 @@ pub fn read_text(path: &Path) -> io::Result<String> {
     if std::fs::metadata(path).map_err(|error| named(path, error))?.len() > MAX_TEXT {
         return Err(too_large(path, MAX_TEXT));
     }
-    std::fs::read_to_string(path).map_err(|error| named(path, error))
+    let octets = std::fs::read(path).map_err(|error| named(path, error))?;
+    decode(octets).map_err(|(line, column)| {
+        let text = format!("{}:{line}:{column}: this is not UTF-8 text; save the file as UTF-8", shown(path));
+        io::Error::new(io::ErrorKind::InvalidData, text)
+    })
 }
 
 fn embedded_texts(root: &str, dir: &Dir<'static>, files: &mut Vec<TextFile>) {

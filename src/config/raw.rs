@@ -1,106 +1,79 @@
 //! `hotline.yaml` as it is written: every key there may be, nothing checked yet but its shape. Unknown keys are refused.
-//! Values keep their place in the file, so that a check can point at them.
+//! Values keep their place in the file, so that a check can point at them. A key without a value is as good as left out.
 
-use serde::Deserialize;
-use serde_saphyr::Spanned;
-use std::collections::BTreeMap;
+use super::read::{At, Keys};
+use crate::source::diag::Diags;
+use crate::source::yaml::Node;
 
-/// A value and where it stands.
-pub type At<T> = Spanned<T>;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RawConfig {
+pub(super) struct RawConfig {
     pub version: Option<At<u32>>,
     pub realm: Option<At<String>>,
     pub state_dir: Option<At<String>>,
-    #[serde(default)]
     pub listen: RawListen,
-    #[serde(default)]
     pub limits: RawLimits,
-    #[serde(default)]
     pub auth: RawAuth,
-    #[serde(default)]
-    pub agents: Vec<At<RawAgent>>,
-    #[serde(default)]
-    pub queues: BTreeMap<String, At<RawQueue>>,
-    #[serde(default)]
-    pub trunks: BTreeMap<String, At<RawTrunk>>,
-    #[serde(default)]
-    pub numbers: Vec<At<RawNumber>>,
-    #[serde(default)]
+    pub agents: Vec<RawAgent>,
+    pub queues: Vec<(At<String>, RawQueue)>,
+    pub trunks: Vec<(At<String>, RawTrunk)>,
+    pub numbers: Vec<RawNumber>,
     pub recording: RawRecording,
-    #[serde(default)]
     pub records: RawRecords,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RawListen {
+#[derive(Default)]
+pub(super) struct RawListen {
     pub sip_udp: Option<At<String>>,
     pub sip_tcp: Option<At<String>>,
     pub http: Option<At<String>>,
     /// The address that peers are told to reach us at, when it is not the one we bind to.
     pub advertise: Option<At<String>>,
-    #[serde(default)]
     pub rtp: RawRtp,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RawRtp {
+#[derive(Default)]
+pub(super) struct RawRtp {
     pub ports: Option<At<String>>,
     pub bind: Option<At<String>>,
     pub advertise: Option<At<String>>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RawLimits {
+#[derive(Default)]
+pub(super) struct RawLimits {
     pub calls: Option<At<u32>>,
     pub drain_timeout: Option<At<String>>,
     pub rtp_timeout: Option<At<String>>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RawAuth {
+#[derive(Default)]
+pub(super) struct RawAuth {
     pub nonce_ttl: Option<At<String>>,
     pub admin_token_file: Option<At<String>>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RawAgent {
+pub(super) struct RawAgent {
     pub id: At<String>,
     pub name: Option<At<String>>,
     pub password: Option<At<String>>,
     pub password_file: Option<At<String>>,
     pub ha1: Option<At<RawHa1>>,
-    #[serde(default)]
     pub queues: Vec<At<String>>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RawHa1 {
+pub(super) struct RawHa1 {
     pub md5: String,
     pub sha256: String,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RawQueue {
+#[derive(Default)]
+pub(super) struct RawQueue {
     pub ring_timeout: Option<At<String>>,
     pub wrap_up: Option<At<String>>,
     pub max_wait: Option<At<String>>,
     pub max_len: Option<At<u32>>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RawTrunk {
-    #[serde(default)]
+#[derive(Default)]
+pub(super) struct RawTrunk {
     pub sources: Vec<At<String>>,
     /// Where calls to this trunk are sent, `host:port`; a trunk without it only brings calls in.
     pub address: Option<At<String>>,
@@ -110,42 +83,161 @@ pub struct RawTrunk {
     pub password_file: Option<At<String>>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RawNumber {
+pub(super) struct RawNumber {
     pub number: At<String>,
-    pub to: At<RawTarget>,
-    #[serde(default)]
+    /// `None` after a finding.
+    pub to: Option<RawTarget>,
     pub open_to: Vec<At<String>>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RawTarget {
+pub(super) enum RawTarget {
     Flow(At<String>),
     Queue(At<String>),
     Agent(At<String>),
-    Trunk(RawTrunkTarget),
+    /// The trunk, and what to dial there; without it the number that was called.
+    Trunk(At<String>, Option<At<String>>),
     Test(At<String>),
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RawTrunkTarget {
-    pub name: At<String>,
-    /// What to dial there; without it the number that was called.
-    pub number: Option<At<String>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RawRecording {
+#[derive(Default)]
+pub(super) struct RawRecording {
     pub enabled: Option<At<bool>>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RawRecords {
+#[derive(Default)]
+pub(super) struct RawRecords {
     pub cdr_days: Option<At<u32>>,
     pub journal_days: Option<At<u32>>,
+}
+
+const ADDRESS: &str = "an address and a port, such as `0.0.0.0:5060`";
+const IP: &str = "an IP address, such as `192.0.2.10`";
+const TIME: &str = "a length of time, such as `20s`, `2m` or `1h`";
+const PASSWORD: &str = "a password in quotes; better `password_file: secrets/NAME`";
+const FILE: &str = "the path of a file, such as `secrets/1001`";
+const DAYS: &str = "days, such as `400`";
+const TARGETS: [&str; 5] = ["flow", "queue", "agent", "trunk", "test"];
+
+/// The whole file. `None` when it is no map of keys.
+pub(super) fn read(root: &Node, diags: &mut Diags) -> Option<RawConfig> {
+    let mut keys = Keys::of(root, "", "`version: 1` and the other keys, each on a line of its own", diags)?;
+    if keys.place("version").is_none() {
+        diags.error_hint("C110", root.span.part(0, 0), "there is no `version`", "begin the file with `version: 1`");
+    }
+    let config = RawConfig {
+        version: keys.number("version", "the version of this file's format, `1`", diags),
+        realm: keys.text("realm", "a domain name, such as `pbx.example.com`", diags),
+        state_dir: keys.text("state_dir", "the path of a folder, such as `state`", diags),
+        listen: keys.group("listen", "`listen: {http: 127.0.0.1:8080}`", diags, listen),
+        limits: keys.group("limits", "`limits: {calls: 500}`", diags, |keys, diags| RawLimits {
+            calls: keys.number("calls", "calls at once, such as `500`", diags),
+            drain_timeout: keys.text("drain_timeout", TIME, diags),
+            rtp_timeout: keys.text("rtp_timeout", TIME, diags),
+        }),
+        auth: keys.group("auth", "`auth: {nonce_ttl: 5m}`", diags, |keys, diags| RawAuth {
+            nonce_ttl: keys.text("nonce_ttl", TIME, diags),
+            admin_token_file: keys.text("admin_token_file", FILE, diags),
+        }),
+        agents: keys.list("agents", "`- {id: \"1001\", password_file: secrets/1001}`", diags, agent),
+        queues: keys.named("queues", "`queues: {service: {ring_timeout: 20s}}`", diags, |keys, diags| RawQueue {
+            ring_timeout: keys.text("ring_timeout", TIME, diags),
+            wrap_up: keys.text("wrap_up", TIME, diags),
+            max_wait: keys.text("max_wait", TIME, diags),
+            max_len: keys.number("max_len", "callers, such as `200`", diags),
+        }),
+        trunks: keys.named("trunks", "`trunks: {carrier: {sources: [203.0.113.0/28]}}`", diags, trunk),
+        numbers: keys.list("numbers", "`- {number: \"9000\", to: {flow: hotline}}`", diags, number),
+        recording: keys.group("recording", "`recording: {enabled: true}`", diags, |keys, diags| RawRecording {
+            enabled: keys.flag("enabled", diags),
+        }),
+        records: keys.group("records", "`records: {cdr_days: 400}`", diags, |keys, diags| RawRecords {
+            cdr_days: keys.number("cdr_days", DAYS, diags),
+            journal_days: keys.number("journal_days", DAYS, diags),
+        }),
+    };
+    keys.finish(diags);
+    Some(config)
+}
+
+fn listen(keys: &mut Keys, diags: &mut Diags) -> RawListen {
+    RawListen {
+        sip_udp: keys.text("sip_udp", ADDRESS, diags),
+        sip_tcp: keys.text("sip_tcp", ADDRESS, diags),
+        http: keys.text("http", "an address and a port, such as `127.0.0.1:8080`", diags),
+        advertise: keys.text("advertise", IP, diags),
+        rtp: keys.group("rtp", "`rtp: {ports: 20000-29999}`", diags, |keys, diags| RawRtp {
+            ports: keys.text("ports", "a range of ports, such as `20000-29999`", diags),
+            bind: keys.text("bind", IP, diags),
+            advertise: keys.text("advertise", IP, diags),
+        }),
+    }
+}
+
+fn agent(keys: &mut Keys, diags: &mut Diags) -> Option<RawAgent> {
+    let id = keys.need("id", "an extension in quotes, such as `\"1001\"`", diags);
+    let span = keys.span;
+    // Its other keys are read also when it has no id, for the findings about them.
+    let agent = RawAgent {
+        id: id.clone().unwrap_or(At { value: String::new(), span }),
+        name: keys.text("name", "a name, such as `Alice`", diags),
+        password: keys.text("password", PASSWORD, diags),
+        password_file: keys.text("password_file", FILE, diags),
+        ha1: ha1(keys, diags),
+        queues: keys.words("queues", "names of queues, such as `[service]`", diags),
+    };
+    id.map(|_| agent)
+}
+
+fn ha1(keys: &mut Keys, diags: &mut Diags) -> Option<At<RawHa1>> {
+    let hash = "a hash in hex";
+    let span = keys.place("ha1")?;
+    let both = keys.group("ha1", "`ha1: {md5: ..., sha256: ...}`", diags, |keys, diags| {
+        Some((keys.need("md5", hash, diags)?.value, keys.need("sha256", hash, diags)?.value))
+    });
+    both.map(|(md5, sha256)| At { value: RawHa1 { md5, sha256 }, span })
+}
+
+fn trunk(keys: &mut Keys, diags: &mut Diags) -> RawTrunk {
+    RawTrunk {
+        sources: keys.words("sources", "addresses or blocks, such as `[203.0.113.0/28]`", diags),
+        address: keys.text("address", "a host, such as `sip.example.com:5060`", diags),
+        transport: keys.text("transport", "`udp` or `tcp`", diags),
+        user: keys.text("user", "a user name", diags),
+        password: keys.text("password", PASSWORD, diags),
+        password_file: keys.text("password_file", FILE, diags),
+    }
+}
+
+fn number(keys: &mut Keys, diags: &mut Diags) -> Option<RawNumber> {
+    let number = keys.need("number", "the digits as dialled, in quotes, such as `\"9000\"`", diags);
+    let place = keys.place("to");
+    if place.is_none() {
+        keys.missing("to", "what the number leads to, such as `to: {flow: hotline}`", diags);
+    }
+    let to = keys.group("to", "one target, such as `to: {flow: hotline}`", diags, target);
+    let open_to = keys.words("open_to", "names of trunks, such as `[carrier]`, or `[any]`", diags);
+    Some(RawNumber { number: number?, to, open_to })
+}
+
+fn target(keys: &mut Keys, diags: &mut Diags) -> Option<RawTarget> {
+    let given: Vec<&str> = TARGETS.into_iter().filter(|name| keys.place(name).is_some()).collect();
+    if given.len() > 1 || keys.is_empty() {
+        let text =
+            format!("`{}` names {}", keys.path(), if given.is_empty() { "nothing" } else { "more than one target" });
+        diags.error_hint(
+            "C104",
+            keys.span,
+            text,
+            format!("keep one of {}", TARGETS.map(|t| format!("`{t}`")).join(", ")),
+        );
+    }
+    let flow = keys.text("flow", "the name of a flow", diags).map(RawTarget::Flow);
+    let queue = keys.text("queue", "the name of a queue", diags).map(RawTarget::Queue);
+    let agent = keys.text("agent", "an extension, such as `\"1001\"`", diags).map(RawTarget::Agent);
+    let test = keys.text("test", "a test number, such as `echo`", diags).map(RawTarget::Test);
+    let trunk = keys.group("trunk", "`trunk: {name: carrier}`", diags, |keys, diags| {
+        let number = keys.text("number", "the digits to dial there", diags);
+        Some(RawTarget::Trunk(keys.need("name", "the name of a trunk", diags)?, number))
+    });
+    flow.or(queue).or(agent).or(test).or(trunk)
 }

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 const HOTLINE_YAML: &str = include_str!("template/hotline.yaml");
 const FLOW_FILE: &str = "ivr-flows/hotline.flow.yaml";
 const FLOW: &str = include_str!("template/hotline.flow.yaml");
+const CALENDARS_FILE: &str = "ivr-flows/calendars.yaml";
+const CALENDARS: &str = include_str!("template/calendars.yaml");
 /// Secrets and state never go into a repository.
 const GITIGNORE: &str = "/secrets\n/state\n";
 /// Extensions that the template has.
@@ -46,6 +48,7 @@ pub fn write(folder: &Path) -> io::Result<Vec<PathBuf>> {
     }
     folders(&folder.join("ivr-flows"), false)?;
     put(folder.join(FLOW_FILE), FLOW, false)?;
+    put(folder.join(CALENDARS_FILE), CALENDARS, false)?;
     put(folder.join(".gitignore"), GITIGNORE, false)?;
     prompts(&folder.join("prompts"), &embedded::PROMPTS)?;
     // Last, because it is what makes the folder a project.
@@ -56,7 +59,7 @@ pub fn write(folder: &Path) -> io::Result<Vec<PathBuf>> {
 /// Everything that [`write`] makes, below the project's folder.
 fn all_files() -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = AGENTS.iter().map(|agent| Path::new("secrets").join(agent)).collect();
-    files.extend([super::FILE_NAME, ".gitignore", FLOW_FILE].map(PathBuf::from));
+    files.extend([super::FILE_NAME, ".gitignore", FLOW_FILE, CALENDARS_FILE].map(PathBuf::from));
     let dirs = std::iter::once(&embedded::PROMPTS).chain(embedded::PROMPTS.dirs());
     files.extend(dirs.flat_map(Dir::files).map(|file| Path::new("prompts").join(file.path())));
     files

@@ -7,6 +7,7 @@ use super::flow::{self, Flow};
 use super::lookup::{self, Lookup};
 use super::prompt::{self, Prompt};
 use super::source::{Files, Sources, Span};
+use super::step::Fact;
 use super::yaml;
 use crate::ids::FlowVersion;
 use sha2::{Digest, Sha256};
@@ -31,7 +32,7 @@ pub struct Platform {
 /// Immutable once loaded.
 #[derive(Debug)]
 pub struct Bundle {
-    /// Hash of all contents, whatever the files are called.
+    /// Hash of all texts and the recordings' lengths, whatever the files are called; [`Bundle::cover_audio`] adds contents.
     pub version: FlowVersion,
     /// What was found and does not stand in the way.
     pub warnings: Vec<Diagnostic>,
@@ -62,6 +63,17 @@ impl Bundle {
     /// What a lookup takes and gives, for whoever carries it out.
     pub fn lookup(&self, name: &str) -> Option<&Lookup> {
         self.lookups.get(name)
+    }
+
+    /// Takes the recordings' contents into the version: one that was recorded anew makes another bundle.
+    pub fn cover_audio<'a>(&mut self, recordings: impl IntoIterator<Item = (&'a str, &'a str, &'a [u8])>) {
+        let mut sha = Sha256::new();
+        sha.update(self.version.to_string());
+        for (lang, id, octets) in recordings {
+            sha.update(format!("{lang}/{id} {}\n", octets.len()));
+            sha.update(octets);
+        }
+        self.version = version(sha);
     }
 
     pub(super) fn flow(&self, name: &str) -> Option<&Flow> {
@@ -179,6 +191,14 @@ fn recordings(bundle: &Bundle, audio: Audio) -> BTreeMap<(String, String), u32> 
             text.files().for_each(|file| look(lang, file));
         }
     }
+    if let Some(lang) = bundle.default_language() {
+        for step in bundle.flows.iter().flat_map(|flow| &flow.sections).flat_map(|section| &section.steps) {
+            let mut facts = Vec::new();
+            step.verb.facts(bundle, &mut facts);
+            let music = facts.iter().filter_map(|fact| if let Fact::Music(name) = fact { Some(name) } else { None });
+            music.for_each(|name| look(lang, &name.text));
+        }
+    }
     found
 }
 
@@ -201,6 +221,10 @@ fn hash(files: &Files, audio_ms: &BTreeMap<(String, String), u32>) -> FlowVersio
         put(id);
         put(&ms.to_string());
     }
+    version(sha)
+}
+
+fn version(sha: Sha256) -> FlowVersion {
     let digest = sha.finalize();
     let mut hex = String::with_capacity(32);
     for byte in digest.iter().take(16) {

@@ -213,7 +213,8 @@ pub(super) fn lower(name: String, root: &Node, diags: &mut Diags) -> Option<Flow
         unread_vars,
     };
     if flow.section_index("start").is_none() {
-        diags.error("E201", Span { end: root.span.start, ..root.span }, "a flow begins in its section `start`");
+        let first = flow.sections.first().map_or(root.span.part(0, 0), |section| section.name.span);
+        diags.error_hint("E201", first, "a flow begins in its section `start`", "name the first section `start`");
     } else if let Some(start) = flow.sections.iter().position(|section| section.name.text == "start")
         && start > 0
     {

@@ -63,7 +63,16 @@ impl<'n> Fields<'n> {
     pub fn need(&mut self, name: &'static str, diags: &mut Diags) -> Option<&'n Node> {
         let found = self.take(name);
         if found.is_none() {
-            diags.error("E114", self.span, format!("{} needs `{name}:`", self.what));
+            let hint = match self
+                .pairs
+                .iter()
+                .filter_map(|(key, _)| nearest(key.scalar()?, [name]).and(key.scalar()))
+                .next()
+            {
+                Some(slip) => format!("did you mean `{name}` by `{}`?", shown(slip)),
+                None => format!("add `{name}: ...`"),
+            };
+            diags.error_hint("E114", self.span, format!("{} needs `{name}:`", self.what), hint);
         }
         found
     }
@@ -86,13 +95,11 @@ impl<'n> Fields<'n> {
             match key.scalar() {
                 Some(name) if self.asked.contains(&name) => {}
                 Some(name) => {
-                    diags.unknown(
-                        "E102",
-                        key.span,
-                        &format!("{} has no setting", self.what),
-                        name,
-                        self.asked.iter().copied(),
-                    );
+                    let hint = match nearest(name, self.asked.iter().copied()) {
+                        Some(near) => format!("did you mean `{near}`?"),
+                        None => format!("known here: {}", self.asked.join(", ")),
+                    };
+                    diags.error_hint("E102", key.span, format!("{} has no setting `{}`", self.what, shown(name)), hint);
                 }
                 None => diags.error("E112", key.span, format!("a name is needed here, not {}", key.what())),
             }
@@ -120,7 +127,13 @@ pub(super) fn name(node: &Node, what: &str, diags: &mut Diags) -> Option<Name> {
         && text.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '/'));
     if !shaped {
         let message = format!("`{}` cannot be {what}", shown(text));
-        diags.error_hint("E112", node.span, message, "use letters, digits, `_` and `-`");
+        let hint = match what {
+            "a prompt" => {
+                "name a prompt here, such as `greeting`; its text goes into prompts/*.yaml: `greeting: {zh: \"...\", en: \"...\"}`"
+            }
+            _ => "use letters, digits, `_` and `-`",
+        };
+        diags.error_hint("E112", node.span, message, hint);
         return None;
     }
     Some(Name { text: text.to_string(), span: node.span })

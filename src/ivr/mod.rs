@@ -12,7 +12,6 @@
 mod bundle;
 mod calendar;
 mod check;
-mod diag;
 mod digits;
 mod expr;
 mod flow;
@@ -20,18 +19,17 @@ mod lookup;
 mod lower;
 mod prompt;
 mod run;
-mod source;
 pub mod speech;
 mod step;
 mod value;
 mod wire;
-mod yaml;
 
+use crate::source::{diag, text as source, yaml};
+
+pub use crate::source::{Diagnostic, Level, Sources, Span};
 pub use bundle::{Audio, Bundle, Platform, load};
-pub use diag::{Diagnostic, Level};
 pub use lookup::Lookup;
 pub use run::{CallState, MAX_DEPTH, MAX_IVR_MS, MAX_LOOKUPS, MAX_STEPS, MAX_STEPS_IDLE, MAX_TYPED, start, step};
-pub use source::{Sources, Span};
 pub use value::{Type, Value};
 pub use wire::{
     Action, ActionId, Event, LookupResult, QueueEnd, QueueEvent, Speech, Target, TraceEvent, TransferFailure,

@@ -152,6 +152,8 @@ pub enum Action {
         skills: Vec<String>,
         priority: u8,
         max_wait_ms: u64,
+        /// The flow says where to go when nobody is logged in, so that the caller need not wait for somebody to be.
+        leave_when_empty: bool,
     },
     Dequeue {
         id: ActionId,

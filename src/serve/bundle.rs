@@ -21,11 +21,13 @@ pub(super) fn load(config: &Config, warn: &mut dyn FnMut(String)) -> Result<Swit
     let sources = Sources { files: texts.into_iter().map(|file| (file.path, file.text)).collect() };
     let duration = |lang: &str, id: &str| library.find(lang, id).map(|clip| clip.duration_ms());
     match ivr::load(&sources, Some(&platform(config)), &duration) {
-        Ok(flows) => {
-            flows.warnings.iter().for_each(|warning| warn(warning.render(&sources)));
+        Ok(mut flows) => {
+            let contents = audio.iter().map(|file| (file.lang.as_str(), file.id.as_str(), file.bytes.as_ref()));
+            flows.cover_audio(contents);
+            flows.warnings.iter().for_each(|warning| warn(warning.to_string()));
             Ok(SwitchBundle { flows: Arc::new(flows), clips: clips(&library) })
         }
-        Err(findings) => Err(findings.iter().map(|finding| finding.render(&sources)).collect()),
+        Err(findings) => Err(findings.iter().map(|finding| finding.to_string()).collect()),
     }
 }
 

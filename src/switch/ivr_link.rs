@@ -150,12 +150,12 @@ impl Switch {
             Action::Fetch { id: step, lookup, args } => {
                 self.outputs.push_back(Output::Fetch { call: id, id: step, lookup, args });
             }
-            Action::Enqueue { id: step, queue, skills: _, priority, max_wait_ms } => {
+            Action::Enqueue { id: step, queue, skills: _, priority, max_wait_ms, leave_when_empty } => {
                 let wish = Enqueue {
                     queue: QueueId::new(queue),
                     priority,
                     max_wait: Some(Duration::from_millis(max_wait_ms)),
-                    leave_when_empty: false,
+                    leave_when_empty,
                     returning: false,
                 };
                 run.queue = Some((step, wish.clone()));
@@ -224,9 +224,9 @@ impl Switch {
             TraceEvent::Language { lang, .. } => EventKind::Tagged { tag: format!("language:{lang}") },
             TraceEvent::Tagged { tag } => EventKind::Tagged { tag },
             TraceEvent::Resolved { topic } => EventKind::Resolved { topic },
-            TraceEvent::Limit { which } => EventKind::Alarm {
-                text: format!("flow `{}` reached its limit of {which}: look for a loop there", run.flow),
-            },
+            TraceEvent::Limit { which } => {
+                EventKind::Alarm { text: format!("flow `{}` at `{}`: {}", run.flow, run.position, way_out(which)) }
+            }
             TraceEvent::Ended { flow, outcome } => EventKind::FlowEnded { flow, outcome: outcome.into() },
         };
         self.emit(now, Some(id), kind);
@@ -387,6 +387,21 @@ impl Switch {
             let leg = call.caller().id;
             call.caller().media(MediaCmd::StopPlay { leg, id: play }, out);
         });
+    }
+}
+
+/// Why a flow had to take its way out, and what to do about it.
+fn way_out(which: &str) -> &'static str {
+    match which {
+        "steps" | "loop" => {
+            "the call went in a circle; look for sections that lead to each other without a key or time"
+        }
+        "time" => "the caller had been with the machine for 15 minutes; look whether the way to an agent is found",
+        "depth" => "subflows call each other too deep; look for a circle of `call`",
+        "lookups" => "the call made too many lookups and the next ones fail; look for a circle through `lookup`",
+        "fault" => "a value could not be computed; look at the expressions of the step and what its lookups gave",
+        "no_target" => "the queue ended in a way that the step has no section for; add `not_answered`",
+        _ => "the step could not go on, which is a fault of this program; please report it",
     }
 }
 

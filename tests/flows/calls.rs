@@ -38,7 +38,7 @@ fn a_caller_who_reports_an_emergency_is_in_the_first_queue_after_two_keys() {
 
 #[test]
 fn zero_reaches_an_agent_from_the_main_menu() {
-    let bundle = bundle(&sample());
+    let bundle = bundle(&sample_in_full());
     let mut call = Call::start(&bundle, "power");
     call.hears("welcome").hears("choose_language en/choose_language").presses("1").hears("main_menu");
     call.presses("0").hears("to_agent").waits(CLIP_MS);
@@ -67,7 +67,7 @@ fn keys_typed_ahead_carry_a_hurried_caller_through_both_questions() {
 
 #[test]
 fn an_english_speaker_hears_english_from_the_choice_on() {
-    let bundle = bundle(&sample());
+    let bundle = bundle(&sample_in_full());
     let mut call = Call::start(&bundle, "power");
     call.hears("welcome").hears("choose_language en/choose_language").presses("2").hears("en/main_menu");
     let chosen = TraceEvent::Language { lang: "en".into(), remember_s: Some(180 * 86_400) };
@@ -78,7 +78,7 @@ fn an_english_speaker_hears_english_from_the_choice_on() {
 
 #[test]
 fn a_remembered_caller_is_not_asked_for_the_language_again() {
-    let bundle = bundle(&sample());
+    let bundle = bundle(&sample_in_full());
     let mut call = Call::new(&bundle, "power");
     call.begin("13800138000", Some("en"));
     call.hears("en/welcome").hears("en/main_menu");
@@ -195,14 +195,16 @@ fn an_answer_during_please_wait_does_not_cut_the_word_in_half() {
     call.mock("bill_by_account", Reply::After(1_000, found(&[("balance", Type::Money, "1")])));
     call.hears("welcome").presses("13").forget_heard().presses("1").hears("please_wait");
     let word = call.now;
+    let stops = |call: &Call| call.log.iter().filter(|action| matches!(action, Action::StopPlay { .. })).count();
+    let before = stops(&call);
     call.hears("balance_is-1 一 元");
     assert!(call.now >= word + CLIP_MS - 500);
-    assert!(!call.log.iter().any(|action| matches!(action, Action::StopPlay { .. })));
+    assert_eq!(stops(&call), before);
 }
 
 #[test]
 fn who_waits_hears_the_place_in_the_queue_over_the_music() {
-    let bundle = bundle(&sample());
+    let bundle = bundle(&sample_in_full());
     let mut call = Call::start(&bundle, "power");
     call.hears("welcome").presses("10").hears("to_agent").waits(CLIP_MS);
     call.queue_says(QueueEvent::Position { ahead: 2, wait_s: Some(130) });
@@ -220,7 +222,7 @@ fn who_waits_hears_the_place_in_the_queue_over_the_music() {
 
 #[test]
 fn a_caller_whose_agent_was_lost_waits_again_with_music_and_keeps_the_place() {
-    let bundle = bundle(&sample());
+    let bundle = bundle(&sample_in_full());
     let mut call = Call::start(&bundle, "power");
     call.hears("welcome").presses("10").hears("to_agent").waits(CLIP_MS);
     let place = call.queue.clone();
@@ -286,6 +288,21 @@ fn a_queue_that_never_says_anything_still_lets_the_caller_go_in_the_end() {
 }
 
 #[test]
+fn a_caller_waits_for_agents_to_come_unless_the_flow_says_where_to_go_without_them() {
+    for (outcomes, leaves) in [("not_answered: bye", false), ("not_answered: bye, no_agents: bye", true)] {
+        let step = format!("    - queue: {{to: service, {outcomes}}}");
+        let text = format!("ivr: 1\nlanguages: [zh]\nsections:\n  start:\n{step}\n  bye:\n    - hangup: goodbye\n");
+        let bundle = bundle(&project(&text, &[]));
+        let call = Call::start(&bundle, "test");
+        let asked = call.log.iter().find_map(|action| match action {
+            Action::Enqueue { leave_when_empty, .. } => Some(*leave_when_empty),
+            _ => None,
+        });
+        assert_eq!(asked, Some(leaves), "{outcomes}");
+    }
+}
+
+#[test]
 fn a_queue_that_refuses_at_once_leaves_no_music_and_no_timer_behind() {
     let bundle = bundle(&sample());
     let mut call = Call::start(&bundle, "power");
@@ -313,7 +330,7 @@ fn a_caller_who_hangs_up_in_the_queue_gives_the_place_back() {
 
 #[test]
 fn outside_the_hours_the_duty_desk_rings_and_gets_the_account_along() {
-    let mut sources = sample();
+    let mut sources = sample_in_full();
     for (path, text) in &mut sources.files {
         if path.ends_with("calendars.yaml") {
             *text = text.replace("daily: \"00:00-24:00\"", "mon-fri: \"12:00-13:00\"");

@@ -232,6 +232,30 @@ fn a_hash_after_a_full_number_does_not_answer_the_next_question() {
 }
 
 #[test]
+fn a_key_ends_the_prompt_however_it_came() {
+    // The media side has not heard a key that came by SIP INFO, so the flow itself must stop the play.
+    for steps in [MENU, "    - say: ad\n    - menu: {say: q, keys: {1: one}, give_up: lost}"] {
+        let bundle = flow(steps);
+        let mut call = Call::start(&bundle, "test");
+        let play =
+            call.log.iter().find_map(|action| if let Action::Play { id, .. } = action { Some(*id) } else { None });
+        call.presses("1");
+        assert!(
+            call.log.iter().any(|action| matches!(action, Action::StopPlay { id } if Some(*id) == play)),
+            "{steps}"
+        );
+    }
+}
+
+#[test]
+fn keys_that_no_telephone_has_are_not_heard() {
+    let bundle = flow(MENU);
+    let mut call = Call::start(&bundle, "test");
+    call.hears("q").presses("ABCD").presses("1").hears("one");
+    assert!(!call.traces.iter().any(|trace| matches!(trace, TraceEvent::Key { key: Some('A'..='D') })));
+}
+
+#[test]
 fn a_recording_that_never_ends_does_not_hold_the_caller() {
     let bundle = flow(MENU);
     let mut call = Call::start(&bundle, "test");

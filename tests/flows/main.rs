@@ -3,6 +3,7 @@
 
 mod calls;
 mod checks;
+mod docs;
 mod garbage;
 mod input;
 mod limits;

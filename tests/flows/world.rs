@@ -29,6 +29,32 @@ pub fn sample() -> Sources {
     Sources { files }
 }
 
+/// The same after one change of its flow.
+pub fn sample_with(from: &str, to: &str) -> Sources {
+    let mut sources = sample();
+    let flow = sources.files.iter_mut().find(|(path, _)| path.ends_with("power.flow.yaml")).expect("the sample flow");
+    assert!(flow.1.contains(from), "{from}");
+    flow.1 = flow.1.replacen(from, to, 1);
+    sources
+}
+
+/// The sample with the settings that the language has and this version's platform does nothing with yet.
+pub fn sample_in_full() -> Sources {
+    let mut sources = sample_with("silence: zh}", "silence: zh, remember: 180d}");
+    let changes = [
+        ("        to: service\n", "        to: service\n        skills: [lang]\n"),
+        ("wait: your_wait_is}", "wait: your_wait_is, music: calm}"),
+        ("\"1004\", ring: 30s,", "\"1004\", ring: 30s, carry: [account, lang],"),
+    ];
+    for (_, text) in sources.files.iter_mut().filter(|(path, _)| path.ends_with("power.flow.yaml")) {
+        for (from, to) in changes {
+            assert!(text.contains(from), "{from}");
+            *text = text.replacen(from, to, 1);
+        }
+    }
+    sources
+}
+
 /// A project of one flow (`test`) and the shipped texts, plus `prompts` as `id: text` in zh alone.
 pub fn project(flow: &str, prompts: &[(&str, &str)]) -> Sources {
     let mut sources = sample();
@@ -47,7 +73,7 @@ pub fn audio(_: &str, _: &str) -> Option<u32> {
 
 pub fn bundle(sources: &Sources) -> Bundle {
     load(sources, None, &audio).unwrap_or_else(|found| {
-        let shown: Vec<_> = found.iter().map(|d| d.render(sources)).collect();
+        let shown: Vec<_> = found.iter().map(|d| d.to_string()).collect();
         panic!("{}", shown.join("\n"))
     })
 }
@@ -167,7 +193,7 @@ impl<'b> Call<'b> {
                     }
                     self.fetched.push((lookup, args));
                 }
-                Action::Enqueue { id, queue, skills, priority, max_wait_ms } => {
+                Action::Enqueue { id, queue, skills, priority, max_wait_ms, .. } => {
                     assert!(self.queue.is_none(), "in two queues");
                     match self.refuses_at_once {
                         Some(end) => self.tell(Event::Queue { id, event: QueueEvent::Ended(end) }),

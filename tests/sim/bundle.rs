@@ -70,7 +70,7 @@ fn build(sources: &Sources) -> Speech {
         agents: names(&super::config::AGENTS),
     };
     let flows = ivr::load(sources, Some(&platform), &audio).unwrap_or_else(|found| {
-        let shown: Vec<_> = found.iter().map(|finding| finding.render(sources)).collect();
+        let shown: Vec<_> = found.iter().map(|finding| finding.to_string()).collect();
         panic!("{}", shown.join("\n"))
     });
     let mut clips: BTreeMap<Box<str>, BTreeMap<Box<str>, Arc<Clip>>> = BTreeMap::new();

@@ -1,6 +1,7 @@
 //! Addresses and ports.
 
-use super::super::raw::{At, RawListen, RawRtp};
+use super::super::raw::{RawListen, RawRtp};
+use super::super::read::At;
 use super::super::{Listen, Rtp};
 use super::Check;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -10,7 +11,7 @@ const SIP_PORT: u16 = 5060;
 const RTP_FIRST: u16 = 20_000;
 const RTP_LAST: u16 = 29_999;
 
-impl Check {
+impl Check<'_> {
     pub(super) fn listen(&mut self, raw: RawListen) -> Listen {
         let any = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
         let sip = self.sip(&raw, any);

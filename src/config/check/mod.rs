@@ -1,16 +1,16 @@
-//! From the file's text to a [`Config`]: shape first (the first fault of YAML ends it, there is nothing to go on with),
-//! then every value and every name, all faults at once.
+//! From the file's text to a [`Config`]: shape first, then every value and every name, all faults at once.
 
 mod listen;
 mod numbers;
 mod people;
-mod shape;
 
-use super::raw::{At, RawConfig};
-use super::{
-    Auth, Config, ConfigError, Diagnostic, FlowSource, Level, Limits, Mode, Recording, Records, duration, nearest,
-};
+use super::raw::{self, RawConfig};
+use super::read::At;
+use super::{Auth, Config, ConfigError, FlowSource, Limits, Mode, Recording, Records, duration};
 use crate::ids::{AgentId, QueueId, TrunkId};
+use crate::source::diag::{Diagnostic, Diags, nearest, shown};
+use crate::source::text::{Files, Sources, Span, decode};
+use crate::source::yaml;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -22,54 +22,70 @@ const MAX_FILE: u64 = 4 << 20;
 /// Reads and checks the file at `path`.
 pub fn load(path: &Path) -> Result<Config, ConfigError> {
     let text = read(path)?;
-    let raw = shape::parse(path, &text)?;
-    let mut check = Check::new(path);
-    check.contents.update(&text);
+    let sources = Sources { files: vec![(path.display().to_string(), text)] };
+    let files = Files::new(&sources);
+    let mut diags = Diags::new(&files);
+    let file = files.0.first().and_then(|file| yaml::parse_up_to(MAX_FILE as usize, file, 0, &mut diags));
+    let Some(raw) = file.and_then(|root| raw::read(&root, &mut diags)) else { return Err(refused(diags)) };
+    let mut check = Check::new(path, diags);
+    sources.files.iter().for_each(|(_, text)| check.contents.update(text));
     let config = check.config(raw);
     check.finish(config)
 }
 
 fn read(path: &Path) -> Result<String, ConfigError> {
-    let fault = |message: String, suggestion: Option<String>| ConfigError::file("C100", path, message, suggestion);
+    let fault = |message: String, suggestion: Option<String>| {
+        ConfigError(vec![Diagnostic::of_file("C100", path.display().to_string(), message, suggestion)])
+    };
     let meta = std::fs::metadata(path).map_err(|error| {
-        let help = "name another file with `-c FILE`, or make a project with `hotline init DIR`";
+        let help = "name the project's folder with `--project DIR`, or make a project with `hotline init DIR`";
         fault(format!("cannot read this file: {error}"), Some(help.into()))
     })?;
     if meta.len() > MAX_FILE {
         return Err(fault(format!("the file has {} octets, more than the {MAX_FILE} allowed", meta.len()), None));
     }
     let octets = std::fs::read(path).map_err(|error| fault(format!("cannot read this file: {error}"), None))?;
-    let text = String::from_utf8(octets).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
-        let line = 1 + error.as_bytes()[..at].iter().filter(|octet| **octet == b'\n').count();
-        fault(format!("line {line} is not UTF-8 text"), Some("save the file as UTF-8".into()))
-    })?;
-    Ok(text.strip_prefix('\u{feff}').map(str::to_string).unwrap_or(text))
+    decode(octets).map_err(|(line, column)| {
+        let mut error = fault("this is not UTF-8 text".into(), Some("save the file as UTF-8".into()));
+        error.0.iter_mut().for_each(|finding| (finding.line, finding.column) = (line, column));
+        error
+    })
+}
+
+fn refused(diags: Diags) -> ConfigError {
+    ConfigError(findings(diags))
+}
+
+/// In file order. What the YAML reader found has one code here; a line with a password in it is not shown, because findings
+/// of a reload go to the log and the journal.
+fn findings(diags: Diags) -> Vec<Diagnostic> {
+    let mut found = diags.into_sorted();
+    for finding in &mut found {
+        if finding.code.starts_with('E') {
+            finding.code = "C101";
+        }
+        let secret = |line: &str| ["password:", "md5:", "sha256:"].iter().any(|key| line.contains(key));
+        finding.text = finding.text.take().filter(|line| !secret(line));
+    }
+    found
 }
 
 /// The findings so far, and where the file is.
-struct Check {
-    path: String,
+struct Check<'f> {
     folder: PathBuf,
     file: PathBuf,
-    findings: Vec<Diagnostic>,
+    diags: Diags<'f>,
     /// Of the file and the secrets it names.
     contents: Sha256,
 }
 
-impl Check {
-    fn new(path: &Path) -> Self {
+impl<'f> Check<'f> {
+    fn new(path: &Path, diags: Diags<'f>) -> Self {
         let folder = match path.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder.to_path_buf(),
             _ => PathBuf::from("."),
         };
-        Self {
-            path: path.display().to_string(),
-            folder,
-            file: path.to_path_buf(),
-            findings: Vec::new(),
-            contents: Sha256::new(),
-        }
+        Self { folder, file: path.to_path_buf(), diags, contents: Sha256::new() }
     }
 
     fn config(&mut self, raw: RawConfig) -> Config {
@@ -83,6 +99,7 @@ impl Check {
         let flows = FlowSource::of_project(&self.folder);
         let names = Names { agents: &agents, queues: &queues, trunks: &trunks };
         let numbers = self.numbers(raw.numbers, &names, &flows);
+        self.token_file(raw.auth.admin_token_file.as_ref());
         let auth = Auth {
             nonce_ttl: self.duration(raw.auth.nonce_ttl.as_ref(), Auth::default().nonce_ttl, NONCE_TTL),
             admin_token_file: raw.auth.admin_token_file.map(|file| self.folder.join(file.value)),
@@ -113,12 +130,11 @@ impl Check {
         }
     }
 
-    fn finish(mut self, mut config: Config) -> Result<Config, ConfigError> {
-        self.findings.sort_by_key(|finding| (finding.line, finding.column));
-        if self.findings.iter().any(|finding| finding.level == Level::Error) {
-            return Err(ConfigError(self.findings));
+    fn finish(self, mut config: Config) -> Result<Config, ConfigError> {
+        if self.diags.has_errors() {
+            return Err(refused(self.diags));
         }
-        config.warnings = self.findings;
+        config.warnings = findings(self.diags);
         // Short, so that it tells two configurations apart and nothing about the passwords in them.
         config.id = self.contents.finalize().iter().take(4).map(|octet| format!("{octet:02x}")).collect();
         Ok(config)
@@ -131,7 +147,8 @@ impl Check {
                 let message = format!("version {} is not known to this program", version.value);
                 self.error("C110", version, message, Some("write `version: 1`".into()));
             }
-            None => self.file_error("C110", "there is no `version`", "begin the file with `version: 1`"),
+            // Told where the file was read.
+            None => {}
         }
     }
 
@@ -202,21 +219,21 @@ impl Check {
     }
 
     fn error<T>(&mut self, code: &'static str, at: &At<T>, message: String, suggestion: Option<String>) {
-        self.push(code, Level::Error, at, message, suggestion);
+        match suggestion {
+            Some(suggestion) => self.diags.error_hint(code, at.span, message, suggestion),
+            None => self.diags.error(code, at.span, message),
+        }
     }
 
     fn warning<T>(&mut self, code: &'static str, at: &At<T>, message: String, suggestion: Option<String>) {
-        self.push(code, Level::Warning, at, message, suggestion);
+        match suggestion {
+            Some(suggestion) => self.diags.warn_hint(code, at.span, message, suggestion),
+            None => self.diags.warn(code, at.span, message),
+        }
     }
 
-    fn push<T>(&mut self, code: &'static str, level: Level, at: &At<T>, message: String, suggestion: Option<String>) {
-        let (line, column) = (at.referenced.line(), at.referenced.column());
-        self.findings.push(Diagnostic { code, level, path: self.path.clone(), line, column, message, suggestion });
-    }
-
-    fn file_error(&mut self, code: &'static str, message: &str, suggestion: &str) {
-        let (path, message, suggestion) = (self.path.clone(), message.to_string(), Some(suggestion.to_string()));
-        self.findings.push(Diagnostic { code, level: Level::Error, path, line: 1, column: 1, message, suggestion });
+    fn line(&self, span: Span) -> u32 {
+        self.diags.place(span).1
     }
 
     /// "there is no queue `servcie`", with the name that was probably meant or all there are.
@@ -231,12 +248,13 @@ impl Check {
     }
 
     /// Whether `name` may be a name here; says so when not.
-    fn name<T>(&mut self, what: &str, name: &str, at: &At<T>) -> bool {
+    fn name(&mut self, what: &str, at: &At<String>) -> bool {
+        let name = at.value.as_str();
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         let good = !name.is_empty() && name.len() <= 64 && name.chars().all(plain);
         if !good {
             let help = "use 1 to 64 of the characters a-z, A-Z, 0-9, `-`, `_` and `.`";
-            let name = name.escape_debug();
+            let name = shown(name);
             let message =
                 format!("the {what} name `{name}` is empty, too long or has a character that no name has here");
             self.error("C141", at, message, Some(help.into()));

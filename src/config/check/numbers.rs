@@ -1,6 +1,7 @@
 //! Trunks, and which number leads where and for whom.
 
-use super::super::raw::{At, RawNumber, RawTarget, RawTrunk};
+use super::super::raw::{RawNumber, RawTarget, RawTrunk};
+use super::super::read::At;
 use super::super::{FlowSource, Gateway, GatewayTransport, Listen, Number, OpenTo, Secret, Target, Trunk, project};
 use super::{Check, Names};
 use crate::ids::{AgentId, QueueId, TrunkId};
@@ -9,17 +10,18 @@ use std::collections::BTreeMap;
 
 const SIP_PORT: u16 = 5060;
 
-impl Check {
-    pub(super) fn trunks(&mut self, raw: BTreeMap<String, At<RawTrunk>>, listen: &Listen) -> BTreeMap<TrunkId, Trunk> {
+impl Check<'_> {
+    pub(super) fn trunks(&mut self, raw: Vec<(At<String>, RawTrunk)>, listen: &Listen) -> BTreeMap<TrunkId, Trunk> {
         let mut seen: BTreeMap<Cidr, String> = BTreeMap::new();
         let mut trunks = BTreeMap::new();
-        for (name, at) in raw {
-            self.name("trunk", &name, &at);
+        for (at, raw) in raw {
+            self.name("trunk", &at);
+            let name = at.value.clone();
             if name == "any" {
                 self.error("C141", &at, "`any` means every trunk and cannot be one".into(), None);
             }
             let mut sources = Vec::new();
-            for text in &at.value.sources {
+            for text in &raw.sources {
                 if let Some(network) = self.network(text) {
                     if let Some(other) = seen.insert(network, name.clone()) {
                         let message = format!("{network} is a source of trunk `{other}` already");
@@ -29,8 +31,8 @@ impl Check {
                     sources.push(network);
                 }
             }
-            let gateway = self.gateway(&at.value, listen);
-            if at.value.sources.is_empty() && at.value.address.is_none() {
+            let gateway = self.gateway(&raw, listen);
+            if raw.sources.is_empty() && raw.address.is_none() {
                 let help = "give `sources` for calls from it, `address` for calls to it, or both";
                 self.error("C151", &at, format!("trunk `{name}` neither brings nor takes calls"), Some(help.into()));
             }
@@ -118,14 +120,14 @@ impl Check {
         }
     }
 
-    pub(super) fn numbers(&mut self, raw: Vec<At<RawNumber>>, names: &Names, flows: &FlowSource) -> Vec<Number> {
+    pub(super) fn numbers(&mut self, raw: Vec<RawNumber>, names: &Names, flows: &FlowSource) -> Vec<Number> {
         let mut seen = BTreeMap::new();
         let mut numbers = Vec::new();
         let known_flows = project::flow_names(flows);
-        for At { value: raw, .. } in raw {
+        for raw in raw {
             let number = raw.number.value.clone();
             if let Some(pattern) = self.dialled(&raw.number)
-                && let Some(line) = seen.insert(pattern, raw.number.referenced.line())
+                && let Some(line) = seen.insert(pattern, self.line(raw.number.span))
             {
                 let message = format!("number `{number}` is there twice, first on line {line}");
                 self.error("C155", &raw.number, message, Some("keep one of them".into()));
@@ -135,7 +137,7 @@ impl Check {
                 self.error("C155", &raw.number, message, Some("take the number away or choose another".into()));
             }
             let open_to = self.open_to(&raw.open_to, names);
-            if let Some(to) = self.target(&raw.to.value, names, &known_flows) {
+            if let Some(to) = raw.to.as_ref().and_then(|to| self.target(to, names, &known_flows)) {
                 numbers.push(Number { number, to, open_to });
             }
         }
@@ -186,16 +188,16 @@ impl Check {
                     false => self.missing(at, "agent", names.agents.keys().map(AgentId::as_str)),
                 }
             }
-            RawTarget::Trunk(to) => {
-                let trunk = TrunkId::new(&to.name.value);
-                let number = to.number.as_ref().map(|number| number.value.clone());
+            RawTarget::Trunk(name, number) => {
+                let trunk = TrunkId::new(&name.value);
+                let number = number.as_ref().map(|number| number.value.clone());
                 match names.trunks.get(&trunk) {
                     Some(known) if known.gateway.is_some() => return Some(Target::Trunk { trunk, number }),
                     Some(_) => {
                         let help = format!("give trunk `{trunk}` an `address`");
-                        self.error("C157", &to.name, format!("trunk `{trunk}` takes no calls"), Some(help));
+                        self.error("C157", name, format!("trunk `{trunk}` takes no calls"), Some(help));
                     }
-                    None => self.missing(&to.name, "trunk", names.trunks.keys().map(TrunkId::as_str)),
+                    None => self.missing(name, "trunk", names.trunks.keys().map(TrunkId::as_str)),
                 }
             }
             RawTarget::Test(at) => match TestNumber::ALL.iter().find(|test| test.name() == at.value) {

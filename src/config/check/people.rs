@@ -1,6 +1,7 @@
 //! Queues and the agents who serve them, and how an agent proves who it is.
 
-use super::super::raw::{At, RawAgent, RawHa1, RawQueue};
+use super::super::raw::{RawAgent, RawHa1, RawQueue};
+use super::super::read::At;
 use super::super::{Agent, Queue, Secret};
 use super::{Check, MAX_WAIT, RING, WRAP_UP};
 use crate::ids::{AgentId, QueueId};
@@ -15,13 +16,12 @@ const MAX_SECRET: u64 = 4096;
 /// Shorter passwords of extensions fall to a dictionary within a day at the rate that guesses are let through.
 const SHORT_PASSWORD: usize = 8;
 
-impl Check {
-    pub(super) fn queues(&mut self, raw: BTreeMap<String, At<RawQueue>>) -> BTreeMap<QueueId, Queue> {
+impl Check<'_> {
+    pub(super) fn queues(&mut self, raw: Vec<(At<String>, RawQueue)>) -> BTreeMap<QueueId, Queue> {
         raw.into_iter()
-            .map(|(name, at)| {
-                self.name("queue", &name, &at);
-                let default = Queue::named(QueueId::new(&name));
-                let raw = &at.value;
+            .map(|(name, raw)| {
+                self.name("queue", &name);
+                let default = Queue::named(QueueId::new(&name.value));
                 let queue = Queue {
                     ring_timeout: self.duration(raw.ring_timeout.as_ref(), default.ring_timeout, RING),
                     wrap_up: self.duration(raw.wrap_up.as_ref(), default.wrap_up, WRAP_UP),
@@ -36,16 +36,16 @@ impl Check {
 
     pub(super) fn agents(
         &mut self,
-        raw: Vec<At<RawAgent>>,
+        raw: Vec<RawAgent>,
         realm: &str,
         queues: &BTreeMap<QueueId, Queue>,
     ) -> BTreeMap<AgentId, Agent> {
         let mut agents = BTreeMap::new();
         let mut first_line = BTreeMap::new();
-        for At { value: agent, .. } in raw {
+        for agent in raw {
             let id = AgentId::new(&agent.id.value);
             self.extension(&agent.id);
-            if let Some(line) = first_line.insert(id.clone(), agent.id.referenced.line()) {
+            if let Some(line) = first_line.insert(id.clone(), self.line(agent.id.span)) {
                 let message = format!("extension `{id}` is there twice, first on line {line}");
                 self.error("C142", &agent.id, message, Some("give each agent an `id` of its own".into()));
                 continue;
@@ -71,7 +71,7 @@ impl Check {
     /// An agent's id is also what others dial.
     fn extension(&mut self, id: &At<String>) {
         let dialled = NumberPattern::exact(&id.value).is_ok_and(|number| number.to_string() == id.value);
-        if self.name("agent", &id.value, id) && !dialled {
+        if self.name("agent", id) && !dialled {
             let help = "use digits, such as `1001`";
             self.error("C141", id, format!("nobody can dial `{}`", id.value), Some(help.into()));
         }
@@ -130,6 +130,16 @@ impl Check {
         }
         self.contents.update(&text);
         Some(Secret::new(text))
+    }
+
+    /// The token's file may not be there yet: the first start makes it.
+    pub(super) fn token_file(&mut self, at: Option<&At<String>>) {
+        let Some(at) = at else { return };
+        let path = self.folder.join(&at.value);
+        if open_to_others(&path) {
+            let help = format!("chmod 600 {}", path.display());
+            self.warning("C146", at, "other users of this machine can read the admin token".into(), Some(help));
+        }
     }
 
     /// A password written into the file is as secret as the file.

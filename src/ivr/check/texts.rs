@@ -3,18 +3,18 @@
 
 use super::View;
 use crate::ivr::diag::Diags;
-use crate::ivr::source::Name;
+use crate::ivr::source::{Name, Span};
 use crate::ivr::speech::{self, Format, atoms_of};
 use crate::ivr::step::Fact;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Recordings that one warning lists by name.
+/// Missing recordings of a language that are told one by one, and then those listed in a line.
 const MISSING_SHOWN: usize = 6;
 
 pub(super) fn check(views: &[View], diags: &mut Diags) {
     let mut told = BTreeSet::new();
-    let mut formats: BTreeMap<&str, BTreeSet<&'static str>> = BTreeMap::new();
-    let mut silent: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let mut formats: BTreeMap<&str, BTreeMap<&'static str, Span>> = BTreeMap::new();
+    let mut silent: BTreeMap<&str, BTreeMap<&str, Span>> = BTreeMap::new();
     for view in views {
         let bundle = view.bundle;
         for name in played(view) {
@@ -34,14 +34,17 @@ pub(super) fn check(views: &[View], diags: &mut Diags) {
                 };
                 for (slot, format) in text.slots() {
                     if speech::LANGUAGES.contains(&lang.as_str()) {
-                        formats.entry(lang).or_default().insert(format.name());
+                        formats.entry(lang).or_default().entry(format.name()).or_insert(slot.span);
                     } else if told.insert((slot.text.clone(), lang.clone())) {
                         let message = format!("values cannot be read aloud in `{lang}`");
                         diags.error_hint("E505", slot.span, message, "leave the value out of this text");
                     }
                 }
                 let files = text.files().filter(|file| bundle.audio_ms(lang, file).is_none());
-                silent.entry(lang).or_default().extend(files);
+                let silent = silent.entry(lang).or_default();
+                for file in files {
+                    silent.entry(file).or_insert(name.span);
+                }
             }
             let said = |lang: &String| {
                 // A text of which nothing could be read was reported already.
@@ -58,10 +61,25 @@ pub(super) fn check(views: &[View], diags: &mut Diags) {
             }
         }
     }
+    for name in views.iter().flat_map(|view| &view.nodes).flat_map(|node| &node.facts) {
+        let Fact::Music(name) = name else { continue };
+        let Some((bundle, lang)) = views.first().and_then(|v| Some((v.bundle, v.bundle.default_language()?))) else {
+            break;
+        };
+        if bundle.audio_ms(lang, &name.text).is_none() {
+            let message = format!("there is no music `{}`; the built-in one will play", name.text);
+            diags.warn_hint(
+                "E502",
+                name.span,
+                message,
+                format!("put prompts/{lang}/{}.wav, or leave it out", name.text),
+            );
+        }
+    }
     // What is only missing for sound is looked at once the rest is right.
     if !diags.has_errors() {
         atoms(views, &formats, &mut silent, diags);
-        recordings(views, &silent, diags);
+        recordings(&silent, diags);
     }
 }
 
@@ -75,21 +93,26 @@ fn played<'v>(view: &'v View) -> impl Iterator<Item = &'v Name> {
 /// The pieces that values are read from must be there like any other text.
 fn atoms<'v>(
     views: &'v [View],
-    formats: &BTreeMap<&'v str, BTreeSet<&'static str>>,
-    silent: &mut BTreeMap<&'v str, BTreeSet<&'v str>>,
+    formats: &BTreeMap<&'v str, BTreeMap<&'static str, Span>>,
+    silent: &mut BTreeMap<&'v str, BTreeMap<&'v str, Span>>,
     diags: &mut Diags,
 ) {
     let Some(bundle) = views.first().map(|view| view.bundle) else { return };
     for (lang, used) in formats {
-        let formats = used.iter().filter_map(|name| Format::from_name(name));
-        let needed: BTreeSet<&'static str> = formats.flat_map(|format| atoms_of(format, lang)).collect();
-        let without: Vec<&str> = needed.iter().filter(|id| !has_text(bundle, id, lang)).copied().collect();
+        let mut needed: BTreeMap<&'static str, Span> = BTreeMap::new();
+        for (name, slot) in used {
+            let atoms = Format::from_name(name).map(|format| atoms_of(format, lang)).unwrap_or_default();
+            for atom in atoms {
+                needed.entry(atom).or_insert(*slot);
+            }
+        }
+        let without: Vec<&str> = needed.keys().filter(|id| !has_text(bundle, id, lang)).copied().collect();
         if let (Some(first), Some(view)) = (without.first(), views.first()) {
             let message =
                 format!("{} pieces of values have no text in `{lang}`, the first is `{first}`", without.len());
             diags.error_hint("E501", view.flow.span.part(0, 0), message, "add them to `prompts/atoms.yaml`");
         }
-        let unrecorded = needed.into_iter().filter(|id| bundle.audio_ms(lang, id).is_none());
+        let unrecorded = needed.into_iter().filter(|(id, _)| bundle.audio_ms(lang, id).is_none());
         silent.entry(lang).or_default().extend(unrecorded);
     }
 }
@@ -98,13 +121,19 @@ fn has_text(bundle: &crate::ivr::bundle::Bundle, id: &str, lang: &str) -> bool {
     bundle.prompts.get(id).is_some_and(|prompt| prompt.texts.contains_key(lang))
 }
 
-fn recordings(views: &[View], silent: &BTreeMap<&str, BTreeSet<&str>>, diags: &mut Diags) {
-    let Some(place) = views.first().map(|view| view.flow.span.part(0, 0)) else { return };
-    for (lang, ids) in silent.iter().filter(|(_, ids)| !ids.is_empty()) {
-        let shown: Vec<&str> = ids.iter().take(MISSING_SHOWN).copied().collect();
-        let more = if ids.len() > shown.len() { ", ..." } else { "" };
-        let message =
-            format!("{} recordings are missing in `{lang}` and will be silent: {}{more}", ids.len(), shown.join(", "));
-        diags.warn("E502", place, message);
+/// Each missing recording at the place that plays it first, the rest of many in one line.
+fn recordings(silent: &BTreeMap<&str, BTreeMap<&str, Span>>, diags: &mut Diags) {
+    for (lang, files) in silent {
+        for (file, place) in files.iter().take(MISSING_SHOWN) {
+            let message = format!("`{file}` has no recording in `{lang}` and will be silent");
+            diags.warn_hint("E502", *place, message, format!("put prompts/{lang}/{file}.wav"));
+        }
+        let rest: Vec<&str> = files.keys().skip(MISSING_SHOWN).copied().collect();
+        if let (Some(place), false) = (files.values().nth(MISSING_SHOWN), rest.is_empty()) {
+            let more = if rest.len() > MISSING_SHOWN { ", ..." } else { "" };
+            let names = rest[..rest.len().min(MISSING_SHOWN)].join(", ");
+            let message = format!("{} more recordings are missing in `{lang}`: {names}{more}", rest.len());
+            diags.warn_hint("E502", *place, message, format!("put each as prompts/{lang}/<name>.wav"));
+        }
     }
 }

@@ -111,7 +111,8 @@ pub(in crate::ivr) fn event(run: &mut Run, asks: &dyn Asks, ev: &Event) -> Next 
             return Next::Stay;
         }
         (Event::Key(key), Phase::Prompt(playing)) => {
-            run.clear(playing.guard);
+            // Keys that do not come as audio, and those just before the play begins, have not ended it by themselves.
+            run.stop(&playing);
             press(run, asks, &mut asking, *key)
         }
         (Event::Key(key), Phase::Silence(timer)) => {

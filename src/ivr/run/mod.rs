@@ -88,7 +88,8 @@ pub(super) struct Run<'b, 's> {
 
 impl<'b> Run<'b, '_> {
     fn handle(&mut self, at: u64, ev: Event) {
-        if self.state.is_ended() {
+        // A to D are no keys of a caller's telephone; no question has an answer for them.
+        if self.state.is_ended() || matches!(ev, Event::Key(key) if !is_key(key)) {
             return;
         }
         let moved = at > self.state.at;
@@ -422,7 +423,7 @@ impl<'b> Run<'b, '_> {
         };
         match (heard.filter(|playing| playing.bargeable), self.current()) {
             (Some(playing), Some(step)) => {
-                self.clear(playing.guard);
+                self.stop(&playing);
                 step.replay(self)
             }
             _ => Next::Stay,
@@ -485,6 +486,10 @@ impl Reader for Run<'_, '_> {
             _ => self.state.frames.last()?.vars.read(name).cloned(),
         }
     }
+}
+
+fn is_key(key: char) -> bool {
+    key.is_ascii_digit() || matches!(key, '*' | '#')
 }
 
 fn digits_only(number: &str) -> String {

@@ -43,6 +43,10 @@ pub(super) fn lower(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
         }
     }
     let remember = fields.take("remember");
+    if let Some(node) = remember {
+        let message = "`remember` has no effect in this version: the caller is asked at each call";
+        lower.diags.warn_hint("E103", node.span, message, "leave it out");
+    }
     let remember = remember.and_then(|node| duration(node, "`remember`", 3_600_000..=365 * 86_400_000, lower.diags));
     let policy = lower.policy_with(&mut fields, say, Vec::new());
     fields.finish(lower.diags);

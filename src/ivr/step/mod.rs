@@ -59,6 +59,8 @@ pub(super) trait Step: fmt::Debug + Send + Sync {
 #[derive(Debug)]
 pub(super) enum Fact<'s> {
     Plays(&'s Name),
+    /// Music while the caller waits, in the language of whoever has not chosen one.
+    Music(&'s Name),
     /// Played while the caller waits in a queue, where `queue.*` is known.
     PlaysInQueue(&'s Name),
     /// An expression is evaluated; with a type that it must fit.

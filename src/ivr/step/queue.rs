@@ -49,6 +49,10 @@ pub(super) fn lower(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
     let mut fields = Fields::of(node, "`queue`", lower.diags)?;
     let to = fields.need("to", lower.diags).and_then(|node| name(node, "a queue", lower.diags));
     let skills = fields.take("skills").map(|node| names(node, "a skill", lower.diags)).unwrap_or_default();
+    if let Some(first) = skills.first() {
+        let message = "`skills` has no effect in this version: any agent of the queue takes the call";
+        lower.diags.warn_hint("E103", first.span, message, "use a queue for each skill");
+    }
     let priority = fields.take("priority").and_then(|node| number(node, "`priority`", 0..=9, lower.diags));
     let max_wait = fields.take("max_wait");
     let max_wait = max_wait.and_then(|node| duration(node, "`max_wait`", 1_000..=4 * 3_600_000, lower.diags));
@@ -148,6 +152,7 @@ impl Step for Queue {
     fn facts<'s>(&'s self, _bundle: &'s Bundle, out: &mut Vec<Fact<'s>>) {
         out.push(Fact::Refers(Refers::Queue, &self.to));
         let announce = &self.announce;
+        out.extend(announce.music.iter().map(Fact::Music));
         out.extend(announce.next.iter().chain(&announce.position).chain(&announce.wait).map(Fact::PlaysInQueue));
         for end in [QueueEnd::Timeout, QueueEnd::Full, QueueEnd::Closed, QueueEnd::NoAgents] {
             // A full or closed queue answers at once.
@@ -178,6 +183,7 @@ impl Step for Queue {
             skills,
             priority: self.priority,
             max_wait_ms: self.max_wait_ms,
+            leave_when_empty: self.no_agents.is_some(),
         });
         next
     }

@@ -83,7 +83,7 @@ impl Step for Say {
                 Next::Stay
             }
             Event::Key(key) => {
-                run.clear(playing.guard);
+                run.stop(&playing);
                 run.type_ahead(*key);
                 run.state.wait = Wait::Nothing;
                 Next::CarryOn("barged".into())

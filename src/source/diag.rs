@@ -1,4 +1,4 @@
-//! What is wrong in a flow file, where, and what to write instead.
+//! What is wrong in a file of the admin's, where, and what to write instead.
 //!
 //! A diagnostic names one place (`path:line:column`), says it in the admin's words and suggests the nearest right name.
 //! [`Diags`] collects all of them in one pass, so that an admin mends a file once and not error by error.
@@ -15,14 +15,18 @@
 //! | E401-E405 | keys: prefix, bound twice, hides a shortcut, end key in the pattern, entry that can never match |
 //! | E501-E505 | texts: missing, not recorded, unequal values, no reader for the language |
 //! | E701 | a secret where it must not go |
+//!
+//! `hotline.yaml` has codes of its own: C100-C105 are the text, C110-C160 what its values mean.
 
-use super::source::{Files, Sources, Span};
+use super::text::{Files, Span};
 use super::yaml::Node;
 use annotate_snippets::{AnnotationKind, Level as SnippetLevel, Renderer, Snippet};
 use serde::{Serialize, Serializer};
 
 /// More findings than this in one load help nobody; the rest is dropped with a closing line.
 pub const MAX_DIAGNOSTICS: usize = 100;
+/// Known names that a finding lists when none is near.
+const MAX_LISTED: usize = 24;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
@@ -45,7 +49,8 @@ impl Serialize for Level {
     }
 }
 
-/// One finding. `line` and `column` count from 1, columns in characters. Serialises to the contract's JSON line.
+/// One finding. `line` and `column` count from 1, columns in characters; both are 0 where the file as a whole is meant.
+/// Serialises to the contract's JSON line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Diagnostic {
     pub code: &'static str,
@@ -57,6 +62,9 @@ pub struct Diagnostic {
     pub suggestion: Option<String>,
     #[serde(skip)]
     pub span: Span,
+    /// The line of the file, for a person.
+    #[serde(skip)]
+    pub text: Option<Box<str>>,
 }
 
 impl Diagnostic {
@@ -69,11 +77,34 @@ impl Diagnostic {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// The form a person reads: a title, ` --> path:line:column`, the line of the file with the place marked.
-    /// Without the source at hand (or where it has changed since) only title and place are given.
-    pub fn render(&self, sources: &Sources) -> String {
-        let Some(line) = self.source_line(sources) else {
-            return format!("{self}\n --> {}:{}:{}", self.path, self.line, self.column);
+    /// A finding about a file as a whole: missing, unreadable, too large.
+    pub fn of_file(code: &'static str, path: String, message: String, suggestion: Option<String>) -> Self {
+        Self {
+            code,
+            level: Level::Error,
+            path,
+            line: 0,
+            column: 0,
+            message,
+            suggestion,
+            span: Span::default(),
+            text: None,
+        }
+    }
+}
+
+/// The form a person reads: a title, ` --> path:line:column`, the line of the file with the place marked.
+impl std::fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Some(line) = &self.text else {
+            write!(f, "{}[{}]: {}\n --> {}", self.level.as_str(), self.code, self.message, self.path)?;
+            if self.line > 0 {
+                write!(f, ":{}:{}", self.line, self.column)?;
+            }
+            return match &self.suggestion {
+                Some(suggestion) => write!(f, "\n  = help: {suggestion}"),
+                None => Ok(()),
+            };
         };
         let start = line.char_indices().nth(self.column.saturating_sub(1) as usize).map_or(line.len(), |(i, _)| i);
         let length = (self.span.end.saturating_sub(self.span.start)) as usize;
@@ -89,25 +120,15 @@ impl Diagnostic {
         if let Some(hint) = &self.suggestion {
             mark = mark.label(hint.as_str());
         }
+        let line = line.as_ref();
         let snippet = Snippet::source(line).path(self.path.as_str()).line_start(self.line as usize).annotation(mark);
         let report = [level.primary_title(self.message.as_str()).id(self.code).element(snippet)];
-        Renderer::plain().render(&report)
-    }
-
-    fn source_line<'a>(&self, sources: &'a Sources) -> Option<&'a str> {
-        let (_, text) = sources.files.iter().find(|(path, _)| *path == self.path)?;
-        text.trim_start_matches('\u{feff}').lines().nth(self.line.checked_sub(1)? as usize)
-    }
-}
-
-impl std::fmt::Display for Diagnostic {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}[{}]: {}", self.level.as_str(), self.code, self.message)
+        f.write_str(&Renderer::plain().render(&report))
     }
 }
 
 /// Collects findings while files are read and checked.
-pub(super) struct Diags<'f> {
+pub(crate) struct Diags<'f> {
     files: &'f Files,
     found: Vec<Diagnostic>,
     errors: usize,
@@ -131,7 +152,11 @@ impl<'f> Diags<'f> {
         self.push(Level::Warning, code, span, message.into(), None);
     }
 
-    /// An unknown name, with the nearest known one when there is one near enough.
+    pub fn warn_hint(&mut self, code: &'static str, span: Span, message: impl Into<String>, hint: impl Into<String>) {
+        self.push(Level::Warning, code, span, message.into(), Some(hint.into()));
+    }
+
+    /// An unknown name, with the nearest known one when there is one near enough, else all if they are few.
     pub fn unknown<'a>(
         &mut self,
         code: &'static str,
@@ -141,8 +166,13 @@ impl<'f> Diags<'f> {
         known: impl IntoIterator<Item = &'a str>,
     ) {
         // Looking for the nearest name is dear; a finding that will not be shown needs none.
-        let near = if self.found.len() < MAX_DIAGNOSTICS { nearest(name, known) } else { None };
-        let hint = near.map(|near| format!("did you mean `{near}`?"));
+        let known: Vec<&str> =
+            if self.found.len() < MAX_DIAGNOSTICS { known.into_iter().collect() } else { Vec::new() };
+        let hint = match nearest(name, known.iter().copied()) {
+            Some(near) => Some(format!("did you mean `{near}`?")),
+            None if (1..=MAX_LISTED).contains(&known.len()) => Some(format!("known here: {}", known.join(", "))),
+            None => None,
+        };
         self.push(Level::Error, code, span, format!("{what} `{}`", shown(name)), hint);
     }
 
@@ -203,12 +233,13 @@ impl<'f> Diags<'f> {
             return;
         }
         let (path, line, column) = self.files.place(span);
-        self.found.push(Diagnostic { code, level, path, line, column, message, suggestion, span });
+        let text = self.files.line(span).map(Into::into);
+        self.found.push(Diagnostic { code, level, path, line, column, message, suggestion, span, text });
     }
 }
 
 /// The known name nearest to `name`, if a slip of the finger explains the difference (a third of its length at most).
-pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if name.len() > 64 {
         return None;
     }
@@ -222,7 +253,7 @@ pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
 }
 
 /// A name from a file as a message may show it: one line, no control bytes, not longer than 60 characters.
-pub(super) fn shown(name: &str) -> String {
+pub(crate) fn shown(name: &str) -> String {
     let mut text = String::new();
     for c in name.chars().take(60) {
         if c.is_control() { text.extend(c.escape_default()) } else { text.push(c) }

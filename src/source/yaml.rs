@@ -5,24 +5,24 @@
 //! (`*: back`) are looked for by name first.
 
 use super::diag::{Diags, shown};
-use super::source::{File, Span};
+use super::text::{File, Span};
 use saphyr_parser::{Event, Parser, ScalarStyle};
 
 /// A flow of some hundred sections is 40 KiB; what is larger is not a flow.
-pub(super) const MAX_FILE_BYTES: usize = 256 * 1024;
+pub(crate) const MAX_FILE_BYTES: usize = 256 * 1024;
 /// flow > sections > section > step > settings > keys needs 8.
 const MAX_DEPTH: usize = 16;
 const TOO_DEEP: &str = "this is nested too deep";
 const TOO_DEEP_HINT: &str = "give the inner part a section of its own";
 
 #[derive(Clone, Debug)]
-pub(super) struct Node {
+pub(crate) struct Node {
     pub span: Span,
     pub kind: Kind,
 }
 
 #[derive(Clone, Debug)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// `plain` = written without quotes.
     Scalar {
         text: String,
@@ -38,6 +38,12 @@ impl Node {
             Kind::Scalar { text, .. } => Some(text),
             _ => None,
         }
+    }
+
+    /// The value of a key of this map.
+    pub fn child(&self, key: &str) -> Option<&Node> {
+        let Kind::Map(pairs) = &self.kind else { return None };
+        pairs.iter().find(|(name, _)| name.scalar() == Some(key)).map(|(_, value)| value)
     }
 
     /// Nothing was written after the colon, or `null` or `~`.
@@ -56,10 +62,15 @@ impl Node {
 }
 
 /// The file's tree, or `None` after at least one finding.
-pub(super) fn parse(file: &File, index: u16, diags: &mut Diags) -> Option<Node> {
+pub(crate) fn parse(file: &File, index: u16, diags: &mut Diags) -> Option<Node> {
+    parse_up_to(MAX_FILE_BYTES, file, index, diags)
+}
+
+/// [`parse`] with another limit of octets.
+pub(crate) fn parse_up_to(limit: usize, file: &File, index: u16, diags: &mut Diags) -> Option<Node> {
     let top = Span { file: index, start: 0, end: 0 };
-    if file.text.len() > MAX_FILE_BYTES {
-        let message = format!("this file has more than {} KiB; split it into subflows", MAX_FILE_BYTES / 1024);
+    if file.text.len() > limit {
+        let message = format!("this file has more than {} KiB; split it", limit / 1024);
         diags.error("E110", top, message);
         return None;
     }
@@ -75,8 +86,8 @@ pub(super) fn parse(file: &File, index: u16, diags: &mut Diags) -> Option<Node> 
             }
             Err(error) => {
                 // A trap that was named already is what the parser stumbled over; its own words would only confuse.
-                if !trapped {
-                    let start = file.byte_of_char(error.marker().index());
+                let start = file.byte_of_char(error.marker().index());
+                if !trapped && !find_slip(file, index, start, builder.diags) {
                     let (code, message, hint) = plain_words(error.info());
                     builder.diags.error_hint(code, Span { file: index, start, end: start }, message, hint);
                 }
@@ -89,6 +100,49 @@ pub(super) fn parse(file: &File, index: u16, diags: &mut Diags) -> Option<Node> 
         diags.error("E114", top, "this file says nothing");
     }
     root
+}
+
+/// Where the parser stumbles over a key without its colon, the cause is on that line or one of those before it.
+/// Returns whether it was found and told.
+fn find_slip(file: &File, index: u16, stumbled: u32, diags: &mut Diags) -> bool {
+    const LINES_BACK: usize = 3;
+    let end = file.text[stumbled as usize..].find('\n').map_or(file.text.len(), |at| stumbled as usize + at);
+    let mut stop = end;
+    let mut lines = Vec::new();
+    for line in file.text[..end].rsplit('\n') {
+        let start = stop - line.len();
+        if !line.trim().is_empty() && !line.trim_start().starts_with('#') {
+            lines.push((start, line));
+        }
+        stop = start.saturating_sub(1);
+        if lines.len() == LINES_BACK {
+            break;
+        }
+    }
+    for (start, line) in lines {
+        let body = line.trim_start().trim_start_matches("- ").trim_start();
+        let name = &body[..body.find(|c: char| !(c.is_ascii_alphanumeric() || "_-".contains(c))).unwrap_or(body.len())];
+        let at = start + line.len() - body.len();
+        let place =
+            |from: usize, len: usize| Span { file: index, start: (at + from) as u32, end: (at + from + len) as u32 };
+        let rest = body[name.len()..].trim_end();
+        if name.is_empty() {
+            continue;
+        } else if rest.starts_with('：') {
+            let message = "the full-width sign `：` means nothing here";
+            diags.error_hint("E106", place(name.len(), '：'.len_utf8()), message, "write `:` and a space");
+        } else if rest.trim_start().starts_with(['{', '[']) || (rest.is_empty() && !line.trim_start().starts_with("- "))
+        {
+            let value = if rest.is_empty() { String::new() } else { " {...}".to_string() };
+            let (message, hint) =
+                (format!("`{}` has no colon", shown(name)), format!("write `{}:{value}`", shown(name)));
+            diags.error_hint("E100", place(0, name.len()), message, hint);
+        } else {
+            continue;
+        }
+        return true;
+    }
+    false
 }
 
 /// What the parser says, in words an admin can act on.
@@ -245,8 +299,8 @@ impl Builder<'_, '_> {
     }
 
     fn refuse_reuse(&mut self, span: Span) -> Result<(), Refused> {
-        let message = "YAML anchors, aliases, merge keys and tags are not part of the flow language";
-        self.refuse("E109", span, message, "write it out, or put what is shared in a section or subflow")
+        let message = "YAML anchors, aliases, merge keys and tags are not taken here";
+        self.refuse("E109", span, message, "write it out, or, in a flow, put what is shared in a section or subflow")
     }
 
     fn refuse(&mut self, code: &'static str, span: Span, message: &str, hint: &str) -> Result<(), Refused> {
@@ -257,7 +311,7 @@ impl Builder<'_, '_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::source::{Files, Sources};
+    use super::super::text::{Files, Sources};
     use super::*;
 
     fn findings(text: &str) -> Vec<(&'static str, u32, u32)> {

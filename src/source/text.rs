@@ -1,4 +1,4 @@
-//! The texts that a bundle is made of, and places in them. No file is opened here: whoever calls hands the texts over.
+//! Texts that admins write, and places in them. No file is opened here: whoever calls hands the texts over.
 
 use std::fmt;
 
@@ -18,7 +18,7 @@ pub struct Span {
 
 impl Span {
     /// The part of this place from byte `from` to byte `to`, counted from its start.
-    pub(super) fn part(self, from: usize, to: usize) -> Span {
+    pub(crate) fn part(self, from: usize, to: usize) -> Span {
         let at = |offset: usize| self.start.saturating_add(offset as u32).min(self.end);
         Span { file: self.file, start: at(from), end: at(to) }
     }
@@ -44,7 +44,7 @@ impl fmt::Debug for Name {
 }
 
 /// One file with an index of its lines.
-pub(super) struct File {
+pub(crate) struct File {
     pub path: String,
     pub text: String,
     line_starts: Vec<u32>,
@@ -85,8 +85,19 @@ impl File {
     }
 }
 
+/// The text of a file, or where it stops being UTF-8, as line and column.
+pub(crate) fn decode(octets: Vec<u8>) -> Result<String, (u32, u32)> {
+    String::from_utf8(octets).map_err(|error| {
+        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = 1 + good.iter().filter(|octet| **octet == b'\n').count();
+        let start = good.iter().rposition(|octet| *octet == b'\n').map_or(0, |at| at + 1);
+        let column = 1 + String::from_utf8_lossy(&good[start..]).chars().count();
+        (line as u32, column as u32)
+    })
+}
+
 /// All files of one load, in the order given.
-pub(super) struct Files(pub Vec<File>);
+pub(crate) struct Files(pub Vec<File>);
 
 impl Files {
     pub fn new(sources: &Sources) -> Self {
@@ -101,6 +112,15 @@ impl Files {
             }
             None => (String::new(), 1, 1),
         }
+    }
+
+    /// The line that a place begins in; `None` for one that is too long to be shown.
+    pub fn line(&self, span: Span) -> Option<&str> {
+        const LONGEST: usize = 1_000;
+        let file = self.0.get(span.file as usize)?;
+        let (line, _) = file.line_column(span.start);
+        let start = *file.line_starts.get(line as usize - 1)? as usize;
+        file.text.get(start..)?.lines().next().filter(|line| line.len() <= LONGEST)
     }
 
     pub fn slice(&self, span: Span) -> &str {
