@@ -23,7 +23,7 @@ use crate::media::{PortLease, WorkerId};
 use crate::net::{self, Net, TcpTransport, UdpTransport};
 use crate::recording::{Archive, Recorder, RecordingNotice, Recovered};
 use crate::store::{RecoveredRecording, Store, StoreOptions};
-use crate::switch::Switch;
+use crate::switch::{Input, Switch};
 use board::Board;
 use event_loop::{Control, EventLoop};
 use lookups::Lookups;
@@ -46,6 +46,8 @@ const CONTROL_QUEUE: usize = 1024;
 const MEDIA_QUEUE: usize = 16_384;
 /// Port pairs that each worker keeps bound ahead: a second's calls at full load.
 const READY_PORTS: usize = 512;
+/// How long a start waits for the first RTP ports to be bound.
+const PORTS_LIMIT: Duration = Duration::from_secs(3);
 /// How long BYEs may take once calls are being ended.
 const HANG_UP_LIMIT: Duration = Duration::from_secs(3);
 /// How long requests under way may take at the end.
@@ -146,11 +148,15 @@ async fn operate(config: Config, options: Options, desk: &Handle) -> Result<Exit
     let unrecorded = readers.dropped();
     let recorder = start_recorder(&config, archive, readers, control.clone())?;
     let (media_in, media) = mpsc::channel(MEDIA_QUEUE);
-    let (leases_in, leases) = mpsc::unbounded_channel();
+    let (leases_in, mut leases) = mpsc::unbounded_channel();
     let workers = start_workers(&config, workers, taps, &seeds, media_in, leases_in)?;
 
     let now = clock::now();
-    let switch = Switch::new(now, now.wall, Arc::new(switch_config), Arc::new(bundle));
+    let mut switch = Switch::new(now, now.wall, Arc::new(switch_config), Arc::new(bundle));
+    // The first call finds a port. When none can be bound, the worker has told why and calls are refused for it.
+    if let Ok(Some(ports)) = tokio::time::timeout(PORTS_LIMIT, leases.recv()).await {
+        switch.handle_input(clock::now(), Input::Ports(ports));
+    }
     let (reloads, reload_requests) = mpsc::channel(1);
     let (stopping, stop_requests) = mpsc::channel(1);
     let owner = EventLoop {

@@ -1,5 +1,6 @@
 use super::*;
 use crate::media::RecordingId;
+use std::io::{Error, ErrorKind};
 
 #[tokio::test]
 async fn an_owner_that_panics_ends_the_process_with_a_failure() {

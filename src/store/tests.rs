@@ -464,7 +464,8 @@ fn a_quiet_call_that_a_kill_interrupts_ends_with_the_last_sign_of_life() {
     assert!(told.iter().any(|event| event.contains("recording_ended")), "{told:?}");
     // And a second start finds nothing more.
     drop(again);
-    let (third, _) = open(&killed(&recorded, "third"));
+    let place = killed(&recorded, "third");
+    let (third, _) = open(&place);
     assert_eq!((third.interrupted, all(&third.records).len()), (0, 2));
 }
 
