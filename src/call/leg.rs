@@ -88,11 +88,7 @@ impl Leg {
         let port = seat.lease.port;
         let mut leg = Leg::new(seat, role, agent, LegState::Dialing);
         out.media(leg.worker, MediaCmd::Create { leg: leg.id, call, port });
-        let codecs = match near {
-            Some(Codec::Pcmu) => [Codec::Pcmu, Codec::Pcma],
-            Some(Codec::Pcma) | None => [Codec::Pcma, Codec::Pcmu],
-        };
-        let offer = leg.sdp.offer(&codecs, Direction::SendRecv);
+        let offer = leg.sdp.offer(&codecs_from(near), Direction::SendRecv);
         (leg, offer)
     }
 
@@ -209,11 +205,7 @@ impl Leg {
         };
         let Some(sdp) = sdp else {
             *offer_out = true;
-            let codecs = match self.codec() {
-                Some(Codec::Pcmu) => [Codec::Pcmu, Codec::Pcma],
-                Some(Codec::Pcma) | None => [Codec::Pcma, Codec::Pcmu],
-            };
-            let offer = self.sdp.offer(&codecs, Direction::SendRecv);
+            let offer = self.sdp.offer(&codecs_from(self.codec()), Direction::SendRecv);
             out.push(CallOutput::AnswerReoffer { leg: self.id, answer: Ok(offer) });
             return false;
         };
@@ -224,6 +216,26 @@ impl Leg {
             }
             Err(refusal) => {
                 out.push(CallOutput::AnswerReoffer { leg: self.id, answer: Err(Some(refusal)) });
+                false
+            }
+        }
+    }
+
+    /// The session timer wants the session offered again as it is (RFC 4028 7.4).
+    pub fn refresh(&mut self, out: &mut Vec<CallOutput>) {
+        if self.is_up() {
+            let offer = self.sdp.offer(&codecs_from(self.codec()), Direction::SendRecv);
+            out.push(CallOutput::Refresh { leg: self.id, offer });
+        }
+    }
+
+    /// Our re-INVITE was answered; `None` when it was refused or not sent, or its answer is of no use: the session goes on
+    /// as it was. True when the leg went on or off hold by it.
+    pub fn refreshed(&mut self, sdp: Option<&[u8]>, out: &mut Vec<CallOutput>) -> bool {
+        match sdp.map(|sdp| self.sdp.handle_answer(sdp)) {
+            Some(Ok(spec)) => self.take_spec(spec, out),
+            Some(Err(_)) | None => {
+                self.sdp.withdraw_offer();
                 false
             }
         }
@@ -290,5 +302,13 @@ impl Leg {
         let sends = self.spec.as_ref().is_some_and(|spec| spec.direction == Direction::SendRecv);
         let after = self.rtp_timeout.filter(|_| sends);
         self.media(MediaCmd::RtpTimeout { leg: self.id, after }, out);
+    }
+}
+
+/// What we offer, the codec in use or likely first.
+fn codecs_from(first: Option<Codec>) -> [Codec; 2] {
+    match first {
+        Some(Codec::Pcmu) => [Codec::Pcmu, Codec::Pcma],
+        Some(Codec::Pcma) | None => [Codec::Pcma, Codec::Pcmu],
     }
 }

@@ -48,6 +48,11 @@ pub enum CallOutput {
         leg: LegId,
         answer: Result<Bytes, Option<SdpError>>,
     },
+    /// A re-INVITE that changes nothing (RFC 4028); `leg_refreshed` brings the answer.
+    Refresh {
+        leg: LegId,
+        offer: Bytes,
+    },
     Media(WorkerId, MediaCmd),
     Event(EventKind),
     Notice(Notice),
@@ -354,6 +359,23 @@ impl Call {
         }
     }
 
+    /// The session of a leg is due for a refresh by re-INVITE.
+    pub fn leg_refresh_due(&mut self, leg: LegId, out: &mut Vec<CallOutput>) {
+        if let Some(party) = self.leg_mut(leg) {
+            party.refresh(out);
+        }
+    }
+
+    /// The answer to the refresh, if it was accepted.
+    pub fn leg_refreshed(&mut self, leg: LegId, sdp: Option<&[u8]>, out: &mut Vec<CallOutput>) {
+        if let Some(party) = self.leg_mut(leg)
+            && party.refreshed(sdp, out)
+            && self.bridged
+        {
+            self.entertain(leg, out);
+        }
+    }
+
     /// Music for the party opposite to `leg`, as long as `leg` holds.
     fn entertain(&self, leg: LegId, out: &mut Vec<CallOutput>) {
         let Some(partner) = &self.partner else { return };
@@ -447,7 +469,9 @@ impl Call {
         self.ended = Some((cause, if cause == Cause::AckTimeout { EndedBy::System } else { EndedBy::Caller }));
         self.unreported.insert(self.caller.id);
         self.caller.gone(cause, out);
-        self.dismiss(if cause == Cause::Cancelled { cause } else { Cause::Normal }, out);
+        // The far side is told when the caller did not hang up but was lost.
+        let told = if matches!(cause, Cause::Cancelled | Cause::Unreachable) { cause } else { Cause::Normal };
+        self.dismiss(told, out);
         self.close(out);
     }
 

@@ -1,6 +1,6 @@
 //! What holds where a file says nothing, each with its reason.
 
-use super::{Auth, Limits, Queue, Recording, Records};
+use super::{Auth, Limits, Queue, Recording, Records, Sip};
 use crate::ids::QueueId;
 use std::time::Duration;
 
@@ -14,6 +14,13 @@ impl Default for Limits {
             // Phones that suppress silence still send something within 20 s.
             rtp_timeout: Duration::from_secs(20),
         }
+    }
+}
+
+impl Default for Sip {
+    fn default() -> Self {
+        // What RFC 4028 recommends, and the least that it allows.
+        Self { session_expires: Duration::from_secs(1800), min_se: Duration::from_secs(90) }
     }
 }
 

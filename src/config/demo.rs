@@ -2,7 +2,7 @@
 
 use super::secret::Secret;
 use super::{
-    Agent, Auth, Config, FlowSource, Limits, Listen, Mode, Number, OpenTo, Queue, Recording, Records, Rtp, Target,
+    Agent, Auth, Config, FlowSource, Limits, Listen, Mode, Number, OpenTo, Queue, Recording, Records, Rtp, Sip, Target,
     Trunk,
 };
 use crate::ids::{AgentId, QueueId, TrunkId};
@@ -79,6 +79,7 @@ pub(super) fn build(env: DemoEnv) -> io::Result<Demo> {
             advertise: None,
             rtp: Rtp { first: 20000, last: 29999, bind: env.bind, advertise: None },
         },
+        sip: Sip::default(),
         limits: Limits::default(),
         auth: Auth { nonce_ttl: Auth::default().nonce_ttl, admin_token_file: None },
         numbers: numbers(&trunk),

@@ -55,6 +55,7 @@ pub struct Config {
     /// Domain of the extensions, and the realm they prove themselves in.
     pub realm: String,
     pub listen: Listen,
+    pub sip: Sip,
     pub limits: Limits,
     pub auth: Auth,
     pub agents: BTreeMap<AgentId, Agent>,
@@ -144,6 +145,15 @@ impl Rtp {
     pub fn pairs(&self) -> u32 {
         (u32::from(self.last) - u32::from(self.first)).div_ceil(2)
     }
+}
+
+/// Session timers (RFC 4028), in whole seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sip {
+    /// How long a call may stay up without a sign of life in its signalling; asked of peers that know session timers.
+    pub session_expires: Duration,
+    /// The least such time that we agree to.
+    pub min_se: Duration,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,6 +10,7 @@ pub(super) struct RawConfig {
     pub realm: Option<At<String>>,
     pub state_dir: Option<At<String>>,
     pub listen: RawListen,
+    pub sip: RawSip,
     pub limits: RawLimits,
     pub auth: RawAuth,
     pub agents: Vec<RawAgent>,
@@ -35,6 +36,12 @@ pub(super) struct RawRtp {
     pub ports: Option<At<String>>,
     pub bind: Option<At<String>>,
     pub advertise: Option<At<String>>,
+}
+
+#[derive(Default)]
+pub(super) struct RawSip {
+    pub session_expires: Option<At<String>>,
+    pub min_se: Option<At<String>>,
 }
 
 #[derive(Default)]
@@ -129,6 +136,10 @@ pub(super) fn read(root: &Node, diags: &mut Diags) -> Option<RawConfig> {
         realm: keys.text("realm", "a domain name, such as `pbx.example.com`", diags),
         state_dir: keys.text("state_dir", "the path of a folder, such as `state`", diags),
         listen: keys.group("listen", "`listen: {http: 127.0.0.1:8080}`", diags, listen),
+        sip: keys.group("sip", "`sip: {session_expires: 30m}`", diags, |keys, diags| RawSip {
+            session_expires: keys.text("session_expires", TIME, diags),
+            min_se: keys.text("min_se", TIME, diags),
+        }),
         limits: keys.group("limits", "`limits: {calls: 500}`", diags, |keys, diags| RawLimits {
             calls: keys.number("calls", "calls at once, such as `500`", diags),
             drain_timeout: keys.text("drain_timeout", TIME, diags),

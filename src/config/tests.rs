@@ -396,3 +396,20 @@ fn damaged_files_are_refused_with_a_place_or_taken() {
         }
     }
 }
+
+#[test]
+fn session_timers_are_read_and_held_to_what_rfc_4028_allows() {
+    let sip = load("timers", "version: 1\nsip: {session_expires: 10m, min_se: 2m}\n").unwrap().sip;
+    assert_eq!((sip.session_expires.as_secs(), sip.min_se.as_secs()), (600, 120));
+    assert_eq!(load("no-timers", "version: 1\n").unwrap().sip, Sip::default());
+    // A minimum above the default raises what is asked for.
+    let sip = load("least", "version: 1\nsip: {min_se: 1h}\n").unwrap().sip;
+    assert_eq!(sip.session_expires, sip.min_se);
+    assert_eq!(
+        findings("brief", "version: 1\nsip: {session_expires: 2m, min_se: 3m}\n"),
+        ["C133 2:24 `2m` is less than `sip.min_se`, the least that is agreed to | write 3m or more"]
+    );
+    let found = findings("range", "version: 1\nsip: {session_expires: 60s, min_se: 30s}\n");
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found.iter().all(|line| line.starts_with("C130") && line.contains("from 90s to")), "{found:?}");
+}

@@ -106,6 +106,7 @@ fn keep_until_restart(running: &Config, fresh: &mut Config) -> Vec<String> {
 fn taken(running: &Config, fresh: &Config) -> Vec<String> {
     let all = [
         ("realm", running.realm != fresh.realm),
+        ("sip", running.sip != fresh.sip),
         ("limits.calls", running.limits.calls != fresh.limits.calls),
         ("limits.rtp_timeout", running.limits.rtp_timeout != fresh.limits.rtp_timeout),
         ("auth.nonce_ttl", running.auth.nonce_ttl != fresh.auth.nonce_ttl),

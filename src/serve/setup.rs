@@ -5,6 +5,7 @@ use crate::admission::AdmissionConfig;
 use crate::config::{Config, GatewayTransport, Mode};
 use crate::net;
 use crate::registrar::RegistrarConfig;
+use crate::sip::dialog::session_timer::{LEAST_S, SessionTerms};
 use crate::sip::digest::{Credentials, Secret};
 use crate::sip::endpoint::EndpointConfig;
 use crate::sip::peer::{Peer, Transport};
@@ -43,6 +44,11 @@ impl Seeds {
 pub(super) fn switch_config(config: &Config, seeds: &Seeds) -> Result<SwitchConfig, String> {
     let listen = &config.listen;
     let mut endpoint = EndpointConfig { seed: seeds.sip, ..EndpointConfig::default() };
+    let seconds = |length: std::time::Duration| u32::try_from(length.as_secs()).unwrap_or(u32::MAX);
+    endpoint.session = Some(SessionTerms {
+        expires_s: seconds(config.sip.session_expires),
+        min_s: seconds(config.sip.min_se).max(LEAST_S),
+    });
     if let Some(address) = listen.sip_tcp {
         endpoint.listen_ports.push((Transport::Tcp, address.port()));
     }

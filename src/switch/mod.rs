@@ -387,6 +387,9 @@ impl Switch {
         self.admission.reconfigure(config.admission.clone());
         self.registrar.reconfigure(config.registrar.clone());
         self.auth.reconfigure(&config.realm, config.nonce_ttl.as_secs());
+        if let Some(terms) = config.endpoint.session {
+            self.endpoint.set_session(terms);
+        }
         self.config = config;
         // An agent who is new to the distributor may have been registered for long.
         for agent in &self.config.acd.agents {

@@ -38,16 +38,22 @@ impl Switch {
                     EndReason::Bye { .. } => Cause::Normal,
                     EndReason::Cancelled { .. } => Cause::Cancelled,
                     EndReason::AckTimeout => Cause::AckTimeout,
-                    EndReason::Timeout | EndReason::Transport => Cause::Unreachable,
+                    EndReason::Timeout | EndReason::SessionExpired | EndReason::Transport => Cause::Unreachable,
                     _ => Cause::PeerError,
                 };
                 self.with_leg(now, usage, |call, leg, out| call.leg_ended(leg, cause, out));
             }
-            // Nothing of ours re-invites or asks out of dialog yet; a peer's own re-INVITE was answered at once.
-            SipEvent::ReofferWithdrawn { .. }
-            | SipEvent::ReofferAnswered { .. }
-            | SipEvent::ReofferFailed { .. }
-            | SipEvent::ResponseTo { .. } => {}
+            SipEvent::RefreshDue { usage } => {
+                self.with_leg(now, usage, |call, leg, out| call.leg_refresh_due(leg, out))
+            }
+            SipEvent::ReofferAnswered { usage, sdp } => {
+                self.with_leg(now, usage, |call, leg, out| call.leg_refreshed(leg, sdp.as_deref(), out))
+            }
+            SipEvent::ReofferFailed { usage, .. } => {
+                self.with_leg(now, usage, |call, leg, out| call.leg_refreshed(leg, None, out))
+            }
+            // Nothing of ours asks out of dialog yet; a peer's own re-INVITE was answered at once.
+            SipEvent::ReofferWithdrawn { .. } | SipEvent::ResponseTo { .. } => {}
         }
     }
 
@@ -86,6 +92,12 @@ impl Switch {
                     let headers: Vec<(&str, &str)> = warning.iter().map(|value| ("Warning", value.as_str())).collect();
                     let answer = answer.map_err(|refusal| refusal.map_or(481, SdpError::status));
                     self.endpoint.answer_reoffer(now.at, usage, answer, &headers);
+                }
+            }
+            CallOutput::Refresh { leg, offer } => {
+                let sent = self.usage_of(leg).is_some_and(|usage| self.endpoint.refresh(now.at, usage, offer).is_ok());
+                if !sent {
+                    self.with_call(now, call, |call, out| call.leg_refreshed(leg, None, out));
                 }
             }
             CallOutput::Media(..) | CallOutput::Event(_) | CallOutput::Notice(_) => {}

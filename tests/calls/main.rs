@@ -13,6 +13,7 @@ mod menu;
 mod progress;
 mod queue;
 mod refusals;
+mod session_timers;
 
 use hotline::events::{Cause, EndedBy, EventKind, OfferResult, QueueOutcome, Refusal, Source};
 use hotline::ids::AgentId;

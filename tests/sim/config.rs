@@ -5,6 +5,7 @@ use hotline::admission::AdmissionConfig;
 use hotline::ids::{AgentId, QueueId, TrunkId};
 use hotline::registrar::RegistrarConfig;
 use hotline::routing::{Cidr, Destination, NumberPattern, OpenTo, Route, RouteTable, TestNumber};
+use hotline::sip::dialog::session_timer::SessionTerms;
 use hotline::sip::digest::Ha1Set;
 use hotline::sip::endpoint::EndpointConfig;
 use hotline::switch::{Extension, SwitchConfig};
@@ -33,6 +34,9 @@ pub struct Settings {
     pub rtp_timeout: Option<Duration>,
     pub rona_pause: Option<Duration>,
     pub recording: bool,
+    pub session: SessionTerms,
+    /// What the phones can do.
+    pub phones: EndpointConfig,
     /// RTP ports of each of the two workers.
     pub ports: u16,
     /// How often the planes look for what is due; a coarser clock runs a longer world.
@@ -51,6 +55,8 @@ impl Default for Settings {
             rtp_timeout: Some(Duration::from_secs(10)),
             rona_pause: Some(Duration::from_secs(30)),
             recording: true,
+            session: SessionTerms { expires_s: 1800, min_s: 90 },
+            phones: EndpointConfig { server: "phone/1".into(), ..EndpointConfig::default() },
             ports: 64,
             tick: Duration::from_millis(1),
         }
@@ -70,7 +76,7 @@ impl Settings {
         seed[..8].copy_from_slice(&self.seed.to_le_bytes());
         Arc::new(SwitchConfig {
             id: "sim".into(),
-            endpoint: EndpointConfig { seed, ..EndpointConfig::default() },
+            endpoint: EndpointConfig { seed, session: Some(self.session), ..EndpointConfig::default() },
             realm: self.realm.clone(),
             auth_key: [9; 32],
             nonce_ttl: Duration::from_secs(300),

@@ -2,6 +2,7 @@
 
 mod voice;
 
+use super::config::Settings;
 use super::sound::{self, Heard};
 use bytes::Bytes;
 use hotline::media::rtp;
@@ -169,9 +170,9 @@ pub struct Phone {
 }
 
 impl Phone {
-    pub fn new(number: &str, secret: Option<String>, index: u16, peer: Peer, seed: u64) -> Phone {
+    pub fn new(number: &str, secret: Option<String>, index: u16, peer: Peer, settings: &Settings) -> Phone {
         let mut key = [index as u8; 32];
-        key[..8].copy_from_slice(&(seed ^ u64::from(index) << 48).to_le_bytes());
+        key[..8].copy_from_slice(&(settings.seed ^ u64::from(index) << 48).to_le_bytes());
         Phone {
             number: number.into(),
             voice: sound::FIRST_VOICE + index,
@@ -184,11 +185,7 @@ impl Phone {
             display: None,
             hops: None,
             by_hand: false,
-            endpoint: Endpoint::new(EndpointConfig {
-                server: "phone/1".into(),
-                seed: key,
-                ..EndpointConfig::default()
-            }),
+            endpoint: Endpoint::new(EndpointConfig { seed: key, ..settings.phones.clone() }),
             plans: Vec::new(),
             packets: Vec::new(),
             peer,
@@ -478,9 +475,34 @@ impl Phone {
                 let status = if *message.method() == Method::Options { 200 } else { 405 };
                 self.endpoint.respond(now, id, status, None, &[], None);
             }
-            // The switch neither re-invites nor sends keys by INFO.
+            SipEvent::RefreshDue { usage } => {
+                if let Some(nth) = self.usages.get(&usage) {
+                    let call = &mut self.calls[*nth];
+                    let direction = if call.holding { Direction::SendOnly } else { Direction::SendRecv };
+                    let offer = call.sdp.offer(self.manners.codecs, direction);
+                    if self.endpoint.refresh(now, usage, offer).is_err() {
+                        call.sdp.withdraw_offer();
+                    }
+                }
+            }
+            SipEvent::Reoffer { usage, sdp, .. } => {
+                let call = self.usages.get(&usage).map(|nth| &mut self.calls[*nth]);
+                let answer = match (call, sdp) {
+                    (Some(call), Some(sdp)) => call.sdp.handle_offer(&sdp, call.spec.as_ref().map(|spec| spec.codec)),
+                    _ => return self.endpoint.answer_reoffer(now, usage, Err(488), &[]),
+                };
+                match answer {
+                    Ok((answer, spec)) => {
+                        if let Some(nth) = self.usages.get(&usage) {
+                            self.calls[*nth].spec = Some(spec);
+                        }
+                        self.endpoint.answer_reoffer(now, usage, Ok(answer), &[]);
+                    }
+                    Err(refusal) => self.endpoint.answer_reoffer(now, usage, Err(refusal.status()), &[]),
+                }
+            }
+            // The switch sends no keys by INFO.
             SipEvent::Acked { .. } | SipEvent::Info { .. } | SipEvent::ReofferWithdrawn { .. } => {}
-            SipEvent::Reoffer { usage, .. } => self.endpoint.answer_reoffer(now, usage, Err(488), &[]),
         }
     }
 

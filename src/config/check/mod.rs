@@ -6,7 +6,7 @@ mod people;
 
 use super::raw::{self, RawConfig};
 use super::read::At;
-use super::{Auth, Config, ConfigError, FlowSource, Limits, Mode, Recording, Records, duration};
+use super::{Auth, Config, ConfigError, FlowSource, Limits, Mode, Recording, Records, Sip, duration};
 use crate::ids::{AgentId, QueueId, TrunkId};
 use crate::source::diag::{Diagnostic, Diags, nearest, shown};
 use crate::source::text::{Files, Sources, Span, decode};
@@ -92,6 +92,7 @@ impl<'f> Check<'f> {
         self.version(raw.version.as_ref());
         let realm = self.realm(raw.realm);
         let listen = self.listen(raw.listen);
+        let sip = self.session_timers(&raw.sip);
         let limits = self.limits(&raw.limits, &listen);
         let queues = self.queues(raw.queues);
         let agents = self.agents(raw.agents, &realm, &queues);
@@ -118,6 +119,7 @@ impl<'f> Check<'f> {
             flows,
             realm,
             listen,
+            sip,
             limits,
             auth,
             agents,
@@ -160,6 +162,19 @@ impl<'f> Check<'f> {
             self.error("C111", &realm, format!("`{}` cannot be a realm", realm.value), Some(help.into()));
         }
         realm.value
+    }
+
+    fn session_timers(&mut self, raw: &super::raw::RawSip) -> Sip {
+        let default = Sip::default();
+        let min_se = self.duration(raw.min_se.as_ref(), default.min_se, MIN_SE);
+        let session_expires =
+            self.duration(raw.session_expires.as_ref(), default.session_expires.max(min_se), SESSION_EXPIRES);
+        if let Some(text) = raw.session_expires.as_ref().filter(|_| session_expires < min_se) {
+            let message = format!("`{}` is less than `sip.min_se`, the least that is agreed to", text.value);
+            let help = format!("write {} or more", duration::show_duration(min_se));
+            self.error("C133", text, message, Some(help));
+        }
+        Sip { session_expires, min_se }
     }
 
     fn limits(&mut self, raw: &super::raw::RawLimits, listen: &super::Listen) -> Limits {
@@ -282,6 +297,9 @@ const fn allowed(min_s: u64, max_s: u64) -> Allowed {
 }
 
 const NONCE_TTL: Allowed = allowed(10, 86_400);
+/// RFC 4028 section 5 has 90 s for the least of both.
+const MIN_SE: Allowed = allowed(90, 3_600);
+const SESSION_EXPIRES: Allowed = allowed(90, 86_400);
 const DRAIN: Allowed = allowed(0, 86_400);
 const RTP_TIMEOUT: Allowed = allowed(5, 3_600);
 /// Below 3 s no phone rings twice; above two minutes a caller is long gone.

@@ -4,6 +4,7 @@
 
 pub mod body;
 pub mod route;
+pub mod session_timer;
 
 use crate::sip::message::{HeaderName, Message};
 use crate::sip::peer::Peer;

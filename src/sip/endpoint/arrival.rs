@@ -103,12 +103,20 @@ impl Endpoint {
             let reply = Reply { reason: Some("Missing or Unusable Contact"), ..Reply::plain(400) };
             return self.refuse(peer, &invite, reply);
         };
+        let session = match self.session_for(&invite, None) {
+            Ok(session) => session,
+            Err(min_se) => {
+                let headers: &[(&str, &str)] = &[("Min-SE", &min_se)];
+                return self.refuse(peer, &invite, Reply { headers, ..Reply::plain(422) }); // RFC 4028 9
+            }
+        };
         let reply_peer = reply_to(peer, &invite);
         let Some(tx) = self.layer.start_server(now, invite.clone(), fresh, reply_peer, false, Owner::Nobody) else {
             return;
         };
         let sdp = sdp_of(&invite);
-        let ringing = Ringing { tx, dialog, offered: sdp.is_some(), shown: None };
+        let updates = invite.allows(&Method::Update);
+        let ringing = Ringing { tx, dialog, offered: sdp.is_some(), session, updates, shown: None };
         let usage = self.new_usage(tag, Phase::Ringing(Box::new(ringing)));
         self.layer.set_owner(tx, Owner::Invite(usage));
         self.deadlines.set((usage, Deadline::TellAgain), now + TELL_AGAIN);

@@ -1,7 +1,7 @@
 //! The side that is called: what the app answers to a new call, and the 2xx that is repeated until its ACK.
 
 use super::compose::{Reply, SDP};
-use super::usage::{Bye, Deadline, Offering, OwedAck, Phase, Ringing, Up};
+use super::usage::{Bye, Deadline, OwedAck, Phase, Ringing, Up};
 use super::{EndReason, Endpoint, SipEvent, TELL_AGAIN, UsageId};
 use crate::sip::dialog::body::sdp_of;
 use crate::sip::message::Message;
@@ -51,7 +51,7 @@ impl Endpoint {
     }
 
     fn accept_ringing(&mut self, now: Instant, id: UsageId, ringing: Ringing, sdp: &[u8]) -> Phase {
-        let Ringing { tx, dialog, offered, .. } = ringing;
+        let Ringing { tx, dialog, offered, session, updates, .. } = ringing;
         self.deadlines.clear(&(id, Deadline::TellAgain));
         self.deadlines.clear(&(id, Deadline::Expired));
         self.layer.vouch(tx);
@@ -60,14 +60,15 @@ impl Endpoint {
             now,
             id,
             tx,
-            Reply { to_tag, contact: Some(&dialog.contact), body: Some((SDP, sdp)), ..Reply::plain(200) },
+            Reply { to_tag, contact: Some(&dialog.contact), session, body: Some((SDP, sdp)), ..Reply::plain(200) },
         );
         let Some(owed_ack) = owed_ack else {
             self.ended(id, EndReason::Transport);
             return Phase::Over;
         };
         let owed_ack = Some(OwedAck { offered: !offered, ..owed_ack });
-        let up = Up { dialog, owed_ack, offering: Offering::Idle, postponed: None, login: None };
+        let mut up = Up::new(dialog, owed_ack, None, updates);
+        self.start_session(now, id, &mut up, session.map(|session| session.timer));
         Phase::Up(Box::new(up))
     }
 

@@ -1,8 +1,9 @@
 //! The side that calls: an INVITE of ours until it is answered, refused, cancelled or lost, with every phone it reached.
 
 use super::compose::{Invitation, Within};
-use super::usage::{Calling, Cancelling, Fork, Offering, Phase, Up};
+use super::usage::{Calling, Cancelling, Fork, Phase, Up};
 use super::{EndReason, Endpoint, Full, Outgoing, Owner, SipEvent, UsageId};
+use crate::sip::dialog::session_timer::{LEAST_S, SessionTerms};
 use crate::sip::dialog::{Dialog, body::sdp_of};
 use crate::sip::digest::Login;
 use crate::sip::message::{HeaderName, Message, Method, Uri};
@@ -14,6 +15,9 @@ use std::time::Instant;
 /// Early dialogs of one INVITE that are kept. A proxy that forks to more phones is served; what they say before they
 /// answer is not.
 const MAX_EARLY: usize = 16;
+
+/// INVITEs of one call that may be sent before a 422 counts as a refusal.
+const MAX_TRIES: u32 = 8;
 
 impl Endpoint {
     /// A Call-ID for [`Outgoing::call_id`], for whoever has to name the call before it is sent.
@@ -35,11 +39,21 @@ impl Endpoint {
         let id = self.new_usage(tag, Phase::Over);
         // The transaction names its usage and the usage its transaction, so one of them is filled in afterwards.
         let (peer, branch) = (order.peer, self.mint.branch());
-        let invitation = invitation(&order, tag, &call_id, &contact);
+        let session = self.session;
+        let invitation = invitation(&order, session, tag, &call_id, &contact);
         let bytes = self.composer.invite(&invitation, branch, 1, None);
         let tx = self.layer.start_client(now, branch, &Method::Invite, peer, bytes, Owner::Invite(id));
-        let calling =
-            Calling { tx, order, call_id, contact, cseq: 1, login, provisional: false, forks: SmallVec::new() };
+        let calling = Calling {
+            tx,
+            order,
+            session,
+            call_id,
+            contact,
+            cseq: 1,
+            login,
+            provisional: false,
+            forks: SmallVec::new(),
+        };
         if let Some(usage) = self.usages.get_mut(id.0) {
             usage.phase = Phase::Calling(Box::new(calling));
         }
@@ -109,8 +123,10 @@ impl Endpoint {
                     sdp: sdp_of(response),
                     response: response.clone(),
                 });
-                let login = calling.login;
-                Phase::Up(Box::new(Up { dialog, owed_ack: None, offering: Offering::Idle, postponed: None, login }))
+                let mut up = Up::new(dialog, None, calling.login, response.allows(&Method::Update));
+                let min_s = calling.session.map_or(LEAST_S, |terms| terms.min_s);
+                this.session_agreed(now, id, &mut up, response, min_s);
+                Phase::Up(Box::new(up))
             }
             // The answer crossed our CANCEL (9.1): the call is up and is ended like any other.
             Phase::Cancelling(cancelling) => match dialog.take() {
@@ -146,7 +162,19 @@ impl Endpoint {
     fn invite_refused(&mut self, now: Instant, id: UsageId, response: &Message) {
         self.change(id, |this, phase| match phase {
             Phase::Calling(mut calling) => {
-                if matches!(response.status(), 401 | 407) && this.try_again(now, id, &mut calling, response) {
+                let again = match response.status() {
+                    401 | 407 => {
+                        calling.login.as_mut().is_some_and(|l| l.take_challenge(response, || this.mint.cnonce()))
+                    }
+                    422 if calling.cseq < MAX_TRIES => {
+                        let raised = calling.session.and_then(|terms| terms.raised(response));
+                        calling.session = raised.or(calling.session);
+                        raised.is_some()
+                    }
+                    _ => false,
+                };
+                if again {
+                    this.try_again(now, id, &mut calling);
                     return Phase::Calling(calling);
                 }
                 this.events.push_back(rejection(id, response));
@@ -157,21 +185,18 @@ impl Endpoint {
         });
     }
 
-    /// Sends the INVITE again with credentials: same Call-ID and tag, next number, new transaction (22.2).
-    fn try_again(&mut self, now: Instant, id: UsageId, calling: &mut Calling, refusal: &Message) -> bool {
-        let (Some(login), Some(usage)) = (&mut calling.login, self.usages.get(id.0)) else { return false };
-        if !login.take_challenge(refusal, || self.mint.cnonce()) {
-            return false;
-        }
+    /// Sends the INVITE again, with credentials or another session interval: same Call-ID and tag, next number, new
+    /// transaction (22.2, RFC 4028 7.3).
+    fn try_again(&mut self, now: Instant, id: UsageId, calling: &mut Calling) {
+        let Some(tag) = self.usages.get(id.0).map(|usage| usage.tag) else { return };
         calling.cseq += 1;
         calling.provisional = false;
         calling.forks.clear();
         let branch: Branch = self.mint.branch();
-        let invitation = invitation(&calling.order, usage.tag, &calling.call_id, &calling.contact);
-        let bytes = self.composer.invite(&invitation, branch, calling.cseq, Some(login));
+        let invitation = invitation(&calling.order, calling.session, tag, &calling.call_id, &calling.contact);
+        let bytes = self.composer.invite(&invitation, branch, calling.cseq, calling.login.as_mut());
         let peer = calling.order.peer;
         calling.tx = self.layer.start_client(now, branch, &Method::Invite, peer, bytes, Owner::Invite(id));
-        true
     }
 
     pub(super) fn invite_failed(&mut self, id: UsageId, status: u16) {
@@ -220,6 +245,7 @@ impl Endpoint {
 
 fn invitation<'a>(
     order: &'a Outgoing,
+    session: Option<SessionTerms>,
     tag: crate::sip::dialog::Tag,
     call_id: &'a str,
     contact: &'a str,
@@ -235,6 +261,7 @@ fn invitation<'a>(
         contact,
         headers: &order.headers,
         offer: &order.offer,
+        session,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Writes what the endpoint says: which headers a message of ours carries, in which order.
 
 use super::config::{EndpointConfig, OutgoingRequest};
+use crate::sip::dialog::session_timer::{Agreement, SessionTerms, SessionTimer};
 use crate::sip::dialog::{Dialog, Tag};
 use crate::sip::digest::Login;
 use crate::sip::message::{Builder, HeaderName, Message, Method, response_to};
@@ -31,6 +32,8 @@ pub(super) struct Reply<'a> {
     pub contact: Option<&'a str>,
     /// A 503 says when to come back.
     pub retry_after_s: Option<u32>,
+    /// What a 2xx to an INVITE or UPDATE agrees to (RFC 4028).
+    pub session: Option<Agreement>,
     pub headers: &'a [(&'a str, &'a str)],
     /// Content type and bytes.
     pub body: Option<(&'a str, &'a [u8])>,
@@ -54,6 +57,7 @@ pub(super) struct Invitation<'a> {
     pub contact: &'a str,
     pub headers: &'a [(String, String)],
     pub offer: &'a [u8],
+    pub session: Option<SessionTerms>,
 }
 
 impl Composer {
@@ -130,6 +134,9 @@ impl Composer {
         if let Some(seconds) = reply.retry_after_s {
             builder.number(HeaderName::RetryAfter, seconds);
         }
+        for (name, value) in reply.session.iter().flat_map(Agreement::headers) {
+            builder.named(name, value);
+        }
         for (name, value) in reply.headers {
             builder.named(name, value);
         }
@@ -156,6 +163,9 @@ impl Composer {
             .header(HeaderName::Allow, &self.allow);
         if !self.supported.is_empty() {
             builder.header(HeaderName::Supported, &self.supported);
+        }
+        for (name, value) in call.session.iter().flat_map(SessionTerms::ask) {
+            builder.named(name, value);
         }
         extra(&mut builder, call.headers);
         credentials(&mut builder, login, &Method::Invite, request_uri.as_bytes());
@@ -220,6 +230,9 @@ impl Composer {
                 builder.header(HeaderName::Supported, &self.supported);
             }
         }
+        for (name, value) in with.session.iter().flat_map(SessionTimer::ask) {
+            builder.named(name, value);
+        }
         if let Some(invite) = with.credentials_of {
             builder.raw_copy(invite, HeaderName::Authorization).raw_copy(invite, HeaderName::ProxyAuthorization);
         }
@@ -243,6 +256,8 @@ pub(super) struct Within<'a> {
     pub login: Option<&'a mut Login>,
     /// A whole Reason value.
     pub reason: Option<&'a str>,
+    /// In an INVITE or UPDATE: the session timer to go on with (RFC 4028).
+    pub session: Option<SessionTimer>,
     pub body: Option<(&'a str, &'a [u8])>,
 }
 
@@ -269,6 +284,8 @@ fn is_own(name: HeaderName) -> bool {
             | ContentType
             | Allow
             | Supported
+            | SessionExpires
+            | MinSe
             | MaxForwards
             | UserAgent
             | Authorization

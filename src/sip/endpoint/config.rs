@@ -1,5 +1,6 @@
 //! What an [`Endpoint`](super::Endpoint) is told once, and the orders that call control gives it.
 
+use crate::sip::dialog::session_timer::SessionTerms;
 use crate::sip::digest::Credentials;
 use crate::sip::peer::{Peer, Transport};
 use crate::sip::transaction::TimerSet;
@@ -17,6 +18,8 @@ pub struct EndpointConfig {
     pub allow: Vec<&'static str>,
     /// Option tags for `Supported`. Only what this core or the app really does; a `Require` of anything else is answered 420.
     pub supported: Vec<&'static str>,
+    /// Calls agree on session timers (RFC 4028), and `timer` is supported. Absent: no call of ours is refreshed.
+    pub session: Option<SessionTerms>,
     /// New work is answered 503 from here on. A call leaves about four behind for 32 seconds. Requests inside dialogs are let through up to twice as many.
     pub max_transactions: usize,
     pub max_usages: usize,
@@ -36,6 +39,7 @@ impl fmt::Debug for EndpointConfig {
             .field("timers", &self.timers)
             .field("allow", &self.allow)
             .field("supported", &self.supported)
+            .field("session", &self.session)
             .field("max_transactions", &self.max_transactions)
             .field("max_usages", &self.max_usages)
             .field("advertised", &self.advertised)
@@ -52,6 +56,7 @@ impl Default for EndpointConfig {
             timers: TimerSet::default(),
             allow: vec!["INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "REGISTER"],
             supported: Vec::new(),
+            session: None,
             max_transactions: 131_072,
             max_usages: 16_384,
             advertised: None,
@@ -61,7 +66,7 @@ impl Default for EndpointConfig {
 }
 
 /// An INVITE to send. Addresses are URIs without angle brackets; `headers` must not name what the core writes itself
-/// (Via, From, To, Call-ID, CSeq, Contact, Content-*, Allow, Supported): such entries are left out.
+/// (Via, From, To, Call-ID, CSeq, Contact, Content-*, Allow, Supported, Session-Expires, Min-SE): such entries are left out.
 #[derive(Clone, Debug)]
 pub struct Outgoing {
     pub peer: Peer,

@@ -71,6 +71,11 @@ pub enum SipEvent {
     ReofferWithdrawn {
         usage: UsageId,
     },
+    /// The session is due for a refresh that the peer wants by re-INVITE: call [`Endpoint::refresh`](super::Endpoint::refresh)
+    /// with a description of the session as it is.
+    RefreshDue {
+        usage: UsageId,
+    },
     ReofferAnswered {
         usage: UsageId,
         sdp: Option<Bytes>,
@@ -116,6 +121,8 @@ pub enum EndReason {
     AckTimeout,
     /// A request of ours inside the call was never answered (12.2.1.2); a BYE was sent.
     Timeout,
+    /// The session was not refreshed in time (RFC 4028); a BYE was sent.
+    SessionExpired,
     /// The peer no longer knows the call (481).
     Unknown,
     /// The connection to the peer is gone.

@@ -18,6 +18,7 @@ mod event;
 mod in_dialog;
 mod leave;
 mod mint;
+mod refresh;
 mod reoffer;
 mod salvage;
 mod usage;
@@ -26,6 +27,7 @@ pub use config::{Busy, EndpointConfig, Full, Outgoing, OutgoingRequest};
 pub use event::{EndReason, EndpointStats, RequestId, ServerRequest, SipEvent, UsageId};
 
 use super::dialog::Tag;
+use super::dialog::session_timer::{SessionTerms, TIMER};
 use super::message::{Message, validate_response};
 use super::peer::{Peer, Transmit};
 use super::slots::Slots;
@@ -45,6 +47,7 @@ pub struct Endpoint {
     closed: bool,
     allow: Vec<&'static str>,
     supported: Vec<&'static str>,
+    session: Option<SessionTerms>,
     max_transactions: usize,
     max_usages: usize,
     composer: Composer,
@@ -70,6 +73,8 @@ enum Owner {
     Invite(UsageId),
     /// A re-INVITE or UPDATE in it.
     Reoffer(UsageId),
+    /// An UPDATE that only refreshes the session.
+    Refresh(UsageId),
     Bye(UsageId),
     Info(UsageId),
     Request(RequestId),
@@ -81,8 +86,9 @@ const RETRY_AFTER_S: std::ops::Range<u32> = 4..12;
 const TELL_AGAIN: Duration = Duration::from_secs(60);
 
 impl Endpoint {
-    pub fn new(config: EndpointConfig) -> Self {
+    pub fn new(mut config: EndpointConfig) -> Self {
         let timers = config.timers.checked();
+        config.supported.extend(config.session.map(|_| TIMER));
         Self {
             timers,
             closed: false,
@@ -91,6 +97,7 @@ impl Endpoint {
             layer: Layer::new(timers),
             allow: config.allow,
             supported: config.supported,
+            session: config.session,
             max_transactions: config.max_transactions,
             max_usages: config.max_usages,
             usages: Slots::default(),
@@ -213,6 +220,7 @@ impl Endpoint {
                 Owner::Nobody => {}
                 Owner::Invite(usage) => self.invite_answered(now, usage, id, response),
                 Owner::Reoffer(usage) => self.reoffer_answered(now, usage, id, response),
+                Owner::Refresh(usage) => self.refresh_answered(now, usage, response),
                 Owner::Bye(usage) => self.bye_answered(now, usage, response),
                 Owner::Info(usage) => self.info_answered(now, usage, response.status()),
                 Owner::Request(request) => self.request_answered(now, request, response),
@@ -236,6 +244,7 @@ impl Endpoint {
                         Owner::Nobody => {}
                         Owner::Invite(usage) => self.invite_failed(usage, status),
                         Owner::Reoffer(usage) => self.reoffer_failed(now, usage, id, status),
+                        Owner::Refresh(usage) => self.refresh_failed(now, usage, status),
                         Owner::Bye(usage) => self.over(usage),
                         Owner::Info(usage) => self.info_answered(now, usage, status),
                         Owner::Request(request) => self.request_failed(request, status),
@@ -260,6 +269,8 @@ impl Endpoint {
             Deadline::Expired => self.invitation_expired(now, id),
             Deadline::OfferAgain => self.offer_again(now, id),
             Deadline::OfferOverdue => self.offer_overdue(now, id),
+            Deadline::Refresh => self.refresh_due(now, id),
+            Deadline::SessionOver => self.session_over(now, id),
         }
     }
 

@@ -2,9 +2,10 @@
 //! want to at once (RFC 3261 14, RFC 3311 5).
 
 use super::compose::{Reply, SDP, Within};
-use super::usage::{Deadline, OfferBy, Offering, Ours, OwedAck, Phase, Postponed, Theirs, Up};
+use super::usage::{Deadline, OfferBy, Offering, Ours, OwedAck, Phase, Postponed, Theirs, Up, Usage};
 use super::{Busy, Endpoint, Owner, SipEvent, UsageId};
 use crate::sip::dialog::body::sdp_of;
+use crate::sip::dialog::session_timer::LEAST_S;
 use crate::sip::message::{Message, Method};
 use crate::sip::peer::Peer;
 use crate::sip::transaction::{ClientId, ServerId, derived};
@@ -23,9 +24,8 @@ impl Endpoint {
         let mut result = Err(Busy);
         self.change(id, |this, phase| match phase {
             Phase::Up(mut up) => {
-                let free = matches!(up.offering, Offering::Idle) && up.owed_ack.is_none() && up.postponed.is_none();
-                if free {
-                    this.send_offer(now, id, &mut up, offer, 1);
+                if up.is_free() {
+                    this.send_offer(now, id, &mut up, offer, 1, false);
                     result = Ok(());
                 }
                 Phase::Up(up)
@@ -68,7 +68,10 @@ impl Endpoint {
         if let Some(request) = self.layer.open_request(theirs.tx) {
             up.dialog.refresh_target(request);
         }
-        let reply = Reply { contact: Some(&up.dialog.contact), body: Some((SDP, &sdp)), ..Reply::plain(200) };
+        let contact = up.dialog.contact.clone();
+        let session = theirs.session;
+        let reply = Reply { contact: Some(&contact), session, body: Some((SDP, &sdp)), ..Reply::plain(200) };
+        self.start_session(now, id, up, session.map(|session| session.timer));
         match theirs.by {
             OfferBy::Invite => {
                 let owed = self.answer_2xx(now, id, theirs.tx, reply);
@@ -80,10 +83,19 @@ impl Endpoint {
         }
     }
 
-    fn send_offer(&mut self, now: Instant, id: UsageId, up: &mut Up, offer: Bytes, attempt: u8) {
-        let with = Within { login: up.login.as_mut(), body: Some((SDP, &offer)), ..Within::default() };
+    pub(super) fn send_offer(
+        &mut self,
+        now: Instant,
+        id: UsageId,
+        up: &mut Up,
+        offer: Bytes,
+        attempt: u8,
+        refresh: bool,
+    ) {
+        let session = up.session;
+        let with = Within { login: up.login.as_mut(), session, body: Some((SDP, &offer)), ..Within::default() };
         let tx = self.send_in_dialog(now, &mut up.dialog, &Method::Invite, with, Owner::Reoffer(id));
-        up.offering = Offering::Ours(Ours { tx, offer, attempt, cancelled: false });
+        up.offering = Offering::Ours(Ours { tx, offer, attempt, cancelled: false, refresh });
         // No phone needs a person to answer a re-INVITE, so one without a final answer is stuck.
         self.deadlines.set((id, Deadline::OfferOverdue), now + self.timers.expiry() * 2);
     }
@@ -97,10 +109,31 @@ impl Endpoint {
         if !request.body().is_empty() {
             return self.receive_offer(now, id, tx, peer, request, OfferBy::Update);
         }
-        let Some(dialog) = self.usages.get_mut(id.0).and_then(|usage| usage.dialog_of(request)) else { return };
+        let running = self.usages.get(id.0).and_then(Usage::session);
+        let session = match self.session_for(request, running) {
+            Ok(session) => session,
+            Err(min_se) => return self.refuse_brief(now, tx, &min_se),
+        };
+        let Some(usage) = self.usages.get_mut(id.0) else { return };
+        let Some(dialog) = usage.dialog_of(request) else { return };
         dialog.refresh_target(request);
         let contact = dialog.contact.clone();
-        self.answer(now, tx, Reply { contact: Some(&contact), ..Reply::plain(200) });
+        // Before the final answer to the INVITE there is no session that a timer could end.
+        let session = session.filter(|_| matches!(usage.phase, Phase::Up(_)));
+        self.answer(now, tx, Reply { contact: Some(&contact), session, ..Reply::plain(200) });
+        self.change(id, |this, phase| match phase {
+            Phase::Up(mut up) => {
+                this.start_session(now, id, &mut up, session.map(|session| session.timer));
+                Phase::Up(up)
+            }
+            other => other,
+        });
+    }
+
+    /// The peer asks for a session interval below our minimum (RFC 4028 9).
+    fn refuse_brief(&mut self, now: Instant, tx: ServerId, min_se: &str) {
+        self.counts.refused += 1;
+        self.answer(now, tx, Reply { headers: &[("Min-SE", min_se)], ..Reply::plain(422) });
     }
 
     fn receive_offer(&mut self, now: Instant, id: UsageId, tx: ServerId, peer: Peer, request: &Message, by: OfferBy) {
@@ -124,10 +157,15 @@ impl Endpoint {
             self.answer(now, tx, Reply { headers, ..Reply::plain(status) });
             return;
         }
+        let running = self.usages.get(id.0).and_then(Usage::session);
+        let session = match self.session_for(request, running) {
+            Ok(session) => session,
+            Err(min_se) => return self.refuse_brief(now, tx, &min_se),
+        };
         let sdp = sdp_of(request);
         let Some(Phase::Up(up)) = self.usages.get_mut(id.0).map(|usage| &mut usage.phase) else { return };
         up.dialog.peer = peer;
-        up.offering = Offering::Theirs(Theirs { tx, by, offered: sdp.is_some() });
+        up.offering = Offering::Theirs(Theirs { tx, by, offered: sdp.is_some(), session });
         self.layer.set_owner(tx, Owner::Reoffer(id));
         self.events.push_back(SipEvent::Reoffer { usage: id, sdp, message: request.clone() });
     }
@@ -135,12 +173,12 @@ impl Endpoint {
     pub(super) fn reoffer_answered(&mut self, now: Instant, id: UsageId, tx: ClientId, response: &Message) {
         match response.status() {
             ..200 => {}
-            200..300 => self.reoffer_accepted(id, tx, response),
+            200..300 => self.reoffer_accepted(now, id, tx, response),
             _ => self.reoffer_refused(now, id, tx, response),
         }
     }
 
-    fn reoffer_accepted(&mut self, id: UsageId, tx: ClientId, response: &Message) {
+    fn reoffer_accepted(&mut self, now: Instant, id: UsageId, tx: ClientId, response: &Message) {
         let tag = response.to().ok().and_then(|to| to.tag()).unwrap_or_default();
         if self.layer.acknowledge_again(tx, tag) {
             return;
@@ -153,6 +191,8 @@ impl Endpoint {
                 if up.take_ours(tx).is_some() {
                     taken = true;
                     up.dialog.refresh_target(response);
+                    let min_s = up.session.map_or(LEAST_S, |timer| timer.min_s);
+                    this.session_agreed(now, id, &mut up, response, min_s);
                     this.acknowledge(tx, &up.dialog, &reinvite, tag);
                     this.deadlines.clear(&(id, Deadline::OfferOverdue));
                     this.events.push_back(SipEvent::ReofferAnswered { usage: id, sdp: sdp_of(response) });
@@ -173,11 +213,13 @@ impl Endpoint {
         let status = response.status();
         self.change(id, |this, phase| match phase {
             Phase::Up(mut up) => {
-                let Some(Ours { offer, attempt, cancelled, .. }) = up.take_ours(tx) else { return Phase::Up(up) };
+                let Some(Ours { offer, attempt, cancelled, refresh, .. }) = up.take_ours(tx) else {
+                    return Phase::Up(up);
+                };
                 this.deadlines.clear(&(id, Deadline::OfferOverdue));
                 match status {
                     408 | 481 => return this.peer_lost(now, id, *up, status),
-                    491 if attempt < MAX_ATTEMPTS && !cancelled => {
+                    491 if attempt < MAX_ATTEMPTS && !cancelled && !refresh => {
                         let pause = this.back_off(up.dialog.ours);
                         this.deadlines.set((id, Deadline::OfferAgain), now + pause);
                         up.postponed = Some(Postponed { offer, attempt });
@@ -186,8 +228,17 @@ impl Endpoint {
                         let again = !cancelled
                             && up.login.as_mut().is_some_and(|l| l.take_challenge(response, || this.mint.cnonce()));
                         match again {
-                            true => this.send_offer(now, id, &mut up, offer, attempt),
+                            true => this.send_offer(now, id, &mut up, offer, attempt, refresh),
                             false => this.reoffer_lost(id, status),
+                        }
+                    }
+                    422 if attempt < MAX_ATTEMPTS && !cancelled => {
+                        match up.session.and_then(|timer| timer.raised(response)) {
+                            Some(raised) => {
+                                up.session = Some(raised);
+                                this.send_offer(now, id, &mut up, offer, attempt + 1, refresh);
+                            }
+                            None => this.reoffer_lost(id, status),
                         }
                     }
                     _ => this.reoffer_lost(id, status),
@@ -229,7 +280,9 @@ impl Endpoint {
             Phase::Up(mut up) => {
                 let free = matches!(up.offering, Offering::Idle) && up.owed_ack.is_none();
                 match up.postponed.take() {
-                    Some(Postponed { offer, attempt }) if free => this.send_offer(now, id, &mut up, offer, attempt + 1),
+                    Some(Postponed { offer, attempt }) if free => {
+                        this.send_offer(now, id, &mut up, offer, attempt + 1, false)
+                    }
                     // The peer's own change is under way: ours waits once more.
                     Some(postponed) => {
                         let pause = this.back_off(up.dialog.ours);

@@ -1,6 +1,7 @@
 //! What an INVITE usage is doing: one state, with the data that only this state needs.
 
 use super::config::Outgoing;
+use crate::sip::dialog::session_timer::{Agreement, SessionTerms, SessionTimer};
 use crate::sip::dialog::{Dialog, Tag};
 use crate::sip::digest::Login;
 use crate::sip::peer::Transmit;
@@ -38,6 +39,9 @@ pub(super) struct Ringing {
     pub dialog: Dialog,
     /// The INVITE brought an offer, so our 2xx carries the answer.
     pub offered: bool,
+    pub session: Option<Agreement>,
+    /// The caller takes UPDATE.
+    pub updates: bool,
     /// What the caller was last told, to be told again each minute (13.3.1.1).
     pub shown: Option<(u16, Option<Bytes>)>,
 }
@@ -46,6 +50,7 @@ pub(super) struct Ringing {
 pub(super) struct Calling {
     pub tx: ClientId,
     pub order: Outgoing,
+    pub session: Option<SessionTerms>,
     pub call_id: String,
     pub contact: Box<str>,
     pub cseq: u32,
@@ -80,6 +85,9 @@ pub(super) struct Up {
     /// Our offer that met theirs and waits for its next try (14.1).
     pub postponed: Option<Postponed>,
     pub login: Option<Login>,
+    pub session: Option<SessionTimer>,
+    /// The peer takes UPDATE.
+    pub updates: bool,
 }
 
 /// Our 2xx is repeated until its ACK comes (13.3.1.4).
@@ -107,6 +115,8 @@ pub(super) struct Theirs {
     pub by: OfferBy,
     /// It brought SDP; otherwise it asks for ours.
     pub offered: bool,
+    /// What our 2xx agrees to.
+    pub session: Option<Agreement>,
 }
 
 #[derive(Debug)]
@@ -117,6 +127,8 @@ pub(super) struct Ours {
     pub attempt: u8,
     /// It took too long and was cancelled.
     pub cancelled: bool,
+    /// It only refreshes the session, so the peer's own offer, if they meet, does as well.
+    pub refresh: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,20 +173,35 @@ pub(super) enum Deadline {
     OfferAgain,
     /// Our re-INVITE has no final answer for too long.
     OfferOverdue,
+    /// It is on us to refresh the session (RFC 4028 10).
+    Refresh,
+    /// Nobody refreshed the session in time (RFC 4028 10).
+    SessionOver,
 }
 
 impl Deadline {
-    pub const ALL: [Deadline; 6] = [
+    pub const ALL: [Deadline; 8] = [
         Deadline::RepeatAnswer,
         Deadline::AckOverdue,
         Deadline::TellAgain,
         Deadline::Expired,
         Deadline::OfferAgain,
         Deadline::OfferOverdue,
+        Deadline::Refresh,
+        Deadline::SessionOver,
     ];
 }
 
 impl Up {
+    pub fn new(dialog: Dialog, owed_ack: Option<OwedAck>, login: Option<Login>, updates: bool) -> Self {
+        Self { dialog, owed_ack, offering: Offering::Idle, postponed: None, login, session: None, updates }
+    }
+
+    /// No change of the session is under way on either side.
+    pub fn is_free(&self) -> bool {
+        matches!(self.offering, Offering::Idle) && self.owed_ack.is_none() && self.postponed.is_none()
+    }
+
     /// Ends our own offer if it is the one that `tx` carries.
     pub fn take_ours(&mut self, tx: ClientId) -> Option<Ours> {
         match std::mem::replace(&mut self.offering, Offering::Idle) {
@@ -199,6 +226,13 @@ impl Up {
 }
 
 impl Usage {
+    pub fn session(&self) -> Option<SessionTimer> {
+        match &self.phase {
+            Phase::Up(up) => up.session,
+            _ => None,
+        }
+    }
+
     /// The dialog that a request of the peer with our tag belongs to.
     pub fn dialog_of(&mut self, request: &crate::sip::message::Message) -> Option<&mut Dialog> {
         match &mut self.phase {

@@ -48,7 +48,7 @@ impl World {
         let [high, low] = (index + 1).to_be_bytes();
         let local = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, network, high, low)), 5060);
         let peer = Peer::udp(switch_address(), local);
-        self.phones.push(Phone::new(number, secret, index, peer, self.settings.seed));
+        self.phones.push(Phone::new(number, secret, index, peer, &self.settings));
         PhoneId(usize::from(index))
     }
 

@@ -8,4 +8,5 @@ mod hand;
 mod hardship;
 mod mutation;
 mod repetition;
+mod session_timers;
 mod world;

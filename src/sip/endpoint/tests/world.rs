@@ -266,6 +266,7 @@ pub fn title(event: &SipEvent) -> String {
         SipEvent::Acked { .. } => "Acked".into(),
         SipEvent::Reoffer { .. } => "Reoffer".into(),
         SipEvent::ReofferWithdrawn { .. } => "ReofferWithdrawn".into(),
+        SipEvent::RefreshDue { .. } => "RefreshDue".into(),
         SipEvent::ReofferAnswered { .. } => "ReofferAnswered".into(),
         SipEvent::ReofferFailed { status, .. } => format!("ReofferFailed {status}"),
         SipEvent::Info { .. } => "Info".into(),
