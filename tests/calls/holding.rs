@@ -68,6 +68,58 @@ fn an_agent_who_holds_by_an_answer_in_the_ack_leaves_the_caller_with_music_until
     world.finish();
 }
 
+/// RFC 3311 5: in a call that is up an UPDATE offers what a re-INVITE does, and no ACK follows.
+#[test]
+fn a_caller_who_holds_by_update_leaves_the_agent_with_music_until_the_return() {
+    let mut world = patient();
+    let agent = world.agent("1001");
+    let address: SocketAddr = "10.2.99.1:5060".parse().unwrap();
+    let mut call = RawCall::new(address, "9000");
+    let sdp = call.sdp();
+    world.send_by_hand(address, call.invite(Some(&sdp)));
+    let ok = final_answer_within(&mut world, address);
+    assert!(ok.allows(&Method::Update));
+    call.learn(&ok);
+    world.send_by_hand(address, call.ack(None));
+    world.until_up(agent);
+    for (direction, answered, music) in [("sendonly", "recvonly", true), ("sendrecv", "sendrecv", false)] {
+        world.by_hand.get_mut(&address).unwrap().clear();
+        let sdp = call.sdp_saying(direction);
+        let update = call.update(&sdp);
+        world.send_by_hand(address, update);
+        let ok = final_answer_within(&mut world, address);
+        assert_eq!((ok.status(), ok.cseq().unwrap().method), (200, Method::Update));
+        assert!(String::from_utf8_lossy(ok.body()).contains(&format!("a={answered}")));
+        world.run(seconds(2.0));
+        assert_eq!(world.hears(agent, "music"), music, "{}", world.story());
+    }
+    let bye = call.bye();
+    world.send_by_hand(address, bye);
+    assert_eq!(world.until_over(agent), Over::Theirs);
+    world.finish();
+}
+
+/// RFC 3311 5.2: the caller's first offer is still unanswered, so another has to wait.
+#[test]
+fn an_update_with_an_offer_before_the_answer_is_told_to_come_back() {
+    let mut world = patient();
+    let address: SocketAddr = "10.2.99.1:5060".parse().unwrap();
+    let mut call = RawCall::new(address, "9190");
+    let sdp = call.sdp();
+    world.send_by_hand(address, call.invite(Some(&sdp)));
+    world.until("a 180", |world| world.by_hand[&address].iter().any(|message| message.status() == 180));
+    let ringing = world.by_hand[&address].iter().find(|message| message.status() == 180).unwrap().clone();
+    call.learn(&ringing);
+    let update = call.update(&sdp);
+    world.send_by_hand(address, update);
+    let refusal = final_answer_within(&mut world, address);
+    assert_eq!(refusal.status(), 500);
+    assert!(refusal.seconds(HeaderName::RetryAfter).is_some_and(|wait| wait <= 10));
+    let bye = call.bye();
+    world.send_by_hand(address, bye);
+    world.finish();
+}
+
 #[test]
 fn whoever_is_put_on_hold_hears_music_until_the_return() {
     let (mut world, caller, agent) = talking();

@@ -69,6 +69,12 @@ impl RawCall {
         self.request("INVITE", sdp)
     }
 
+    /// An offer outside an INVITE (RFC 3311).
+    pub fn update(&mut self, sdp: &str) -> Bytes {
+        self.cseq += 1;
+        self.request("UPDATE", Some(sdp))
+    }
+
     /// The ACK to a 2xx, with the answer when the 2xx brought the offer.
     pub fn ack(&self, sdp: Option<&str>) -> Bytes {
         self.request("ACK", sdp)
