@@ -21,6 +21,11 @@ impl Transport {
         self != Transport::Udp
     }
 
+    /// Whether what is said cannot be read on the way, as a `sips:` URI demands (RFC 3261 26.2.2).
+    pub fn secure(self) -> bool {
+        matches!(self, Transport::Tls | Transport::Wss)
+    }
+
     /// The transport as the `sent-protocol` of a Via writes it (RFC 3261 20.42, RFC 7118 5.1).
     pub fn via_name(self) -> &'static str {
         match self {

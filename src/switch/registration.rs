@@ -8,7 +8,7 @@ use crate::registrar::{ContactUpdate, RegistrarOutput};
 use crate::sip::digest::{Algorithm, Verdict, Why};
 use crate::sip::endpoint::ServerRequest;
 use crate::sip::message::uri::UriRef;
-use crate::sip::message::{Contact, HeaderName, Message};
+use crate::sip::message::{Contact, HeaderName, Message, is_sips};
 use crate::sip::peer::Peer;
 use crate::timers::Now;
 
@@ -97,6 +97,8 @@ impl Switch {
         for contact in request.contacts() {
             match contact.map_err(|_| refuse(400))? {
                 Contact::Star => remove_all = true,
+                // Nobody could call it there without breaking what sips promises (RFC 3261 26.2.2).
+                Contact::Address(at) if is_sips(at.uri) && !peer.transport.secure() => return Err(refuse(400)),
                 Contact::Address(at) => updates.push(ContactUpdate {
                     uri: at.parse_uri().map_err(|_| refuse(400))?.to_owned(),
                     expires_s: at.expires().or(header_expires),

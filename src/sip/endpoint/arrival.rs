@@ -4,7 +4,7 @@ use super::compose::Reply;
 use super::usage::{Deadline, Phase, Ringing};
 use super::{EndReason, Endpoint, Owner, ServerRequest, SipEvent, TELL_AGAIN, UsageId};
 use crate::sip::dialog::{Dialog, Tag, body::sdp_of};
-use crate::sip::message::{HeaderName, Message, Method, Refusal, Rport, UriRef, validate_request};
+use crate::sip::message::{HeaderName, Message, Method, NameAddr, Refusal, Rport, UriRef, is_sips, validate_request};
 use crate::sip::peer::{Peer, Transport};
 use crate::sip::transaction::{Fresh, Matched};
 use std::time::{Duration, Instant};
@@ -40,6 +40,10 @@ impl Endpoint {
         }
         if method == Method::Ack {
             return self.receive_ack(now, &request);
+        }
+        if is_sips(request.request_uri()) && !peer.transport.secure() {
+            // Its sender was promised that nobody listens on the way (26.2.2), and somebody may have.
+            return self.refuse(peer, &request, Reply::plain(416));
         }
         let to_tag = request.to().ok().and_then(|to| to.tag());
         if method == Method::Options && to_tag.is_none() {
@@ -98,7 +102,7 @@ impl Endpoint {
     fn receive_call(&mut self, now: Instant, peer: Peer, invite: Message, fresh: Fresh) {
         let tag = self.mint.tag();
         let user = UriRef::parse(invite.request_uri()).ok().and_then(|uri| uri.user());
-        let contact = self.composer.contact(&peer, user);
+        let contact = self.composer.contact(&peer, user, asks_for_sips(&invite));
         let Some(dialog) = Dialog::of_callee(&invite, tag, peer, contact) else {
             let reply = Reply { reason: Some("Missing or Unusable Contact"), ..Reply::plain(400) };
             return self.refuse(peer, &invite, reply);
@@ -199,6 +203,15 @@ pub(super) fn reply_to(peer: Peer, request: &Message) -> Peer {
     let mut reply = peer;
     reply.remote.set_port(via.port.unwrap_or(Transport::Udp.default_port()));
     reply
+}
+
+/// Whether our Contact in the answer has to be a sips URI (12.1.1).
+fn asks_for_sips(invite: &Message) -> bool {
+    let way = match invite.list(HeaderName::RecordRoute).next() {
+        Some(first) => NameAddr::parse(first, HeaderName::RecordRoute).ok(),
+        None => invite.contact().ok(),
+    };
+    is_sips(invite.request_uri()) || way.is_some_and(|way| is_sips(way.uri))
 }
 
 /// A CANCEL names its INVITE by more than the branch (9.1), and whoever only guessed the branch must not end a call.

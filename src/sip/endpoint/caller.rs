@@ -6,7 +6,7 @@ use super::{EndReason, Endpoint, Full, Outgoing, Owner, SipEvent, UsageId};
 use crate::sip::dialog::session_timer::{LEAST_S, SessionTerms};
 use crate::sip::dialog::{Dialog, body::sdp_of};
 use crate::sip::digest::Login;
-use crate::sip::message::{HeaderName, Message, Method, Uri};
+use crate::sip::message::{HeaderName, Message, Method, Uri, is_sips};
 use crate::sip::peer::Transmit;
 use crate::sip::transaction::{Branch, ClientId, derived};
 use smallvec::SmallVec;
@@ -34,7 +34,7 @@ impl Endpoint {
         let tag = self.mint.tag();
         let call_id = order.call_id.clone().unwrap_or_else(|| self.mint.call_id());
         let user = Uri::parse(order.from.as_str()).ok().and_then(|uri| uri.user().map(str::to_owned));
-        let contact = self.composer.contact(&order.peer, user.as_deref());
+        let contact = self.composer.contact(&order.peer, user.as_deref(), is_sips(order.request_uri.as_bytes()));
         let login = order.credentials.clone().map(Login::new);
         let id = self.new_usage(tag, Phase::Over);
         // The transaction names its usage and the usage its transaction, so one of them is filled in afterwards.

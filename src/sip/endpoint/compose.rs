@@ -4,7 +4,7 @@ use super::config::{EndpointConfig, OutgoingRequest};
 use crate::sip::dialog::session_timer::{Agreement, SessionTerms, SessionTimer};
 use crate::sip::dialog::{Dialog, Tag};
 use crate::sip::digest::Login;
-use crate::sip::message::{Builder, HeaderName, Message, Method, response_to};
+use crate::sip::message::{Builder, HeaderName, Message, Method, is_sips, response_to};
 use crate::sip::peer::{Peer, Transport};
 use crate::sip::transaction::{Branch, derived::MAX_FORWARDS};
 use bytes::{Bytes, BytesMut};
@@ -92,18 +92,20 @@ impl Composer {
         format!("SIP/2.0/{transport} {host}:{port};branch={}{rport}", branch.text())
     }
 
-    /// The whole Contact value. `user` as it stands in a URI.
-    pub fn contact(&self, peer: &Peer, user: Option<&str>) -> Box<str> {
+    /// The whole Contact value. `user` as it stands in a URI; `sips` where the dialog has to stay secure (12.1.1).
+    pub fn contact(&self, peer: &Peer, user: Option<&str>, sips: bool) -> Box<str> {
         let (host, port) = self.own_address(peer);
         let mut contact = String::with_capacity(48);
-        contact.push_str("<sip:");
+        contact.push_str(if sips { "<sips:" } else { "<sip:" });
         if let Some(user) = user.filter(|user| user.bytes().all(|b| b.is_ascii_graphic() && !b"<>\"@".contains(&b))) {
             contact.push_str(user);
             contact.push('@');
         }
         // Writing into a String does not fail.
         let _ = write!(contact, "{host}:{port}");
-        if let Some(transport) = peer.transport.uri_param() {
+        // A sips URI says TLS already (RFC 3261 26.2.2).
+        let transport = peer.transport.uri_param().filter(|_| !(sips && peer.transport == Transport::Tls));
+        if let Some(transport) = transport {
             let _ = write!(contact, ";transport={transport}");
         }
         contact.push('>');
@@ -183,7 +185,7 @@ impl Composer {
         let via = self.via(&order.peer, branch);
         let method = Method::from_bytes(order.method.as_bytes()).unwrap_or(Method::Options);
         let request_uri = uri(&order.request_uri);
-        let contact = self.contact(&order.peer, None);
+        let contact = self.contact(&order.peer, None, is_sips(order.request_uri.as_bytes()));
         let mut builder = Builder::request(&mut self.out, &method, &request_uri);
         builder.header(HeaderName::Via, via);
         forwards(&mut builder, &order.headers);

@@ -38,7 +38,7 @@ pub use method::Method;
 pub use owned::{Message, ParseError};
 pub use scan::{HeaderTable, Limits, ScanError, scan};
 pub use text::{Param, Params};
-pub use uri::{Scheme, Uri, UriError, UriRef};
+pub use uri::{Scheme, Uri, UriError, UriRef, is_sips};
 pub use validate::{Refusal, Rejection, validate_request, validate_response};
 pub use via::{Rport, Via};
 pub use view::View;

@@ -414,3 +414,31 @@ fn an_advertised_host_stands_wherever_our_address_would() {
     hand.endpoint.hangup(hand.now, usage, None);
     assert_eq!(hand.answer().via().unwrap().sent_by_host.ip(), Some([203, 0, 113, 5].into()));
 }
+
+#[test]
+fn a_sips_uri_is_served_over_tls_only_and_answered_with_a_sips_contact() {
+    let mut hand = Hand::with(|config| config.listen_ports.push((Transport::Tls, 5061)));
+    let stream = |transport| Peer { transport, connection: Some(ConnectionId(1)), ..hand.peer };
+    let (tcp, tls) = (stream(Transport::Tcp), stream(Transport::Tls));
+    let secure = INVITE.replace("INVITE sip:", "INVITE SIPS:");
+    hand.send(&secure);
+    hand.send_from(tcp, &secure.replace("UDP", "TCP").replace("hand-1", "tcp"));
+    assert_eq!(statuses(&mut hand), [416, 416], "RFC 3261 26.2.2");
+    assert!(hand.events().is_empty());
+    let plain = INVITE.replace("hand-1", "plain").replace("by-hand", "other");
+    let by_contact = plain
+        .replace("plain", "contact")
+        .replace("other", "third")
+        .replace("<sip:1001@192.0.2.1:", "<sips:1001@192.0.2.1:");
+    for (invite, contact) in [
+        (&secure, "<sips:95598@192.0.2.2:5061>"),
+        (&plain, "<sip:95598@192.0.2.2:5061;transport=tls>"),
+        (&by_contact, "<sips:95598@192.0.2.2:5061>"),
+    ] {
+        hand.send_from(tls, &invite.replace("UDP", "TLS"));
+        let usage = hand.invited();
+        hand.endpoint.accept(hand.now, usage, SDP);
+        let answer = hand.answer();
+        assert_eq!(String::from_utf8_lossy(&answer.text(HeaderName::Contact).unwrap()), contact, "RFC 3261 12.1.1");
+    }
+}

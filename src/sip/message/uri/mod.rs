@@ -337,5 +337,10 @@ fn push_escaped(user: &str, out: &mut String) {
     }
 }
 
+/// Whether a URI may be followed over secure transports only.
+pub fn is_sips(uri: &[u8]) -> bool {
+    uri.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"sips:"))
+}
+
 #[cfg(test)]
 mod tests;
