@@ -59,7 +59,7 @@ impl Bench {
     /// Hands a message over and gives back those that the switch sent. Media answers at once.
     fn say(&mut self, from: Peer, text: String) -> Vec<Message> {
         let message = Message::parse(Bytes::from(text)).expect("a message");
-        self.switch.handle_input(self.now, Input::Sip { peer: from, message });
+        self.switch.handle_input(self.now, Input::Sip { peer: from, message, trunk: None });
         let mut sent = Vec::new();
         while let Some(output) = self.switch.poll_output() {
             match output {

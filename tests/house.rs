@@ -43,7 +43,22 @@ fn table() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("media", &["ids", "sdp", "events::MediaReport"]),
         ("recording", &["ids", "sdp", "media"]),
         ("net", &["ids", "events", "sip"]),
-        ("config", &["ids", "events", "acd", "admission", "registrar", "routing", "ivr", "sip", "source", "switch"]),
+        (
+            "config",
+            &[
+                "ids",
+                "events",
+                "acd",
+                "admission",
+                "registrar",
+                "routing",
+                "ivr",
+                "sip",
+                "source",
+                "switch",
+                "net::tls",
+            ],
+        ),
         ("store", &["ids", "events", "cdr"]),
         ("api", &["ids", "events", "cdr", "store", "switch"]),
     ])
@@ -161,6 +176,8 @@ fn outside_crates_are_named_in_their_one_room() {
         ("hound::", ""),
         ("saphyr_parser::", "source/"),
         ("axum::", "api/"),
+        ("rustls::", "net/tls"),
+        ("webpki::", "net/tls"),
     ];
     let mut wrong = Vec::new();
     for file in &files {

@@ -27,6 +27,8 @@ pub struct SipFigures {
     pub retransmitted: u64,
     pub malformed: u64,
     pub dropped: u64,
+    pub connections_refused: u64,
+    pub handshakes_failed: u64,
     pub transactions: u64,
     pub dialogs: u64,
     pub registrations: u64,
@@ -229,6 +231,10 @@ fn sip(out: &mut Page, sip: &SipFigures) {
     out.one("sip_retransmissions_total", "counter", "SIP messages sent again.", sip.retransmitted);
     out.one("sip_malformed_total", "counter", "Datagrams and streams that are not SIP.", sip.malformed);
     out.one("sip_dropped_total", "counter", "SIP messages dropped at a bound.", sip.dropped);
+    let refused = sip.connections_refused;
+    out.one("sip_connections_refused_total", "counter", "Connections beyond a bound.", refused);
+    let failed = sip.handshakes_failed;
+    out.one("sip_tls_handshakes_failed_total", "counter", "TLS handshakes that failed or took too long.", failed);
     out.one("sip_transactions", "gauge", "Transactions under way.", sip.transactions);
     out.one("sip_dialogs", "gauge", "Dialogs under way.", sip.dialogs);
     out.one("registrations", "gauge", "Contacts registered.", sip.registrations);

@@ -31,6 +31,7 @@ pub use reach::Reach;
 pub use secret::Secret;
 
 use crate::ids::{AgentId, QueueId, TrunkId};
+use crate::net::tls::ClientCertificate;
 use crate::routing::{Cidr, TestNumber};
 use crate::sip::digest::Ha1Set;
 use crate::source::Diagnostic;
@@ -56,6 +57,7 @@ pub struct Config {
     pub realm: String,
     pub listen: Listen,
     pub sip: Sip,
+    pub tls: Option<Tls>,
     pub limits: Limits,
     pub auth: Auth,
     pub agents: BTreeMap<AgentId, Agent>,
@@ -125,10 +127,23 @@ impl FlowSource {
 pub struct Listen {
     pub sip_udp: Option<SocketAddr>,
     pub sip_tcp: Option<SocketAddr>,
+    /// `None` without [`Config::tls`].
+    pub sip_tls: Option<SocketAddr>,
     pub http: SocketAddr,
     /// What Contact, Via and SDP say instead of the bound address.
     pub advertise: Option<IpAddr>,
     pub rtp: Rtp,
+}
+
+/// Files of the switch's own certificate, found good when the configuration was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    pub certificate: PathBuf,
+    /// SHA-256 of the certificate, by which a renewed one is told from the one before.
+    pub fingerprint: [u8; 32],
+    pub key: PathBuf,
+    /// Without it no peer is asked for a certificate.
+    pub client_ca: Option<PathBuf>,
 }
 
 /// Ports `first..=last`, used in pairs: RTP on the even one, RTCP above it.
@@ -191,11 +206,12 @@ pub struct Queue {
     pub max_len: u32,
 }
 
-/// A carrier or another exchange, known by where its packets come from.
+/// A carrier or another exchange, known by where its packets come from or by its certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trunk {
     pub id: TrunkId,
     pub sources: Vec<Cidr>,
+    pub client_certificate: Option<ClientCertificate>,
     pub gateway: Option<Gateway>,
 }
 
@@ -208,10 +224,14 @@ pub struct Gateway {
     pub credentials: Option<(String, Secret)>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GatewayTransport {
     Udp,
     Tcp,
+    Tls {
+        /// Whose authorities' certificates the gateway may show.
+        ca: PathBuf,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

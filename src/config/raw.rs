@@ -11,6 +11,7 @@ pub(super) struct RawConfig {
     pub state_dir: Option<At<String>>,
     pub listen: RawListen,
     pub sip: RawSip,
+    pub tls: Option<RawTls>,
     pub limits: RawLimits,
     pub auth: RawAuth,
     pub agents: Vec<RawAgent>,
@@ -25,10 +26,18 @@ pub(super) struct RawConfig {
 pub(super) struct RawListen {
     pub sip_udp: Option<At<String>>,
     pub sip_tcp: Option<At<String>>,
+    pub sip_tls: Option<At<String>>,
     pub http: Option<At<String>>,
     /// The address that peers are told to reach us at, when it is not the one we bind to.
     pub advertise: Option<At<String>>,
     pub rtp: RawRtp,
+}
+
+pub(super) struct RawTls {
+    pub certificate: At<String>,
+    pub key: At<String>,
+    /// Authorities of the certificates that peers may show.
+    pub client_ca: Option<At<String>>,
 }
 
 #[derive(Default)]
@@ -85,6 +94,10 @@ pub(super) struct RawTrunk {
     /// Where calls to this trunk are sent, `host:port`; a trunk without it only brings calls in.
     pub address: Option<At<String>>,
     pub transport: Option<At<String>>,
+    /// Authorities of the trunk's own certificate.
+    pub ca: Option<At<String>>,
+    /// The certificate that proves a caller to be this trunk: its SHA-256 fingerprint, or a name in it.
+    pub client_certificate: Option<At<String>>,
     pub user: Option<At<String>>,
     pub password: Option<At<String>>,
     pub password_file: Option<At<String>>,
@@ -122,6 +135,7 @@ const IP: &str = "an IP address, such as `192.0.2.10`";
 const TIME: &str = "a length of time, such as `20s`, `2m` or `1h`";
 const PASSWORD: &str = "a password in quotes; better `password_file: secrets/NAME`";
 const FILE: &str = "the path of a file, such as `secrets/1001`";
+const PEM: &str = "the path of a PEM file, such as `secrets/hotline.pem`";
 const DAYS: &str = "days, such as `400`";
 const TARGETS: [&str; 5] = ["flow", "queue", "agent", "trunk", "test"];
 
@@ -140,6 +154,7 @@ pub(super) fn read(root: &Node, diags: &mut Diags) -> Option<RawConfig> {
             session_expires: keys.text("session_expires", TIME, diags),
             min_se: keys.text("min_se", TIME, diags),
         }),
+        tls: keys.group("tls", "`tls: {certificate: secrets/hotline.pem, key: secrets/hotline.key}`", diags, tls),
         limits: keys.group("limits", "`limits: {calls: 500}`", diags, |keys, diags| RawLimits {
             calls: keys.number("calls", "calls at once, such as `500`", diags),
             drain_timeout: keys.text("drain_timeout", TIME, diags),
@@ -174,6 +189,7 @@ fn listen(keys: &mut Keys, diags: &mut Diags) -> RawListen {
     RawListen {
         sip_udp: keys.text("sip_udp", ADDRESS, diags),
         sip_tcp: keys.text("sip_tcp", ADDRESS, diags),
+        sip_tls: keys.text("sip_tls", "an address and a port, such as `0.0.0.0:5061`", diags),
         http: keys.text("http", "an address and a port, such as `127.0.0.1:8080`", diags),
         advertise: keys.text("advertise", IP, diags),
         rtp: keys.group("rtp", "`rtp: {ports: 20000-29999}`", diags, |keys, diags| RawRtp {
@@ -182,6 +198,12 @@ fn listen(keys: &mut Keys, diags: &mut Diags) -> RawListen {
             advertise: keys.text("advertise", IP, diags),
         }),
     }
+}
+
+fn tls(keys: &mut Keys, diags: &mut Diags) -> Option<RawTls> {
+    let (certificate, key) = (keys.need("certificate", PEM, diags), keys.need("key", PEM, diags));
+    let client_ca = keys.text("client_ca", PEM, diags);
+    Some(RawTls { certificate: certificate?, key: key?, client_ca })
 }
 
 fn agent(keys: &mut Keys, diags: &mut Diags) -> Option<RawAgent> {
@@ -212,7 +234,9 @@ fn trunk(keys: &mut Keys, diags: &mut Diags) -> RawTrunk {
     RawTrunk {
         sources: keys.words("sources", "addresses or blocks, such as `[203.0.113.0/28]`", diags),
         address: keys.text("address", "a host, such as `sip.example.com:5060`", diags),
-        transport: keys.text("transport", "`udp` or `tcp`", diags),
+        transport: keys.text("transport", "`udp`, `tcp` or `tls`", diags),
+        ca: keys.text("ca", PEM, diags),
+        client_certificate: keys.text("client_certificate", "a name in it or its SHA-256 fingerprint", diags),
         user: keys.text("user", "a user name", diags),
         password: keys.text("password", PASSWORD, diags),
         password_file: keys.text("password_file", FILE, diags),

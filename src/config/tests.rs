@@ -78,8 +78,8 @@ fn a_good_file_becomes_what_it_says() {
     assert_eq!(format!("{:?}", carrier.sources), "[203.0.113.16/28, 2001:db8::1/128]");
     let gateway = carrier.gateway.as_ref().unwrap();
     assert_eq!(
-        (gateway.host.as_str(), gateway.port, gateway.transport),
-        ("sip.example.com", 5060, GatewayTransport::Tcp)
+        (gateway.host.as_str(), gateway.port, &gateway.transport),
+        ("sip.example.com", 5060, &GatewayTransport::Tcp)
     );
     assert_eq!(config.numbers[0].open_to, OpenTo::Trunks(vec![TrunkId::new("carrier")]));
     assert_eq!(config.numbers[2].open_to, OpenTo::AnyTrunk);
@@ -412,4 +412,67 @@ fn session_timers_are_read_and_held_to_what_rfc_4028_allows() {
     let found = findings("range", "version: 1\nsip: {session_expires: 60s, min_se: 30s}\n");
     assert_eq!(found.len(), 2, "{found:?}");
     assert!(found.iter().all(|line| line.starts_with("C130") && line.contains("from 90s to")), "{found:?}");
+
+/// A file that speaks TLS with the certificates of `ca`.
+fn secure(certificate: &Path, key: &Path, more: &str) -> String {
+    let [certificate, key] = [certificate, key].map(Path::display);
+    format!(
+        "version: 1\nlisten: {{sip_udp: off, sip_tls: 127.0.0.1}}\ntls:\n  certificate: {certificate}\n  key: {key}\n{more}"
+    )
+}
+
+#[test]
+fn tls_has_a_certificate_and_trunks_that_prove_themselves_by_theirs() {
+    let ca = crate::net::tls::testing::Authority::new();
+    let (own, file) = (ca.issue(&["hotline.example"]), ca.file.display());
+    let trunks = format!(
+        "  client_ca: {file}\ntrunks:\n  secure: {{client_certificate: Carrier.example, address: carrier.example, transport: tls, ca: {file}}}\n"
+    );
+    let config = load("tls", &secure(&own.certificate, &own.key, &trunks)).unwrap();
+    assert_eq!(config.listen.sip_tls, Some("127.0.0.1:5061".parse().unwrap()));
+    assert_eq!(config.tls.unwrap().client_ca.as_ref(), Some(&ca.file));
+    let trunk = &config.trunks["secure"];
+    assert_eq!(trunk.client_certificate, Some(ClientCertificate::Name("carrier.example".into())));
+    let gateway = trunk.gateway.as_ref().unwrap();
+    assert_eq!((gateway.port, &gateway.transport), (5061, &GatewayTransport::Tls { ca: ca.file.clone() }));
+}
+
+#[test]
+fn what_tls_lacks_is_told_with_its_remedy() {
+    assert_eq!(
+        findings("tls-bare", "version: 1\nlisten: {sip_tls: 0.0.0.0:5061}\n"),
+        ["C160 2:19 TLS needs a certificate | add `tls: {certificate: FILE, key: FILE}`"]
+    );
+    let ca = crate::net::tls::testing::Authority::new();
+    let (own, old) = (ca.issue(&["hotline.example"]), ca.issue_until(&["hotline.example"], 2020));
+    let told = |name, yaml: &str| findings(name, yaml).join("\n").replace(&*ca.folder.to_string_lossy(), "DIR");
+    let expired = told("tls-old", &secure(&old.certificate, &old.key, ""));
+    assert!(expired.starts_with("C161 4:16 the certificate in DIR/"), "{expired}");
+    assert!(expired.ends_with(" has expired | get a new one, and then `hotline reload`"), "{expired}");
+    let missing = told("tls-missing", &secure(Path::new("none.pem"), &own.key, ""));
+    assert!(missing.starts_with("C161 4:16 cannot read "), "{missing}");
+    let mixed = told("tls-mixed", &secure(&own.certificate, &old.key, ""));
+    assert!(mixed.contains("is not that of the certificate in DIR/"), "{mixed}");
+
+    let trunks = "trunks:\n  a: {address: a.example, transport: tls}\n  b: {client_certificate: b.example}\n  c: {client_certificate: 00:11}\n";
+    assert_eq!(
+        findings("tls-trunks", &secure(&own.certificate, &own.key, trunks)),
+        [
+            "C163 7:38 nothing says whose certificate this trunk has to show | add `ca: FILE`; Debian has the public authorities in /etc/ssl/certs/ca-certificates.crt",
+            "C162 8:27 no peer is asked for its certificate | add `client_ca: FILE` under `tls`, with the certificate of whoever issued it",
+            "C162 9:27 `00:11` is neither a SHA-256 fingerprint nor a name | write what `openssl x509 -noout -fingerprint -sha256 -in FILE` prints behind `=`, or a host name",
+        ]
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_key_that_others_can_read_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+    let ca = crate::net::tls::testing::Authority::new();
+    let own = ca.issue(&["hotline.example"]);
+    fs::set_permissions(&own.key, fs::Permissions::from_mode(0o644)).unwrap();
+    let found = findings("tls-open-key", &secure(&own.certificate, &own.key, ""));
+    assert_eq!(found.len(), 1);
+    assert!(found[0].starts_with("C146 5:8 other users of this machine can read this key | chmod 600 "), "{found:?}");
 }

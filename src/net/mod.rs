@@ -6,12 +6,14 @@
 
 mod facing;
 mod tcp;
+pub mod tls;
 mod udp;
 
 pub use facing::address_facing;
 pub use tcp::TcpTransport;
 pub use udp::UdpTransport;
 
+use crate::ids::TrunkId;
 use crate::sip::message::{Message, Method};
 use crate::sip::peer::{Peer, Transmit, Transport};
 use bytes::Bytes;
@@ -25,6 +27,8 @@ pub enum NetEvent {
     Message {
         peer: Peer,
         message: Message,
+        /// The trunk that the connection's certificate proves its sender to be.
+        trunk: Option<TrunkId>,
     },
     /// Something that is no SIP message, as received, or what came of it.
     Garbage {
@@ -34,9 +38,7 @@ pub enum NetEvent {
         status: u16,
     },
     /// A stream is gone or could not be opened.
-    Lost {
-        peer: Peer,
-    },
+    Lost { peer: Peer },
 }
 
 /// Room for messages that belong to running calls. Large, because dropping one costs a retransmission interval.
@@ -70,6 +72,7 @@ pub struct NetCounters {
     pub send_failed: AtomicU64,
     pub connections: AtomicU64,
     pub connections_refused: AtomicU64,
+    pub handshakes_failed: AtomicU64,
 }
 
 pub fn channel() -> (Inlet, Outlet) {
@@ -139,8 +142,8 @@ impl Net {
                     socket.send(&transmit.bytes, transmit.peer.remote);
                 }
             }
-            Transport::Tcp => self.tcp.send(transmit),
-            Transport::Tls | Transport::Ws | Transport::Wss => {
+            Transport::Tcp | Transport::Tls => self.tcp.send(transmit),
+            Transport::Ws | Transport::Wss => {
                 tracing::warn!(peer = %transmit.peer.remote, "no listener for this transport; message dropped");
             }
         }

@@ -1,9 +1,11 @@
-//! SIP over TCP (RFC 3261 18.3): accepts, connects when a peer has no connection yet, frames with the parser's own scanner.
+//! SIP over TCP and TLS (RFC 3261 18.3, 26.2): accepts, connects when a peer has no connection yet, frames with the parser's
+//! own scanner.
 //!
 //! A connection lives as long as what was set up over it: a registration or a call whose connection is closed has lost its
 //! way back through the peer's NAT. Strangers get ten seconds; who has sent a message is watched by the kernel's keep-alives.
 //! Whatever ends a connection, [`NetEvent::Lost`] tells of it, so nothing that was to be written is lost in silence.
 
+use super::tls::{self, Tls, TrunkProof};
 use super::{Inlet, NetCounters, NetEvent};
 use crate::sip::message::Message;
 use crate::sip::message::frame::{Frame, Framer};
@@ -16,7 +18,7 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -30,9 +32,14 @@ const KEEP_ALIVE: TcpKeepalive =
     TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(15)).with_retries(4);
 /// A peer acknowledges what we send within the time of a transaction (64*T1), or is gone.
 const UNACKNOWLEDGED_LIMIT: Duration = Duration::from_secs(32);
+/// Until a connection of ours can be written to, a handshake included.
 const CONNECT_LIMIT: Duration = Duration::from_secs(4);
+/// What a peer gets for its handshake.
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 /// How long one message may wait for the peer to read.
 const WRITE_LIMIT: Duration = Duration::from_secs(10);
+/// Between two lines of the log about certificates.
+const WARN_EVERY: Duration = Duration::from_secs(1);
 /// After the last octet of a peer: time for the switch to answer what came before it, then for the answers to leave.
 const ANSWER_TIME: Duration = Duration::from_millis(250);
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -47,18 +54,21 @@ const CHUNK: usize = 4096;
 #[derive(Clone, Copy, Debug)]
 struct Bounds {
     connections: usize,
+    /// Of these, in their handshake: each needs some ten kilobytes, and the phones of a large site shake hands at once.
+    handshakes: usize,
     /// A site behind one NAT address holds some hundred phones; an attacker holds no more than this.
     per_address: usize,
     /// Octets of messages that are longer than a chunk and have not come to their end. Nearly all messages are shorter.
     unfinished: usize,
 }
 
-const BOUNDS: Bounds = Bounds { connections: 20_000, per_address: 1_000, unfinished: 64 << 20 };
+const BOUNDS: Bounds = Bounds { connections: 20_000, handshakes: 2_000, per_address: 1_000, unfinished: 64 << 20 };
 
 pub struct TcpTransport {
     shared: Arc<Shared>,
     inlet: Inlet,
     local: Option<SocketAddr>,
+    tls: Option<Tls>,
 }
 
 struct Shared {
@@ -66,18 +76,25 @@ struct Shared {
     table: Mutex<Table>,
     last_id: AtomicU64,
     unfinished: AtomicUsize,
+    /// When a certificate was last complained of.
+    warned: Mutex<Option<Instant>>,
 }
 
 #[derive(Default)]
 struct Table {
     by_id: HashMap<ConnectionId, Connection>,
-    by_remote: HashMap<SocketAddr, ConnectionId>,
+    /// Where a message goes that names no connection, or one that is gone. No TLS connection that a peer has opened: an
+    /// address does not prove whose it is.
+    by_remote: HashMap<(Transport, SocketAddr), ConnectionId>,
     per_address: HashMap<IpAddr, usize>,
     /// Have not sent a message yet, oldest first.
     unproven: BTreeSet<ConnectionId>,
+    /// Have not ended their handshake, oldest first.
+    shaking: BTreeSet<ConnectionId>,
 }
 
 struct Connection {
+    transport: Transport,
     remote: SocketAddr,
     queue: mpsc::Sender<Bytes>,
     /// Dropped with the entry, which ends the connection's task.
@@ -91,12 +108,30 @@ struct Line {
     dropped: oneshot::Receiver<()>,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum OpenedBy {
+    Peer,
+    Us,
+}
+
+/// What is known of a peer before it has said anything.
+#[derive(Debug)]
+enum Standing {
+    Stranger,
+    /// We connected to it.
+    Called,
+    /// Its certificate is a trunk's.
+    Trunk(TrunkProof),
+}
+
 impl Table {
     fn remove(&mut self, id: ConnectionId) {
         let Some(gone) = self.by_id.remove(&id) else { return };
         self.unproven.remove(&id);
-        if self.by_remote.get(&gone.remote) == Some(&id) {
-            self.by_remote.remove(&gone.remote);
+        self.shaking.remove(&id);
+        let reach = (gone.transport, gone.remote);
+        if self.by_remote.get(&reach) == Some(&id) {
+            self.by_remote.remove(&reach);
         }
         let ip = gone.remote.ip();
         match self.per_address.get_mut(&ip) {
@@ -115,6 +150,7 @@ impl Shared {
             table: Mutex::default(),
             last_id: AtomicU64::new(0),
             unfinished: AtomicUsize::new(0),
+            warned: Mutex::default(),
         })
     }
 
@@ -124,7 +160,7 @@ impl Shared {
 
     /// A place in the table for a connection with `remote`, if it may have one. When all are taken, whoever has been
     /// silent longest since it came makes room; peers that have sent a message are never displaced.
-    fn admit(&self, remote: SocketAddr) -> Option<Line> {
+    fn admit(&self, transport: Transport, remote: SocketAddr, opened_by: OpenedBy) -> Option<Line> {
         let mut table = self.table();
         let held = table.per_address.get(&remote.ip()).copied().unwrap_or(0);
         if held >= self.bounds.per_address {
@@ -137,11 +173,40 @@ impl Shared {
         let id = ConnectionId(self.last_id.fetch_add(1, Ordering::Relaxed) + 1);
         let (queue, queued) = mpsc::channel(WRITE_QUEUE);
         let (hold, dropped) = oneshot::channel();
-        table.by_id.insert(id, Connection { remote, queue, _hold: hold });
-        table.by_remote.insert(remote, id);
+        table.by_id.insert(id, Connection { transport, remote, queue, _hold: hold });
         *table.per_address.entry(remote.ip()).or_default() += 1;
-        table.unproven.insert(id);
+        match (opened_by, transport) {
+            (OpenedBy::Peer, Transport::Tls) => {
+                if table.shaking.len() >= self.bounds.handshakes
+                    && let Some(oldest) = table.shaking.first().copied()
+                {
+                    table.remove(oldest);
+                }
+                table.unproven.insert(id);
+                table.shaking.insert(id);
+            }
+            (OpenedBy::Peer, _) => {
+                table.by_remote.insert((transport, remote), id);
+                table.unproven.insert(id);
+            }
+            // Whom we call is no stranger.
+            (OpenedBy::Us, _) => drop(table.by_remote.insert((transport, remote), id)),
+        }
         Some(Line { id, queued, dropped })
+    }
+
+    fn may_warn(&self) -> bool {
+        let now = Instant::now();
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        let may = warned.is_none_or(|at| now - at >= WARN_EVERY);
+        if may {
+            *warned = Some(now);
+        }
+        may
+    }
+
+    fn shaken(&self, id: ConnectionId) {
+        self.table().shaking.remove(&id);
     }
 
     fn proven(&self, id: ConnectionId) {
@@ -186,7 +251,16 @@ impl TcpTransport {
             local = Some(listener.local_addr()?);
             tokio::spawn(accept(listener, shared.clone(), inlet.clone()));
         }
-        Ok(TcpTransport { shared, inlet, local })
+        Ok(TcpTransport { shared, inlet, local, tls: None })
+    }
+
+    /// Listens for TLS, too, and connects to the gateways of `tls` by it. Gives where it listens.
+    pub fn secure(&mut self, address: SocketAddr, tls: Tls) -> std::io::Result<SocketAddr> {
+        let listener = listen(address)?;
+        let local = listener.local_addr()?;
+        tokio::spawn(accept_secure(listener, tls.clone(), self.shared.clone(), self.inlet.clone()));
+        self.tls = Some(tls);
+        Ok(local)
     }
 
     /// Where it listens; `0.0.0.0` or `[::]` for all addresses of this machine.
@@ -202,7 +276,7 @@ impl TcpTransport {
         {
             let mut table = self.shared.table();
             let id = peer.connection.filter(|id| table.by_id.contains_key(id));
-            let id = id.or_else(|| table.by_remote.get(&peer.remote).copied());
+            let id = id.or_else(|| table.by_remote.get(&(peer.transport, peer.remote)).copied());
             if let Some((id, connection)) = id.and_then(|id| Some((id, table.by_id.get(&id)?))) {
                 if connection.queue.try_send(transmit.bytes).is_err() {
                     // The peer does not read. Its task says so to the owner of the switch.
@@ -212,18 +286,16 @@ impl TcpTransport {
                 return;
             }
         }
-        let Some(line) = self.shared.admit(peer.remote) else {
+        let Some(line) = self.shared.admit(peer.transport, peer.remote, OpenedBy::Us) else {
             counters.connections_refused.fetch_add(1, Ordering::Relaxed);
             self.inlet.offer(NetEvent::Lost { peer });
             return;
         };
-        // Whom we call is no stranger.
-        self.shared.proven(line.id);
         if let Some(connection) = self.shared.table().by_id.get(&line.id) {
             // The queue is new and empty, so this fits.
             let _ = connection.queue.try_send(transmit.bytes);
         }
-        tokio::spawn(connect(peer, line, self.shared.clone(), self.inlet.clone()));
+        tokio::spawn(connect(peer, line, self.tls.clone(), self.shared.clone(), self.inlet.clone()));
     }
 }
 
@@ -243,6 +315,27 @@ fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>, inlet: Inlet) {
     loop {
+        let (stream, peer, line) = incoming(&listener, Transport::Tcp, &shared, &inlet).await;
+        let (reader, writer) = stream.into_split();
+        tokio::spawn(converse(reader, writer, peer, line, Standing::Stranger, shared.clone(), inlet.clone()));
+    }
+}
+
+async fn accept_secure(listener: TcpListener, tls: Tls, shared: Arc<Shared>, inlet: Inlet) {
+    loop {
+        let (stream, peer, line) = incoming(&listener, Transport::Tls, &shared, &inlet).await;
+        tokio::spawn(greet(stream, tls.clone(), peer, line, shared.clone(), inlet.clone()));
+    }
+}
+
+/// The next connection that gets a place.
+async fn incoming(
+    listener: &TcpListener,
+    transport: Transport,
+    shared: &Shared,
+    inlet: &Inlet,
+) -> (TcpStream, Peer, Line) {
+    loop {
         let Ok((stream, remote)) = listener.accept().await else {
             // Out of descriptors: give running connections a moment to end.
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -250,31 +343,93 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, inlet: Inlet) {
         };
         // Gone already.
         let Ok(local) = stream.local_addr() else { continue };
-        let Some(line) = shared.admit(remote) else {
+        let Some(line) = shared.admit(transport, remote, OpenedBy::Peer) else {
             inlet.counters().connections_refused.fetch_add(1, Ordering::Relaxed);
             continue;
         };
-        let peer = Peer { transport: Transport::Tcp, remote, local, connection: Some(line.id) };
-        let (reader, writer) = prepared(stream).into_split();
-        tokio::spawn(converse(reader, writer, peer, line, false, shared.clone(), inlet.clone()));
+        let peer = Peer { transport, remote, local, connection: Some(line.id) };
+        return (prepared(stream), peer, line);
     }
 }
 
-async fn connect(peer: Peer, mut line: Line, shared: Arc<Shared>, inlet: Inlet) {
-    let connected = tokio::select! {
-        connected = timeout(CONNECT_LIMIT, TcpStream::connect(peer.remote)) => connected.ok().and_then(Result::ok),
+/// The handshake of a peer that connected, and then its connection.
+async fn greet<S>(stream: S, tls: Tls, peer: Peer, mut line: Line, shared: Arc<Shared>, inlet: Inlet)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let shaken = tokio::select! {
+        shaken = timeout(HANDSHAKE_LIMIT, tls.accept(stream)) => shaken.unwrap_or_else(|late| Err(late.into())),
+        _ = &mut line.dropped => Err(std::io::Error::other("others needed its place")),
+    };
+    shared.shaken(line.id);
+    match shaken {
+        Ok((stream, proof)) => {
+            let standing = match proof {
+                Some(proof) => {
+                    shared.proven(line.id);
+                    Standing::Trunk(proof)
+                }
+                None => Standing::Stranger,
+            };
+            let (reader, writer) = split(stream);
+            converse(reader, writer, peer, line, standing, shared, inlet).await;
+        }
+        Err(error) => {
+            shared.forget(line.id);
+            failed_handshake(&shared, &inlet, peer, &error);
+        }
+    }
+}
+
+async fn connect(peer: Peer, mut line: Line, tls: Option<Tls>, shared: Arc<Shared>, inlet: Inlet) {
+    let opened = tokio::select! {
+        opened = timeout(CONNECT_LIMIT, open(peer, tls.as_ref(), &shared, &inlet)) => opened.ok().flatten(),
         _ = &mut line.dropped => None,
     };
-    match connected {
-        Some(stream) => {
-            let peer = Peer { connection: Some(line.id), ..peer };
-            let (reader, writer) = prepared(stream).into_split();
-            converse(reader, writer, peer, line, true, shared, inlet).await;
+    let peer_of_line = Peer { connection: Some(line.id), ..peer };
+    match opened {
+        Some(Opened::Plain(stream)) => {
+            let (reader, writer) = stream.into_split();
+            converse(reader, writer, peer_of_line, line, Standing::Called, shared, inlet).await;
+        }
+        Some(Opened::Secure(stream)) => {
+            let (reader, writer) = split(stream);
+            converse(reader, writer, peer_of_line, line, Standing::Called, shared, inlet).await;
         }
         None => {
             shared.forget(line.id);
             inlet.deliver(NetEvent::Lost { peer }).await;
         }
+    }
+}
+
+enum Opened {
+    Plain(TcpStream),
+    Secure(Box<tls::Outgoing>),
+}
+
+async fn open(peer: Peer, tls: Option<&Tls>, shared: &Shared, inlet: &Inlet) -> Option<Opened> {
+    let stream = prepared(TcpStream::connect(peer.remote).await.ok()?);
+    if peer.transport != Transport::Tls {
+        return Some(Opened::Plain(stream));
+    }
+    match tls?.connect(stream, peer.remote).await {
+        Ok(stream) => Some(Opened::Secure(Box::new(stream))),
+        Err(error) => {
+            failed_handshake(shared, inlet, peer, &error);
+            None
+        }
+    }
+}
+
+/// Counted each time. The log hears of bad certificates, which somebody has to mend, though not of each in a flood, and
+/// not of what strangers otherwise try at an open port.
+fn failed_handshake(shared: &Shared, inlet: &Inlet, peer: Peer, error: &std::io::Error) {
+    inlet.counters().handshakes_failed.fetch_add(1, Ordering::Relaxed);
+    let (why, certificate) = tls::reason(error);
+    match certificate && shared.may_warn() {
+        true => tracing::warn!(peer = %peer.remote, "TLS handshake failed: {why}"),
+        false => tracing::debug!(peer = %peer.remote, "TLS handshake failed: {why}"),
     }
 }
 
@@ -303,7 +458,7 @@ async fn converse(
     writer: impl AsyncWrite + Unpin,
     peer: Peer,
     line: Line,
-    proven: bool,
+    standing: Standing,
     shared: Arc<Shared>,
     inlet: Inlet,
 ) {
@@ -312,7 +467,7 @@ async fn converse(
     let Line { id, queued, mut dropped } = line;
     let mut writing = pin!(write(writer, queued, &counters));
     let ended = tokio::select! {
-        ended = read(reader, peer, id, proven, &shared, &inlet) => ended,
+        ended = read(reader, peer, id, &standing, &shared, &inlet) => ended,
         () = &mut writing => End::Cut,
         _ = &mut dropped => End::Cut,
     };
@@ -336,23 +491,30 @@ async fn converse(
 /// Writes what is queued, until the queue is closed and empty or the peer no longer takes it.
 async fn write(mut writer: impl AsyncWrite + Unpin, mut queued: mpsc::Receiver<Bytes>, counters: &NetCounters) {
     while let Some(bytes) = queued.recv().await {
-        if !matches!(timeout(WRITE_LIMIT, writer.write_all(&bytes)).await, Ok(Ok(()))) {
+        let written = timeout(WRITE_LIMIT, async {
+            writer.write_all(&bytes).await?;
+            writer.flush().await
+        });
+        if !matches!(written.await, Ok(Ok(()))) {
             counters.send_failed.fetch_add(1, Ordering::Relaxed);
             return;
         }
         counters.sent.fetch_add(1, Ordering::Relaxed);
     }
+    // TLS says goodbye, so that the peer knows that nothing was cut off (RFC 8446 6.1).
+    let _ = timeout(WRITE_LIMIT, writer.shutdown()).await;
 }
 
 async fn read(
     mut reader: impl AsyncRead + Unpin,
     peer: Peer,
     id: ConnectionId,
-    mut proven: bool,
+    standing: &Standing,
     shared: &Shared,
     inlet: &Inlet,
 ) -> End {
     let mut framer = Framer::default();
+    let mut proven = !matches!(standing, Standing::Stranger);
     let mut unfinished = Unfinished { shared, octets: 0 };
     let mut deadline = Instant::now() + if proven { IDLE_LIMIT } else { MESSAGE_LIMIT };
     let mut chunk = [0u8; CHUNK];
@@ -371,7 +533,11 @@ async fn read(
                             proven = true;
                             shared.proven(id);
                         }
-                        inlet.deliver(NetEvent::Message { peer, message }).await;
+                        let trunk = match standing {
+                            Standing::Trunk(proof) => proof.trunk(),
+                            Standing::Stranger | Standing::Called => None,
+                        };
+                        inlet.deliver(NetEvent::Message { peer, message, trunk }).await;
                     }
                     Err(error) => inlet.deliver(NetEvent::Garbage { peer, raw, status: error.status() }).await,
                 },

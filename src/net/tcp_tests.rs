@@ -21,7 +21,11 @@ struct Site {
 impl Site {
     fn new(bounds: Bounds) -> Site {
         let (inlet, outlet) = channel();
-        Site { transport: TcpTransport { shared: Shared::new(bounds), inlet, local: None }, outlet, callers: 0 }
+        Site {
+            transport: TcpTransport { shared: Shared::new(bounds), inlet, local: None, tls: None },
+            outlet,
+            callers: 0,
+        }
     }
 
     /// A peer whose connection was just accepted, if it was; the pipe holds `room` octets that nobody has read.
@@ -34,12 +38,12 @@ impl Site {
         self.callers += 1;
         let remote = SocketAddr::new(ip, 10_000 + self.callers);
         let shared = self.transport.shared.clone();
-        let line = shared.admit(remote)?;
+        let line = shared.admit(Transport::Tcp, remote, OpenedBy::Peer)?;
         let local = ([192, 0, 2, 254], 5060).into();
         let peer = Peer { transport: Transport::Tcp, remote, local, connection: Some(line.id) };
         let (theirs, ours) = duplex(room);
         let (reader, writer) = split(ours);
-        tokio::spawn(converse(reader, writer, peer, line, false, shared, self.transport.inlet.clone()));
+        tokio::spawn(converse(reader, writer, peer, line, Standing::Stranger, shared, self.transport.inlet.clone()));
         Some((theirs, peer))
     }
 
@@ -269,4 +273,45 @@ async fn the_kernel_watches_over_a_silent_connection() {
     assert!(socket.keepalive().unwrap() && socket.tcp_nodelay().unwrap());
     assert_eq!(socket.tcp_user_timeout().unwrap(), Some(UNACKNOWLEDGED_LIMIT));
     drop(dialled);
+}
+
+/// A peer that connects to us for TLS and says nothing.
+fn silent_caller(site: &mut Site, tls: &Tls) -> DuplexStream {
+    site.callers += 1;
+    let remote = SocketAddr::new([192, 0, 2, site.callers as u8].into(), 10_000);
+    let shared = site.transport.shared.clone();
+    let line = shared.admit(Transport::Tls, remote, OpenedBy::Peer).unwrap();
+    let local = ([192, 0, 2, 254], 5061).into();
+    let peer = Peer { transport: Transport::Tls, remote, local, connection: Some(line.id) };
+    let (theirs, ours) = duplex(1024);
+    tokio::spawn(greet(ours, tls.clone(), peer, line, shared, site.transport.inlet.clone()));
+    theirs
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handshake_has_ten_seconds_and_many_at_once_make_the_oldest_give_way() {
+    let authority = tls::testing::Authority::new();
+    let own = authority.issue(&["hotline.example"]);
+    let files = tls::TlsFiles {
+        certificate: own.certificate,
+        key: own.key,
+        client_ca: None,
+        clients: Vec::new(),
+        gateways: Vec::new(),
+    };
+    let tls = Tls::new(files.load().unwrap());
+    let mut site = Site::new(Bounds { handshakes: 2, ..BOUNDS });
+    let failed = site.transport.inlet.counters();
+    let began = Instant::now();
+    let mut first = silent_caller(&mut site, &tls);
+    let mut second = silent_caller(&mut site, &tls);
+    let _third = silent_caller(&mut site, &tls);
+    assert_eq!(until_closed(&mut first).await, b"");
+    assert_eq!(began.elapsed(), Duration::ZERO, "made room");
+    assert_eq!(until_closed(&mut second).await, b"");
+    assert_eq!(began.elapsed(), HANDSHAKE_LIMIT);
+    sleep(seconds(1)).await;
+    assert_eq!(failed.handshakes_failed.load(Ordering::Relaxed), 3);
+    let table = site.transport.shared.table();
+    assert!(table.by_id.is_empty() && table.shaking.is_empty() && table.unproven.is_empty());
 }

@@ -15,7 +15,7 @@ fn at(text: &str) -> SocketAddr {
 
 async fn next_fresh(outlet: &mut Outlet) -> (Peer, Message) {
     match outlet.fresh.recv().await {
-        Some(NetEvent::Message { peer, message }) => (peer, message),
+        Some(NetEvent::Message { peer, message, .. }) => (peer, message),
         other => panic!("{other:?}"),
     }
 }
@@ -76,7 +76,7 @@ fn a_flood_of_the_largest_datagrams_leaves_room_for_usual_ones() {
     let message = |body: usize| {
         let head = OPTIONS.replace("Content-Length: 0", &format!("Content-Length: {body}"));
         let message = Message::parse([head.as_bytes(), &vec![b'x'; body]].concat().into()).unwrap();
-        NetEvent::Message { peer: Peer::udp(at("192.0.2.1:5060"), at("192.0.2.2:5060")), message }
+        NetEvent::Message { peer: Peer::udp(at("192.0.2.1:5060"), at("192.0.2.2:5060")), message, trunk: None }
     };
     for _ in 0..FRESH_QUEUE {
         inlet.offer(message(60_000));

@@ -81,7 +81,7 @@ async fn read(socket: Arc<UdpSocket>, local: SocketAddr, inlet: Inlet) {
         let peer = Peer { transport: Transport::Udp, remote, local, connection: None };
         let raw = Bytes::copy_from_slice(datagram);
         match Message::parse(raw.clone()) {
-            Ok(message) => inlet.offer(NetEvent::Message { peer, message }),
+            Ok(message) => inlet.offer(NetEvent::Message { peer, message, trunk: None }),
             Err(error) => inlet.offer(NetEvent::Garbage { peer, raw, status: error.status() }),
         }
     }

@@ -93,6 +93,8 @@ impl Board {
             sip: SipFigures {
                 received: read(&self.net.received),
                 sent: read(&self.net.sent),
+                connections_refused: read(&self.net.connections_refused),
+                handshakes_failed: read(&self.net.handshakes_failed),
                 retransmitted: view.sip.retransmissions,
                 malformed: view.sip.unanswerable + view.sip.refused,
                 dropped: read(&self.net.dropped) + view.sip.dropped,

@@ -155,7 +155,7 @@ impl EventLoop {
 
     fn on_net(&mut self, event: NetEvent) {
         self.input(match event {
-            NetEvent::Message { peer, message } => Input::Sip { peer, message },
+            NetEvent::Message { peer, message, trunk } => Input::Sip { peer, message, trunk },
             NetEvent::Garbage { peer, raw, status } => Input::Garbage { peer, raw, status },
             NetEvent::Lost { peer } => Input::Lost { peer },
         });

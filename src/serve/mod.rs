@@ -20,6 +20,7 @@ use crate::media::ring::{RING_FRAMES, tap_rings};
 use crate::media::sounds::Sounds;
 use crate::media::worker::{self, MediaNotice, WorkerConfig, WorkerHandle};
 use crate::media::{PortLease, WorkerId};
+use crate::net::tls::Tls;
 use crate::net::{self, Net, TcpTransport, UdpTransport};
 use crate::recording::{Archive, Recorder, RecordingNotice, Recovered};
 use crate::store::{RecoveredRecording, Store, StoreOptions};
@@ -122,11 +123,19 @@ async fn operate(config: Config, options: Options, desk: &Handle) -> Result<Exit
         );
         listen.push(format!("sip/udp {address}"));
     }
-    let tcp = TcpTransport::open(config.listen.sip_tcp, inlet).await.map_err(|error| {
+    let mut tcp = TcpTransport::open(config.listen.sip_tcp, inlet).await.map_err(|error| {
         taken(config.mode, "SIP over TCP", config.listen.sip_tcp.unwrap_or(([0, 0, 0, 0], 0).into()), &error)
     })?;
     if let Some(address) = config.listen.sip_tcp {
         listen.push(format!("sip/tcp {address}"));
+    }
+    let tls = match setup::tls_files(&config, &switch_config) {
+        Some(files) => Some(Tls::new(files.load().map_err(|fault| fault.to_string())?)),
+        None => None,
+    };
+    if let (Some(address), Some(tls)) = (config.listen.sip_tls, &tls) {
+        tcp.secure(address, tls.clone()).map_err(|error| taken(config.mode, "SIP over TLS", address, &error))?;
+        listen.push(format!("sip/tls {address}"));
     }
     let http =
         listen_http(config.listen.http).map_err(|error| taken(config.mode, "HTTP", config.listen.http, &error))?;
@@ -178,7 +187,7 @@ async fn operate(config: Config, options: Options, desk: &Handle) -> Result<Exit
         leaving: false,
     };
     let mut owner = tokio::spawn(owner.run());
-    desk.spawn(reload::task(in_force, seeds, control.clone(), reload_requests));
+    desk.spawn(reload::task(in_force, seeds, tls, control.clone(), reload_requests));
 
     let token_file = config.admin_token_file();
     let (access, is_new) = Access::open(options.admin_token.as_deref(), &token_file).map_err(|error| {
@@ -450,7 +459,7 @@ fn taken(mode: Mode, what: &str, address: SocketAddr, error: &std::io::Error) ->
         (Mode::Demo, "HTTP") => "`--http-port` or HOTLINE_HTTP_PORT",
         (Mode::Demo, _) => "`--sip-port` or HOTLINE_SIP_PORT",
         (Mode::Production, "HTTP") => "`listen.http`",
-        (Mode::Production, _) => "`listen.sip_udp` and `listen.sip_tcp`",
+        (Mode::Production, _) => "`listen.sip_udp`, `listen.sip_tcp` and `listen.sip_tls`",
     };
     let remedy = match error.kind() {
         std::io::ErrorKind::AddrNotAvailable => match mode {

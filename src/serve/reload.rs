@@ -7,6 +7,7 @@ use crate::api::{self, CommandError, Done};
 use crate::config::Config;
 use crate::events::EventKind;
 use crate::ids::FlowVersion;
+use crate::net::tls::{Tls, TlsSettings};
 use crate::switch::{SwitchBundle, SwitchConfig};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,6 +27,7 @@ struct Fresh {
     config: Config,
     switch_config: SwitchConfig,
     bundle: SwitchBundle,
+    tls: Option<TlsSettings>,
     done: Done,
 }
 
@@ -33,6 +35,7 @@ struct Fresh {
 pub(super) async fn task(
     mut in_force: InForce,
     seeds: Seeds,
+    tls: Option<Tls>,
     control: mpsc::Sender<Control>,
     mut requests: mpsc::Receiver<oneshot::Sender<api::CommandReply>>,
 ) {
@@ -40,7 +43,10 @@ pub(super) async fn task(
         let (before, seeds) = (in_force.clone(), seeds.clone());
         let read = tokio::task::spawn_blocking(move || read(&before, &seeds)).await;
         let answer = match read {
-            Ok(Ok(Fresh { config, switch_config, bundle, done })) => {
+            Ok(Ok(Fresh { config, switch_config, bundle, tls: fresh_tls, done })) => {
+                if let (Some(tls), Some(settings)) = (&tls, fresh_tls) {
+                    tls.replace(settings);
+                }
                 in_force.config = config;
                 in_force.bundle = bundle.flows.version.clone();
                 let swap = Control::Swap { config: Arc::new(switch_config), bundle: Arc::new(bundle) };
@@ -77,8 +83,12 @@ fn read(before: &InForce, seeds: &Seeds) -> Result<Fresh, Vec<String>> {
         taken.push("flows and prompts".into());
     }
     let switch_config = setup::switch_config(&fresh, seeds).map_err(|text| vec![text])?;
+    let tls = match setup::tls_files(&fresh, &switch_config) {
+        Some(files) => Some(files.load().map_err(|fault| vec![fault.to_string()])?),
+        None => None,
+    };
     let done = format!("in force: configuration {}, bundle {}", fresh.id, bundle.flows.version);
-    Ok(Fresh { config: fresh, switch_config, bundle, done: Done { done, taken, needs_restart, warnings } })
+    Ok(Fresh { config: fresh, switch_config, bundle, tls, done: Done { done, taken, needs_restart, warnings } })
 }
 
 /// Puts back what a running process cannot change, and names what would have changed.
@@ -107,6 +117,8 @@ fn taken(running: &Config, fresh: &Config) -> Vec<String> {
     let all = [
         ("realm", running.realm != fresh.realm),
         ("sip", running.sip != fresh.sip),
+        // Whether there is TLS at all is `listen`'s.
+        ("tls", running.tls.is_some() && fresh.tls.is_some() && running.tls != fresh.tls),
         ("limits.calls", running.limits.calls != fresh.limits.calls),
         ("limits.rtp_timeout", running.limits.rtp_timeout != fresh.limits.rtp_timeout),
         ("auth.nonce_ttl", running.auth.nonce_ttl != fresh.auth.nonce_ttl),
@@ -172,5 +184,28 @@ mod tests {
         let next = InForce { config: fresh, ..in_force };
         let Fresh { done, .. } = read(&next, &seeds()).unwrap();
         assert_eq!((done.taken.len(), done.needs_restart.len()), (0, 3), "{done:?}");
+    }
+    #[test]
+    fn a_renewed_certificate_is_taken_and_one_that_cannot_be_used_is_not() {
+        let folder = crate::test_folder::TestFolder::new("reload-tls");
+        let ca = crate::net::tls::testing::Authority::new();
+        let (own, renewed) = (ca.issue(&["hotline.example"]), ca.issue(&["hotline.example"]));
+        template::write(&folder).unwrap();
+        let file = folder.join(FILE_NAME);
+        let (certificate, key) = (own.certificate.display(), own.key.display());
+        replace(&file, "# sip_tls: 0.0.0.0:5061", "sip_tls: 127.0.0.1:5061");
+        replace(&file, "\nlimits:", &format!("\ntls: {{certificate: {certificate}, key: {key}}}\nlimits:"));
+        let config = Config::load(&file).unwrap();
+        let bundle = bundle::load(&config, &mut |_| {}).unwrap().flows.version.clone();
+        let in_force = InForce { config, bundle, state_dir: None };
+
+        std::fs::copy(&renewed.certificate, &own.certificate).unwrap();
+        let refused = read(&in_force, &seeds()).err().unwrap().join("\n");
+        assert!(refused.contains("is not that of the certificate"), "{refused}");
+        std::fs::copy(&renewed.key, &own.key).unwrap();
+        let Fresh { tls, done, .. } = read(&in_force, &seeds()).unwrap();
+        assert!(tls.is_some());
+        assert_eq!(done.taken, ["tls"]);
+        assert!(done.needs_restart.is_empty(), "{done:?}");
     }
 }

@@ -4,6 +4,7 @@ use crate::acd::{AcdConfig, AgentConfig, QueueConfig};
 use crate::admission::AdmissionConfig;
 use crate::config::{Config, GatewayTransport, Mode};
 use crate::net;
+use crate::net::tls::{TlsFiles, TlsGateway};
 use crate::registrar::RegistrarConfig;
 use crate::sip::dialog::session_timer::{LEAST_S, SessionTerms};
 use crate::sip::digest::{Credentials, Secret};
@@ -51,6 +52,9 @@ pub(super) fn switch_config(config: &Config, seeds: &Seeds) -> Result<SwitchConf
     });
     if let Some(address) = listen.sip_tcp {
         endpoint.listen_ports.push((Transport::Tcp, address.port()));
+    }
+    if let Some(address) = listen.sip_tls {
+        endpoint.listen_ports.push((Transport::Tls, address.port()));
     }
     endpoint.advertised = listen.advertise.map(host);
     let bound_media = Some(listen.rtp.bind).filter(|address| !address.is_unspecified());
@@ -106,20 +110,23 @@ fn trunks(config: &Config) -> Result<BTreeMap<crate::ids::TrunkId, TrunkRoute>, 
     let mut routes = BTreeMap::new();
     for trunk in config.trunks.values() {
         let Some(gateway) = &trunk.gateway else { continue };
-        let (transport, local) = match gateway.transport {
+        let (transport, local) = match &gateway.transport {
             GatewayTransport::Udp => (Transport::Udp, config.listen.sip_udp),
             GatewayTransport::Tcp => (Transport::Tcp, config.listen.sip_tcp.or(config.listen.sip_udp)),
+            GatewayTransport::Tls { .. } => (Transport::Tls, config.listen.sip_tls),
         };
         let local = local.ok_or_else(|| {
-            format!("trunk {} uses {transport:?}, for which nothing listens; add it under `listen`", trunk.id)
+            format!("trunk {} uses {transport:?}, for which nothing listens; add it under `listen`, which a start takes and no reload", trunk.id)
         })?;
         let remote = resolve(&gateway.host, gateway.port, local).ok_or_else(|| {
             format!("trunk {}: `{}` has no address that {} can reach", trunk.id, gateway.host, local.ip())
         })?;
         let local = facing(local, remote)
             .map_err(|error| format!("trunk {}: this machine has no way to {}: {error}", trunk.id, remote.ip()))?;
-        let host =
-            if gateway.port == 5060 { gateway.host.clone() } else { format!("{}:{}", gateway.host, gateway.port) };
+        let host = match gateway.port == transport.default_port() {
+            true => gateway.host.clone(),
+            false => format!("{}:{}", gateway.host, gateway.port),
+        };
         let credentials = gateway.credentials.as_ref().map(|(user, secret)| Credentials {
             user: user.clone(),
             secret: Secret::Password(secret.expose().to_string()),
@@ -128,6 +135,26 @@ fn trunks(config: &Config) -> Result<BTreeMap<crate::ids::TrunkId, TrunkRoute>, 
         routes.insert(trunk.id.clone(), TrunkRoute { peer, host, credentials });
     }
     Ok(routes)
+}
+
+/// What TLS is made of; `None` where the file has no certificate of ours. `switch` is made of the same configuration.
+pub(super) fn tls_files(config: &Config, switch: &SwitchConfig) -> Option<TlsFiles> {
+    let own = config.tls.as_ref()?;
+    let gateways = config.trunks.values().filter_map(|trunk| {
+        let gateway = trunk.gateway.as_ref()?;
+        let GatewayTransport::Tls { ca } = &gateway.transport else { return None };
+        let remote = switch.trunks.get(&trunk.id)?.peer.remote;
+        Some(TlsGateway { remote, name: gateway.host.clone(), ca: ca.clone() })
+    });
+    let clients = config.trunks.values();
+    let clients = clients.filter_map(|trunk| Some((trunk.id.clone(), trunk.client_certificate.clone()?)));
+    Some(TlsFiles {
+        certificate: own.certificate.clone(),
+        key: own.key.clone(),
+        client_ca: own.client_ca.clone(),
+        clients: clients.collect(),
+        gateways: gateways.collect(),
+    })
 }
 
 /// At start and reload only, never while a call waits.

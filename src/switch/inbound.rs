@@ -158,7 +158,8 @@ impl Switch {
         let source = match self.prove(now, request, peer) {
             Proof::Extension(agent) => Source::Extension(agent),
             Proof::None if !self.config.extensions.contains_key(parties.from.as_str()) => {
-                match self.config.routes.trunk_of(peer.remote.ip()) {
+                let by_address = || self.config.routes.trunk_of(peer.remote.ip());
+                match self.vouched.clone().or_else(by_address) {
                     Some(trunk) => Source::Trunk(trunk),
                     None => return Err(self.challenged(now, request, Refusal::NotOpen, false)),
                 }

@@ -25,7 +25,7 @@ use crate::acd::Acd;
 use crate::admission::Admission;
 use crate::call::{Call, CallOutput, Notice};
 use crate::events::{Cause, EndedBy, EventKind, SwitchEvent};
-use crate::ids::{AgentId, CallId, LegId, QueueId, TicketId};
+use crate::ids::{AgentId, CallId, LegId, QueueId, TicketId, TrunkId};
 use crate::media::command::{MediaCmd, MediaEvent, PortLease, WorkerId};
 use crate::registrar::Registrar;
 use crate::sip::digest::Authenticator;
@@ -48,6 +48,8 @@ pub enum Input {
     Sip {
         peer: Peer,
         message: Message,
+        /// The trunk that the connection's certificate proves its sender to be.
+        trunk: Option<TrunkId>,
     },
     /// Bytes from a SIP socket that are no message, and the status that whoever sent them is owed.
     Garbage {
@@ -188,6 +190,8 @@ pub struct Switch {
     outputs: VecDeque<Output>,
     /// Reused between calls, so that a call's step costs no allocation of its own.
     scratch: Vec<CallOutput>,
+    /// The trunk that a certificate proves the sender of the message in hand to be.
+    vouched: Option<TrunkId>,
     draining: bool,
     started: Instant,
     last_id: u64,
@@ -213,6 +217,7 @@ impl Switch {
             notices: VecDeque::new(),
             outputs: VecDeque::new(),
             scratch: Vec::new(),
+            vouched: None,
             draining: false,
             started: now.at,
             // 20 bits of counter a millisecond of uptime: ids of two runs never meet.
@@ -229,7 +234,10 @@ impl Switch {
 
     pub fn handle_input(&mut self, now: Now, input: Input) {
         match input {
-            Input::Sip { peer, message } => self.endpoint.handle_message(now.at, peer, message),
+            Input::Sip { peer, message, trunk } => {
+                self.vouched = trunk;
+                self.endpoint.handle_message(now.at, peer, message);
+            }
             Input::Garbage { peer, raw, status } => self.endpoint.handle_unreadable(peer, &raw, status),
             Input::Lost { peer } => {
                 self.endpoint.handle_transport_error(now.at, peer);
@@ -247,6 +255,7 @@ impl Switch {
             Input::Command(command) => self.on_command(now, command),
         }
         self.settle(now);
+        self.vouched = None;
     }
 
     pub fn handle_timeout(&mut self, now: Now) {

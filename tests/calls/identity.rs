@@ -247,3 +247,19 @@ fn an_extension_cannot_call_in_another_name() {
     world.until_over(called);
     world.finish();
 }
+
+#[test]
+fn a_trunk_is_known_by_its_certificate_from_whatever_address() {
+    let mut world = world();
+    let (carrier, stranger) = (world.stranger("13800138000"), world.stranger("13800138001"));
+    let address = world.phones[carrier.0].peer.local.ip();
+    world.certified.insert(address, hotline::ids::TrunkId::new("demo-trunk"));
+    world.dial(carrier, "9193");
+    world.until_heard(carrier, "music");
+    world.dial(stranger, "9193");
+    assert_eq!(world.until_over(stranger), Over::Refused(401), "another's certificate proves nothing");
+    let by_trunk = |kind: &EventKind| matches!(kind, EventKind::CallArrived { source: Source::Trunk(_), .. });
+    assert_eq!(world.count(by_trunk), 1);
+    world.hang_up(carrier);
+    world.finish();
+}

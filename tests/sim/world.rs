@@ -15,7 +15,7 @@ use super::sound::{self, Heard};
 use bytes::Bytes;
 use hotline::cdr::{Cdr, Fold};
 use hotline::events::{EventKind, SwitchEvent};
-use hotline::ids::CallId;
+use hotline::ids::{CallId, TrunkId};
 use hotline::ivr::{LookupResult, Type, Value};
 use hotline::media::{MediaCmd, MediaEvent, Plane, PortLease, WorkerId};
 use hotline::sip::message::Message;
@@ -132,6 +132,8 @@ pub struct World {
     pub wall_jump: Option<Duration>,
     /// What media workers say of the legs that they let go gets lost.
     pub loses_reports: bool,
+    /// Addresses whose connections show a trunk's certificate.
+    pub certified: BTreeMap<IpAddr, TrunkId>,
     connections: u64,
     settings: Settings,
     filter: Option<Filter>,
@@ -179,6 +181,7 @@ impl World {
             model: Model::default(),
             workers: workers.collect(),
             by_hand: BTreeMap::new(),
+            certified: BTreeMap::new(),
             stray_sounds: BTreeMap::new(),
             wall_jump: None,
             loses_reports: false,
@@ -393,7 +396,10 @@ impl World {
     fn happen(&mut self, what: What) {
         match what {
             What::SipToSwitch(peer, bytes) => match Message::parse(bytes.clone()) {
-                Ok(message) => self.input(Input::Sip { peer, message }),
+                Ok(message) => {
+                    let trunk = self.certified.get(&peer.remote.ip()).cloned();
+                    self.input(Input::Sip { peer, message, trunk });
+                }
                 Err(error) => self.input(Input::Garbage { peer, raw: bytes, status: error.status() }),
             },
             What::SipToPhone(phone, bytes) => {

@@ -8,11 +8,13 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 const HTTP_PORT: u16 = 8080;
 const SIP_PORT: u16 = 5060;
+const SIPS_PORT: u16 = 5061;
 const RTP_FIRST: u16 = 20_000;
 const RTP_LAST: u16 = 29_999;
 
 impl Check<'_> {
-    pub(super) fn listen(&mut self, raw: RawListen) -> Listen {
+    /// `secure`: there is a certificate to speak TLS with.
+    pub(super) fn listen(&mut self, raw: RawListen, secure: bool) -> Listen {
         let any = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
         let sip = self.sip(&raw, any);
         let http = match &raw.http {
@@ -25,9 +27,10 @@ impl Check<'_> {
             self.warning("C122", at, "the API's token crosses the network unencrypted".into(), Some(help.into()));
         }
         let advertise = raw.advertise.as_ref().and_then(|text| self.reachable(text));
-        let bind = sip.0.or(sip.1).map_or(any, |address| address.ip());
-        let rtp = self.rtp(&raw.rtp, bind, &[sip.0, sip.1, Some(http)]);
-        Listen { sip_udp: sip.0, sip_tcp: sip.1, http, advertise, rtp }
+        let sip_tls = self.sip_tls(raw.sip_tls.as_ref(), sip.1, secure);
+        let bind = sip.0.or(sip.1).or(sip_tls).map_or(any, |address| address.ip());
+        let rtp = self.rtp(&raw.rtp, bind, &[sip.0, sip.1, sip_tls, Some(http)]);
+        Listen { sip_udp: sip.0, sip_tcp: sip.1, sip_tls, http, advertise, rtp }
     }
 
     /// UDP and TCP. Without a word about either both are open; `off` closes one.
@@ -39,11 +42,26 @@ impl Check<'_> {
             Some(text) => Some(self.socket(text, SIP_PORT, default)),
         };
         let both = (one(&raw.sip_udp), one(&raw.sip_tcp));
-        if let ((None, None), Some(at)) = (both, raw.sip_udp.as_ref()) {
+        if let ((None, None), Some(at), None) = (both, raw.sip_udp.as_ref(), raw.sip_tls.as_ref()) {
             let help = "leave one of `sip_udp` and `sip_tcp` on";
             self.error("C123", at, "no phone can reach a switch without SIP".into(), Some(help.into()));
         }
         both
+    }
+
+    fn sip_tls(&mut self, text: Option<&At<String>>, tcp: Option<SocketAddr>, secure: bool) -> Option<SocketAddr> {
+        let text = text.filter(|text| text.value != "off")?;
+        let default = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), SIPS_PORT);
+        let address = self.socket(text, SIPS_PORT, default);
+        if !secure {
+            let help = "add `tls: {certificate: FILE, key: FILE}`";
+            self.error("C160", text, "TLS needs a certificate".into(), Some(help.into()));
+        }
+        if tcp.is_some_and(|tcp| tcp.port() == address.port()) {
+            let message = format!("port {} has SIP over TCP already", address.port());
+            self.error("C120", text, message, Some(format!("use {SIPS_PORT}, as phones expect")));
+        }
+        Some(address)
     }
 
     fn rtp(&mut self, raw: &RawRtp, bind: IpAddr, taken: &[Option<SocketAddr>]) -> Rtp {

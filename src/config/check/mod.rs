@@ -3,6 +3,7 @@
 mod listen;
 mod numbers;
 mod people;
+mod tls;
 
 use super::raw::{self, RawConfig};
 use super::read::At;
@@ -91,12 +92,13 @@ impl<'f> Check<'f> {
     fn config(&mut self, raw: RawConfig) -> Config {
         self.version(raw.version.as_ref());
         let realm = self.realm(raw.realm);
-        let listen = self.listen(raw.listen);
+        let tls = raw.tls.map(|raw| self.tls(raw));
+        let listen = self.listen(raw.listen, tls.is_some());
         let sip = self.session_timers(&raw.sip);
         let limits = self.limits(&raw.limits, &listen);
         let queues = self.queues(raw.queues);
         let agents = self.agents(raw.agents, &realm, &queues);
-        let trunks = self.trunks(raw.trunks, &listen);
+        let trunks = self.trunks(raw.trunks, &listen, tls.as_ref());
         let flows = FlowSource::of_project(&self.folder);
         let names = Names { agents: &agents, queues: &queues, trunks: &trunks };
         let numbers = self.numbers(raw.numbers, &names, &flows);
@@ -120,6 +122,7 @@ impl<'f> Check<'f> {
             realm,
             listen,
             sip,
+            tls,
             limits,
             auth,
             agents,

@@ -2,17 +2,26 @@
 
 use super::super::raw::{RawNumber, RawTarget, RawTrunk};
 use super::super::read::At;
-use super::super::{FlowSource, Gateway, GatewayTransport, Listen, Number, OpenTo, Secret, Target, Trunk, project};
+use super::super::{
+    FlowSource, Gateway, GatewayTransport, Listen, Number, OpenTo, Secret, Target, Tls, Trunk, project,
+};
 use super::{Check, Names};
 use crate::ids::{AgentId, QueueId, TrunkId};
 use crate::routing::{Cidr, CidrError, NumberPattern, TestNumber};
 use std::collections::BTreeMap;
 
 const SIP_PORT: u16 = 5060;
+const SIPS_PORT: u16 = 5061;
 
 impl Check<'_> {
-    pub(super) fn trunks(&mut self, raw: Vec<(At<String>, RawTrunk)>, listen: &Listen) -> BTreeMap<TrunkId, Trunk> {
+    pub(super) fn trunks(
+        &mut self,
+        raw: Vec<(At<String>, RawTrunk)>,
+        listen: &Listen,
+        tls: Option<&Tls>,
+    ) -> BTreeMap<TrunkId, Trunk> {
         let mut seen: BTreeMap<Cidr, String> = BTreeMap::new();
+        let mut certificates = Vec::new();
         let mut trunks = BTreeMap::new();
         for (at, raw) in raw {
             self.name("trunk", &at);
@@ -32,12 +41,14 @@ impl Check<'_> {
                 }
             }
             let gateway = self.gateway(&raw, listen);
-            if raw.sources.is_empty() && raw.address.is_none() {
+            let id = TrunkId::new(&name);
+            let client_certificate = self.client_certificate(&id, &raw, tls, &mut certificates);
+            let brings = !raw.sources.is_empty() || raw.client_certificate.is_some();
+            if !brings && raw.address.is_none() {
                 let help = "give `sources` for calls from it, `address` for calls to it, or both";
                 self.error("C151", &at, format!("trunk `{name}` neither brings nor takes calls"), Some(help.into()));
             }
-            let id = TrunkId::new(&name);
-            trunks.insert(id.clone(), Trunk { id, sources, gateway });
+            trunks.insert(id.clone(), Trunk { id, sources, client_certificate, gateway });
         }
         trunks
     }
@@ -66,27 +77,39 @@ impl Check<'_> {
         let transport = match raw.transport.as_ref().map(|at| (at, at.value.as_str())) {
             None | Some((_, "udp")) => GatewayTransport::Udp,
             Some((_, "tcp")) => GatewayTransport::Tcp,
+            Some((at, "tls")) => match &raw.ca {
+                Some(ca) => GatewayTransport::Tls { ca: self.authorities(ca) },
+                None => {
+                    let message = "nothing says whose certificate this trunk has to show".into();
+                    let help =
+                        "add `ca: FILE`; Debian has the public authorities in /etc/ssl/certs/ca-certificates.crt";
+                    self.error("C163", at, message, Some(help.into()));
+                    return None;
+                }
+            },
             Some((at, other)) => {
                 self.error(
                     "C153",
                     at,
                     format!("`{other}` is not a transport of this version"),
-                    Some("use udp or tcp".into()),
+                    Some("use udp, tcp or tls".into()),
                 );
                 GatewayTransport::Udp
             }
         };
         let credentials = self.credentials(raw);
         let text = raw.address.as_ref()?;
-        let (open, key) = match transport {
+        let (open, key) = match &transport {
             GatewayTransport::Udp => (listen.sip_udp.is_some(), "sip_udp"),
             GatewayTransport::Tcp => (listen.sip_tcp.is_some(), "sip_tcp"),
+            GatewayTransport::Tls { .. } => (listen.sip_tls.is_some(), "sip_tls"),
         };
+        let default_port = if matches!(transport, GatewayTransport::Tls { .. }) { SIPS_PORT } else { SIP_PORT };
         if !open {
             let message = format!("calls to this trunk need `listen.{key}`, which is off");
             self.error("C158", text, message, Some("open it, or give the trunk the other `transport`".into()));
         }
-        match host_port(&text.value) {
+        match host_port(&text.value, default_port) {
             Some((host, port)) => Some(Gateway { host, port, transport, credentials }),
             None => {
                 let help = "write `sip.example.com`, `192.0.2.1:5060` or `[2001:db8::1]:5060`";
@@ -209,16 +232,16 @@ impl Check<'_> {
     }
 }
 
-fn host_port(text: &str) -> Option<(String, u16)> {
+fn host_port(text: &str, default_port: u16) -> Option<(String, u16)> {
     if let Ok(address) = text.parse::<std::net::SocketAddr>() {
         return Some((address.ip().to_string(), address.port())).filter(|_| address.port() != 0);
     }
     if let Ok(address) = text.trim_matches(['[', ']']).parse::<std::net::IpAddr>() {
-        return Some((address.to_string(), SIP_PORT));
+        return Some((address.to_string(), default_port));
     }
     let (host, port) = match text.split_once(':') {
         Some((host, port)) => (host, port.parse().ok().filter(|port| *port != 0)?),
-        None => (text, SIP_PORT),
+        None => (text, default_port),
     };
     let label = |label: &str| {
         !label.is_empty()

@@ -151,6 +151,14 @@ impl Check<'_> {
         }
     }
 
+    /// Who has the key of our certificate can pretend to be us, so one that others can read is not used at all.
+    pub(super) fn private(&mut self, at: &At<String>, path: &Path) {
+        if open_to_others(path) {
+            let help = format!("chmod 600 {}, and make a new one if others may have read it", path.display());
+            self.error("C146", at, "other users of this machine can read this key".into(), Some(help));
+        }
+    }
+
     fn strength<T>(&mut self, at: &At<T>, password: &str) {
         if password.is_empty() {
             self.error("C143", at, "the password is empty".into(), None);

@@ -1,0 +1,64 @@
+//! Certificates: our own, and by whose a trunk is known.
+
+use super::super::Tls;
+use super::super::raw::{RawTls, RawTrunk};
+use super::super::read::At;
+use super::Check;
+use crate::ids::TrunkId;
+use crate::net::tls::{ClientCertificate, TlsFault, check_authorities, check_identity};
+use sha2::Digest;
+use std::path::PathBuf;
+
+impl Check<'_> {
+    pub(super) fn tls(&mut self, raw: RawTls) -> Tls {
+        let (certificate, key) = (self.folder.join(&raw.certificate.value), self.folder.join(&raw.key.value));
+        let fingerprint = check_identity(&certificate, &key).unwrap_or_else(|fault| {
+            self.tls_fault(&raw.certificate, fault);
+            [0; 32]
+        });
+        self.contents.update(fingerprint);
+        self.private(&raw.key, &key);
+        let client_ca = raw.client_ca.map(|ca| self.authorities(&ca));
+        Tls { certificate, fingerprint, key, client_ca }
+    }
+
+    /// The file, looked into.
+    pub(super) fn authorities(&mut self, at: &At<String>) -> PathBuf {
+        let path = self.folder.join(&at.value);
+        if let Err(fault) = check_authorities(&path) {
+            self.tls_fault(at, fault);
+        }
+        path
+    }
+
+    pub(super) fn client_certificate(
+        &mut self,
+        trunk: &TrunkId,
+        raw: &RawTrunk,
+        tls: Option<&Tls>,
+        seen: &mut Vec<(ClientCertificate, TrunkId)>,
+    ) -> Option<ClientCertificate> {
+        let at = raw.client_certificate.as_ref()?;
+        let Ok(certificate) = at.value.parse::<ClientCertificate>() else {
+            let message = format!("`{}` is neither a SHA-256 fingerprint nor a name", at.value.escape_debug());
+            let help =
+                "write what `openssl x509 -noout -fingerprint -sha256 -in FILE` prints behind `=`, or a host name";
+            self.error("C162", at, message, Some(help.into()));
+            return None;
+        };
+        if tls.is_none_or(|tls| tls.client_ca.is_none()) {
+            let help = "add `client_ca: FILE` under `tls`, with the certificate of whoever issued it";
+            self.error("C162", at, "no peer is asked for its certificate".into(), Some(help.into()));
+        }
+        if let Some((_, other)) = seen.iter().find(|(known, _)| *known == certificate) {
+            let message = format!("trunk `{other}` is known by this certificate already");
+            self.error("C150", at, message, Some("give each trunk a certificate of its own".into()));
+        }
+        seen.push((certificate.clone(), trunk.clone()));
+        Some(certificate)
+    }
+
+    fn tls_fault(&mut self, at: &At<String>, fault: TlsFault) {
+        self.error("C161", at, fault.message, Some(fault.remedy));
+    }
+}
