@@ -1,0 +1,192 @@
+"""SIP over TLS between the switch and real phones, with an authority made for the run: who is refused and why.
+
+Debian's sipp has no TLS, so the phones here are baresip's; the trunk with a wrong certificate is Python's own TLS.
+"""
+
+import re
+import shutil
+import socket
+import ssl
+import subprocess
+import threading
+import time
+
+from crowd import sample_trunks
+from lab import AGENT_HZ, Lab, expect
+from sipp import Failure, free_port, poll
+from switch import SECRET, write_project
+
+
+def over_tls():
+    """phones register and talk over TLS; a bad certificate is refused by the phone, and by the switch, which says why."""
+
+
+over_tls.title = over_tls.__doc__
+
+CONFIG = """
+version: 1
+realm: hotline
+state_dir: {state}
+listen:
+  sip_udp: 127.0.0.1:{sip}
+  sip_tcp: "off"
+  sip_tls: 127.0.0.1:{tls}
+  http: 127.0.0.1:{http}
+  rtp: {{ports: 20000-29999, bind: 127.0.0.1}}
+tls: {{certificate: {pki}/switch.pem, key: {pki}/switch.key, client_ca: {pki}/ca.pem}}
+queues:
+  service: {{ring_timeout: 20s, wrap_up: 1s}}
+  emergency: {{}}
+agents:
+  - {{id: "1001", password: {secret}, queues: [service]}}
+  - {{id: "1002", password: {secret}}}
+  - {{id: "1004", password: {secret}}}
+trunks:
+  local: {{sources: ["127.0.0.1/32"]}}
+  impostor: {{address: "127.0.0.1:{impostor}", transport: tls, ca: {pki}/ca.pem}}
+{trunks}
+numbers:
+  - {{number: "9000", to: {{queue: service}}, open_to: [local]}}
+  - {{number: "9196", to: {{test: echo}}, open_to: [local]}}
+  - {{number: "9999", to: {{trunk: {{name: impostor}}}}, open_to: [local]}}
+"""
+
+
+def openssl(folder, *arguments):
+    done = subprocess.run(["openssl", *arguments], cwd=folder, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise Failure(f"openssl {arguments[0]}: {done.stderr.strip()[-300:]}")
+
+
+def make_certificates(folder):
+    """Two authorities, and a certificate for 127.0.0.1 by each."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for ca, name in (("ca", "switch"), ("other-ca", "impostor")):
+        curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
+        openssl(folder, "req", "-x509", *curve, "-subj", f"/CN={ca}", "-keyout", f"{ca}.key", "-out", f"{ca}.pem")
+        openssl(folder, "req", "-x509", *curve, "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost",
+                "-addext", "basicConstraints=critical,CA:FALSE", "-CA", f"{ca}.pem", "-CAkey", f"{ca}.key", "-keyout", f"{name}.key", "-out", f"{name}.pem")
+        (folder / f"{name}.key").chmod(0o600)
+    return folder
+
+
+class Impostor:
+    """Listens where the trunk should be, with a certificate of the wrong authority."""
+
+    def __init__(self, pki):
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(pki / "impostor.pem", pki / "impostor.key")
+        self.listener = socket.create_server(("127.0.0.1", free_port()))
+        self.port = self.listener.getsockname()[1]
+        self.heard, self.refused = [], []
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                stream, _ = self.listener.accept()
+            except OSError:
+                return
+            try:
+                with self.context.wrap_socket(stream, server_side=True) as secure:
+                    self.heard.append(secure.recv(4096))
+            except OSError as error:
+                self.refused.append(str(error))
+
+
+def run(folder, report):
+    began = time.monotonic()
+    try:
+        result = play(folder)
+    except Exception as failure:
+        result = failure
+    report("over_tls", over_tls.title, result, began)
+
+
+def play(folder):
+    if not shutil.which("openssl"):
+        return "skipped: openssl, which makes the certificates, is not installed"
+    pki = make_certificates(folder.resolve() / "pki")
+    impostor = Impostor(pki)
+
+    def arguments(sip, http, state):
+        text = CONFIG.format(sip=sip, tls=sip + 1, http=http, state=state, pki=pki, impostor=impostor.port, secret=SECRET, trunks=sample_trunks())
+        return ["serve", "-c", str(write_project(folder / "project" / "hotline.yaml", text))]
+
+    lab = Lab(folder, arguments)
+    try:
+        return talk(lab, pki, impostor)
+    finally:
+        lab.stop()
+        impostor.listener.close()
+
+
+def poll_log(lab, line):
+    """Waits for the line, whose fields and colours are taken out."""
+    def there():
+        text = re.sub(r"\x1b\[[0-9;]*m", "", lab.switch.output.read_text("utf-8", "replace"))
+        return any(all(word in each for word in line.split(" ", 1)) for each in text.splitlines())
+    poll(f"the log line `{line}`", there, 5)
+
+
+def check_openssl(lab, pki):
+    """Python's OpenSSL as a phone: believes us by our authority only, and is believed by its own only."""
+    def options(authority, own=None):
+        context = ssl.create_default_context(cafile=pki / f"{authority}.pem")
+        if own:
+            context.load_cert_chain(pki / f"{own}.pem", pki / f"{own}.key")
+        with socket.create_connection(("127.0.0.1", lab.switch.sip + 1), 5) as stream, context.wrap_socket(stream, server_hostname="127.0.0.1") as secure:
+            via = f"SIP/2.0/TLS 127.0.0.1:{secure.getsockname()[1]};branch=z9hG4bKpython"
+            secure.sendall(f"OPTIONS sips:127.0.0.1 SIP/2.0\r\nVia: {via}\r\nFrom: <sip:p@t>;tag=1\r\nTo: <sip:127.0.0.1>\r\nCall-ID: python\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n".encode())
+            return secure.recv(4096).split(b"\r\n")[0].decode()
+
+    for own in (None, "switch"):
+        said = options("ca", own)
+        if said != "SIP/2.0 200 OK":
+            raise Failure(f"OPTIONS over TLS was answered with {said!r}")
+    try:
+        options("other-ca")
+        raise Failure("a phone that does not know our authority believed us")
+    except ssl.SSLCertVerificationError:
+        pass
+    time.sleep(1.1)  # the log has one line about certificates a second
+    try:
+        said = options("ca", "impostor")
+    except OSError:  # the alert is read before the end
+        said = ""
+    if said:
+        raise Failure(f"a phone with a certificate of somebody else's was answered {said!r}")
+    poll_log(lab, "127.0.0.1 TLS handshake failed: its certificate is refused: its issuer is none of the authorities")
+    time.sleep(1.1)
+
+
+def talk(lab, pki, impostor):
+    agent = lab.baresip("1001", transport="tls", authority=pki / "ca.pem")
+    lab.settle("1001")
+
+    # A caller in the clear, the agent's phone over the connection that it registered on.
+    call = lab.call("9000").answered()
+    agent.wait_event("CALL_INCOMING", 15)
+    agent.accept()
+    agent.wait_event("CALL_ESTABLISHED", 5)
+    time.sleep(0.6)
+    heard = call.check_hears(AGENT_HZ, "the agent's tone at the caller")
+    call.hang_up()
+    agent.wait_event("CALL_CLOSED", 5)
+    expect(call.record(), agent="1001", end="caller")
+
+    # The other way round, and with a new certificate in between: the connection stays.
+    lab.switch.command("reload")
+    agent.tell("dial", f"sip:9196@127.0.0.1:{lab.switch.sip + 1};transport=tls")
+    agent.wait_event("CALL_ESTABLISHED", 10)
+    agent.hang_up()
+    agent.wait_event("CALL_CLOSED", 5)
+
+    check_openssl(lab, pki)
+    refused = lab.call("9999")
+    poll("the refusal of the impostor's certificate", lambda: impostor.refused, 10)
+    poll_log(lab, f"127.0.0.1:{impostor.port} TLS handshake failed: its certificate is refused: its issuer is none of the authorities")
+    if impostor.heard:
+        raise Failure(f"the impostor was told {impostor.heard[0][:60]!r}")
+    refused.sipp.stop()
+    return f"agent heard at {heard:.1f} dBFS, impostor: {impostor.refused[0]}"
