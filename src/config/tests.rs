@@ -412,6 +412,7 @@ fn session_timers_are_read_and_held_to_what_rfc_4028_allows() {
     let found = findings("range", "version: 1\nsip: {session_expires: 60s, min_se: 30s}\n");
     assert_eq!(found.len(), 2, "{found:?}");
     assert!(found.iter().all(|line| line.starts_with("C130") && line.contains("from 90s to")), "{found:?}");
+}
 
 /// A file that speaks TLS with the certificates of `ca`.
 fn secure(certificate: &Path, key: &Path, more: &str) -> String {
