@@ -6,6 +6,7 @@ mod sim;
 
 use bytes::Bytes;
 use hotline::sip::message::Message;
+use hotline::switch::Command;
 use sim::raw::RawCall;
 use sim::world::seconds;
 use sim::{Dice, Settings, World};
@@ -143,5 +144,8 @@ fn bent_messages_leave_a_call_alone_and_nothing_behind() {
     world.hang_up(caller);
     // Whoever went away without a BYE gets ours for 64*T1 after the ACK or the audio was missed for as long.
     world.run(seconds(120.0));
+    // Whose offer said that it would send no audio is not missed: its call lasts until an operator or its limit ends it.
+    world.command(Command::HangUpAll);
+    world.run(seconds(5.0));
     world.finish();
 }

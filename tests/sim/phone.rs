@@ -320,6 +320,10 @@ impl Phone {
 
     pub fn press_by_info(&mut self, now: Instant, key: char) {
         let usage = self.call().usage;
+        // Whoever types waits for no word.
+        if let Some(call) = self.calls.last_mut() {
+            call.attended = Some(now);
+        }
         let body = format!("Signal={key}\r\nDuration=160\r\n");
         self.endpoint.info(now, usage, "application/dtmf-relay", Bytes::from(body));
     }

@@ -41,8 +41,9 @@ const FIRST_PORT: u16 = 20_000;
 /// 64*T1 (RFC 3261 17): after it every exchange that got no answer is given up; and a margin for a lossy line.
 pub const QUIET: Duration = Duration::from_secs(40);
 const LISTEN_EVERY: Duration = Duration::from_secs(1);
-/// Longer than any flow of the sample waits for a key without a word.
-const LONGEST_SILENCE: Duration = Duration::from_secs(12);
+/// Longer than any flow of the sample waits for a key without a word, and than 64*T1, for which a lossy line may keep a hold
+/// or its end from being agreed on.
+const LONGEST_SILENCE: Duration = Duration::from_secs(35);
 /// No story has more to do at one moment.
 const MOST_AT_ONCE: u32 = 20_000;
 

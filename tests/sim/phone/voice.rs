@@ -13,6 +13,8 @@ impl Phone {
             digit => digit.to_digit(10).expect("a key") as u8,
         };
         let call = &mut self.calls[nth];
+        // Whoever types waits for no word.
+        call.attended = Some(now);
         for n in 1..=UPDATES + 2 {
             let [high, low] = (n.min(UPDATES) * 160).to_be_bytes();
             let end = n >= UPDATES;
@@ -124,7 +126,7 @@ impl Phone {
         self.calls.iter_mut().filter_map(move |call| {
             let may_hear = call.spec.as_ref().is_some_and(|spec| spec.direction.may_receive());
             let heard = call.heard.last().is_some_and(|last| last.until >= since);
-            if idle || call.incoming || call.state != State::Up || !may_hear || heard {
+            if idle || call.holding || call.incoming || call.state != State::Up || !may_hear || heard {
                 call.attended = Some(now);
                 return None;
             }
