@@ -252,6 +252,8 @@ fn a_refused_call_leaves_a_record_with_its_reason_and_status() {
     );
     let cdr = journal.done.pop().unwrap();
     assert_eq!((cdr.call_id, cdr.refused, cdr.status), (None, Some(Refusal::NotOpen), 403));
+    let line = cdr.to_string();
+    assert!(line.ends_with(", refused: not_open (403)"), "the line of the log: {line}");
     assert_eq!((cdr.cause, cdr.duration_ms), (Cause::Forbidden, 0));
 }
 
