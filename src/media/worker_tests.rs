@@ -236,7 +236,7 @@ fn a_prompt_comes_at_fifty_packets_a_second_without_a_gap() {
 
 #[test]
 fn many_legs_are_served_in_the_millisecond_rhythm() {
-    let mut switch = Switch::with_ports(PortRange::unused(70), 60, None);
+    let mut switch = Switch::with_ports(PortRange::unused(150), 60, None);
     let mut phones: Vec<_> = (0..60).map(|id| switch.leg(id, Codec::Pcmu)).collect();
     for id in 0..60 {
         let items = [PlayItem::Tone(crate::media::Tone::Milliwatt)].into();
