@@ -3,6 +3,7 @@
 mod arrivals;
 mod calls;
 mod challenges;
+mod each_message;
 mod glare;
 mod hand;
 mod hardship;
