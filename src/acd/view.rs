@@ -112,6 +112,11 @@ impl Acd {
         self.queue_keys.get(queue).map_or(0, |key| self.queues[*key].len())
     }
 
+    /// Whether this caller still has a place: false when the queue refused, or the wait is over.
+    pub fn holds(&self, ticket: TicketId) -> bool {
+        self.tickets.contains_key(&ticket)
+    }
+
     /// Callers in all queues together.
     pub fn ticket_count(&self) -> usize {
         self.tickets.len()

@@ -185,7 +185,7 @@ impl Switch {
             Driver::Flow(_) => self.on_flow_agent_lost(now, id),
             Driver::Queue(queue) => {
                 let queue = queue.clone();
-                self.wait_in_queue(now, id, queue, true)
+                self.return_to_queue(now, id, queue)
             }
             Driver::Direct | Driver::Test(_) => false,
         };

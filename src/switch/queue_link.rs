@@ -15,22 +15,31 @@ pub(super) const MUSIC: PlayId = PlayId(u32::MAX - 1);
 const USUAL_PRIORITY: u8 = 5;
 
 impl Switch {
-    /// A number that leads straight to a queue: answered, music, then an agent.
+    /// A number that leads straight to a queue: answered when there is room, music, then an agent. A caller for whom
+    /// there is none hears the network's busy tone and pays nothing.
     pub(super) fn start_queue(&mut self, now: Now, id: CallId, queue: QueueId) {
         if let Some(entry) = self.calls.get_mut(&id) {
             entry.driver = Driver::Queue(queue.clone());
         }
-        self.with_call(now, id, |call, out| call.answer(out));
-        if !self.wait_in_queue(now, id, queue, false) {
+        if !self.enqueue(now, id, unprompted(queue, false)) {
             self.end_call(now, id, Cause::Internal, EndedBy::System);
+            return;
+        }
+        let ticket = self.calls.get(&id).and_then(|entry| entry.ticket.as_ref());
+        if ticket.is_some_and(|(ticket, _)| self.acd.holds(*ticket)) {
+            self.with_call(now, id, |call, out| call.answer(out));
+            self.wait_with_music(now, id);
         }
     }
 
-    /// Music and a place in the queue, in front for who had an agent before. For a call that no flow drives.
-    pub(super) fn wait_in_queue(&mut self, now: Now, id: CallId, queue: QueueId, returning: bool) -> bool {
+    /// Music and a place in front, for a caller who had an agent and whom no flow drives.
+    pub(super) fn return_to_queue(&mut self, now: Now, id: CallId, queue: QueueId) -> bool {
+        self.wait_with_music(now, id);
+        self.enqueue(now, id, unprompted(queue, true))
+    }
+
+    fn wait_with_music(&mut self, now: Now, id: CallId) {
         self.play(now, id, MUSIC, vec![PlayItem::Tone(Tone::MusicOnHold)], true, false);
-        let priority = if returning { MAX_PRIORITY } else { USUAL_PRIORITY };
-        self.enqueue(now, id, Enqueue { queue, priority, max_wait: None, leave_when_empty: false, returning })
     }
 
     /// Puts a caller into a queue. False when there is no such queue.
@@ -104,6 +113,7 @@ impl Switch {
         }
         match entry.driver {
             Driver::Flow(_) => self.on_flow_queue_ended(now, id, outcome),
+            _ if outcome == QueueOutcome::Full => self.end_call(now, id, Cause::Busy, EndedBy::System),
             _ => self.end_call(now, id, Cause::NoAnswer, EndedBy::System),
         }
     }
@@ -147,4 +157,10 @@ impl Switch {
         }
         Some(RecordingId(self.fresh_id())).filter(|_| self.calls.contains_key(&id))
     }
+}
+
+/// What a caller wishes whom no flow has asked anything.
+fn unprompted(queue: QueueId, returning: bool) -> Enqueue {
+    let priority = if returning { MAX_PRIORITY } else { USUAL_PRIORITY };
+    Enqueue { queue, priority, max_wait: None, leave_when_empty: false, returning }
 }

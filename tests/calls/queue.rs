@@ -73,6 +73,20 @@ fn when_all_agents_let_it_ring_the_caller_keeps_the_place_until_one_returns() {
 }
 
 #[test]
+fn a_full_queue_sounds_busy_and_is_never_answered() {
+    let mut world = World::new(Settings { max_len: 1, ..Settings::default() });
+    let (waiting, refused) = (world.caller("13800138000"), world.caller("13900139000"));
+    world.dial(waiting, "9000");
+    world.until_heard(waiting, "music");
+    world.dial(refused, "9000");
+    assert_eq!(world.until_over(refused), Over::Refused(486));
+    assert_eq!(outcomes(&world), [QueueOutcome::Full]);
+    assert!(world.hears(waiting, "music"), "who waits is untouched");
+    world.hang_up(waiting);
+    world.finish();
+}
+
+#[test]
 fn a_caller_who_hangs_up_in_the_queue_is_written_down_as_abandoned() {
     let mut world = world();
     let caller = world.caller("13800138000");

@@ -29,6 +29,8 @@ pub struct Settings {
     pub realm: String,
     /// The queues there are.
     pub queues: &'static [&'static str],
+    /// Callers who may wait in each queue.
+    pub max_len: u32,
     pub ring_timeout: Duration,
     pub wrap_up: Duration,
     pub rtp_timeout: Option<Duration>,
@@ -50,6 +52,7 @@ impl Default for Settings {
             calls: 50,
             realm: REALM.into(),
             queues: &["service", "emergency"],
+            max_len: 1_000,
             ring_timeout: Duration::from_secs(10),
             wrap_up: Duration::from_secs(2),
             rtp_timeout: Some(Duration::from_secs(10)),
@@ -87,6 +90,7 @@ impl Settings {
                 queues: queues
                     .iter()
                     .map(|id| QueueConfig {
+                        max_len: self.max_len,
                         ring_timeout: self.ring_timeout,
                         wrap_up: self.wrap_up,
                         ..QueueConfig::new(id.clone())
