@@ -117,8 +117,10 @@ impl Flow {
     }
 }
 
+type Story = fn(&mut Flow);
+
 /// What a caller, a callee or a trunk may do, one story each.
-const FLOWS: [(&str, fn(&mut Flow)); 11] = [
+const FLOWS: [(&str, Story); 11] = [
     ("the caller hangs up", |flow| {
         let up = flow.call();
         flow.hang_up(PHONE, up);
@@ -197,7 +199,7 @@ fn reoffer(flow: &mut Flow, from: usize, answer: Result<Bytes, u16>) {
 }
 
 /// Plays a flow to its end; what both sides were told, and how many messages it took.
-fn play(story: fn(&mut Flow), nth: usize, mishap: Option<Mishap>) -> ([Vec<String>; 2], usize) {
+fn play(story: Story, nth: usize, mishap: Option<Mishap>) -> ([Vec<String>; 2], usize) {
     let mut flow = Flow::new(nth, mishap);
     story(&mut flow);
     let messages = flow.world.log.len();
