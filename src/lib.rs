@@ -10,7 +10,7 @@
 //!
 //! | room | what it decides |
 //! |---|---|
-//! | [`sip`] | `message` (scan, build, typed views, validate), `transaction` (RFC 3261 17, RFC 6026), `dialog`, `digest`, `endpoint` |
+//! | [`sip`] | `message` (scan, build, typed views, validate), `transaction` (RFC 3261 17, RFC 6026), `dialog`, `digest`, `endpoint`, `locate` (RFC 3263) |
 //! | [`sdp`] | offers and answers, down to a `MediaSpec` |
 //! | [`call`] | a call's legs: answer, ring, bridge, hold, hang up |
 //! | [`ivr`] | the flow language: parse, check, expressions, speech, interpreter |

@@ -67,6 +67,11 @@ impl<K: Ord + Clone> Timers<K> {
         Some(key)
     }
 
+    /// Every key that is set, in key order.
+    pub fn keys(&self) -> impl Iterator<Item = &K> {
+        self.by_key.keys()
+    }
+
     pub fn len(&self) -> usize {
         self.by_key.len()
     }
