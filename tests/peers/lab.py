@@ -5,6 +5,7 @@ from pathlib import Path
 
 import sound
 from baresip import Baresip
+from linphone import Linphone
 from sipp import Failure, Sipp, credentials
 from switch import ROOT, SECRET, Switch
 from voices import Voices
@@ -37,6 +38,12 @@ class Lab:
         phone = Baresip(self.folder / f"baresip-{user}", user, SECRET, self.switch.sip, self.microphone, **settings)
         self.phones.append(phone)
         return phone.registered()
+
+    def linphone(self, user, hz, **settings):
+        tone = sound.write_tone(self.folder / f"tone-{hz}.wav", hz, TONE_DBFS)
+        phone = Linphone(self.folder / f"linphone-{user}", user, SECRET, self.switch.sip, tone, **settings)
+        self.phones.append(phone)
+        return phone
 
     def sipp(self, scenario, fill=None, **settings):
         phone = Sipp(self.folder / "sipp", scenario, settings.pop("target", self.switch.address), fill, **settings)

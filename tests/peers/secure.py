@@ -4,7 +4,6 @@ Debian's sipp has no TLS, so the phones here are baresip's; the trunk with a wro
 """
 
 import re
-import shutil
 import socket
 import ssl
 import subprocess
@@ -13,7 +12,7 @@ import time
 
 from crowd import sample_trunks
 from lab import AGENT_HZ, Lab, expect
-from sipp import Failure, free_port, poll
+from sipp import Failure, Skipped, free_port, installed, poll
 from switch import SECRET, write_project
 
 
@@ -104,8 +103,8 @@ def run(folder, report):
 
 
 def play(folder):
-    if not shutil.which("openssl"):
-        return "skipped: openssl, which makes the certificates, is not installed"
+    if not installed("openssl"):
+        raise Skipped("openssl, which makes the certificates, is not installed")
     pki = make_certificates(folder.resolve() / "pki")
     impostor = Impostor(pki)
 

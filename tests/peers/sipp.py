@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import socket
 import subprocess
 import threading
@@ -13,6 +14,14 @@ SCENARIOS = Path(__file__).parent / "sipp"
 
 class Failure(Exception):
     """What a scenario found wrong, in one sentence."""
+
+
+class Skipped(Exception):
+    """What this machine lacks for a scenario, and how to get it."""
+
+
+def installed(tool):
+    return shutil.which(tool) is not None
 
 
 def free_port():
