@@ -141,6 +141,26 @@ pub enum EventKind {
         b: LegId,
     },
 
+    /// The agent of `leg` sends the other party of the call elsewhere.
+    TransferStarted {
+        leg: LegId,
+        by: AgentId,
+        to: Redacted<String>,
+    },
+    TransferEnded {
+        by: AgentId,
+        to: Redacted<String>,
+        outcome: TransferOutcome,
+        /// The SIP status that the referrer was told.
+        status: u16,
+    },
+    /// A party asked to send the other elsewhere and may not, or there is no such number.
+    TransferRefused {
+        leg: LegId,
+        to: Redacted<String>,
+        status: u16,
+    },
+
     RecordingStarted {
         file: String,
     },
@@ -309,6 +329,22 @@ pub enum EndedBy {
     Flow,
     System,
     Operator,
+}
+
+/// What became of whom an agent sent elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TransferOutcome {
+    /// Talks or waits where it was sent.
+    Completed,
+    /// Nobody took it there, and it is back with who sent it.
+    Returned,
+    /// Nobody took it, who sent it had left, and it waits in the queue that it came from.
+    Queued,
+    /// Nobody took it, and nobody was left to give it back to.
+    Failed,
+    /// It hung up before.
+    Abandoned,
 }
 
 /// Why an INVITE never became a call.

@@ -2,7 +2,7 @@
 //! format 0.0.4. Names begin with `hotline_`, units are base units, labels take only configured or enumerated values.
 
 use super::view::Snapshot;
-use crate::events::{Cause, EventKind, OfferResult, QueueOutcome, Refusal, SwitchEvent};
+use crate::events::{Cause, EventKind, OfferResult, QueueOutcome, Refusal, SwitchEvent, TransferOutcome};
 use crate::ids::QueueId;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -68,6 +68,8 @@ pub struct EventCounts {
     pub refused: BTreeMap<Refusal, u64>,
     pub offers: BTreeMap<&'static str, u64>,
     pub queues: BTreeMap<QueueId, QueueCounts>,
+    pub transfers: BTreeMap<TransferOutcome, u64>,
+    pub transfers_refused: u64,
     pub auth_failed: u64,
     pub rtp_timeouts: u64,
     pub recordings_failed: u64,
@@ -101,6 +103,8 @@ impl EventCounts {
                     counts.wait_ms_sum += waited_ms;
                 }
             }
+            EventKind::TransferEnded { outcome, .. } => *self.transfers.entry(*outcome).or_default() += 1,
+            EventKind::TransferRefused { .. } => self.transfers_refused += 1,
             EventKind::AuthFailed { count, .. } => self.auth_failed += u64::from(*count),
             EventKind::RtpTimeout { .. } => self.rtp_timeouts += 1,
             EventKind::RecordingFailed { .. } => self.recordings_failed += 1,
@@ -123,6 +127,7 @@ impl EventCounts {
             | EventKind::Offered { .. }
             | EventKind::Bridged { .. }
             | EventKind::Unbridged { .. }
+            | EventKind::TransferStarted { .. }
             | EventKind::RecordingStarted { .. }
             | EventKind::RecordingEnded { .. }
             | EventKind::MediaReport { .. }
@@ -180,6 +185,12 @@ fn events(out: &mut Page, counts: &EventCounts) {
     for (result, count) in &counts.offers {
         out.sample("offers_total", &[("result", result)], *count);
     }
+    out.family("transfers_total", "counter", "Callers whom an agent sent elsewhere, by outcome.");
+    for (outcome, count) in &counts.transfers {
+        out.sample("transfers_total", &[("outcome", &word(outcome))], *count);
+    }
+    let refused = counts.transfers_refused;
+    out.one("transfers_refused_total", "counter", "Transfers that were not allowed.", refused);
     out.one("auth_failures_total", "counter", "Requests with a wrong proof of identity.", counts.auth_failed);
     out.one("rtp_timeouts_total", "counter", "Legs whose audio stopped.", counts.rtp_timeouts);
     out.one("recordings_failed_total", "counter", "Recordings that broke off.", counts.recordings_failed);

@@ -5,6 +5,7 @@
 //! the outcome in a [`Notice`]. It knows no sockets, no dialogs and no registrations; legs are addressed by `LegId`.
 
 mod leg;
+mod transfer;
 
 pub use leg::{Leg, LegSeat, LegState};
 
@@ -69,6 +70,8 @@ pub enum Notice {
     Failed { purpose: DialPurpose, cause: Cause },
     /// The bridged far side is gone; the caller is still there.
     PartnerGone { agent: Option<AgentId>, cause: Cause },
+    /// Who had referred the caller to somebody else is gone before that came to an end.
+    ReferrerGone,
 }
 
 /// Who asked for a phone to be rung.
@@ -78,6 +81,8 @@ pub enum DialPurpose {
     Direct,
     /// A flow's transfer, by the flow's id for it.
     Transfer(u32),
+    /// A party of the call referred the other there.
+    Referred,
     /// A queue offers this caller to an agent.
     Offer { ticket: TicketId, agent: AgentId },
 }
@@ -120,6 +125,8 @@ pub struct Call {
     /// Answered, and bridged unless `bridged` is still false.
     partner: Option<Leg>,
     bridged: bool,
+    /// Referred the caller to whoever is being connected, and may get it back.
+    parked: Option<Leg>,
     recording: Option<(RecordingId, WorkerId)>,
     /// Legs that ended, whose media report is outstanding.
     unreported: BTreeSet<LegId>,
@@ -148,6 +155,7 @@ impl Call {
             attempt: None,
             partner: None,
             bridged: false,
+            parked: None,
             recording: None,
             unreported: BTreeSet::new(),
             unwritten: 0,
@@ -199,7 +207,7 @@ impl Call {
 
     /// Every leg is gone and has reported, and what was recorded is written.
     pub fn is_finished(&self) -> bool {
-        self.is_ended() && self.unreported.is_empty() && self.unwritten == 0
+        self.is_ended() && self.unreported.is_empty() && self.unwritten == 0 && self.parked.is_none()
     }
 
     /// The legs not yet gone.
@@ -207,6 +215,7 @@ impl Call {
         std::iter::once(&self.caller)
             .filter(|leg| !leg.is_gone())
             .chain(self.partner.iter())
+            .chain(self.parked.iter())
             .chain(self.attempt.iter().flat_map(|attempt| attempt.legs.iter()))
     }
 
@@ -409,6 +418,8 @@ impl Call {
             self.caller_gone(cause, out);
         } else if self.partner.as_ref().is_some_and(|partner| partner.id == leg) {
             self.partner_gone(cause, out);
+        } else if self.parked.as_ref().is_some_and(|parked| parked.id == leg) {
+            self.referrer_gone(cause, out);
         } else if let Some(attempt) = &mut self.attempt
             && let Some(place) = attempt.legs.iter().position(|l| l.id == leg)
         {
@@ -430,7 +441,7 @@ impl Call {
         out.push(CallOutput::Event(EventKind::RtpTimeout { leg }));
         if leg == self.caller.id {
             self.hang_up(Cause::RtpTimeout, EndedBy::System, out);
-        } else if self.partner.as_ref().is_some_and(|partner| partner.id == leg) {
+        } else if self.partner.iter().chain(&self.parked).any(|other| other.id == leg) {
             self.leg_failed(leg, Cause::RtpTimeout, out);
         }
     }
@@ -515,7 +526,8 @@ impl Call {
     }
 
     fn leg_mut(&mut self, leg: LegId) -> Option<&mut Leg> {
-        std::iter::once(&mut self.caller).chain(self.partner.iter_mut()).find(|l| l.id == leg && !l.is_gone())
+        let others = self.partner.iter_mut().chain(self.parked.iter_mut());
+        std::iter::once(&mut self.caller).chain(others).find(|l| l.id == leg && !l.is_gone())
     }
 }
 

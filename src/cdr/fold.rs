@@ -121,6 +121,7 @@ struct Open {
     in_queue: Option<(TicketId, usize)>,
     offers: BTreeMap<AgentId, usize>,
     talking: Option<usize>,
+    transfer: Option<usize>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,6 +153,7 @@ impl Open {
             in_queue: None,
             offers: BTreeMap::new(),
             talking: None,
+            transfer: None,
         })
     }
 
@@ -227,6 +229,11 @@ impl Open {
             EventKind::Key { .. } => self.cdr.keys = self.cdr.keys.saturating_add(1),
             EventKind::Tagged { tag } => keep(&mut self.cdr.tags, &mut self.cdr.left_out, tag),
             EventKind::Resolved { topic } => keep(&mut self.cdr.resolved, &mut self.cdr.left_out, topic),
+            EventKind::TransferStarted { to, .. } => self.transfer = self.enter(StageKind::Transfer, to.expose(), mono),
+            EventKind::TransferEnded { outcome, .. } => {
+                let at = self.transfer.take();
+                self.leave(at, mono, Some(word(outcome)));
+            }
             EventKind::RecordingStarted { file } => self.recording_started(file),
             EventKind::RecordingEnded { file, length_ms } => {
                 if self.cdr.recording.as_ref() == Some(&cut(file)) {
@@ -239,6 +246,7 @@ impl Open {
             | EventKind::Collected { .. }
             | EventKind::RecordingFailed { .. }
             | EventKind::RtpTimeout { .. }
+            | EventKind::TransferRefused { .. }
             | EventKind::Alarm { .. } => {}
             // Never of one call, or dealt with before this.
             EventKind::CallArrived { .. }
@@ -267,7 +275,8 @@ impl Open {
             let waited = self.leave(Some(at), mono, None);
             self.cdr.wait_ms += waited;
         }
-        let open: Vec<usize> = self.in_flow.drain(..).chain(self.talking).chain(self.offers.into_values()).collect();
+        let open: Vec<usize> =
+            self.in_flow.drain(..).chain(self.talking).chain(self.transfer).chain(self.offers.into_values()).collect();
         for at in open {
             close_stage(&mut self.cdr.journey, at, mono.saturating_sub(self.started_mono), None);
         }

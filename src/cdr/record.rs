@@ -94,6 +94,8 @@ pub enum StageKind {
     /// An agent's phone rings for the caller.
     Offer,
     Talk,
+    /// An agent sends the caller elsewhere.
+    Transfer,
 }
 
 /// One part of the caller's way.
@@ -123,7 +125,8 @@ impl Cdr {
             }
         }
         for stage in &mut shown.journey {
-            if self.outside().any(|segment| segment.target == stage.name) {
+            let dialled = |target: &str| target.rsplit('/').next() == Some(stage.name.as_str());
+            if self.outside().any(|segment| segment.target == stage.name || dialled(&segment.target)) {
                 stage.name = mask(&stage.name);
             }
         }

@@ -133,6 +133,8 @@ impl Switch {
             own_extension,
             serving: None,
             visiting: None,
+            served: None,
+            referral: None,
             ticket: None,
             partner_left: false,
         };
@@ -219,7 +221,7 @@ fn parties(request: &Message) -> Parties {
 }
 
 /// Text from the wire as records and logs may hold it: no control bytes, bounded.
-fn printable(bytes: &[u8]) -> String {
+pub(super) fn printable(bytes: &[u8]) -> String {
     const LONGEST: usize = 128;
     String::from_utf8_lossy(bytes).chars().filter(|c| !c.is_control()).take(LONGEST).collect()
 }

@@ -16,6 +16,7 @@ mod registration;
 mod sip_link;
 mod sweep;
 mod test_number;
+mod transfer_link;
 mod view;
 
 pub use config::{Extension, SwitchBundle, SwitchConfig, TrunkRoute};
@@ -24,7 +25,7 @@ pub use view::{CallSummary, SwitchView};
 use crate::acd::Acd;
 use crate::admission::Admission;
 use crate::call::{Call, CallOutput, Notice};
-use crate::events::{Cause, EndedBy, EventKind, SwitchEvent};
+use crate::events::{Cause, EndedBy, EventKind, SwitchEvent, TransferOutcome};
 use crate::ids::{AgentId, CallId, LegId, QueueId, TicketId, TrunkId};
 use crate::media::command::{MediaCmd, MediaEvent, PortLease, WorkerId};
 use crate::registrar::Registrar;
@@ -41,6 +42,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use test_number::TestCall;
+use transfer_link::Referral;
 
 /// What the world does to the switch.
 #[derive(Debug)]
@@ -160,6 +162,10 @@ struct Entry {
     serving: Option<AgentId>,
     /// The far side, if it is an extension that was dialled outright.
     visiting: Option<AgentId>,
+    /// The caller, if it is an agent whom a queue gave this call, and whom its caller then referred to somebody else.
+    served: Option<AgentId>,
+    /// One of the two is being sent elsewhere by the other.
+    referral: Option<Referral>,
     ticket: Option<(TicketId, QueueId)>,
     /// Somebody had been bridged and hung up first.
     partner_left: bool,
@@ -356,11 +362,12 @@ impl Switch {
         let Some(entry) = self.calls.get_mut(&id) else { return };
         let ticket = entry.ticket.take();
         let agents = [entry.own_extension.take(), entry.visiting.take()];
-        let serving = entry.serving.take();
+        let serving = [entry.serving.take(), entry.served.take()];
+        self.end_referral(now, id, Cause::Cancelled.status(), TransferOutcome::Abandoned);
         if let Some((ticket, _)) = ticket {
             self.acd.leave(now.at, ticket, crate::acd::Leave::Abandoned);
         }
-        if let Some(agent) = serving {
+        for agent in serving.into_iter().flatten() {
             self.acd.call_ended(now.at, &agent);
         }
         for agent in agents.into_iter().flatten() {
@@ -458,6 +465,7 @@ impl Switch {
             calls: self.calls.len(),
             legs: self.legs.len(),
             usages: self.usages.len().max(sip.usages),
+            subscriptions: sip.subscriptions,
             transactions: sip.transactions,
             tickets: self.tickets.len(),
             permits: self.admission.in_use() as usize,
@@ -473,6 +481,8 @@ pub struct Holdings {
     pub calls: usize,
     pub legs: usize,
     pub usages: usize,
+    /// Watchers of something of ours.
+    pub subscriptions: usize,
     pub transactions: usize,
     pub tickets: usize,
     pub permits: usize,

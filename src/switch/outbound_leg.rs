@@ -130,8 +130,10 @@ impl Switch {
     }
 
     pub(super) fn on_ringing(&mut self, now: Now, id: CallId, purpose: DialPurpose) {
-        if purpose == DialPurpose::Direct {
-            self.with_call(now, id, |call, out| call.ring(out));
+        match purpose {
+            DialPurpose::Direct => self.with_call(now, id, |call, out| call.ring(out)),
+            DialPurpose::Referred => self.on_referral_ringing(now, id),
+            DialPurpose::Transfer(_) | DialPurpose::Offer { .. } => {}
         }
     }
 
@@ -141,6 +143,7 @@ impl Switch {
             DialPurpose::Offer { ticket, agent } => self.on_offer_answered(now, id, ticket, agent),
             DialPurpose::Direct => self.with_call(now, id, |call, out| call.bridge(None, out)),
             DialPurpose::Transfer(step) => self.on_transfer_answered(now, id, step),
+            DialPurpose::Referred => self.on_referral_answered(now, id),
         }
     }
 
@@ -150,6 +153,7 @@ impl Switch {
             DialPurpose::Offer { ticket, agent } => self.on_offer_failed(now, ticket, &agent, cause),
             DialPurpose::Direct => self.end_call(now, id, cause, EndedBy::System),
             DialPurpose::Transfer(step) => self.on_transfer_failed(now, id, step, cause),
+            DialPurpose::Referred => self.on_referral_failed(now, id, cause),
         }
     }
 
@@ -158,12 +162,14 @@ impl Switch {
         if !entry.call.is_dialing() {
             return;
         }
+        let referred = entry.referral.is_some();
         let transfer = match &entry.driver {
             Driver::Flow(run) => run.transfer(),
             _ => None,
         };
         self.with_call(now, id, |call, out| call.stop_dialing(Cause::NoAnswer, out));
         match transfer {
+            _ if referred => self.on_referral_failed(now, id, Cause::NoAnswer),
             Some(step) => self.on_transfer_failed(now, id, step, Cause::NoAnswer),
             None => self.end_call(now, id, Cause::NoAnswer, EndedBy::System),
         }

@@ -12,7 +12,7 @@ use crate::timers::Now;
 pub(super) const MUSIC: PlayId = PlayId(u32::MAX - 1);
 
 /// Of a caller of whom nothing is known; 9 is the most urgent.
-const USUAL_PRIORITY: u8 = 5;
+pub(super) const USUAL_PRIORITY: u8 = 5;
 
 impl Switch {
     /// A number that leads straight to a queue: answered when there is room, music, then an agent. A caller for whom
@@ -160,7 +160,7 @@ impl Switch {
 }
 
 /// What a caller wishes whom no flow has asked anything.
-fn unprompted(queue: QueueId, returning: bool) -> Enqueue {
+pub(super) fn unprompted(queue: QueueId, returning: bool) -> Enqueue {
     let priority = if returning { MAX_PRIORITY } else { USUAL_PRIORITY };
     Enqueue { queue, priority, max_wait: None, leave_when_empty: false, returning }
 }

@@ -17,6 +17,7 @@ impl Switch {
         match event {
             SipEvent::Invited { usage, request, peer, sdp } => self.on_invited(now, usage, request, peer, sdp),
             SipEvent::Request { id, message, peer } => self.on_request(now, id, message, peer),
+            SipEvent::Referred { usage, id, message } => self.on_referred(now, usage, id, &message),
             SipEvent::Progress { usage, status, sdp } => {
                 self.with_leg(now, usage, |call, leg, out| call.leg_progress(leg, status, sdp.as_deref(), out))
             }
@@ -53,6 +54,9 @@ impl Switch {
                 self.with_leg(now, usage, |call, leg, out| call.leg_refreshed(leg, None, out))
             }
             // Nothing of ours asks out of dialog yet; a peer's own re-INVITE was answered at once.
+            // A referrer who does not listen any more; its transfer goes on.
+            SipEvent::SubscriptionOver { .. } => {}
+            SipEvent::ReferAnswered { .. } | SipEvent::Notified { .. } => {}
             SipEvent::ReofferWithdrawn { .. } | SipEvent::ResponseTo { .. } => {}
         }
     }
@@ -118,6 +122,11 @@ impl Switch {
         );
         // A call that goes on through us goes on counting, so that loops end (RFC 7332).
         let hops = self.calls.get(&call).map_or(0, |entry| entry.hops.saturating_sub(1));
+        let mut headers = vec![("Max-Forwards".into(), hops.to_string())];
+        // RFC 3892: whom the callee owes this call to. It is our word, whatever the referrer wrote.
+        if let Some(referral) = self.referral_of(call) {
+            headers.push(("Referred-By".into(), format!("<sip:{}@{}>", referral.by, self.config.realm)));
+        }
         let outgoing = Outgoing {
             peer: target.peer,
             request_uri: target.request_uri,
@@ -125,7 +134,7 @@ impl Switch {
             from: target.from,
             from_display: target.from_display,
             call_id: Some(sip_call_id),
-            headers: vec![("Max-Forwards".into(), hops.to_string())],
+            headers,
             offer,
             credentials: target.credentials,
         };
@@ -169,6 +178,8 @@ impl Switch {
     fn on_request(&mut self, now: Now, id: ServerRequest, message: Message, peer: Peer) {
         match message.method() {
             Method::Register => self.on_register(now, id, &message, peer),
+            // Outside a call there is nobody to be referred.
+            Method::Refer => self.endpoint.respond(now.at, id, 403, None, &[], None),
             _ => self.endpoint.respond(now.at, id, 405, None, &[], None),
         }
     }
@@ -179,6 +190,7 @@ impl Switch {
             Notice::Answered { purpose } => self.on_dial_answered(now, id, purpose),
             Notice::Failed { purpose, cause } => self.on_dial_failed(now, id, purpose, cause),
             Notice::PartnerGone { agent, cause } => self.on_partner_gone(now, id, agent, cause),
+            Notice::ReferrerGone => self.on_referrer_gone(now, id),
         }
     }
 

@@ -95,8 +95,11 @@ impl Switch {
     fn sweep_agents(&mut self, now: Now) {
         let entries = self.calls.values().filter(|entry| !entry.call.is_ended());
         let busy: BTreeSet<&AgentId> = entries
-            .flat_map(|entry| [&entry.own_extension, &entry.serving, &entry.visiting].map(Option::as_ref))
-            .flatten()
+            .flat_map(|entry| {
+                let sides = [&entry.own_extension, &entry.serving, &entry.visiting, &entry.served];
+                let referrer = entry.referral.iter().flat_map(|referral| referral.agents());
+                sides.into_iter().flatten().chain(referrer)
+            })
             .chain(self.calls.values().filter_map(|entry| entry.call.offered_to()))
             .collect();
         let agents = self.acd.agents(now.at).into_iter();

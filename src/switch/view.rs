@@ -71,6 +71,7 @@ impl Switch {
                 _ if entry.call.is_ended() => CallStateName::Ending,
                 _ if entry.call.is_bridged() => CallStateName::Talking,
                 _ if entry.ticket.is_some() => CallStateName::Queued,
+                _ if entry.referral.is_some() => CallStateName::Ringing,
                 Driver::Flow(_) => CallStateName::Flow,
                 Driver::Test(_) => CallStateName::Test,
                 Driver::Direct | Driver::Queue(_) => CallStateName::Ringing,

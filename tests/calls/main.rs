@@ -14,8 +14,9 @@ mod progress;
 mod queue;
 mod refusals;
 mod session_timers;
+mod transfers;
 
-use hotline::events::{Cause, EndedBy, EventKind, OfferResult, QueueOutcome, Refusal, Source};
+use hotline::events::{Cause, EndedBy, EventKind, OfferResult, QueueOutcome, Refusal, Source, TransferOutcome};
 use hotline::ids::AgentId;
 use hotline::sdp::Codec;
 use hotline::sip::message::{HeaderName, Message, Method};

@@ -97,6 +97,8 @@ pub struct PhoneCall {
     pub state: State,
     /// Provisional and final statuses that it was told, in order, without repetitions of the same.
     pub statuses: Vec<u16>,
+    /// What it was told of its REFERs: the answers to them, then the statuses of their NOTIFYs.
+    pub referred: Vec<u16>,
     pub retry_after: Option<u32>,
     /// Who calls, as the phone shows it.
     pub from: String,
@@ -292,6 +294,7 @@ impl Phone {
             incoming,
             state,
             statuses: Vec::new(),
+            referred: Vec::new(),
             retry_after: None,
             from,
             heard: Vec::new(),
@@ -341,6 +344,19 @@ impl Phone {
             call.sdp.withdraw_offer();
         }
         sent
+    }
+
+    /// Sends the other party of its `nth` call to a number, as `query` continues the URI.
+    pub fn refer(&mut self, now: Instant, nth: usize, number: &str, query: &str) {
+        let uri = format!("sip:{number}@{}{query}", super::config::REALM);
+        let sent = self.endpoint.refer(now, self.calls[nth].usage, &uri, None);
+        assert!(sent.is_ok(), "a call that is up, and no other REFER in it");
+    }
+
+    fn told_of_referral(&mut self, usage: UsageId, status: Option<u16>) {
+        if let (Some(nth), Some(status)) = (self.usages.get(&usage), status) {
+            self.calls[*nth].referred.push(status);
+        }
     }
 
     /// Hangs up, gives up or refuses: whatever ends the last call.
@@ -505,6 +521,11 @@ impl Phone {
                     Err(refusal) => self.endpoint.answer_reoffer(now, usage, Err(refusal.status()), &[]),
                 }
             }
+            SipEvent::ReferAnswered { usage, status } => self.told_of_referral(usage, Some(status)),
+            SipEvent::Notified { usage, status, .. } => self.told_of_referral(usage, status),
+            // Nobody refers a phone of these stories, or watches it.
+            SipEvent::Referred { id, .. } => self.endpoint.respond(now, id, 603, None, &[], None),
+            SipEvent::SubscriptionOver { .. } => {}
             // The switch sends no keys by INFO.
             SipEvent::Acked { .. } | SipEvent::Info { .. } | SipEvent::ReofferWithdrawn { .. } => {}
         }

@@ -84,6 +84,11 @@ impl RawCall {
         self.request("CANCEL", None)
     }
 
+    pub fn refer(&mut self) -> Bytes {
+        self.cseq += 1;
+        self.request("REFER", None)
+    }
+
     pub fn bye(&mut self) -> Bytes {
         self.cseq += 1;
         self.request("BYE", None)

@@ -67,7 +67,7 @@ impl Endpoint {
                 None => self.refuse(peer, &request, Reply::plain(481)),
             };
         }
-        if matches!(method, Method::Bye | Method::Info | Method::Update | Method::Prack) {
+        if matches!(method, Method::Bye | Method::Info | Method::Update | Method::Prack | Method::Notify) {
             return self.refuse(peer, &request, Reply::plain(481)); // these live in dialogs only
         }
         if self.layer.is_merged(&request, &mut fresh) {

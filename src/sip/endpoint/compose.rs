@@ -226,6 +226,9 @@ impl Composer {
             .header(HeaderName::To, &dialog.remote)
             .header(HeaderName::CallId, dialog.call_id.as_bytes())
             .cseq(cseq, method);
+        if *method == Method::Notify {
+            builder.header(HeaderName::Contact, dialog.contact.as_bytes()); // RFC 6665 4.2.2
+        }
         if matches!(method, Method::Invite | Method::Update) {
             builder.header(HeaderName::Contact, dialog.contact.as_bytes()).header(HeaderName::Allow, &self.allow);
             if !self.supported.is_empty() {
@@ -237,6 +240,9 @@ impl Composer {
         }
         if let Some(invite) = with.credentials_of {
             builder.raw_copy(invite, HeaderName::Authorization).raw_copy(invite, HeaderName::ProxyAuthorization);
+        }
+        for (name, value) in with.headers {
+            builder.named(name, value);
         }
         credentials(&mut builder, with.login, method, path.request_uri);
         if let Some(reason) = with.reason {
@@ -260,6 +266,7 @@ pub(super) struct Within<'a> {
     pub reason: Option<&'a str>,
     /// In an INVITE or UPDATE: the session timer to go on with (RFC 4028).
     pub session: Option<SessionTimer>,
+    pub headers: &'a [(&'a str, &'a str)],
     pub body: Option<(&'a str, &'a [u8])>,
 }
 
@@ -338,7 +345,7 @@ fn address(uri_text: &str, display: Option<&str>) -> String {
 }
 
 /// The phrases of RFC 3261 21 and the RFCs that added codes.
-pub(super) fn phrase(status: u16) -> &'static str {
+pub fn phrase(status: u16) -> &'static str {
     match status {
         100 => "Trying",
         180 => "Ringing",

@@ -23,6 +23,8 @@ pub struct EndpointConfig {
     /// New work is answered 503 from here on. A call leaves about four behind for 32 seconds. Requests inside dialogs are let through up to twice as many.
     pub max_transactions: usize,
     pub max_usages: usize,
+    /// More watchers than that get 503.
+    pub max_subscriptions: usize,
     /// The host to write into Via and Contact, where it is not [`Peer::local`] (a public address in front of a one-to-one
     /// NAT, a name).
     pub advertised: Option<String>,
@@ -42,6 +44,7 @@ impl fmt::Debug for EndpointConfig {
             .field("session", &self.session)
             .field("max_transactions", &self.max_transactions)
             .field("max_usages", &self.max_usages)
+            .field("max_subscriptions", &self.max_subscriptions)
             .field("advertised", &self.advertised)
             .field("listen_ports", &self.listen_ports)
             .finish_non_exhaustive()
@@ -54,11 +57,12 @@ impl Default for EndpointConfig {
             server: concat!("hotline/", env!("CARGO_PKG_VERSION")).into(),
             seed: [0; 32],
             timers: TimerSet::default(),
-            allow: vec!["INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "REGISTER"],
+            allow: vec!["INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "REGISTER", "REFER", "NOTIFY"],
             supported: Vec::new(),
             session: None,
             max_transactions: 131_072,
             max_usages: 16_384,
+            max_subscriptions: 8_192,
             advertised: None,
             listen_ports: Vec::new(),
         }

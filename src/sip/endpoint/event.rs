@@ -1,5 +1,6 @@
 //! What call control is told. It sees calls, not transactions.
 
+use super::subscribe::SubscriptionId;
 use crate::sip::message::Message;
 use crate::sip::message::uri::Uri;
 use crate::sip::peer::Peer;
@@ -91,6 +92,28 @@ pub enum SipEvent {
         content_type: String,
         body: Bytes,
     },
+    /// The peer asks us to call somebody else in its stead (RFC 3515). Owes one answer, by
+    /// [`accept_refer`](super::Endpoint::accept_refer) or a refusal.
+    Referred {
+        usage: UsageId,
+        id: ServerRequest,
+        message: Message,
+    },
+    /// What the peer said to our REFER; 408 or 503 also when nothing came back.
+    ReferAnswered {
+        usage: UsageId,
+        status: u16,
+    },
+    /// How our REFER goes on; `status` is that of the call that the peer makes for it, as far as it says. `over`: that is all.
+    Notified {
+        usage: UsageId,
+        status: Option<u16>,
+        over: bool,
+    },
+    /// Nobody watches any more: it was not refreshed in time, or the subscriber refused or was lost.
+    SubscriptionOver {
+        subscription: SubscriptionId,
+    },
     Ended {
         usage: UsageId,
         why: EndReason,
@@ -134,6 +157,7 @@ pub enum EndReason {
 pub struct EndpointStats {
     pub transactions: usize,
     pub usages: usize,
+    pub subscriptions: usize,
     /// Messages of ours that were sent again because of a timer or a repeated message of the peer.
     pub retransmissions: u64,
     /// Responses that match no transaction.

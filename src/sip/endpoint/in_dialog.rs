@@ -89,6 +89,10 @@ impl Endpoint {
             }
             Method::Invite => self.receive_reinvite(now, id, tx, peer, &request),
             Method::Update => self.receive_update(now, id, tx, peer, &request),
+            Method::Refer => {
+                self.events.push_back(SipEvent::Referred { usage: id, id: ServerRequest(tx), message: request })
+            }
+            Method::Notify => self.receive_notify(now, id, tx, &request),
             Method::Info => {
                 self.answer(now, tx, Reply::plain(200));
                 let content_type = header_text(&request, HeaderName::ContentType).unwrap_or_default();

@@ -6,7 +6,8 @@
 //! [`Endpoint::poll_transmit`], in that order, and come back at [`Endpoint::next_timeout`].
 //!
 //! Each file is one thing that is done: `arrival` finds out what a request is; `callee`, `caller`, `in_dialog`,
-//! `reoffer` and `leave` are what may happen to a call; `ask` is for requests outside calls.
+//! `reoffer` and `leave` are what may happen to a call; `ask` is for requests outside calls, `subscribe` for who watches
+//! something of ours.
 
 mod arrival;
 mod ask;
@@ -18,13 +19,17 @@ mod event;
 mod in_dialog;
 mod leave;
 mod mint;
+mod refer;
 mod refresh;
 mod reoffer;
 mod salvage;
+mod subscribe;
 mod usage;
 
+pub use compose::phrase;
 pub use config::{Busy, EndpointConfig, Full, Outgoing, OutgoingRequest};
 pub use event::{EndReason, EndpointStats, RequestId, ServerRequest, SipEvent, UsageId};
+pub use subscribe::{Notice, SubscriptionId, SubscriptionTerms};
 
 use super::dialog::Tag;
 use super::dialog::session_timer::{SessionTerms, TIMER};
@@ -37,8 +42,10 @@ use ask::Asked;
 use bytes::Bytes;
 use compose::{Composer, Reply};
 use mint::Mint;
+use smallvec::SmallVec;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
+use subscribe::Subscriptions;
 use usage::{Deadline, Phase, Usage};
 
 pub struct Endpoint {
@@ -56,6 +63,8 @@ pub struct Endpoint {
     usages: Slots<Usage>,
     by_tag: HashMap<Tag, UsageId>,
     asked: BTreeMap<RequestId, Asked>,
+    subscriptions: Subscriptions,
+    max_subscriptions: usize,
     last_request: u64,
     deadlines: Timers<(UsageId, Deadline)>,
     events: VecDeque<SipEvent>,
@@ -77,7 +86,9 @@ enum Owner {
     Refresh(UsageId),
     Bye(UsageId),
     Info(UsageId),
+    Refer(UsageId),
     Request(RequestId),
+    Notify(SubscriptionId),
 }
 
 /// `Retry-After` of each 503: long enough to be of use, spread so that callers do not return together.
@@ -103,6 +114,8 @@ impl Endpoint {
             usages: Slots::default(),
             by_tag: HashMap::new(),
             asked: BTreeMap::new(),
+            subscriptions: Subscriptions::default(),
+            max_subscriptions: config.max_subscriptions,
             last_request: 0,
             deadlines: Timers::new(),
             events: VecDeque::new(),
@@ -148,7 +161,7 @@ impl Endpoint {
     /// The earliest moment at which [`Endpoint::handle_timeout`] has something to do.
     pub fn next_timeout(&self) -> Option<Instant> {
         let usage = self.deadlines.next().map(|(at, _)| at);
-        [self.layer.next_timeout(), usage].into_iter().flatten().min()
+        [self.layer.next_timeout(), usage, self.subscriptions.next_timeout()].into_iter().flatten().min()
     }
 
     /// Lets everything that is due by `now` happen; nothing when called early.
@@ -159,6 +172,8 @@ impl Endpoint {
                 self.heed(now);
             } else if let Some((id, deadline)) = self.deadlines.pop(now) {
                 self.expire(now, id, deadline);
+            } else {
+                self.subscription_due(now);
             }
         }
     }
@@ -178,6 +193,7 @@ impl Endpoint {
         EndpointStats {
             transactions: self.layer.len(),
             usages: self.usages.len(),
+            subscriptions: self.subscriptions.len(),
             retransmissions: self.layer.retransmissions(),
             ..self.counts
         }
@@ -196,6 +212,7 @@ impl Endpoint {
             && self.usages.len() == 0
             && self.by_tag.is_empty()
             && self.asked.is_empty()
+            && self.subscriptions.is_idle()
             && self.deadlines.is_empty()
             && self.trying.is_empty()
             && self.events.is_empty()
@@ -223,7 +240,9 @@ impl Endpoint {
                 Owner::Refresh(usage) => self.refresh_answered(now, usage, response),
                 Owner::Bye(usage) => self.bye_answered(now, usage, response),
                 Owner::Info(usage) => self.info_answered(now, usage, response.status()),
+                Owner::Refer(usage) => self.refer_answered(now, usage, response.status(), Some(response)),
                 Owner::Request(request) => self.request_answered(now, request, response),
+                Owner::Notify(subscription) => self.notify_answered(now, subscription, response.status()),
             },
             Err(true) => {}
             Err(false) => self.counts.stray_responses += 1,
@@ -247,7 +266,9 @@ impl Endpoint {
                         Owner::Refresh(usage) => self.refresh_failed(now, usage, status),
                         Owner::Bye(usage) => self.over(usage),
                         Owner::Info(usage) => self.info_answered(now, usage, status),
+                        Owner::Refer(usage) => self.refer_answered(now, usage, status, None),
                         Owner::Request(request) => self.request_failed(request, status),
+                        Owner::Notify(subscription) => self.notify_answered(now, subscription, status),
                     }
                 }
                 Told::ServerFailed { owner, failure: Failure::Transport, .. } => match owner {
@@ -277,10 +298,19 @@ impl Endpoint {
     /// Replaces the phase of a usage by what `next` makes of it; [`Phase::Over`] ends the usage. False for a stale id.
     fn change(&mut self, id: UsageId, next: impl FnOnce(&mut Self, Phase) -> Phase) -> bool {
         let Some(usage) = self.usages.get_mut(id.0) else { return false };
+        let tag = usage.tag;
+        // What was subscribed in the dialog outlives the call (RFC 5057 4.1).
+        let subscribed = (!usage.subscriptions.is_empty()).then(|| usage.subscriptions.clone());
+        let dialog = subscribed.as_ref().and_then(|_| usage.dialog().cloned());
         let phase = std::mem::replace(&mut usage.phase, Phase::Over);
         let phase = next(self, phase);
         match phase {
-            Phase::Over => self.over(id),
+            Phase::Over => {
+                if let (Some(of), Some(dialog)) = (subscribed, dialog) {
+                    self.subscriptions.detach(id, tag, &dialog, &of);
+                }
+                self.over(id)
+            }
             phase => {
                 if let Some(usage) = self.usages.get_mut(id.0) {
                     usage.phase = phase;
@@ -291,7 +321,7 @@ impl Endpoint {
     }
 
     fn new_usage(&mut self, tag: Tag, phase: Phase) -> UsageId {
-        let id = UsageId(self.usages.insert(Usage { tag, phase }));
+        let id = UsageId(self.usages.insert(Usage { tag, phase, subscriptions: SmallVec::new() }));
         self.by_tag.insert(tag, id);
         id
     }

@@ -1,6 +1,8 @@
 //! What an INVITE usage is doing: one state, with the data that only this state needs.
 
 use super::config::Outgoing;
+use super::refer::Referring;
+use super::subscribe::SubscriptionId;
 use crate::sip::dialog::session_timer::{Agreement, SessionTerms, SessionTimer};
 use crate::sip::dialog::{Dialog, Tag};
 use crate::sip::digest::Login;
@@ -15,6 +17,8 @@ pub(super) struct Usage {
     /// Our tag, the same in every dialog of this usage.
     pub tag: Tag,
     pub phase: Phase,
+    /// What REFERs in the dialog began, in their order.
+    pub subscriptions: SmallVec<[SubscriptionId; 1]>,
 }
 
 #[derive(Debug)]
@@ -88,6 +92,8 @@ pub(super) struct Up {
     pub session: Option<SessionTimer>,
     /// The peer takes UPDATE.
     pub updates: bool,
+    /// We asked the peer to call somebody else, and that has not come to an end.
+    pub referring: Option<Referring>,
 }
 
 /// Our 2xx is repeated until its ACK comes (13.3.1.4).
@@ -194,7 +200,16 @@ impl Deadline {
 
 impl Up {
     pub fn new(dialog: Dialog, owed_ack: Option<OwedAck>, login: Option<Login>, updates: bool) -> Self {
-        Self { dialog, owed_ack, offering: Offering::Idle, postponed: None, login, session: None, updates }
+        Self {
+            dialog,
+            owed_ack,
+            offering: Offering::Idle,
+            postponed: None,
+            login,
+            session: None,
+            updates,
+            referring: None,
+        }
     }
 
     /// No change of the session is under way on either side.
@@ -226,6 +241,15 @@ impl Up {
 }
 
 impl Usage {
+    /// The dialog of a call that is or was up.
+    pub fn dialog(&self) -> Option<&Dialog> {
+        match &self.phase {
+            Phase::Up(up) => Some(&up.dialog),
+            Phase::Leaving(leaving) => Some(&leaving.dialog),
+            _ => None,
+        }
+    }
+
     pub fn session(&self) -> Option<SessionTimer> {
         match &self.phase {
             Phase::Up(up) => up.session,

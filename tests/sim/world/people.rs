@@ -99,6 +99,11 @@ impl World {
         self.with(phone, |phone, now| assert!(phone.hold(now, on), "another offer is under way"));
     }
 
+    /// Sends the other party of the phone's last call to a number.
+    pub fn refer(&mut self, phone: PhoneId, number: &str) {
+        self.with(phone, |phone, now| phone.refer(now, phone.calls.len() - 1, number, ""));
+    }
+
     pub fn hang_up(&mut self, phone: PhoneId) {
         self.with(phone, |phone, now| phone.hang_up(now));
     }

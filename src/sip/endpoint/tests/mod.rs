@@ -8,6 +8,7 @@ mod glare;
 mod hand;
 mod hardship;
 mod mutation;
+mod referrals;
 mod repetition;
 mod session_timers;
 mod world;

@@ -270,6 +270,12 @@ pub fn title(event: &SipEvent) -> String {
         SipEvent::ReofferAnswered { .. } => "ReofferAnswered".into(),
         SipEvent::ReofferFailed { status, .. } => format!("ReofferFailed {status}"),
         SipEvent::Info { .. } => "Info".into(),
+        SipEvent::Referred { .. } => "Referred".into(),
+        SipEvent::ReferAnswered { status, .. } => format!("ReferAnswered {status}"),
+        SipEvent::Notified { status, over, .. } => {
+            format!("Notified {}{}", status.unwrap_or(0), if *over { " over" } else { "" })
+        }
+        SipEvent::SubscriptionOver { .. } => "SubscriptionOver".into(),
         SipEvent::Ended { why, .. } => format!("Ended {why:?}"),
         SipEvent::Request { message, .. } => format!("Request {}", message.method()),
         SipEvent::ResponseTo { status, .. } => format!("ResponseTo {status}"),

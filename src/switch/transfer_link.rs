@@ -1,0 +1,322 @@
+//! Between REFER (RFC 3515) and calls: who may send the other party of its call elsewhere, whither, what the referrer is told
+//! of it, and where the caller is when it comes to nothing. A referral obeys the same rules as a call of the referrer's own.
+
+use super::queue_link::{MUSIC, USUAL_PRIORITY, unprompted};
+use super::test_number::TestCall;
+use super::{Driver, Switch, SwitchTimer};
+use crate::acd::Enqueue;
+use crate::call::DialPurpose;
+use crate::events::{Cause, EndedBy, EventKind, Source, TransferOutcome};
+use crate::ids::{AgentId, CallId, LegId, Redacted};
+use crate::media::command::{PlayItem, Tone};
+use crate::routing::{Closed, Destination};
+use crate::sip::endpoint::{Notice, ServerRequest, SubscriptionId, UsageId, phrase};
+use crate::sip::message::{HeaderName, Message};
+use crate::timers::Now;
+
+/// A referral under way.
+#[derive(Debug)]
+pub(super) struct Referral {
+    pub by: AgentId,
+    to: String,
+    /// Who is told how it goes on, unless the referrer does not want to be.
+    subscription: Option<SubscriptionId>,
+    seat: Seat,
+    /// The call was recorded before, so it is after.
+    recorded: bool,
+}
+
+/// What the referrer's side of the call means to the distributor.
+#[derive(Debug, Default)]
+struct Seat {
+    serving: Option<AgentId>,
+    own: Option<AgentId>,
+}
+
+impl Referral {
+    /// The agents who are not free before the referrer is released.
+    pub(super) fn agents(&self) -> impl Iterator<Item = &AgentId> {
+        self.seat.serving.iter().chain(&self.seat.own)
+    }
+}
+
+impl Switch {
+    /// A REFER in a call.
+    pub(super) fn on_referred(&mut self, now: Now, usage: UsageId, request: ServerRequest, message: &Message) {
+        let place = self.usages.get(&usage).copied().and_then(|leg| Some((self.legs.get(&leg)?.0, leg)));
+        let Some((id, leg)) = place else {
+            return self.endpoint.respond(now.at, request, 481, None, &[], None);
+        };
+        let referred = self.referral(id, leg, message);
+        match referred {
+            Ok((by, to, destination)) => {
+                // RFC 4488: `false` asks for no subscription.
+                let told = message.text(HeaderName::ReferSub).is_none_or(|value| !value.starts_with(b"false"));
+                let subscription = self.endpoint.accept_refer(now.at, usage, request, told);
+                self.begin_referral(now, id, leg, (by, to, subscription), destination);
+            }
+            Err((status, to)) => {
+                self.endpoint.respond(now.at, request, status, None, &[], None);
+                self.emit(now, Some(id), EventKind::TransferRefused { leg, to: Redacted::new(to), status });
+            }
+        }
+    }
+
+    /// Who refers whither, or the status owed.
+    fn referral(
+        &self,
+        id: CallId,
+        leg: LegId,
+        message: &Message,
+    ) -> Result<(AgentId, String, Destination), (u16, String)> {
+        let nowhere = |status| (status, String::new());
+        let to = refer_to(message).map_err(nowhere)?;
+        let refused = |status| (status, to.clone());
+        let entry = self.calls.get(&id).ok_or(refused(481))?;
+        if entry.referral.is_some() {
+            return Err(refused(491));
+        }
+        // Only an extension may; a trunk is a stranger to our numbers.
+        let by = match leg == entry.call.caller().id {
+            true => entry.own_extension.clone().or_else(|| entry.call.caller().agent.clone()),
+            false => entry.call.partner().and_then(|partner| partner.agent.clone()),
+        };
+        let by = by.filter(|agent| self.config.extensions.contains_key(agent)).ok_or(refused(403))?;
+        // Nobody is there whom it could refer.
+        if !entry.call.may_refer() {
+            return Err(refused(603));
+        }
+        if entry.hops <= 1 {
+            return Err(refused(483));
+        }
+        let route = self.config.routes.route(&to, &Source::Extension(by.clone())).map_err(|closed| match closed {
+            Closed::NotFound => refused(404),
+            Closed::NotOpen => refused(403),
+        })?;
+        Ok((by, to, route.to.clone()))
+    }
+
+    fn begin_referral(
+        &mut self,
+        now: Now,
+        id: CallId,
+        leg: LegId,
+        (by, to, subscription): (AgentId, String, Option<SubscriptionId>),
+        destination: Destination,
+    ) {
+        let Some(entry) = self.calls.get(&id) else { return };
+        let recorded = entry.call.is_recording();
+        self.emit(now, Some(id), EventKind::TransferStarted { leg, by: by.clone(), to: Redacted::new(to.clone()) });
+        let mut by_caller = None;
+        self.with_call(now, id, |call, out| by_caller = call.refer(leg, out));
+        let seat = match by_caller {
+            Some(true) => self.promote(now, id),
+            _ => self
+                .calls
+                .get_mut(&id)
+                .map_or_else(Seat::default, |entry| Seat { serving: entry.serving.take(), own: entry.visiting.take() }),
+        };
+        if let Some(entry) = self.calls.get_mut(&id) {
+            entry.hops = entry.hops.saturating_sub(1);
+            entry.referral = Some(Referral { by, to: to.clone(), subscription, seat, recorded });
+        }
+        self.tell_referrer(now, id, 100);
+        self.play(now, id, MUSIC, vec![PlayItem::Tone(Tone::MusicOnHold)], true, false);
+        self.send_on(now, id, destination, to);
+    }
+
+    /// The caller referred its partner, who is the caller from now on. Whatever drove the call for the other is over.
+    fn promote(&mut self, now: Now, id: CallId) -> Seat {
+        self.leave_flow(now, id);
+        let Some(entry) = self.calls.get_mut(&id) else { return Seat::default() };
+        entry.driver = Driver::Direct;
+        let seat = Seat { serving: entry.served.take(), own: entry.own_extension.take() };
+        entry.own_extension = entry.visiting.take();
+        entry.served = entry.serving.take();
+        entry.from = match &entry.call.caller().agent {
+            Some(agent) => agent.to_string(),
+            None => entry.to.clone(),
+        };
+        entry.from_display = self.config.extensions.get(entry.from.as_str()).map(|extension| extension.name.clone());
+        seat
+    }
+
+    /// The flow that drove the call so far is left behind.
+    fn leave_flow(&mut self, now: Now, id: CallId) {
+        self.step_flow(now, id, crate::ivr::Event::CallEnded);
+        let Some(entry) = self.calls.get_mut(&id) else { return };
+        if let Driver::Flow(run) = std::mem::replace(&mut entry.driver, Driver::Direct) {
+            for timer in run.timers() {
+                self.timers.clear(&SwitchTimer::Flow(id, timer));
+            }
+        }
+    }
+
+    fn send_on(&mut self, now: Now, id: CallId, destination: Destination, to: String) {
+        let ring_time = self.config.direct_ring_time;
+        match destination {
+            Destination::Extension(agent) => {
+                self.visit(now, id, &agent);
+                if !self.dial_extension(now, id, DialPurpose::Referred, &agent, ring_time) {
+                    self.on_referral_failed(now, id, Cause::Unreachable);
+                }
+            }
+            Destination::Trunk { trunk, number } => {
+                let number = number.unwrap_or(to);
+                if !self.dial_trunk(now, id, DialPurpose::Referred, &trunk, &number, ring_time) {
+                    self.on_referral_failed(now, id, Cause::Unreachable);
+                }
+            }
+            Destination::Queue(queue) => {
+                // A caller who was served before is not turned away by a full queue.
+                let wish = Enqueue { priority: USUAL_PRIORITY, ..unprompted(queue.clone(), true) };
+                self.leave_flow(now, id);
+                if !self.enqueue(now, id, wish) {
+                    return self.on_referral_failed(now, id, Cause::Internal);
+                }
+                if let Some(entry) = self.calls.get_mut(&id) {
+                    entry.driver = Driver::Queue(queue);
+                }
+                self.end_referral(now, id, 200, TransferOutcome::Completed);
+            }
+            Destination::Flow(flow) => {
+                self.taken_by_machine(now, id, to);
+                self.start_flow(now, id, &flow);
+            }
+            Destination::Test(number) => {
+                self.taken_by_machine(now, id, to);
+                let (test, actions) = TestCall::start(number);
+                if let Some(entry) = self.calls.get_mut(&id) {
+                    entry.driver = Driver::Test(test);
+                }
+                self.act_test(now, id, actions);
+            }
+        }
+    }
+
+    fn taken_by_machine(&mut self, now: Now, id: CallId, to: String) {
+        self.stop(now, id, MUSIC);
+        self.leave_flow(now, id);
+        if let Some(entry) = self.calls.get_mut(&id) {
+            entry.to = to;
+        }
+        self.end_referral(now, id, 200, TransferOutcome::Completed);
+    }
+
+    pub(super) fn on_referral_ringing(&mut self, now: Now, id: CallId) {
+        self.tell_referrer(now, id, 180);
+    }
+
+    pub(super) fn on_referral_answered(&mut self, now: Now, id: CallId) {
+        self.stop(now, id, MUSIC);
+        let recorded = self.calls.get(&id).and_then(|entry| entry.referral.as_ref()).is_some_and(|r| r.recorded);
+        let recording = if recorded { self.recording_for(id) } else { None };
+        self.with_call(now, id, |call, out| call.bridge(recording, out));
+        self.end_referral(now, id, 200, TransferOutcome::Completed);
+    }
+
+    /// Whoever was to take the caller does not: back to the referrer if it still is there, else to the queue that it came
+    /// from; a call that has neither ends as a call of its own would have.
+    pub(super) fn on_referral_failed(&mut self, now: Now, id: CallId, cause: Cause) {
+        self.end_visit(now, id);
+        self.stop(now, id, MUSIC);
+        let Some(entry) = self.calls.get_mut(&id) else { return };
+        let Some(referral) = &mut entry.referral else { return };
+        let status = cause.status();
+        if entry.call.referrer().is_some() {
+            let seat = std::mem::take(&mut referral.seat);
+            (entry.serving, entry.visiting) = (seat.serving, seat.own);
+            let recorded = referral.recorded;
+            let recording = if recorded { self.recording_for(id) } else { None };
+            self.with_call(now, id, |call, out| _ = call.take_back(recording, out));
+            return self.end_referral(now, id, status, TransferOutcome::Returned);
+        }
+        let back = match &entry.driver {
+            Driver::Flow(_) => self.on_flow_agent_lost(now, id),
+            Driver::Queue(queue) => {
+                let queue = queue.clone();
+                self.return_to_queue(now, id, queue)
+            }
+            Driver::Direct | Driver::Test(_) => false,
+        };
+        let outcome = if back { TransferOutcome::Queued } else { TransferOutcome::Failed };
+        self.end_referral(now, id, status, outcome);
+        if back {
+            return;
+        }
+        if matches!(self.calls.get(&id).map(|entry| &entry.driver), Some(Driver::Flow(_))) {
+            self.step_flow(now, id, crate::ivr::Event::AgentGone);
+        } else {
+            self.end_call(now, id, cause, EndedBy::System);
+        }
+    }
+
+    /// The referrer hung up before the end of its transfer.
+    pub(super) fn on_referrer_gone(&mut self, now: Now, id: CallId) {
+        let referral = self.calls.get_mut(&id).and_then(|entry| entry.referral.as_mut());
+        if let Some(seat) = referral.map(|referral| std::mem::take(&mut referral.seat)) {
+            self.leave_seat(now, seat);
+        }
+    }
+
+    /// The transfer is over, whatever came of it: its referrer is told and, unless it has its caller back, let go.
+    pub(super) fn end_referral(&mut self, now: Now, id: CallId, status: u16, outcome: TransferOutcome) {
+        self.tell_referrer(now, id, status);
+        let Some(referral) = self.calls.get_mut(&id).and_then(|entry| entry.referral.take()) else { return };
+        self.with_call(now, id, |call, out| call.release_referrer(Cause::Normal, out));
+        self.leave_seat(now, referral.seat);
+        self.emit(
+            now,
+            Some(id),
+            EventKind::TransferEnded { by: referral.by, to: Redacted::new(referral.to), outcome, status },
+        );
+    }
+
+    fn leave_seat(&mut self, now: Now, seat: Seat) {
+        if let Some(agent) = seat.serving {
+            self.acd.call_ended(now.at, &agent);
+        }
+        if let Some(agent) = seat.own {
+            self.acd.agent_call_ended(now.at, &agent);
+        }
+    }
+
+    fn tell_referrer(&mut self, now: Now, id: CallId, status: u16) {
+        let referral = self.calls.get(&id).and_then(|entry| entry.referral.as_ref());
+        if let Some(subscription) = referral.and_then(|referral| referral.subscription) {
+            // RFC 3515 2.4.4: a status line is as much as the referrer needs to know of the other's call.
+            let text = format!("SIP/2.0 {status} {}\r\n", phrase(status));
+            let body = Some((SIPFRAG, text.into()));
+            let notice = match status {
+                ..200 => Notice { terminated: None, body },
+                _ => Notice { terminated: Some("noresource"), body },
+            };
+            self.endpoint.notify(now.at, subscription, notice);
+        }
+    }
+
+    pub(super) fn referral_of(&self, id: CallId) -> Option<&Referral> {
+        self.calls.get(&id).and_then(|entry| entry.referral.as_ref())
+    }
+}
+
+const SIPFRAG: &str = "message/sipfrag;version=2.0";
+
+/// The number that a REFER names, as a new call to it would be routed. `Err`: the status owed.
+fn refer_to(message: &Message) -> Result<String, u16> {
+    // RFC 3515 2.4.2: exactly one.
+    if message.count(HeaderName::ReferTo) != 1 {
+        return Err(400);
+    }
+    let address = message.refer_to().and_then(Result::ok).ok_or(400u16)?;
+    let uri = address.parse_uri().map_err(|_| 400u16)?;
+    if uri.scheme() == crate::sip::message::Scheme::Other {
+        return Err(416);
+    }
+    // We call; we send nothing else at somebody's wish.
+    if uri.param("method").is_some_and(|method| method != "INVITE") {
+        return Err(403);
+    }
+    let user = uri.user_decoded().filter(|user| !user.is_empty()).ok_or(404u16)?;
+    Ok(super::inbound::printable(user.as_bytes()))
+}
