@@ -196,6 +196,15 @@ pub enum EventKind {
         contact: Redacted<String>,
         why: String,
     },
+    /// A phone behind NAT leaves our questions unanswered; it is not called until it answers one.
+    ContactSilent {
+        aor: String,
+        contact: Redacted<String>,
+    },
+    ContactBack {
+        aor: String,
+        contact: Redacted<String>,
+    },
     AuthFailed {
         user: Redacted<String>,
         source: Redacted<String>,

@@ -71,6 +71,7 @@ pub struct EventCounts {
     pub transfers: BTreeMap<TransferOutcome, u64>,
     pub transfers_refused: u64,
     pub auth_failed: u64,
+    pub contacts_silent: u64,
     pub rtp_timeouts: u64,
     pub recordings_failed: u64,
     pub alarms: u64,
@@ -106,6 +107,7 @@ impl EventCounts {
             EventKind::TransferEnded { outcome, .. } => *self.transfers.entry(*outcome).or_default() += 1,
             EventKind::TransferRefused { .. } => self.transfers_refused += 1,
             EventKind::AuthFailed { count, .. } => self.auth_failed += u64::from(*count),
+            EventKind::ContactSilent { .. } => self.contacts_silent += 1,
             EventKind::RtpTimeout { .. } => self.rtp_timeouts += 1,
             EventKind::RecordingFailed { .. } => self.recordings_failed += 1,
             EventKind::Alarm { .. } => self.alarms += 1,
@@ -134,6 +136,7 @@ impl EventCounts {
             | EventKind::AgentState { .. }
             | EventKind::Registered { .. }
             | EventKind::Unregistered { .. }
+            | EventKind::ContactBack { .. }
             | EventKind::BundleLoaded { .. }
             | EventKind::BundleRefused { .. }
             | EventKind::Draining
@@ -192,6 +195,7 @@ fn events(out: &mut Page, counts: &EventCounts) {
     let refused = counts.transfers_refused;
     out.one("transfers_refused_total", "counter", "Transfers that were not allowed.", refused);
     out.one("auth_failures_total", "counter", "Requests with a wrong proof of identity.", counts.auth_failed);
+    out.one("contacts_silent_total", "counter", "Phones behind NAT that stopped answering.", counts.contacts_silent);
     out.one("rtp_timeouts_total", "counter", "Legs whose audio stopped.", counts.rtp_timeouts);
     out.one("recordings_failed_total", "counter", "Recordings that broke off.", counts.recordings_failed);
     out.one("alarms_total", "counter", "Alarms raised.", counts.alarms);

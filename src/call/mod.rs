@@ -96,12 +96,24 @@ pub struct DialTarget {
     pub from: String,
     pub from_display: Option<String>,
     pub peer: Peer,
+    /// Route values of the way there.
+    pub route: Arc<[String]>,
+    /// By which the same telephone may be reached if this way is broken.
+    pub other_ways: Vec<Way>,
     pub role: LegRole,
     pub agent: Option<AgentId>,
     /// How records name the target.
     pub shown: String,
     /// With these a challenge of the far side is answered.
     pub credentials: Option<Credentials>,
+}
+
+/// A way to a telephone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Way {
+    pub request_uri: String,
+    pub peer: Peer,
+    pub route: Arc<[String]>,
 }
 
 /// Music that a held party hears, told apart from whatever a driver plays.
@@ -198,6 +210,11 @@ impl Call {
             Some(DialPurpose::Offer { agent, .. }) => Some(agent),
             _ => None,
         }
+    }
+
+    /// The most telling refusal of those being rung; of none yet, that they do not answer.
+    pub fn refusal_so_far(&self) -> Cause {
+        self.attempt.as_ref().map_or(Cause::NoAnswer, |attempt| telling(Cause::NoAnswer, attempt.worst))
     }
 
     /// Nobody else is on the line or being rung.
@@ -532,7 +549,7 @@ impl Call {
 }
 
 /// Of two refusals the one that tells the caller more.
-fn telling(a: Cause, b: Cause) -> Cause {
+pub fn telling(a: Cause, b: Cause) -> Cause {
     let rank = |cause: Cause| match cause {
         Cause::Declined => 5,
         Cause::Busy => 4,

@@ -255,6 +255,8 @@ impl Open {
             | EventKind::AgentState { .. }
             | EventKind::Registered { .. }
             | EventKind::Unregistered { .. }
+            | EventKind::ContactSilent { .. }
+            | EventKind::ContactBack { .. }
             | EventKind::AuthFailed { .. }
             | EventKind::BundleLoaded { .. }
             | EventKind::BundleRefused { .. }

@@ -6,6 +6,7 @@ use super::{
     Trunk,
 };
 use crate::ids::{AgentId, QueueId, TrunkId};
+use crate::registrar::RegistrarConfig;
 use crate::routing::{Cidr, TestNumber};
 use crate::sip::digest::Ha1Set;
 use std::fs::OpenOptions;
@@ -84,6 +85,7 @@ pub(super) fn build(env: DemoEnv) -> io::Result<Demo> {
         tls: None,
         limits: Limits::default(),
         auth: Auth { nonce_ttl: Auth::default().nonce_ttl, admin_token_file: None },
+        registrar: RegistrarConfig::default(),
         numbers: numbers(&trunk),
         trunks: [(trunk.clone(), Trunk { id: trunk, sources, client_certificate: None, gateway: None })].into(),
         agents: agents.into(),

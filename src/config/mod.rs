@@ -32,6 +32,7 @@ pub use secret::Secret;
 
 use crate::ids::{AgentId, QueueId, TrunkId};
 use crate::net::tls::ClientCertificate;
+use crate::registrar::RegistrarConfig;
 use crate::routing::{Cidr, TestNumber};
 use crate::sip::digest::Ha1Set;
 use crate::source::Diagnostic;
@@ -60,6 +61,7 @@ pub struct Config {
     pub tls: Option<Tls>,
     pub limits: Limits,
     pub auth: Auth,
+    pub registrar: RegistrarConfig,
     pub agents: BTreeMap<AgentId, Agent>,
     pub queues: BTreeMap<QueueId, Queue>,
     pub trunks: BTreeMap<TrunkId, Trunk>,

@@ -14,6 +14,7 @@ pub(super) struct RawConfig {
     pub tls: Option<RawTls>,
     pub limits: RawLimits,
     pub auth: RawAuth,
+    pub registrar: RawRegistrar,
     pub agents: Vec<RawAgent>,
     pub queues: Vec<(At<String>, RawQueue)>,
     pub trunks: Vec<(At<String>, RawTrunk)>,
@@ -64,6 +65,15 @@ pub(super) struct RawLimits {
 pub(super) struct RawAuth {
     pub nonce_ttl: Option<At<String>>,
     pub admin_token_file: Option<At<String>>,
+}
+
+#[derive(Default)]
+pub(super) struct RawRegistrar {
+    pub min_expires: Option<At<String>>,
+    pub max_expires: Option<At<String>>,
+    pub max_contacts: Option<At<u32>>,
+    pub keep_alive: Option<At<String>>,
+    pub ring: Option<At<String>>,
 }
 
 pub(super) struct RawAgent {
@@ -163,6 +173,13 @@ pub(super) fn read(root: &Node, diags: &mut Diags) -> Option<RawConfig> {
         auth: keys.group("auth", "`auth: {nonce_ttl: 5m}`", diags, |keys, diags| RawAuth {
             nonce_ttl: keys.text("nonce_ttl", TIME, diags),
             admin_token_file: keys.text("admin_token_file", FILE, diags),
+        }),
+        registrar: keys.group("registrar", "`registrar: {max_expires: 1h}`", diags, |keys, diags| RawRegistrar {
+            min_expires: keys.text("min_expires", TIME, diags),
+            max_expires: keys.text("max_expires", TIME, diags),
+            max_contacts: keys.number("max_contacts", "devices, such as `10`", diags),
+            keep_alive: keys.text("keep_alive", "a length of time, such as `25s`, or `0s` for none", diags),
+            ring: keys.text("ring", "`all` or `by_preference`", diags),
         }),
         agents: keys.list("agents", "`- {id: \"1001\", password_file: secrets/1001}`", diags, agent),
         queues: keys.named("queues", "`queues: {service: {ring_timeout: 20s}}`", diags, |keys, diags| RawQueue {

@@ -477,3 +477,18 @@ fn a_key_that_others_can_read_is_refused() {
     assert_eq!(found.len(), 1);
     assert!(found[0].starts_with("C146 5:8 other users of this machine can read this key | chmod 600 "), "{found:?}");
 }
+
+#[test]
+fn how_phones_register_is_configured_and_what_no_phone_could_keep_to_is_refused() {
+    let yaml = "version: 1\nregistrar: {min_expires: 30s, max_expires: 10m, max_contacts: 3, keep_alive: 0s, ring: by_preference}\n";
+    let registrar = load("registrar", yaml).unwrap().registrar;
+    assert_eq!((registrar.min_expires_s, registrar.max_expires_s, registrar.default_expires_s), (30, 600, 600));
+    assert_eq!((registrar.max_contacts, registrar.ring), (3, crate::registrar::Ring::ByPreference));
+    assert!(registrar.keep_alive.is_zero());
+    let found = findings(
+        "registrar-bad",
+        "version: 1\nregistrar:\n  min_expires: 10m\n  max_expires: 5m\n  max_contacts: 0\n  keep_alive: 1h\n  ring: loudly\n",
+    );
+    let codes: Vec<&str> = found.iter().map(|line| &line[..4]).collect();
+    assert_eq!(codes, ["C134", "C135", "C130", "C136"], "{found:?}");
+}

@@ -9,6 +9,43 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct BindingId(pub(super) u64);
 
+/// One contact of a REGISTER.
+#[derive(Clone, Debug)]
+pub struct ContactUpdate<F> {
+    pub uri: Uri,
+    /// The contact's own `expires`, else the Expires header, else `None`. 0 removes.
+    pub expires_s: Option<u32>,
+    /// Preference in thousandths; `None` counts as 1000.
+    pub q: Option<u16>,
+    /// Where the REGISTER came from: requests to the contact go there.
+    pub flow: F,
+    /// `+sip.instance`: the device behind the contact, whatever its address (RFC 5626 4.1).
+    pub instance: Option<Arc<str>>,
+    /// Which of the instance's flows it is, where the request is of RFC 5626. Means nothing without an instance.
+    pub reg_id: Option<u32>,
+    /// Route values for requests to the contact (RFC 3327).
+    pub path: Arc<[String]>,
+    /// The flow needs signs of life, or a NAT on it forgets the way back.
+    pub keep_alive: bool,
+}
+
+impl<F> ContactUpdate<F> {
+    /// A contact that says nothing but its address.
+    pub fn new(uri: Uri, flow: F) -> Self {
+        let path = Arc::from([]);
+        Self { uri, expires_s: None, q: None, flow, instance: None, reg_id: None, path, keep_alive: false }
+    }
+
+    /// RFC 5626 6: a flow of an instance is known by both their names, any other contact by its URI. Whoever takes a
+    /// contact away may leave out the names.
+    pub(super) fn is_of(&self, binding: &Binding<F>, removes: bool) -> bool {
+        match (&self.instance, self.reg_id) {
+            (Some(_), Some(_)) => self.reg_id == binding.reg_id && self.instance == binding.instance,
+            _ => (removes || binding.reg_id.is_none()) && binding.contact.equivalent(&self.uri),
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct Binding<F> {
     pub(super) id: BindingId,
@@ -18,9 +55,19 @@ pub struct Binding<F> {
     /// Preference in thousandths.
     pub q: u16,
     pub expires: Instant,
+    pub instance: Option<Arc<str>>,
+    pub reg_id: Option<u32>,
+    /// Route values, the first hop first.
+    pub path: Arc<[String]>,
+    /// Asked for signs of life.
+    pub keep_alive: bool,
+    /// The last question for a sign of life had no answer: not called until there is one.
+    pub(super) silent: bool,
+    /// Grows with each REGISTER; of several ways to a device the one that was proven last is tried first.
+    pub(super) refreshed: u64,
     /// Of the REGISTER that set it last.
-    pub(super) call_id: Arc<str>,
-    pub(super) cseq: u32,
+    pub call_id: Arc<str>,
+    pub cseq: u32,
 }
 
 impl<F: Clone> Binding<F> {
@@ -28,6 +75,10 @@ impl<F: Clone> Binding<F> {
     /// started anew.
     pub(super) fn is_newer_than(&self, call_id: &str, cseq: u32) -> bool {
         *self.call_id == *call_id && cseq <= self.cseq
+    }
+
+    pub fn is_silent(&self) -> bool {
+        self.silent
     }
 
     /// Whole seconds left, rounded up: a phone that was given 60 s is told 60, not 59.
@@ -38,10 +89,12 @@ impl<F: Clone> Binding<F> {
 
     pub fn view(&self, now: Instant) -> BindingView<F> {
         BindingView {
-            contact: self.contact.to_string(),
+            contact: self.contact.clone(),
             flow: self.flow.clone(),
             q: self.q,
             expires_s: self.expires_in_s(now),
+            instance: self.instance.clone(),
+            reg_id: self.reg_id,
         }
     }
 }
@@ -49,10 +102,12 @@ impl<F: Clone> Binding<F> {
 /// A binding as the answer to a REGISTER and `agent show` tell it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BindingView<F> {
-    pub contact: String,
+    pub contact: Uri,
     pub flow: F,
     pub q: u16,
     pub expires_s: u32,
+    pub instance: Option<Arc<str>>,
+    pub reg_id: Option<u32>,
 }
 
 /// Why a binding ended.

@@ -7,17 +7,20 @@
 //! Pure: `now` is handed in. Drain [`Registrar::poll`] after each input.
 
 mod binding;
+mod config;
+mod devices;
+mod keep_alive;
 
 #[cfg(test)]
 mod tests;
 
-pub use binding::{Binding, BindingView, Why};
+pub use binding::{Binding, BindingId, BindingView, ContactUpdate, Why};
+pub use config::{RegisterError, RegistrarConfig, Ring};
+pub use devices::Device;
 
 use crate::sip::message::uri::Uri;
 use crate::timers::Timers;
-use binding::BindingId;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -30,101 +33,16 @@ const MAX_CALL_ID: usize = 256;
 /// Contacts in one REGISTER beyond which it is refused unread: more than any AOR may hold, with room for removals.
 const MAX_UPDATES: usize = 64;
 
-/// RFC 3261 10.3 step 7: a minimum above an hour may not be asked of a phone.
-const LONGEST_MIN_EXPIRES: u32 = 3_600;
+/// Longest Path that is kept, in octets of all its values together.
+const MAX_PATH: usize = 2_048;
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RegistrarConfig {
-    /// Shorter lifetimes are answered 423. An hour at most.
-    pub min_expires_s: u32,
-    /// Longer lifetimes are shortened to this.
-    pub max_expires_s: u32,
-    /// The lifetime of a contact that names none.
-    pub default_expires_s: u32,
-    pub max_contacts: usize,
-    pub max_bindings: usize,
-}
+/// Bindings whose time is over that are dropped at one go, a fraction of a millisecond's work: when a whole site expires
+/// at once, calls have their turn in between.
+const MOST_EXPIRED: usize = 256;
 
-impl Default for RegistrarConfig {
-    /// A minute at least, because each refresh costs work; an hour at most, because a phone that is gone is called
-    /// in vain for as long. Ten devices are more than one person has.
-    fn default() -> Self {
-        Self {
-            min_expires_s: 60,
-            max_expires_s: 3_600,
-            default_expires_s: 3_600,
-            max_contacts: 10,
-            max_bindings: 100_000,
-        }
-    }
-}
-
-/// One contact of a REGISTER.
-#[derive(Clone, Debug)]
-pub struct ContactUpdate<F> {
-    pub uri: Uri,
-    /// The contact's own `expires`, else the Expires header, else `None`. 0 removes.
-    pub expires_s: Option<u32>,
-    /// Preference in thousandths; `None` counts as 1000.
-    pub q: Option<u16>,
-    /// Where the REGISTER came from: requests to the contact go there.
-    pub flow: F,
-}
-
-/// Why a REGISTER changed nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RegisterError {
-    /// A lifetime below the minimum.
-    IntervalTooBrief { min_expires_s: u32 },
-    /// Not newer than what the same Call-ID registered before (RFC 3261 10.3 step 7): a delayed or repeated request.
-    OutOfOrder,
-    /// Not a SIP address, or longer than is kept.
-    BadContact,
-    /// The Call-ID is longer than is kept.
-    CallIdTooLong,
-    /// The AOR would have more contacts than it may.
-    TooManyContacts,
-    /// The registrar holds all the bindings it may.
-    Full,
-}
-
-impl RegisterError {
-    /// The status owed.
-    pub fn status(self) -> u16 {
-        match self {
-            Self::IntervalTooBrief { .. } => 423,
-            Self::OutOfOrder => 500,
-            Self::BadContact | Self::CallIdTooLong => 400,
-            Self::TooManyContacts => 403,
-            Self::Full => 503,
-        }
-    }
-
-    /// The value of the Min-Expires header that a 423 carries.
-    pub fn min_expires(self) -> Option<u32> {
-        match self {
-            Self::IntervalTooBrief { min_expires_s } => Some(min_expires_s),
-            _ => None,
-        }
-    }
-}
-
-impl fmt::Display for RegisterError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::IntervalTooBrief { min_expires_s } => {
-                write!(f, "the lifetime is too short; register for {min_expires_s} s or more")
-            }
-            Self::OutOfOrder => f.write_str("a newer REGISTER of the same Call-ID was seen; raise the CSeq"),
-            Self::BadContact => f.write_str("the contact is no SIP address or too long; register a sip: or sips: URI"),
-            Self::CallIdTooLong => write!(f, "the Call-ID is too long; use at most {MAX_CALL_ID} octets"),
-            Self::TooManyContacts => f.write_str("too many devices; unregister one, or wait until one expires"),
-            Self::Full => f.write_str("no room for more registrations; try again later"),
-        }
-    }
-}
-
-impl std::error::Error for RegisterError {}
+/// From so many bindings on, lifetimes are shortened by up to a tenth, each by another part of it: phones that came all at
+/// once, after a power cut or our restart, come back spread.
+const MANY: usize = 1_000;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RegistrarOutput<F> {
@@ -140,11 +58,31 @@ pub enum RegistrarOutput<F> {
         contact: String,
         why: Why,
     },
-    /// The AOR has its first contact, or has lost its last.
+    /// The AOR has its first contact that can be called, or has lost its last.
     Reachable {
         aor: String,
         reachable: bool,
     },
+    /// The contact gives no sign of life any more, or does so again.
+    Silent {
+        aor: String,
+        contact: String,
+        silent: bool,
+    },
+    /// Ask the contact for a sign of life and tell [`Registrar::kept_alive`] what came of it.
+    KeepAlive {
+        aor: String,
+        binding: BindingId,
+        contact: Uri,
+        flow: F,
+    },
+}
+
+/// What happens to a binding by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Deadline {
+    Expires,
+    KeepAlive,
 }
 
 #[derive(Clone, Debug)]
@@ -152,28 +90,31 @@ pub struct Registrar<F: Clone + Ord> {
     config: RegistrarConfig,
     aors: BTreeMap<Arc<str>, Vec<Binding<F>>>,
     by_flow: BTreeMap<F, BTreeSet<(Arc<str>, BindingId)>>,
-    timers: Timers<(Arc<str>, BindingId)>,
+    timers: Timers<(Arc<str>, BindingId, Deadline)>,
     outputs: VecDeque<RegistrarOutput<F>>,
     bindings: usize,
     next_id: u64,
+    /// Counts REGISTERs.
+    refreshes: u64,
 }
 
 impl<F: Clone + Ord> Registrar<F> {
     pub fn new(config: RegistrarConfig) -> Self {
         Self {
-            config: checked(config),
+            config: config.checked(),
             aors: BTreeMap::new(),
             by_flow: BTreeMap::new(),
             timers: Timers::new(),
             outputs: VecDeque::new(),
             bindings: 0,
             next_id: 0,
+            refreshes: 0,
         }
     }
 
     /// New limits hold for the next REGISTER; what is bound stays bound until it expires.
     pub fn reconfigure(&mut self, config: RegistrarConfig) {
-        self.config = checked(config);
+        self.config = config.checked();
     }
 
     /// Takes the contacts of one REGISTER, all or none, and returns what is bound then. No contacts at all: only asks.
@@ -186,6 +127,7 @@ impl<F: Clone + Ord> Registrar<F> {
         call_id: &str,
         cseq: u32,
     ) -> Result<Vec<BindingView<F>>, RegisterError> {
+        self.refreshes += 1;
         let before = self.aors.get(aor).map_or(&[][..], Vec::as_slice);
         let after = self.planned(now, before, updates, call_id, cseq)?;
         let elsewhere = self.bindings - before.len();
@@ -223,7 +165,12 @@ impl<F: Clone + Ord> Registrar<F> {
     }
 
     pub fn is_reachable(&self, aor: &str) -> bool {
-        self.aors.contains_key(aor)
+        self.aors.get(aor).is_some_and(|bindings| can_be_called(bindings))
+    }
+
+    /// Whether the AOR has a contact over this very flow.
+    pub fn has_flow(&self, aor: &str, flow: &F) -> bool {
+        self.aors.get(aor).is_some_and(|bindings| bindings.iter().any(|binding| binding.flow == *flow))
     }
 
     /// Every AOR that has a contact, in order.
@@ -249,8 +196,12 @@ impl<F: Clone + Ord> Registrar<F> {
     }
 
     pub fn handle_timeout(&mut self, now: Instant) {
-        while let Some((aor, id)) = self.timers.pop(now) {
-            self.drop_binding(now, &aor, id, Why::Expired);
+        for _ in 0..MOST_EXPIRED {
+            match self.timers.pop(now) {
+                Some((aor, id, Deadline::Expires)) => self.drop_binding(now, &aor, id, Why::Expired),
+                Some((aor, id, Deadline::KeepAlive)) => self.ask_for_life(&aor, id),
+                None => break,
+            }
         }
     }
 
@@ -277,6 +228,12 @@ impl<F: Clone + Ord> Registrar<F> {
         if call_id.len() > MAX_CALL_ID {
             return Err(RegisterError::CallIdTooLong);
         }
+        let lasting = |update: &&ContactUpdate<F>| update.expires_s != Some(0);
+        if updates.iter().filter(lasting).count() > 1
+            && updates.iter().filter(lasting).any(|update| update.reg_id.is_some())
+        {
+            return Err(RegisterError::SeveralFlows);
+        }
         let call_id: Arc<str> = Arc::from(call_id);
         let mut after = before.to_vec();
         let mut next_id = self.next_id;
@@ -284,8 +241,11 @@ impl<F: Clone + Ord> Registrar<F> {
             if !update.uri.as_ref().is_sip() || update.uri.as_str().len() > MAX_CONTACT {
                 return Err(RegisterError::BadContact);
             }
-            let expires_s = self.lifetime(update.expires_s)?;
-            let known = after.iter().position(|binding| binding.contact.equivalent(&update.uri));
+            if update.path.iter().map(String::len).sum::<usize>() > MAX_PATH {
+                return Err(RegisterError::PathTooLong);
+            }
+            let expires_s = self.config.lifetime(update.expires_s)?;
+            let known = after.iter().position(|binding| update.is_of(binding, expires_s == 0));
             if let Some(at) = known {
                 // The order is that of requests: what this very request has set, a later contact of it may change.
                 let is_of_before = before.iter().any(|binding| *binding == after[at]);
@@ -311,7 +271,13 @@ impl<F: Clone + Ord> Registrar<F> {
                 contact: update.uri,
                 flow: update.flow,
                 q: update.q.unwrap_or(1_000).min(1_000),
-                expires: now + Duration::from_secs(u64::from(expires_s)),
+                expires: now + Duration::from_secs(u64::from(self.spread(expires_s))),
+                reg_id: update.reg_id.filter(|_| update.instance.is_some()),
+                instance: update.instance,
+                path: update.path,
+                keep_alive: update.keep_alive,
+                silent: false,
+                refreshed: self.refreshes,
                 call_id: call_id.clone(),
                 cseq,
             };
@@ -323,21 +289,19 @@ impl<F: Clone + Ord> Registrar<F> {
         Ok(after)
     }
 
-    /// RFC 3261 10.3 step 6 and the 423 of step 7.
-    fn lifetime(&self, asked_s: Option<u32>) -> Result<u32, RegisterError> {
-        match asked_s.unwrap_or(self.config.default_expires_s) {
-            0 => Ok(0),
-            brief if brief < self.config.min_expires_s => {
-                Err(RegisterError::IntervalTooBrief { min_expires_s: self.config.min_expires_s })
-            }
-            lifetime => Ok(lifetime.min(self.config.max_expires_s)),
+    fn spread(&self, expires_s: u32) -> u32 {
+        if self.bindings < MANY {
+            return expires_s;
         }
+        // Fibonacci hashing: each next number falls far from the last ones.
+        let scattered = (self.refreshes.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as u32;
+        (expires_s - scattered % (expires_s / 10 + 1)).max(self.config.min_expires_s)
     }
 
     /// Puts the new bindings of an AOR in place of the old ones and tells the difference.
     fn commit(&mut self, now: Instant, aor: &str, after: Vec<Binding<F>>, why: Why) {
         let (key, before) = self.aors.remove_entry(aor).unwrap_or_else(|| (Arc::from(aor), Vec::new()));
-        let was_reachable = !before.is_empty();
+        let was_reachable = can_be_called(&before);
         for old in &before {
             self.unindex(&key, old);
             if !after.iter().any(|new| new.id == old.id) {
@@ -350,7 +314,10 @@ impl<F: Clone + Ord> Registrar<F> {
         }
         for new in &after {
             self.next_id = self.next_id.max(new.id.0);
-            self.timers.set((key.clone(), new.id), new.expires);
+            self.timers.set((key.clone(), new.id, Deadline::Expires), new.expires);
+            if new.keep_alive && !self.config.keep_alive.is_zero() {
+                self.timers.set((key.clone(), new.id, Deadline::KeepAlive), now + self.config.keep_alive);
+            }
             self.by_flow.entry(new.flow.clone()).or_default().insert((key.clone(), new.id));
             let is_news = before.iter().all(|old| old.id != new.id || old.flow != new.flow);
             if is_news {
@@ -363,11 +330,11 @@ impl<F: Clone + Ord> Registrar<F> {
             }
         }
         self.bindings = self.bindings - before.len() + after.len();
-        let reachable = !after.is_empty();
+        let reachable = can_be_called(&after);
         if reachable != was_reachable {
             self.outputs.push_back(RegistrarOutput::Reachable { aor: key.to_string(), reachable });
         }
-        if reachable {
+        if !after.is_empty() {
             self.aors.insert(key, after);
         }
     }
@@ -380,8 +347,10 @@ impl<F: Clone + Ord> Registrar<F> {
     }
 
     fn unindex(&mut self, aor: &Arc<str>, binding: &Binding<F>) {
+        for deadline in [Deadline::Expires, Deadline::KeepAlive] {
+            self.timers.clear(&(aor.clone(), binding.id, deadline));
+        }
         let key = (aor.clone(), binding.id);
-        self.timers.clear(&key);
         if let Some(of_flow) = self.by_flow.get_mut(&binding.flow) {
             of_flow.remove(&key);
             if of_flow.is_empty() {
@@ -395,10 +364,6 @@ impl<F: Clone + Ord> Registrar<F> {
     }
 }
 
-/// Limits that keep to the RFC and to each other, whatever was written.
-fn checked(config: RegistrarConfig) -> RegistrarConfig {
-    let min_expires_s = config.min_expires_s.clamp(1, LONGEST_MIN_EXPIRES);
-    let max_expires_s = config.max_expires_s.max(min_expires_s);
-    let default_expires_s = config.default_expires_s.clamp(min_expires_s, max_expires_s);
-    RegistrarConfig { min_expires_s, max_expires_s, default_expires_s, ..config }
+fn can_be_called<F>(bindings: &[Binding<F>]) -> bool {
+    bindings.iter().any(|binding| !binding.silent)
 }

@@ -21,7 +21,7 @@ impl World {
     ) -> Result<Vec<(String, u32)>, RegisterError> {
         let updates = contacts.iter().map(|(uri, expires_s)| update(uri, *expires_s, flow)).collect();
         let views = self.registrar.register(self.now, "1001", updates, call_id, cseq)?;
-        Ok(views.into_iter().map(|view| (view.contact, view.expires_s)).collect())
+        Ok(views.into_iter().map(|view| (view.contact.to_string(), view.expires_s)).collect())
     }
 
     fn wait(&mut self, seconds: u64) {
@@ -42,13 +42,17 @@ impl World {
                 }
                 RegistrarOutput::Unregistered { contact, why, .. } => format!("-{contact} {why}"),
                 RegistrarOutput::Reachable { aor, reachable } => format!("{aor} {reachable}"),
+                RegistrarOutput::Silent { contact, silent, .. } => {
+                    format!("{contact} {}", if silent { "silent" } else { "back" })
+                }
+                RegistrarOutput::KeepAlive { contact, flow, .. } => format!("?{contact} {flow}"),
             })
             .collect()
     }
 }
 
 fn update(uri: &str, expires_s: Option<u32>, flow: Flow) -> ContactUpdate<Flow> {
-    ContactUpdate { uri: uri.parse().unwrap(), expires_s, q: None, flow }
+    ContactUpdate { expires_s, ..ContactUpdate::new(uri.parse().unwrap(), flow) }
 }
 
 const DESK: &str = "sip:1001@10.0.0.7:5060";
@@ -289,4 +293,78 @@ fn after_any_traffic_what_was_told_matches_what_is_bound() {
         assert!(world.registrar.is_empty() && world.registrar.aors().next().is_none(), "seed {seed}");
         assert!(world.registrar.by_flow.is_empty() && world.registrar.timers.is_empty(), "seed {seed}: left behind");
     }
+}
+
+fn flow_of(instance: &str, reg_id: u32, uri: &str, flow: Flow) -> ContactUpdate<Flow> {
+    ContactUpdate { instance: Some(instance.into()), reg_id: Some(reg_id), ..update(uri, None, flow) }
+}
+
+#[test]
+fn the_flows_of_an_instance_are_one_device_and_the_newest_way_comes_first() {
+    let mut world = World::new();
+    let register = |world: &mut World, update, call_id: &str, cseq| {
+        world.registrar.register(world.now, "1001", vec![update], call_id, cseq).unwrap();
+    };
+    register(&mut world, flow_of("i", 1, "sip:a@h", "f1"), "a", 1);
+    register(&mut world, flow_of("i", 2, "sip:b@h", "f2"), "b", 1);
+    register(&mut world, update(DESK, None, "f3"), "c", 1);
+    let ways = |world: &World, instance| -> Vec<Vec<String>> {
+        let round = world.registrar.rounds("1001", instance).remove(0);
+        round.iter().map(|device| device.ways.iter().map(|way| way.flow.to_string()).collect()).collect()
+    };
+    assert_eq!(ways(&world, None), [vec!["f2", "f1"], vec!["f3"]]);
+    register(&mut world, flow_of("i", 1, "sip:moved@h", "f4"), "a", 2);
+    assert_eq!(ways(&world, Some("i")), [vec!["f4", "f2"]], "replaced, not added");
+    assert!(world.registrar.rounds("1001", Some("another")).is_empty());
+    assert_eq!(world.registrar.len(), 3);
+}
+
+#[test]
+fn whoever_takes_a_flow_away_need_not_name_it() {
+    let mut world = World::new();
+    world.registrar.register(world.now, "1001", vec![flow_of("i", 1, DESK, "f1")], "a", 1).unwrap();
+    assert!(world.register(&[(DESK, Some(0))], "b", 1, "f1").unwrap().is_empty());
+}
+
+#[test]
+fn a_silent_contact_is_not_called_and_is_still_registered() {
+    let mut world = World::new();
+    let kept = ContactUpdate { keep_alive: true, ..update(DESK, Some(600), "f1") };
+    world.registrar.register(world.now, "1001", vec![kept], "a", 1).unwrap();
+    world.told();
+    world.wait(25);
+    assert_eq!(world.told(), ["?sip:1001@10.0.0.7:5060 f1"]);
+    let id = world.registrar.bindings("1001").next().unwrap().id;
+    world.registrar.kept_alive(world.now, "1001", id, &"f1", false);
+    assert_eq!(world.told(), ["sip:1001@10.0.0.7:5060 silent", "1001 false"]);
+    assert!(world.registrar.rounds("1001", None).is_empty() && world.registrar.len() == 1);
+    world.wait(25);
+    world.registrar.kept_alive(world.now, "1001", id, &"another flow", true);
+    assert!(!world.registrar.is_reachable("1001"), "somebody else's sign of life");
+    world.registrar.kept_alive(world.now, "1001", id, &"f1", true);
+    assert_eq!(world.told()[1..], ["sip:1001@10.0.0.7:5060 back", "1001 true"]);
+    // A REGISTER is a sign of life, too.
+    world.registrar.kept_alive(world.now, "1001", id, &"f1", false);
+    world.register(&[(DESK, Some(600))], "a", 2, "f1").unwrap();
+    assert!(world.registrar.is_reachable("1001"));
+}
+
+#[test]
+fn phones_that_came_all_at_once_come_back_spread_and_leave_others_their_turn() {
+    let mut world = World::new();
+    let mut granted = BTreeSet::new();
+    for n in 0..5_000u32 {
+        let bound = world.registrar.register(world.now, &n.to_string(), vec![update(DESK, Some(1_000), "f")], "a", 1);
+        granted.insert(bound.unwrap()[0].expires_s);
+    }
+    assert!(granted.len() > 90 && granted.iter().all(|s| (900..=1_000).contains(s)), "{granted:?}");
+    world.now += Duration::from_secs(1_000);
+    let mut turns = 0;
+    while world.registrar.next_timeout().is_some_and(|at| at <= world.now) {
+        let before = world.registrar.len();
+        world.registrar.handle_timeout(world.now);
+        assert!(before - world.registrar.len() <= MOST_EXPIRED);
+        turns += 1;
+    }
+    assert!(world.registrar.is_empty() && turns >= 5_000 / MOST_EXPIRED);
 }

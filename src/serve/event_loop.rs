@@ -305,6 +305,8 @@ fn log(event: &SwitchEvent) {
         EventKind::AuthFailed { .. }
         | EventKind::Registered { .. }
         | EventKind::Unregistered { .. }
+        | EventKind::ContactSilent { .. }
+        | EventKind::ContactBack { .. }
         | EventKind::BundleLoaded { .. }
         | EventKind::Draining
         | EventKind::DrainEnded => tracing::info!(call, "{:?}", event.kind),

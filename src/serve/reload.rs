@@ -122,6 +122,7 @@ fn taken(running: &Config, fresh: &Config) -> Vec<String> {
         ("limits.calls", running.limits.calls != fresh.limits.calls),
         ("limits.rtp_timeout", running.limits.rtp_timeout != fresh.limits.rtp_timeout),
         ("auth.nonce_ttl", running.auth.nonce_ttl != fresh.auth.nonce_ttl),
+        ("registrar", running.registrar != fresh.registrar),
         ("agents", running.agents != fresh.agents),
         ("queues", running.queues != fresh.queues),
         ("trunks", running.trunks != fresh.trunks),

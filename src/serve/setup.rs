@@ -5,12 +5,11 @@ use crate::admission::AdmissionConfig;
 use crate::config::{Config, GatewayTransport, Mode};
 use crate::net;
 use crate::net::tls::{TlsFiles, TlsGateway};
-use crate::registrar::RegistrarConfig;
 use crate::sip::dialog::session_timer::{LEAST_S, SessionTerms};
 use crate::sip::digest::{Credentials, Secret};
 use crate::sip::endpoint::EndpointConfig;
 use crate::sip::peer::{Peer, Transport};
-use crate::switch::{Extension, SwitchConfig, TrunkRoute};
+use crate::switch::{Extension, REGISTER_OPTIONS, SwitchConfig, TrunkRoute};
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -50,6 +49,7 @@ pub(super) fn switch_config(config: &Config, seeds: &Seeds) -> Result<SwitchConf
         expires_s: seconds(config.sip.session_expires),
         min_s: seconds(config.sip.min_se).max(LEAST_S),
     });
+    endpoint.supported.extend(REGISTER_OPTIONS);
     if let Some(address) = listen.sip_tcp {
         endpoint.listen_ports.push((Transport::Tcp, address.port()));
     }
@@ -75,7 +75,7 @@ pub(super) fn switch_config(config: &Config, seeds: &Seeds) -> Result<SwitchConf
         routes: config.routes()?,
         acd: acd(config),
         admission: AdmissionConfig::total(config.limits.calls),
-        registrar: RegistrarConfig::default(),
+        registrar: config.registrar.clone(),
         sip_advertised: listen.advertise,
         media_advertised: listen.rtp.advertise.or(listen.advertise).or(bound_media),
         recording: config.recording.enabled,

@@ -1,6 +1,7 @@
 //! A new INVITE: who sends it, whither it leads, whether it gets in, and who drives the call then. Each refusal has its
 //! reason in an event and its status on the wire; none of them tells a stranger which extensions exist.
 
+use super::gruu::instance_of_gruu;
 use super::registration::Proof;
 use super::sip_link::warning_header;
 use super::test_number::TestCall;
@@ -38,6 +39,8 @@ struct Parties {
     from: String,
     from_display: Option<String>,
     to: String,
+    /// The device whose GRUU was dialled.
+    instance: Option<String>,
 }
 
 impl Switch {
@@ -130,6 +133,8 @@ impl Switch {
             to: parties.to.clone(),
             hops,
             started: now,
+            instance: parties.instance.clone(),
+            hunt: None,
             own_extension,
             serving: None,
             visiting: None,
@@ -210,6 +215,8 @@ impl Switch {
 fn parties(request: &Message) -> Parties {
     let user = |uri: &[u8]| UriRef::parse(uri).ok()?.user_decoded().map(|user| user.into_owned());
     let to = user(request.request_uri()).unwrap_or_default();
+    let instance = UriRef::parse(request.request_uri()).ok().and_then(|uri| uri.param("gr"));
+    let instance = instance.filter(|gr| !gr.is_empty()).map(instance_of_gruu);
     let (from, from_display) = match request.from() {
         Ok(from) => {
             let display = from.display_name().map(|name| printable(&name)).filter(|name| !name.is_empty());
@@ -217,7 +224,7 @@ fn parties(request: &Message) -> Parties {
         }
         Err(_) => Default::default(),
     };
-    Parties { from: printable(from.as_bytes()), from_display, to: printable(to.as_bytes()) }
+    Parties { from: printable(from.as_bytes()), from_display, to: printable(to.as_bytes()), instance }
 }
 
 /// Text from the wire as records and logs may hold it: no control bytes, bounded.

@@ -6,6 +6,8 @@
 
 mod auth_failures;
 mod config;
+mod extension_leg;
+mod gruu;
 mod inbound;
 mod ivr_link;
 mod media_link;
@@ -20,6 +22,7 @@ mod transfer_link;
 mod view;
 
 pub use config::{Extension, SwitchBundle, SwitchConfig, TrunkRoute};
+pub use registration::OPTIONS as REGISTER_OPTIONS;
 pub use view::{CallSummary, SwitchView};
 
 use crate::acd::Acd;
@@ -28,9 +31,9 @@ use crate::call::{Call, CallOutput, Notice};
 use crate::events::{Cause, EndedBy, EventKind, SwitchEvent, TransferOutcome};
 use crate::ids::{AgentId, CallId, LegId, QueueId, TicketId, TrunkId};
 use crate::media::command::{MediaCmd, MediaEvent, PortLease, WorkerId};
-use crate::registrar::Registrar;
+use crate::registrar::{BindingId, Registrar};
 use crate::sip::digest::Authenticator;
-use crate::sip::endpoint::{Endpoint, UsageId};
+use crate::sip::endpoint::{Endpoint, RequestId, UsageId};
 use crate::sip::message::Message;
 use crate::sip::peer::{Peer, Transmit};
 use crate::timers::{Now, Timers};
@@ -125,6 +128,8 @@ enum SwitchTimer {
     Flow(CallId, u32),
     /// A transfer or direct call has rung long enough.
     RingOut(CallId),
+    /// The devices of an extension that ring have rung long enough; others may.
+    NextRound(CallId),
     /// A test number's next step.
     Test(CallId),
     /// No call is longer than this.
@@ -156,6 +161,9 @@ struct Entry {
     /// What is left of the Max-Forwards of the caller's INVITE; whatever is dialled for it gets one less.
     hops: u8,
     started: Now,
+    /// The one device that was dialled by its GRUU (RFC 5627).
+    instance: Option<String>,
+    hunt: Option<extension_leg::Hunt>,
     /// The caller, if it is an extension: busy for queues as long as the call lasts.
     own_extension: Option<AgentId>,
     /// The far side, if it is an agent whom a queue gave this call.
@@ -189,6 +197,9 @@ pub struct Switch {
     calls: BTreeMap<CallId, Entry>,
     legs: HashMap<LegId, (CallId, Option<UsageId>)>,
     usages: HashMap<UsageId, LegId>,
+    other_ways: HashMap<LegId, extension_leg::OtherWays>,
+    /// Signs of life that phones were asked for.
+    asked_for_life: BTreeMap<RequestId, (String, BindingId, Peer)>,
     tickets: BTreeMap<TicketId, CallId>,
     ports: PortPool,
     timers: Timers<SwitchTimer>,
@@ -217,6 +228,8 @@ impl Switch {
             calls: BTreeMap::new(),
             legs: HashMap::new(),
             usages: HashMap::new(),
+            other_ways: HashMap::new(),
+            asked_for_life: BTreeMap::new(),
             tickets: BTreeMap::new(),
             ports: PortPool::default(),
             timers: Timers::new(),
@@ -272,6 +285,7 @@ impl Switch {
             match timer {
                 SwitchTimer::Flow(call, id) => self.on_flow_timer(now, call, id),
                 SwitchTimer::RingOut(call) => self.on_ring_out(now, call),
+                SwitchTimer::NextRound(call) => self.on_round_over(now, call),
                 SwitchTimer::Test(call) => self.on_test_timer(now, call),
                 SwitchTimer::CallLimit(call) => {
                     self.with_call(now, call, |call, out| call.hang_up(Cause::Limit, EndedBy::System, out))
@@ -375,6 +389,7 @@ impl Switch {
         }
         self.admission.release(id);
         self.timers.clear(&SwitchTimer::RingOut(id));
+        self.timers.clear(&SwitchTimer::NextRound(id));
         self.timers.clear(&SwitchTimer::Test(id));
         self.timers.clear(&SwitchTimer::CallLimit(id));
         if !self.timers.is_set(&SwitchTimer::Reports(id)) {
@@ -393,6 +408,7 @@ impl Switch {
     }
 
     fn release_leg(&mut self, leg: LegId) {
+        self.other_ways.remove(&leg);
         if let Some((_, Some(usage))) = self.legs.get_mut(&leg).map(|place| (place.0, place.1.take())) {
             self.usages.remove(&usage);
         }

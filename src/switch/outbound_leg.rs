@@ -1,4 +1,4 @@
-//! Phones that the switch rings: an extension by its registrations, a trunk by its address.
+//! Ringing: a trunk by its address, and what becomes of any attempt to reach somebody.
 
 use super::{Driver, Switch, SwitchTimer};
 use crate::call::{DialPurpose, DialTarget, LegSeat};
@@ -8,48 +8,6 @@ use crate::timers::Now;
 use std::time::Duration;
 
 impl Switch {
-    /// Rings every contact of an extension. False, and nothing done, when it has none or no RTP port is free.
-    pub(super) fn dial_extension(
-        &mut self,
-        now: Now,
-        id: CallId,
-        purpose: DialPurpose,
-        agent: &AgentId,
-        ring_time: Duration,
-    ) -> bool {
-        let Some(entry) = self.calls.get(&id).filter(|entry| entry.call.may_dial()) else { return false };
-        let (worker, from, from_display) =
-            (entry.call.caller().worker(), entry.from.clone(), entry.from_display.clone());
-        let mut targets = Vec::new();
-        let bindings: Vec<_> = self.registrar.bindings(agent.as_str()).cloned().collect();
-        for binding in bindings {
-            let leg = LegId(self.fresh_id());
-            let Some(lease) = self.ports.take_on(worker, leg) else { break };
-            let peer = binding.flow;
-            let host = self.config.sip_host(peer.local);
-            let seat = LegSeat {
-                id: leg,
-                lease,
-                advertised: self.config.media_address(peer.local.ip()),
-                via: peer.remote.ip(),
-                rtp_timeout: self.config.rtp_timeout,
-            };
-            let target = DialTarget {
-                request_uri: binding.contact.to_string(),
-                to: format!("sip:{agent}@{}", self.config.realm),
-                from: format!("sip:{}@{host}", user_part(&from)),
-                from_display: from_display.clone(),
-                peer,
-                role: LegRole::Agent,
-                agent: Some(agent.clone()),
-                shown: agent.to_string(),
-                credentials: None,
-            };
-            targets.push((seat, target));
-        }
-        self.dial(now, id, purpose, targets, ring_time)
-    }
-
     /// Rings a number behind a trunk.
     pub(super) fn dial_trunk(
         &mut self,
@@ -78,6 +36,8 @@ impl Switch {
             from: format!("sip:{}@{}", user_part(&from), self.config.sip_host(route.peer.local)),
             from_display: None,
             peer: route.peer,
+            route: [].into(),
+            other_ways: Vec::new(),
             role: LegRole::Outside,
             agent: None,
             shown: format!("{trunk}/{number}"),
@@ -86,7 +46,7 @@ impl Switch {
         self.dial(now, id, purpose, vec![(seat, target)], ring_time)
     }
 
-    fn dial(
+    pub(super) fn dial(
         &mut self,
         now: Now,
         id: CallId,
@@ -97,6 +57,7 @@ impl Switch {
         if targets.is_empty() {
             return false;
         }
+        self.stop_hunting(id);
         // A queue's offer has its own lease; every other ringing ends here.
         if !matches!(purpose, DialPurpose::Offer { .. }) {
             self.timers.set(SwitchTimer::RingOut(id), now.at + ring_time);
@@ -139,6 +100,7 @@ impl Switch {
 
     pub(super) fn on_dial_answered(&mut self, now: Now, id: CallId, purpose: DialPurpose) {
         self.timers.clear(&SwitchTimer::RingOut(id));
+        self.stop_hunting(id);
         match purpose {
             DialPurpose::Offer { ticket, agent } => self.on_offer_answered(now, id, ticket, agent),
             DialPurpose::Direct => self.with_call(now, id, |call, out| call.bridge(None, out)),
@@ -148,6 +110,7 @@ impl Switch {
     }
 
     pub(super) fn on_dial_failed(&mut self, now: Now, id: CallId, purpose: DialPurpose, cause: Cause) {
+        let Err(cause) = self.go_on_hunting(now, id, &purpose, cause) else { return };
         self.timers.clear(&SwitchTimer::RingOut(id));
         match purpose {
             DialPurpose::Offer { ticket, agent } => self.on_offer_failed(now, ticket, &agent, cause),
@@ -162,6 +125,8 @@ impl Switch {
         if !entry.call.is_dialing() {
             return;
         }
+        self.stop_hunting(id);
+        let Some(entry) = self.calls.get(&id) else { return };
         let referred = entry.referral.is_some();
         let transfer = match &entry.driver {
             Driver::Flow(run) => run.transfer(),
@@ -208,7 +173,7 @@ impl Switch {
 }
 
 /// What may stand before the `@` of a SIP URI (RFC 3261 25.1), escaped where it may not.
-fn user_part(user: &str) -> String {
+pub(super) fn user_part(user: &str) -> String {
     if user.is_empty() {
         return "anonymous".to_string();
     }

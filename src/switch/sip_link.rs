@@ -2,6 +2,7 @@
 //! endpoint command.
 
 use super::Switch;
+use super::extension_leg::{OtherWays, routes};
 use crate::call::{CallOutput, DialTarget, Notice};
 use crate::events::{Cause, EndedBy, EventKind, KeySource};
 use crate::ids::{CallId, LegId};
@@ -24,6 +25,7 @@ impl Switch {
             SipEvent::Answered { usage, sdp, .. } => {
                 self.with_leg(now, usage, |call, leg, out| call.leg_answered(leg, sdp.as_deref(), out))
             }
+            SipEvent::Rejected { usage, status, .. } if self.try_another_way(now, usage, status) => {}
             SipEvent::Rejected { usage, status, .. } => {
                 self.with_leg(now, usage, |call, leg, out| call.leg_ended(leg, cause_of_status(status), out))
             }
@@ -57,7 +59,8 @@ impl Switch {
             // A referrer who does not listen any more; its transfer goes on.
             SipEvent::SubscriptionOver { .. } => {}
             SipEvent::ReferAnswered { .. } | SipEvent::Notified { .. } => {}
-            SipEvent::ReofferWithdrawn { .. } | SipEvent::ResponseTo { .. } => {}
+            SipEvent::ReofferWithdrawn { .. } => {}
+            SipEvent::ResponseTo { id, message, .. } => self.on_life_sign(now, id, message.is_some()),
         }
     }
 
@@ -123,6 +126,7 @@ impl Switch {
         // A call that goes on through us goes on counting, so that loops end (RFC 7332).
         let hops = self.calls.get(&call).map_or(0, |entry| entry.hops.saturating_sub(1));
         let mut headers = vec![("Max-Forwards".into(), hops.to_string())];
+        headers.extend(routes(&target.route));
         // RFC 3892: whom the callee owes this call to. It is our word, whatever the referrer wrote.
         if let Some(referral) = self.referral_of(call) {
             headers.push(("Referred-By".into(), format!("<sip:{}@{}>", referral.by, self.config.realm)));
@@ -138,6 +142,9 @@ impl Switch {
             offer,
             credentials: target.credentials,
         };
+        if !target.other_ways.is_empty() {
+            self.other_ways.insert(leg, OtherWays::new(outgoing.clone(), target.other_ways));
+        }
         match self.endpoint.invite(now.at, outgoing) {
             Ok(usage) => {
                 self.legs.insert(leg, (call, Some(usage)));

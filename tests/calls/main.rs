@@ -13,6 +13,7 @@ mod menu;
 mod progress;
 mod queue;
 mod refusals;
+mod registration;
 mod session_timers;
 mod transfers;
 

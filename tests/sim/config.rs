@@ -8,7 +8,7 @@ use hotline::routing::{Cidr, Destination, NumberPattern, OpenTo, Route, RouteTab
 use hotline::sip::dialog::session_timer::SessionTerms;
 use hotline::sip::digest::Ha1Set;
 use hotline::sip::endpoint::EndpointConfig;
-use hotline::switch::{Extension, SwitchConfig};
+use hotline::switch::{Extension, REGISTER_OPTIONS, SwitchConfig};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -37,6 +37,7 @@ pub struct Settings {
     pub rona_pause: Option<Duration>,
     pub recording: bool,
     pub session: SessionTerms,
+    pub registrar: RegistrarConfig,
     /// What the phones can do.
     pub phones: EndpointConfig,
     /// RTP ports of each of the two workers.
@@ -59,6 +60,7 @@ impl Default for Settings {
             rona_pause: Some(Duration::from_secs(30)),
             recording: true,
             session: SessionTerms { expires_s: 1800, min_s: 90 },
+            registrar: RegistrarConfig::default(),
             phones: EndpointConfig { server: "phone/1".into(), ..EndpointConfig::default() },
             ports: 64,
             tick: Duration::from_millis(1),
@@ -79,7 +81,12 @@ impl Settings {
         seed[..8].copy_from_slice(&self.seed.to_le_bytes());
         Arc::new(SwitchConfig {
             id: "sim".into(),
-            endpoint: EndpointConfig { seed, session: Some(self.session), ..EndpointConfig::default() },
+            endpoint: EndpointConfig {
+                seed,
+                session: Some(self.session),
+                supported: REGISTER_OPTIONS.to_vec(),
+                ..EndpointConfig::default()
+            },
             realm: self.realm.clone(),
             auth_key: [9; 32],
             nonce_ttl: Duration::from_secs(300),
@@ -104,7 +111,7 @@ impl Settings {
                 ..AcdConfig::default()
             },
             admission: AdmissionConfig::total(self.calls),
-            registrar: RegistrarConfig::default(),
+            registrar: self.registrar.clone(),
             sip_advertised: None,
             media_advertised: None,
             recording: self.recording,

@@ -156,6 +156,9 @@ pub struct Phone {
     /// Registers again in time.
     pub refreshes: bool,
     pub expires_s: u32,
+    /// The address that it registers, if it is not its own, and parameters of that Contact.
+    pub contact: Option<String>,
+    pub contact_params: String,
     /// The name that it calls under, and the Max-Forwards, if it gives any.
     pub display: Option<String>,
     pub hops: Option<u8>,
@@ -184,6 +187,8 @@ impl Phone {
             off: false,
             refreshes: true,
             expires_s: 120,
+            contact: None,
+            contact_params: String::new(),
             display: None,
             hops: None,
             by_hand: false,
@@ -214,8 +219,9 @@ impl Phone {
         let local = self.peer.local;
         let transport = self.peer.transport.uri_param().map(|t| format!(";transport={t}")).unwrap_or_default();
         let aor = format!("sip:{}@{}", self.number, super::config::REALM);
+        let contact = self.contact.clone().unwrap_or_else(|| format!("sip:{}@{local}{transport}", self.number));
         let headers = vec![
-            ("Contact".to_string(), format!("<sip:{}@{local}{transport}>", self.number)),
+            ("Contact".to_string(), format!("<{contact}>{}", self.contact_params)),
             ("Expires".to_string(), expires_s.to_string()),
         ];
         self.ask(now, "REGISTER", format!("sip:{}", super::config::REALM), aor, headers);
@@ -265,9 +271,11 @@ impl Phone {
 
     fn dial_with(&mut self, now: Instant, number: &str, from: Option<&str>, sdp: Session, offer: Bytes) {
         let call_id = format!("{}-{}@{}", self.number, self.calls.len(), self.peer.local.ip());
+        // Parameters are those of the URI, not of the number.
+        let (number, params) = number.split_at(number.find(';').unwrap_or(number.len()));
         let order = Outgoing {
             peer: self.peer,
-            request_uri: format!("sip:{number}@{}", self.peer.remote),
+            request_uri: format!("sip:{number}@{}{params}", self.peer.remote),
             to: format!("sip:{number}@{}", super::config::REALM),
             from: format!("sip:{}@{}", from.unwrap_or(&self.number), super::config::REALM),
             from_display: self.display.clone(),

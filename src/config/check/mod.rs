@@ -3,6 +3,7 @@
 mod listen;
 mod numbers;
 mod people;
+mod registrar;
 mod tls;
 
 use super::raw::{self, RawConfig};
@@ -107,6 +108,7 @@ impl<'f> Check<'f> {
             nonce_ttl: self.duration(raw.auth.nonce_ttl.as_ref(), Auth::default().nonce_ttl, NONCE_TTL),
             admin_token_file: raw.auth.admin_token_file.map(|file| self.folder.join(file.value)),
         };
+        let registrar = self.registrar(&raw.registrar);
         let recording =
             Recording { enabled: raw.recording.enabled.map_or(Recording::default().enabled, |enabled| enabled.value) };
         let records = Records {
@@ -125,6 +127,7 @@ impl<'f> Check<'f> {
             tls,
             limits,
             auth,
+            registrar,
             agents,
             queues,
             trunks,

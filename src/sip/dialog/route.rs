@@ -62,6 +62,11 @@ impl RouteSet {
         if peer.transport != Transport::Udp {
             return peer;
         }
+        // A phone of RFC 5626 says by `ob` that only the way it came by leads to it (4.3).
+        let flow_only = |target: &[u8]| UriRef::parse(target).is_ok_and(|uri| uri.param("ob").is_some());
+        if self.routes.is_empty() && flow_only(&self.target) {
+            return peer;
+        }
         let first = self.routes.first().and_then(|route| NameAddr::parse(route, HeaderName::Route).ok());
         let uri = first.map_or(&self.target[..], |first| first.uri);
         let Ok(uri) = UriRef::parse(uri) else { return peer };

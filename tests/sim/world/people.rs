@@ -71,6 +71,20 @@ impl World {
         change(&mut self.phones[phone.0].manners);
     }
 
+    /// A connection of somebody who writes SIP by hand, from an address of an extension's network.
+    pub fn connection_by_hand(&mut self, from: SocketAddr) -> Peer {
+        self.connections += 1;
+        self.by_hand.entry(from).or_default();
+        let connection = Some(ConnectionId(1_000 + self.connections));
+        Peer { transport: Transport::Tcp, remote: from, local: switch_address(), connection }
+    }
+
+    /// A message by hand over whatever way.
+    pub fn send_over(&mut self, peer: Peer, bytes: Bytes) {
+        self.by_hand.entry(peer.remote).or_default();
+        self.after(Line::GOOD.delay, What::SipToSwitch(peer, bytes));
+    }
+
     // What they do.
 
     pub fn register(&mut self, phone: PhoneId) {
