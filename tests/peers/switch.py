@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import urllib.error
@@ -62,6 +63,15 @@ class Switch:
                 return json.loads(answer.read() or b"null")
         except urllib.error.HTTPError as error:
             raise Failure(f"{method} /api/v1/{path}: {error.code} {error.read()[:200].decode(errors='replace')}")
+
+    def metric(self, name):
+        """The sum of a metric over its labels."""
+        request = urllib.request.Request(f"http://127.0.0.1:{self.http}/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            lines = [line.split() for line in answer.read().decode().splitlines() if re.match(rf"{name}[ {{]", line)]
+        if not lines:
+            raise Failure(f"/metrics has no {name}")
+        return sum(float(line[-1]) for line in lines)
 
     def command(self, *arguments):
         """Output of a `hotline` command that must end with 0, given in the project's folder."""
