@@ -41,6 +41,8 @@ use tokio::sync::{Semaphore, oneshot};
 const BODY_LIMIT: usize = 256 << 10;
 /// Database queries at once. Each takes a thread of the blocking pool; more wait their turn.
 const QUERIES: usize = 4;
+/// Exports at once. Each holds a thread for as long as its reader takes; more wait.
+const EXPORTS: usize = 4;
 /// The owner of the switch answers within one of its turns, which take microseconds.
 const LOOK_LIMIT: Duration = Duration::from_secs(2);
 
@@ -62,13 +64,14 @@ struct Parts {
     access: Access,
     guesses: security::Guesses,
     queries: Semaphore,
+    exports: Arc<Semaphore>,
 }
 
 impl Api {
     /// `records` is `None` when the switch runs without a database.
     pub fn new(port: Arc<dyn SwitchPort>, records: Option<Records>, access: Access) -> Self {
-        let (guesses, queries) = (security::Guesses::default(), Semaphore::new(QUERIES));
-        Self(Arc::new(Parts { port, records, access, guesses, queries }))
+        let (queries, exports) = (Semaphore::new(QUERIES), Arc::new(Semaphore::new(EXPORTS)));
+        Self(Arc::new(Parts { port, records, access, guesses: security::Guesses::default(), queries, exports }))
     }
 
     pub fn access(&self) -> &Access {

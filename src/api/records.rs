@@ -110,7 +110,11 @@ pub(super) async fn cdrs(
     }
     let records = api.0.records.clone().ok_or_else(no_database)?;
     let (sender, receiver) = channel(PARTS);
-    tokio::task::spawn_blocking(move || export(&records, &filter, format, limit, &sender));
+    let turn = api.0.exports.clone().acquire_owned().await.map_err(|_| stopping())?;
+    tokio::task::spawn_blocking(move || {
+        export(&records, &filter, format, limit, &sender);
+        drop(turn);
+    });
     let (kind, name) = match format {
         Format::Csv => ("text/csv; charset=utf-8", "attachment; filename=\"calls.csv\""),
         _ => ("application/x-ndjson", "attachment; filename=\"calls.jsonl\""),
@@ -164,13 +168,16 @@ fn no_database() -> Refused {
     Refused::new(StatusCode::SERVICE_UNAVAILABLE, "this switch runs without a database")
 }
 
+fn stopping() -> Refused {
+    Refused::new(StatusCode::SERVICE_UNAVAILABLE, "the switch is stopping")
+}
+
 /// Asks the database on a thread that may block.
 async fn ask<T: Send + 'static>(
     api: &Api,
     question: impl FnOnce(&Records) -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, Refused> {
     let records = api.0.records.clone().ok_or_else(no_database)?;
-    let stopping = || Refused::new(StatusCode::SERVICE_UNAVAILABLE, "the switch is stopping");
     let _turn = api.0.queries.acquire().await.map_err(|_| stopping())?;
     let answer = tokio::task::spawn_blocking(move || question(&records)).await.map_err(|_| stopping())?;
     answer.map_err(|error| {

@@ -340,7 +340,8 @@ mod tests {
 
     #[test]
     fn nobody_there_is_told_with_the_address() {
-        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        // Nothing serves it, and no other test can be given it.
+        let free = std::net::SocketAddr::from(([127, 0, 0, 1], 1));
         let Failure::Unreachable(text) = Client::at(free, "t").get("/").unwrap_err() else { panic!("not unreachable") };
         assert!(text.contains(&free.to_string()) && text.contains("--url"), "{text}");
         let garbage = answering("SSH-2.0-OpenSSH\r\n").get("/").unwrap_err();

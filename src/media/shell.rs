@@ -192,6 +192,10 @@ impl Shell {
     pub fn receive(&mut self, token: Token, buffer: &mut [u8]) -> Option<(LegSlot, Received)> {
         let sockets = self.pairs.get_mut(token.pair as usize)?;
         let Some(slot) = sockets.leg else {
+            // An error that is told of an earlier packet wakes even who does not listen, until it is fetched.
+            for socket in [&mut sockets.rtp, &mut sockets.rtcp] {
+                socket.recv(&mut []);
+            }
             sockets.deaf = sockets.listen(&self.epoll, token.pair, EventFlags::empty()).is_ok();
             return None;
         };
@@ -396,6 +400,23 @@ mod tests {
         let heard = shell.receive(RTP, &mut buffer);
         assert_eq!(heard, Some((slot, Received::Packet(3, from))));
         assert_eq!(shell.receive(RTCP, &mut buffer), Some((slot, Received::Empty)));
+    }
+
+    #[test]
+    fn a_phone_that_closed_its_port_first_wakes_nobody_when_its_leg_is_gone() {
+        let (mut shell, port, _news) = shell();
+        let phone = UdpSocket::bind((HERE, 0)).unwrap();
+        let there = phone.local_addr().unwrap();
+        let slot = LegSlot { index: 0, generation: 1 };
+        assert!(shell.open(slot, port));
+        shell.connect(slot, there);
+        shell.receive(RTP, &mut [0; 64]);
+        drop(phone);
+        shell.send_rtp(slot, there, b"nobody hears this");
+        shell.close(slot);
+        assert!(wakes(&shell), "the kernel tells of the closed port");
+        assert_eq!(shell.receive(RTP, &mut [0; 64]), None);
+        assert!(!wakes(&shell), "once");
     }
 
     #[test]

@@ -73,6 +73,8 @@ pub enum MediaNotice {
     Ports(Vec<PortLease>),
     /// What an operator has to do, in a sentence.
     Trouble(WorkerId, String),
+    /// The thread stopped by a fault of its own. Its calls are silent from now on.
+    Died(WorkerId),
 }
 
 /// The command that found no room, for another try.
@@ -184,8 +186,7 @@ pub fn spawn(
         tell_urgency(id, urgency, config.real_time);
         let run = std::panic::AssertUnwindSafe(|| worker.run());
         if std::panic::catch_unwind(run).is_err() {
-            let text = format!("media worker {} stopped by a fault of its own: restart the switch and report it", id.0);
-            notify(MediaNotice::Trouble(id, text));
+            notify(MediaNotice::Died(id));
         }
     })?;
     let mut handle = WorkerHandle { id, commands, unseen: Cell::new(false), shared, threads: vec![media] };

@@ -43,6 +43,7 @@ impl Switch {
             MediaNotice::Ports(leases) => self.ports.extend(leases.iter().map(|lease| lease.port)),
             MediaNotice::Event(event) => self.events.push_back(event),
             MediaNotice::Trouble(_, text) => panic!("{text}"),
+            MediaNotice::Died(_) => panic!("the worker died"),
         }
     }
 
@@ -186,8 +187,10 @@ fn caller_and_agent_hear_each_other_and_nobody_else() {
             }
         }
     }
-    // A stranger who has seen a packet sends the very next ones, to both.
+    // A stranger who has seen a packet sends the very next ones, to both. The phones speak just before and just after:
+    // whoever is silent for long is believed to have moved.
     for phone in [&mut caller, &mut agent] {
+        phone.say(3);
         let seen = phone.sequence;
         for _ in 0..20 {
             let forged = phone.packet(66);

@@ -40,7 +40,7 @@ pub(super) enum Control {
     },
     Drain,
     HangUpAll,
-    /// Answers when no call is left.
+    /// Answers when no call is left and no goodbye is under way.
     WhenEmpty(oneshot::Sender<()>),
     Stop,
 }
@@ -71,6 +71,8 @@ pub(super) struct EventLoop {
     pub picture: Option<(Instant, Arc<api::Snapshot>)>,
     /// The process drains in order to end, which nobody takes back.
     pub leaving: bool,
+    /// A part is gone without which no call can go on.
+    pub broken: bool,
 }
 
 /// What may still be taken from each source.
@@ -106,7 +108,7 @@ impl EventLoop {
         // Made once and moved: arming a timer costs a lock, and most inputs leave the next deadline where it was.
         let mut sleep = pin!(tokio::time::sleep_until(Instant::now().into()));
         self.drain();
-        loop {
+        while !self.broken {
             let due = self.switch.next_timeout();
             if let Some(at) = due
                 && sleep.deadline() != at.into()
@@ -131,7 +133,7 @@ impl EventLoop {
                 self.drain();
             }
             self.workers.iter().for_each(WorkerHandle::wake);
-            if self.switch.calls() == 0 {
+            if !self.waiting_for_empty.is_empty() && self.switch.is_over() {
                 for waiter in self.waiting_for_empty.drain(..) {
                     // Whoever no longer waits needs no answer.
                     let _ = waiter.send(());
@@ -166,6 +168,12 @@ impl EventLoop {
             MediaNotice::Event(event) => Input::Media(event),
             MediaNotice::Ports(leases) => Input::Ports(leases),
             MediaNotice::Trouble(_, text) => Input::Fact { call: None, fact: EventKind::Alarm { text } },
+            // Callers would be let in to hear nothing. Whoever supervises the process starts it anew.
+            MediaNotice::Died(worker) => {
+                tracing::error!(worker = worker.0, "media worker stopped by a fault of its own; please report it");
+                self.broken = true;
+                return;
+            }
         });
     }
 

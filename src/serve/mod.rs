@@ -185,6 +185,7 @@ async fn operate(config: Config, options: Options, desk: &Handle) -> Result<Exit
         waiting_for_empty: Vec::new(),
         picture: None,
         leaving: false,
+        broken: false,
     };
     let mut owner = tokio::spawn(owner.run());
     desk.spawn(reload::task(in_force, seeds, tls, control.clone(), reload_requests));
@@ -235,7 +236,7 @@ async fn watched(
     tokio::select! {
         code = attending => code,
         _ = owner => {
-            eprintln!("hotline: the owner of all calls stopped by a fault of its own, the process ends; please report it");
+            eprintln!("hotline: a part that all calls need stopped by a fault of its own, the process ends; please report it");
             Ok(ExitCode::FAILURE)
         }
     }

@@ -39,7 +39,15 @@ pub fn init() -> io::Result<LastLines> {
     let lost = Arc::new(AtomicU64::new(0));
     let logger = Logger { lines: lines.clone(), lost: lost.clone() };
     std::thread::Builder::new().name("log".into()).spawn(move || write(&queue, &lost, io::stderr()))?;
-    let filter = EnvFilter::try_from_env("HOTLINE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let wanted = std::env::var("HOTLINE_LOG").unwrap_or_default();
+    let filter = match wanted.as_str() {
+        "" => Ok(EnvFilter::new("info")),
+        wanted => EnvFilter::try_new(wanted),
+    };
+    let filter = filter.unwrap_or_else(|error| {
+        eprintln!("hotline: HOTLINE_LOG={wanted} cannot be read ({error}); info is used. Write a level such as debug, or hotline::sip=debug");
+        EnvFilter::new("info")
+    });
     let format =
         tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_ansi(io::stderr().is_terminal());
     let _ = format.with_writer(logger).try_init();

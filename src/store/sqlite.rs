@@ -284,11 +284,14 @@ impl Database {
     /// left for the next time: old rows harm nobody.
     pub fn prune(&mut self, wall: u64, cdr_days: u32, journal_days: u32) -> bool {
         let before = |days: u32| signed(wall.saturating_sub(u64::from(days) * DAY_MS));
-        // By the oldest row numbers, which are the oldest in time, so that no index on time has to be kept.
-        let journal = "DELETE FROM journal WHERE id IN (SELECT id FROM journal ORDER BY id LIMIT ?2) AND wall < ?1
+        // By the oldest row numbers, which are the oldest in time, so that no index on time has to be kept. Rows of a
+        // clock that was ahead once would stand in the way for as long.
+        let journal = "DELETE FROM journal WHERE id IN (SELECT id FROM journal ORDER BY id LIMIT ?2)
+                       AND (wall < ?1 OR wall > ?3)
                        AND (call IS NULL OR call NOT IN (SELECT call FROM open_call))";
         let cdr = "DELETE FROM cdr WHERE id IN (SELECT id FROM cdr WHERE started < ?1 LIMIT ?2)";
-        let events = self.connection.execute(journal, params![before(journal_days), PRUNE_ROWS]).unwrap_or(0);
+        let ahead = signed(wall + DAY_MS);
+        let events = self.connection.execute(journal, params![before(journal_days), PRUNE_ROWS, ahead]).unwrap_or(0);
         let records = self.connection.execute(cdr, params![before(cdr_days), PRUNE_ROWS]).unwrap_or(0);
         events.max(records) >= PRUNE_ROWS as usize
     }

@@ -391,6 +391,17 @@ fn old_rows_go_and_the_events_of_a_running_call_stay() {
     assert_eq!(left(&mut database, T0 + 4 * day), (2, 1, 1));
     assert_eq!(left(&mut database, T0 + 6 * day), (0, 1, 1));
     assert_eq!(left(&mut database, T0 + 11 * day), (0, 1, 0));
+    // A clock that was a year ahead and has been set right since.
+    let event = SwitchEvent { seq: 3, wall: T0 + 400 * day, mono: 3, call: None, kind: EventKind::Draining };
+    batch.push(&event, None);
+    database.commit(&mut batch, 10).unwrap();
+    let rows = || -> i64 {
+        let reader = rusqlite::Connection::open(place.join("hotline.db")).unwrap();
+        reader.query_row("SELECT count(*) FROM journal WHERE wall > ?1", [T0 as i64], |row| row.get(0)).unwrap()
+    };
+    let before = rows();
+    database.prune(T0 + 12 * day, 10, 5);
+    assert_eq!(rows(), before - 1, "what a clock ahead wrote does not stay for a year");
 }
 
 #[test]

@@ -419,6 +419,7 @@ impl Switch {
         self.admission.reconfigure(config.admission.clone());
         self.registrar.reconfigure(config.registrar.clone());
         self.auth.reconfigure(&config.realm, config.nonce_ttl.as_secs());
+        self.endpoint.set_max_usages(config.endpoint.max_usages);
         if let Some(terms) = config.endpoint.session {
             self.endpoint.set_session(terms);
         }
@@ -444,13 +445,14 @@ impl Switch {
             Command::Drain => {
                 if !std::mem::replace(&mut self.draining, true) {
                     self.admission.set_draining(true);
-                    self.endpoint.close();
+                    self.endpoint.set_closed(true);
                     self.emit(now, None, EventKind::Draining);
                 }
             }
             Command::Undrain => {
                 if std::mem::replace(&mut self.draining, false) {
                     self.admission.set_draining(false);
+                    self.endpoint.set_closed(false);
                     self.emit(now, None, EventKind::DrainEnded);
                 }
             }
@@ -472,6 +474,11 @@ impl Switch {
     fn fresh_id(&mut self) -> u64 {
         self.last_id += 1;
         self.last_id
+    }
+
+    /// No call is left, and every BYE has had its answer or its time.
+    pub fn is_over(&self) -> bool {
+        self.calls.is_empty() && self.endpoint.stats().usages == 0
     }
 
     /// What exists, for those who look for leaks: all zero when idle.

@@ -19,7 +19,9 @@ impl Switch {
         self.timers.set(SwitchTimer::Sweep, now.at + EVERY);
         // What has happened at this moment is no mismatch, only not yet heard by everyone.
         self.settle(now);
-        for mismatch in self.admission.sweep(now.at, self.calls.keys().copied()) {
+        // A call that has ended holds no permit any more; it is kept until its media has reported.
+        let up = self.calls.iter().filter(|(_, entry)| !entry.call.is_ended()).map(|(id, _)| *id);
+        for mismatch in self.admission.sweep(now.at, up) {
             self.mended(now, None, format!("a permit and a call: {mismatch:?}"));
         }
         // Before the legs: the worker of a leg that is mended now has until the next sweep to give its port back.

@@ -2,6 +2,18 @@
 
 use super::*;
 
+#[test]
+fn a_call_that_waits_for_its_last_report_as_the_permits_are_counted_is_no_mismatch() {
+    let (mut world, caller, agent) = talking();
+    world.loses_reports = true;
+    let counted = world.switch_started() + seconds(60.0);
+    world.run(counted - seconds(1.0) - world.now);
+    world.hang_up(caller);
+    world.until_over(agent);
+    world.run(seconds(1.5));
+    assert_eq!(world.count(|kind| matches!(kind, EventKind::Alarm { text } if text.contains("permit"))), 0);
+}
+
 fn flow_ends(world: &World) -> Vec<String> {
     world
         .events()

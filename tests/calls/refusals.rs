@@ -1,6 +1,7 @@
 //! Calls that are not taken in.
 
 use super::*;
+use std::sync::Arc;
 
 #[test]
 fn a_refused_offer_is_told_what_is_wrong_with_it() {
@@ -97,5 +98,44 @@ fn while_draining_new_calls_are_refused_and_the_running_one_ends_in_its_own_time
     world.hang_up(agent);
     world.until_over(caller);
     world.until("the drain has ended", |world| world.switch.calls() == 0);
+    world.finish();
+}
+
+#[test]
+fn a_drain_that_is_taken_back_lets_trunks_and_callers_in_again() {
+    let mut world = world();
+    let trunk = world.caller("13900139000");
+    world.command(Command::Drain);
+    world.with(trunk, |phone, now| phone.options(now));
+    world.run(seconds(1.0));
+    world.command(Command::Undrain);
+    world.with(trunk, |phone, now| phone.options(now));
+    world.run(seconds(1.0));
+    assert_eq!(world.phones[trunk.0].answers, [("OPTIONS", 503), ("OPTIONS", 200)]);
+    world.dial(trunk, "9196");
+    world.until_up(trunk);
+    world.hang_up(trunk);
+    world.finish();
+}
+
+#[test]
+fn more_calls_allowed_by_a_reload_find_room_everywhere() {
+    let room_for = |max_usages| {
+        let mut config = Settings::default().config();
+        Arc::get_mut(&mut config).expect("nobody else's").endpoint.max_usages = max_usages;
+        config
+    };
+    let mut world = world();
+    world.reconfigure_to(room_for(1));
+    let callers = [world.caller("13800138000"), world.caller("13900139000"), world.caller("13700137000")];
+    world.dial(callers[0], "9196");
+    world.until_up(callers[0]);
+    world.dial(callers[1], "9196");
+    assert_eq!(world.until_over(callers[1]), Over::Refused(503));
+    world.reconfigure_to(room_for(10));
+    world.dial(callers[2], "9196");
+    world.until_up(callers[2]);
+    world.hang_up(callers[0]);
+    world.hang_up(callers[2]);
     world.finish();
 }

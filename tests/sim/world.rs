@@ -213,6 +213,10 @@ impl World {
 
     // Time.
 
+    pub fn switch_started(&self) -> Instant {
+        self.start
+    }
+
     pub fn run(&mut self, how_long: Duration) {
         let end = self.now + how_long;
         while self.step(end) {}

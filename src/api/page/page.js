@@ -132,7 +132,10 @@ function showPeople(queues, agents) {
   ]);
 }
 
+let loggedOut = false;
+
 async function refresh() {
+  if (loggedOut) return;
   try {
     const [status, calls, queues, agents] = await Promise.all(
       ["status", "calls?limit=20", "queues", "agents"].map((what) => ask(`/api/v1/${what}`)));
@@ -140,7 +143,8 @@ async function refresh() {
     showCalls(calls);
     showPeople(queues, agents);
   } catch (error) {
-    byId("state").textContent = text(error.message === "expired" ? "expired" : "lost");
+    loggedOut = error.message === "expired";
+    byId("state").textContent = text(loggedOut ? "expired" : "lost");
     byId("state").className = "bad";
   }
 }

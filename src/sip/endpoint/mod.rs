@@ -145,10 +145,15 @@ impl Endpoint {
         }
     }
 
-    /// From now on whoever asks by OPTIONS is told 503, so that trunks send their calls elsewhere. Refusing what comes all
-    /// the same stays with call control.
-    pub fn close(&mut self) {
-        self.closed = true;
+    /// While closed, whoever asks by OPTIONS is told 503, so that trunks send their calls elsewhere. Refusing what comes
+    /// all the same stays with call control.
+    pub fn set_closed(&mut self, closed: bool) {
+        self.closed = closed;
+    }
+
+    /// How many calls there may be, each leg counted.
+    pub fn set_max_usages(&mut self, max_usages: usize) {
+        self.max_usages = max_usages;
     }
 
     /// The connection of `peer` is gone or could not be opened, or the network says that nobody is there. What waits for

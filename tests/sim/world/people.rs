@@ -149,6 +149,10 @@ impl World {
         self.input(Input::Config(settings.config()));
     }
 
+    pub fn reconfigure_to(&mut self, config: Arc<hotline::switch::SwitchConfig>) {
+        self.input(Input::Config(config));
+    }
+
     /// Decides about each SIP message before the line does.
     pub fn filter(&mut self, filter: impl FnMut(Way, &Message) -> Fate + 'static) {
         self.filter = Some(Box::new(filter));

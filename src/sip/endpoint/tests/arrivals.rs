@@ -205,7 +205,7 @@ fn an_options_is_answered_with_what_we_can_do_and_keeps_nothing() {
     hand.send(&options.replace("Max-Forwards: 70", "Max-Forwards: 0"));
     assert_eq!(statuses(&mut hand), [200], "it has arrived, and does not go on (RFC 4475 3.3.11)");
     assert!(hand.events().is_empty() && hand.endpoint.is_idle());
-    hand.endpoint.close();
+    hand.endpoint.set_closed(true);
     hand.send(&options);
     let answer = hand.answer();
     assert_eq!(answer.status(), 503);
