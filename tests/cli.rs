@@ -156,7 +156,7 @@ fn a_switch_that_is_not_there_is_code_3_with_a_sentence() {
         &["stop"],
         &["wait-ready", "--timeout", "200ms"],
     ] {
-        let run = hotline(&place, &[args, &["--url", &url]].concat());
+        let run = hotline(&place, &[args, &["--url", url]].concat());
         assert_eq!(run.code, 3, "{args:?} {} {}", run.out, run.err);
         assert!(run.err.contains(&format!("cannot reach the switch at {url}")), "{}", run.err);
         assert_eq!(run.out, "", "{args:?}");
