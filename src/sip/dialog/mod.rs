@@ -53,9 +53,10 @@ pub struct Dialog {
 pub struct OutOfOrder;
 
 impl Dialog {
-    /// The callee's side, from an INVITE that has no To tag yet (12.1.1). `None` without a usable Contact.
+    /// The callee's side, from an INVITE that has no To tag yet (12.1.1). `None` without a usable Contact, which only a
+    /// client of RFC 2543 may leave out.
     pub fn of_callee(invite: &Message, tag: Tag, peer: Peer, contact: Box<str>) -> Option<Self> {
-        let target = route::target_of(invite)?;
+        let target = route::target_of(invite).or_else(|| route::target_of_old_client(invite))?;
         let mut local = unfolded(invite, HeaderName::To)?;
         local.extend_from_slice(format!(";tag={tag}").as_bytes());
         Some(Self {

@@ -30,6 +30,13 @@ pub fn target_of(message: &Message) -> Option<Box<[u8]>> {
     UriRef::parse(contact.uri).ok().filter(UriRef::is_sip).map(|_| contact.uri.into())
 }
 
+/// The URI of From, where a caller that is older than Contact and branch is sent its requests (RFC 2543 6.13).
+pub fn target_of_old_client(invite: &Message) -> Option<Box<[u8]>> {
+    let old = invite.count(HeaderName::Contact) == 0 && invite.via().is_ok_and(|via| !via.has_rfc3261_branch());
+    let from = invite.from().ok().filter(|_| old)?;
+    UriRef::parse(from.uri).ok().filter(UriRef::is_sip).map(|_| from.uri.into())
+}
+
 impl RouteSet {
     /// Record-Route of the request as it stands (12.1.1).
     pub fn of_callee(request: &Message, target: Box<[u8]>) -> Self {

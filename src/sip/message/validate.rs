@@ -107,6 +107,10 @@ fn check_request(message: View<'_>, supported: &[&str]) -> Result<(), Rejection>
     message.call_id().map_err(|e| field(e, "Missing Call-ID", "Bad Call-ID"))?;
     let cseq = message.cseq().map_err(|e| field(e, "Missing CSeq", "Bad CSeq"))?;
     if cseq.method != method {
+        // A method that nobody here knows may have its own rules for CSeq (RFC 4475 section 3.1.2.18).
+        if matches!(method, Method::Other(_)) {
+            return Err(Rejection::new(501, "Not Implemented"));
+        }
         return bad("CSeq Method Does Not Match");
     }
     check_request_uri(message.request_uri())?;

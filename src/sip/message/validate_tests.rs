@@ -89,6 +89,7 @@ fn what_cannot_be_read_is_owed_400() {
 fn other_refusals_have_their_own_status() {
     assert_eq!(owed("INVITE", "INVITE sip:a@b SIP/3.0"), 505);
     assert_eq!(owed("INVITE", "INVITE urn:service:sos SIP/2.0"), 416);
+    assert_eq!(owed("INVITE", "NEWMETHOD sip:a@b SIP/2.0"), 501, "RFC 4475 3.1.2.18");
     assert_eq!(owed("INVITE", &format!("INVITE sip:{}@b SIP/2.0", "a".repeat(5000))), 414);
     assert_eq!(owed("Max-Forwards", "Max-Forwards: 0"), 483);
     assert_eq!(owed("X", &"X: y\r\n".repeat(300)), 513);

@@ -324,6 +324,36 @@ fn an_invite_without_a_contact_is_400() {
 }
 
 #[test]
+fn a_caller_older_than_contacts_and_branches_is_called_back_at_its_from() {
+    // RFC 2543, as in RFC 4475 3.4.1: no branch, no From tag, no Contact, no Max-Forwards, no Content-Length.
+    let mut hand = Hand::new();
+    let old = "INVITE sip:95598@192.0.2.2 SIP/2.0
+Via: SIP/2.0/UDP 192.0.2.1
+From: <sip:1001@192.0.2.1:5070;user=phone>
+To: sip:95598@192.0.2.2
+Call-ID: by-hand
+CSeq: 56 INVITE
+Content-Type: application/sdp
+
+v=0
+";
+    hand.send(old);
+    let usage = hand.invited();
+    hand.endpoint.accept(hand.now, usage, SDP);
+    let to = hand.answer().text(HeaderName::To).unwrap().into_owned();
+    let ack = old.replace("INVITE", "ACK").replace("sip:95598@192.0.2.2\nCall", "TO\nCall");
+    hand.send(&ack.replace("TO", std::str::from_utf8(&to).unwrap()));
+    assert!(matches!(hand.events()[..], [SipEvent::Acked { .. }]));
+    hand.endpoint.hangup(hand.now, usage, None);
+    let bye = hand.transmits().pop().unwrap();
+    assert_eq!(bye.peer.remote.port(), 5070);
+    let bye = crate::sip::message::Message::parse(bye.bytes).unwrap();
+    assert_eq!(bye.request_uri(), b"sip:1001@192.0.2.1:5070;user=phone");
+    hand.send(&old.replace("192.0.2.1\n", "192.0.2.1;branch=z9hG4bKnew\n").replace("by-hand", "new"));
+    assert_eq!(statuses(&mut hand), [400], "whoever knows branches knows contacts (8.1.1.8)");
+}
+
+#[test]
 fn a_datagram_beyond_parsing_is_answered_at_most_once_and_never_bigger() {
     let mut hand = Hand::new();
     let peer = hand.peer;
