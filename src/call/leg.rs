@@ -13,8 +13,8 @@ use std::time::Duration;
 /// What a leg's dialog awaits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LegState {
-    /// The caller's INVITE is in hand and unanswered; `answer` is the SDP for its offer, `None` after a late offer.
-    /// `early`: a 183 took the answer to the caller already, and media may flow.
+    /// The caller's INVITE is in hand and unanswered; `answer` is our SDP, `None` while a late offer of ours is still open.
+    /// `early`: offer and answer are exchanged already, and media may flow.
     Offered {
         answer: Option<Bytes>,
         early: bool,
@@ -158,6 +158,29 @@ impl Leg {
         Ok(())
     }
 
+    /// Tells the caller that somebody is rung. To an INVITE without an offer ours goes along, as far as the caller can be
+    /// told reliably.
+    pub fn ring(&mut self, out: &mut Vec<CallOutput>) {
+        let late = matches!(self.state, LegState::Offered { answer: None, .. });
+        let sdp = late.then(|| self.late_offer());
+        out.push(CallOutput::Progress { leg: self.id, status: 180, sdp });
+    }
+
+    /// The caller answered that offer.
+    pub fn early_answered(&mut self, sdp: Option<&[u8]>, out: &mut Vec<CallOutput>) -> Result<(), SdpError> {
+        if !matches!(self.state, LegState::Offered { answer: None, .. }) {
+            return Ok(());
+        }
+        let offer = self.late_offer();
+        self.handle_answer(sdp.ok_or(SdpError::NoAudio)?, out)?;
+        self.state = LegState::Offered { answer: Some(offer), early: true };
+        Ok(())
+    }
+
+    fn late_offer(&mut self) -> Bytes {
+        self.sdp.offer(&codecs_from(None), Direction::SendRecv)
+    }
+
     /// Whether a 183 with SDP could go to the caller: its offer came with the INVITE and is unanswered.
     pub fn may_be_early(&self) -> bool {
         matches!(self.state, LegState::Offered { answer: Some(_), .. })
@@ -175,10 +198,10 @@ impl Leg {
     /// Answers the caller. False when it was not waiting for an answer.
     pub fn accept(&mut self, out: &mut Vec<CallOutput>) -> bool {
         let LegState::Offered { answer, early } = &mut self.state else { return false };
-        let begun = *early;
-        let (sdp, offer_out) = match answer.take() {
+        let (begun, answer) = (*early, answer.take());
+        let (sdp, offer_out) = match answer {
             Some(answer) => (answer, false),
-            None => (self.sdp.offer(&[Codec::Pcma, Codec::Pcmu], Direction::SendRecv), true),
+            None => (self.late_offer(), true),
         };
         out.push(CallOutput::Accept { leg: self.id, sdp });
         if !begun {
@@ -199,11 +222,11 @@ impl Leg {
 
     /// A re-INVITE or UPDATE from the peer. True when the leg went on or off hold by it.
     pub fn reoffered(&mut self, sdp: Option<&[u8]>, out: &mut Vec<CallOutput>) -> bool {
-        let LegState::Up { offer_out } = &mut self.state else {
-            out.push(CallOutput::AnswerReoffer { leg: self.id, answer: Err(None) });
-            return false;
-        };
         let Some(sdp) = sdp else {
+            let LegState::Up { offer_out } = &mut self.state else {
+                out.push(CallOutput::AnswerReoffer { leg: self.id, answer: Err(None) });
+                return false;
+            };
             *offer_out = true;
             let offer = self.sdp.offer(&codecs_from(self.codec()), Direction::SendRecv);
             out.push(CallOutput::AnswerReoffer { leg: self.id, answer: Ok(offer) });

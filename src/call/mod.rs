@@ -241,7 +241,7 @@ impl Call {
         if self.attempt.as_ref().is_some_and(|attempt| attempt.early) {
             return;
         }
-        out.push(CallOutput::Progress { leg: self.caller.id, status: 180, sdp: None });
+        self.caller.ring(out);
     }
 
     /// Answers the caller, once.
@@ -374,7 +374,15 @@ impl Call {
         }
     }
 
-    /// A re-INVITE or UPDATE from a party. Hold is ended here: the other side hears music until the return.
+    /// The caller, whose INVITE had no offer, answered ours before we answered the call (RFC 3262 5).
+    pub fn leg_early_answered(&mut self, leg: LegId, sdp: Option<&[u8]>, out: &mut Vec<CallOutput>) {
+        let Some(party) = self.leg_mut(leg) else { return };
+        if party.early_answered(sdp, out).is_err() {
+            self.hang_up(Cause::NotAcceptable, EndedBy::System, out);
+        }
+    }
+
+    /// A re-INVITE or UPDATE from a party, a phone that rings included. Hold is ended here: the other side hears music until the return.
     pub fn leg_reoffered(&mut self, leg: LegId, sdp: Option<&[u8]>, out: &mut Vec<CallOutput>) {
         let Some(party) = self.leg_mut(leg) else {
             out.push(CallOutput::AnswerReoffer { leg, answer: Err(None) });
@@ -543,8 +551,12 @@ impl Call {
     }
 
     fn leg_mut(&mut self, leg: LegId) -> Option<&mut Leg> {
-        let others = self.partner.iter_mut().chain(self.parked.iter_mut());
-        std::iter::once(&mut self.caller).chain(others).find(|l| l.id == leg && !l.is_gone())
+        let dialed = self.attempt.iter_mut().flat_map(|attempt| attempt.legs.iter_mut());
+        std::iter::once(&mut self.caller)
+            .chain(self.partner.iter_mut())
+            .chain(self.parked.iter_mut())
+            .chain(dialed)
+            .find(|l| l.id == leg && !l.is_gone())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Auth, Limits, Queue, Recording, Records, Sip};
 use crate::ids::QueueId;
+use crate::sip::endpoint::ReliableProvisional;
 use std::time::Duration;
 
 impl Default for Limits {
@@ -20,7 +21,11 @@ impl Default for Limits {
 impl Default for Sip {
     fn default() -> Self {
         // What RFC 4028 recommends, and the least that it allows.
-        Self { session_expires: Duration::from_secs(1800), min_se: Duration::from_secs(90) }
+        Self {
+            session_expires: Duration::from_secs(1800),
+            min_se: Duration::from_secs(90),
+            reliable_provisional: ReliableProvisional::default(),
+        }
     }
 }
 

@@ -35,6 +35,7 @@ use crate::net::tls::ClientCertificate;
 use crate::registrar::RegistrarConfig;
 use crate::routing::{Cidr, TestNumber};
 use crate::sip::digest::Ha1Set;
+use crate::sip::endpoint::ReliableProvisional;
 use crate::source::Diagnostic;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -164,13 +165,16 @@ impl Rtp {
     }
 }
 
-/// Session timers (RFC 4028), in whole seconds.
+/// How calls are signalled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sip {
-    /// How long a call may stay up without a sign of life in its signalling; asked of peers that know session timers.
+    /// How long a call may stay up without a sign of life in its signalling, in whole seconds; asked of peers that know
+    /// session timers (RFC 4028).
     pub session_expires: Duration,
     /// The least such time that we agree to.
     pub min_se: Duration,
+    /// What callers have to acknowledge before the answer (RFC 3262).
+    pub reliable_provisional: ReliableProvisional,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

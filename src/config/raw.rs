@@ -52,6 +52,7 @@ pub(super) struct RawRtp {
 pub(super) struct RawSip {
     pub session_expires: Option<At<String>>,
     pub min_se: Option<At<String>>,
+    pub reliable_provisional: Option<At<String>>,
 }
 
 #[derive(Default)]
@@ -163,6 +164,7 @@ pub(super) fn read(root: &Node, diags: &mut Diags) -> Option<RawConfig> {
         sip: keys.group("sip", "`sip: {session_expires: 30m}`", diags, |keys, diags| RawSip {
             session_expires: keys.text("session_expires", TIME, diags),
             min_se: keys.text("min_se", TIME, diags),
+            reliable_provisional: keys.text("reliable_provisional", "`never`, `wanted` or `always`", diags),
         }),
         tls: keys.group("tls", "`tls: {certificate: secrets/hotline.pem, key: secrets/hotline.key}`", diags, tls),
         limits: keys.group("limits", "`limits: {calls: 500}`", diags, |keys, diags| RawLimits {

@@ -1,6 +1,7 @@
 //! What an admin is told about a file, and what the program makes of it.
 
 use super::*;
+use crate::sip::endpoint::ReliableProvisional;
 use crate::test_folder::TestFolder;
 use std::fs;
 
@@ -412,6 +413,20 @@ fn session_timers_are_read_and_held_to_what_rfc_4028_allows() {
     let found = findings("range", "version: 1\nsip: {session_expires: 60s, min_se: 30s}\n");
     assert_eq!(found.len(), 2, "{found:?}");
     assert!(found.iter().all(|line| line.starts_with("C130") && line.contains("from 90s to")), "{found:?}");
+}
+
+#[test]
+fn what_callers_have_to_acknowledge_is_one_of_three_words() {
+    let read = |word: &str| load("reliable", &format!("version: 1\nsip: {{reliable_provisional: {word}}}\n"));
+    for (word, meant) in [
+        ("never", ReliableProvisional::Never),
+        ("wanted", ReliableProvisional::Wanted),
+        ("always", ReliableProvisional::Always),
+    ] {
+        assert_eq!(read(word).unwrap().sip.reliable_provisional, meant);
+    }
+    let found = findings("reliable-typo", "version: 1\nsip: {reliable_provisional: allways}\n");
+    assert!(found.len() == 1 && found[0].starts_with("C134 2:29 `allways`"), "{found:?}");
 }
 
 /// A file that speaks TLS with the certificates of `ca`.

@@ -102,11 +102,14 @@ fn keep_until_restart(running: &Config, fresh: &mut Config) -> Vec<String> {
     keep(running.listen != fresh.listen, "listen");
     keep(running.state_dir != fresh.state_dir, "state_dir");
     keep(running.auth.admin_token_file != fresh.auth.admin_token_file, "auth.admin_token_file");
+    let reliable = running.sip.reliable_provisional;
+    keep(reliable != fresh.sip.reliable_provisional, "sip.reliable_provisional");
     keep(running.limits.drain_timeout != fresh.limits.drain_timeout, "limits.drain_timeout");
     keep(running.records != fresh.records, "records");
     fresh.listen = running.listen.clone();
     fresh.state_dir = running.state_dir.clone();
     fresh.auth.admin_token_file = running.auth.admin_token_file.clone();
+    fresh.sip.reliable_provisional = reliable;
     fresh.limits.drain_timeout = running.limits.drain_timeout;
     fresh.records = running.records;
     changed

@@ -50,6 +50,7 @@ pub(super) fn switch_config(config: &Config, seeds: &Seeds) -> Result<SwitchConf
         min_s: seconds(config.sip.min_se).max(LEAST_S),
     });
     endpoint.supported.extend(REGISTER_OPTIONS);
+    endpoint.reliable = config.sip.reliable_provisional;
     if let Some(address) = listen.sip_tcp {
         endpoint.listen_ports.push((Transport::Tcp, address.port()));
     }

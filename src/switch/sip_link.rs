@@ -32,6 +32,9 @@ impl Switch {
             SipEvent::Acked { usage, sdp } => {
                 self.with_leg(now, usage, |call, leg, out| call.leg_acked(leg, sdp.as_deref(), out))
             }
+            SipEvent::EarlyAnswer { usage, sdp } => {
+                self.with_leg(now, usage, |call, leg, out| call.leg_early_answered(leg, sdp.as_deref(), out))
+            }
             SipEvent::Reoffer { usage, sdp, .. } => {
                 self.with_leg(now, usage, |call, leg, out| call.leg_reoffered(leg, sdp.as_deref(), out))
             }
@@ -40,7 +43,7 @@ impl Switch {
                 let cause = match why {
                     EndReason::Bye { .. } => Cause::Normal,
                     EndReason::Cancelled { .. } => Cause::Cancelled,
-                    EndReason::AckTimeout => Cause::AckTimeout,
+                    EndReason::AckTimeout | EndReason::PrackTimeout => Cause::AckTimeout,
                     EndReason::Timeout | EndReason::SessionExpired | EndReason::Transport => Cause::Unreachable,
                     _ => Cause::PeerError,
                 };

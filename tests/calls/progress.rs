@@ -21,6 +21,93 @@ fn early_media_is_not_rung_over() {
     world.finish();
 }
 
+/// A provisional response by hand that wants a PRACK.
+fn reliable(response: bytes::Bytes, rseq: u32) -> bytes::Bytes {
+    let text = String::from_utf8(response.to_vec()).unwrap();
+    text.replacen("Contact:", &format!("Require: 100rel\r\nRSeq: {rseq}\r\nContact:"), 1).into()
+}
+
+#[test]
+fn a_caller_that_wants_each_word_acknowledged_hears_it_ring_and_gives_up() {
+    let mut world = world();
+    let address = "10.2.99.1:5060".parse().unwrap();
+    for late in [false, true] {
+        let mut call = RawCall::new(address, "9190");
+        call.call_id = format!("reliable-{late}");
+        call.headers = "Require: 100rel\r\n".into();
+        let sdp = call.sdp();
+        world.send_by_hand(address, call.invite(Some(&sdp).filter(|_| !late).map(|sdp| sdp.as_str())));
+        let told = |world: &World, status| {
+            let mine = |message: &&Message| sim::raw::header(message, HeaderName::CallId) == format!("reliable-{late}");
+            let all = world.by_hand[&address].iter().filter(mine);
+            all.filter(|message| !message.is_request() && message.status() == status).cloned().collect::<Vec<_>>()
+        };
+        world.until("the 180", |world| told(world, 180).len() == 3);
+        let ringing = told(&world, 180).pop().unwrap();
+        assert_eq!(ringing.body().is_empty(), !late, "RFC 3262 5: who brings no offer is made one");
+        call.learn(&ringing);
+        let prack = call.prack(&ringing, Some(&sdp).filter(|_| late).map(|sdp| sdp.as_str()));
+        world.send_by_hand(address, prack);
+        world.run(seconds(20.0));
+        assert_eq!((told(&world, 200).len(), told(&world, 180).len()), (1, 3), "acknowledged, it is not repeated");
+        call.to = "<sip:9190@hotline>".into();
+        call.target_number();
+        world.send_by_hand(address, call.cancel());
+        world.run(seconds(1.0));
+        let refusal = told(&world, 487).pop().expect("the call is over");
+        call.learn(&refusal);
+        call.target_number();
+        world.send_by_hand(address, call.ack_refusal());
+    }
+    world.finish();
+}
+
+#[test]
+fn a_caller_that_acknowledges_nothing_is_refused_and_holds_nothing() {
+    let mut world = world();
+    let address = "10.2.99.1:5060".parse().unwrap();
+    let mut call = RawCall::new(address, "9190");
+    call.headers = "Require: 100rel\r\n".into();
+    let sdp = call.sdp();
+    world.send_by_hand(address, call.invite(Some(&sdp)));
+    world.run(seconds(33.0));
+    assert_eq!(final_answer(&world, address).status(), 500, "RFC 3262 3");
+    world.run(seconds(3.0));
+    assert_eq!((world.record().cause, world.record().status), (Cause::AckTimeout, 500));
+    world.finish();
+}
+
+#[test]
+fn a_phone_that_describes_itself_reliably_and_moves_before_it_answers_is_heard_where_it_is() {
+    // RFC 3262 5 and RFC 3311 5: 183 with the answer, UPDATE with an offer, 200 without SDP.
+    let mut world = World::new(Settings { rtp_timeout: None, ..Settings::default() });
+    let (calling, called) = (world.agent("1001"), world.agent("1002"));
+    let address = world.answer_by_hand(called);
+    world.dial(calling, "1002");
+    let invite = request_within(&mut world, address, Method::Invite);
+    let mut call = RawCall::called(address, &invite, "desk");
+    let sdp = call.sdp();
+    world.send_by_hand(address, reliable(call.response(&invite, 183, Some("desk"), Some(&sdp)), 4711));
+    let prack = request_within(&mut world, address, Method::Prack);
+    assert!(sim::raw::header(&prack, HeaderName::RAck).starts_with("4711 "));
+    world.send_by_hand(address, call.ok_to(&prack));
+    world.run(seconds(1.0));
+    assert_eq!(world.call(calling).statuses, [183]);
+    let moved = call.update(&sdp.replace("4000", "4002"));
+    world.send_by_hand(address, moved);
+    world.run(seconds(1.0));
+    let answer = final_answer(&world, address);
+    assert_eq!((answer.status(), sim::raw::header(&answer, HeaderName::CSeq)), (200, "2 UPDATE".into()));
+    assert!(!answer.body().is_empty());
+    world.send_by_hand(address, call.response(&invite, 200, Some("desk"), None));
+    request_within(&mut world, address, Method::Ack);
+    world.until_up(calling);
+    let bye = call.bye();
+    world.send_by_hand(address, bye);
+    assert_eq!(world.until_over(calling), Over::Theirs);
+    world.finish();
+}
+
 #[test]
 fn a_bare_183_does_not_ring() {
     let mut world = world();

@@ -535,7 +535,10 @@ impl Phone {
             SipEvent::Referred { id, .. } => self.endpoint.respond(now, id, 603, None, &[], None),
             SipEvent::SubscriptionOver { .. } => {}
             // The switch sends no keys by INFO.
-            SipEvent::Acked { .. } | SipEvent::Info { .. } | SipEvent::ReofferWithdrawn { .. } => {}
+            SipEvent::Acked { .. }
+            | SipEvent::Info { .. }
+            | SipEvent::EarlyAnswer { .. }
+            | SipEvent::ReofferWithdrawn { .. } => {}
         }
     }
 

@@ -18,6 +18,8 @@ pub struct RawCall {
     /// Further header lines of its requests.
     pub headers: String,
     cseq: u32,
+    /// The number of its last INVITE.
+    invited: u32,
     target: Option<String>,
 }
 
@@ -34,6 +36,7 @@ impl RawCall {
             headers: String::new(),
             call_id,
             cseq: 1,
+            invited: 1,
             target: None,
         }
     }
@@ -66,6 +69,7 @@ impl RawCall {
 
     pub fn reinvite(&mut self, sdp: Option<&str>) -> Bytes {
         self.cseq += 1;
+        self.invited = self.cseq;
         self.request("INVITE", sdp)
     }
 
@@ -75,9 +79,31 @@ impl RawCall {
         self.request("UPDATE", Some(sdp))
     }
 
+    /// Acknowledges a reliable provisional response (RFC 3262).
+    pub fn prack(&mut self, response: &Message, sdp: Option<&str>) -> Bytes {
+        self.cseq += 1;
+        let rseq = response.rseq().expect("a reliable response");
+        let lines = format!("RAck: {rseq} {} INVITE\r\n", self.invited);
+        let kept = std::mem::replace(&mut self.headers, lines);
+        let prack = self.request("PRACK", sdp);
+        self.headers = kept;
+        prack
+    }
+
     /// The ACK to a 2xx, with the answer when the 2xx brought the offer.
     pub fn ack(&self, sdp: Option<&str>) -> Bytes {
         self.request("ACK", sdp)
+    }
+
+    /// Requests go to the number again, as those of its first transaction do.
+    pub fn target_number(&mut self) {
+        self.target = None;
+    }
+
+    /// The ACK to a refusal, under the branch of its INVITE (RFC 3261 17.1.1.3).
+    pub fn ack_refusal(&self) -> Bytes {
+        let text = String::from_utf8_lossy(&self.request("ACK", None)).into_owned();
+        Bytes::from(text.replacen("branch=z9hG4bK-ACK-", "branch=z9hG4bK-INVITE-", 1))
     }
 
     pub fn cancel(&self) -> Bytes {
@@ -130,7 +156,8 @@ impl RawCall {
     }
 
     fn request(&self, method: &str, sdp: Option<&str>) -> Bytes {
-        let RawCall { address, number, call_id, from, to, max_forwards, headers, cseq, .. } = self;
+        let RawCall { address, number, call_id, from, to, max_forwards, headers, .. } = self;
+        let cseq = if method == "ACK" || method == "CANCEL" { self.invited } else { self.cseq };
         let uri = self.target.clone().unwrap_or_else(|| format!("sip:{number}@10.0.0.1"));
         // A CANCEL has the branch of its INVITE (RFC 3261 9.1).
         let of = if method == "CANCEL" { "INVITE" } else { method };

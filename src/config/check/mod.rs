@@ -10,6 +10,7 @@ use super::raw::{self, RawConfig};
 use super::read::At;
 use super::{Auth, Config, ConfigError, FlowSource, Limits, Mode, Recording, Records, Sip, duration};
 use crate::ids::{AgentId, QueueId, TrunkId};
+use crate::sip::endpoint::ReliableProvisional;
 use crate::source::diag::{Diagnostic, Diags, nearest, shown};
 use crate::source::text::{Files, Sources, Span, decode};
 use crate::source::yaml;
@@ -95,7 +96,7 @@ impl<'f> Check<'f> {
         let realm = self.realm(raw.realm);
         let tls = raw.tls.map(|raw| self.tls(raw));
         let listen = self.listen(raw.listen, tls.is_some());
-        let sip = self.session_timers(&raw.sip);
+        let sip = self.signalling(&raw.sip);
         let limits = self.limits(&raw.limits, &listen);
         let queues = self.queues(raw.queues);
         let agents = self.agents(raw.agents, &realm, &queues);
@@ -170,7 +171,7 @@ impl<'f> Check<'f> {
         realm.value
     }
 
-    fn session_timers(&mut self, raw: &super::raw::RawSip) -> Sip {
+    fn signalling(&mut self, raw: &super::raw::RawSip) -> Sip {
         let default = Sip::default();
         let min_se = self.duration(raw.min_se.as_ref(), default.min_se, MIN_SE);
         let session_expires =
@@ -180,7 +181,21 @@ impl<'f> Check<'f> {
             let help = format!("write {} or more", duration::show_duration(min_se));
             self.error("C133", text, message, Some(help));
         }
-        Sip { session_expires, min_se }
+        let reliable_provisional = match &raw.reliable_provisional {
+            None => default.reliable_provisional,
+            Some(word) => match word.value.as_str() {
+                "never" => ReliableProvisional::Never,
+                "wanted" => ReliableProvisional::Wanted,
+                "always" => ReliableProvisional::Always,
+                other => {
+                    let help = "`wanted` acknowledges early media, `always` each ringing too, `never` nothing";
+                    let message = format!("`{other}` is not `never`, `wanted` or `always`");
+                    self.error("C134", word, message, Some(help.into()));
+                    default.reliable_provisional
+                }
+            },
+        };
+        Sip { session_expires, min_se, reliable_provisional }
     }
 
     fn limits(&mut self, raw: &super::raw::RawLimits, listen: &super::Listen) -> Limits {

@@ -1,7 +1,8 @@
 //! Requests as they come in: which belong to something we know, which are owed a refusal, which are new.
 
 use super::compose::Reply;
-use super::usage::{Deadline, Phase, Ringing};
+use super::reliable::{Caller, Reliable};
+use super::usage::{Deadline, Exchange, Offering, Phase, Ringing};
 use super::{EndReason, Endpoint, Owner, ServerRequest, SipEvent, TELL_AGAIN, UsageId};
 use crate::sip::dialog::{Dialog, Tag, body::sdp_of};
 use crate::sip::message::{HeaderName, Message, Method, NameAddr, Refusal, Rport, UriRef, is_sips, validate_request};
@@ -120,7 +121,17 @@ impl Endpoint {
         };
         let sdp = sdp_of(&invite);
         let updates = invite.allows(&Method::Update);
-        let ringing = Ringing { tx, dialog, offered: sdp.is_some(), session, updates, shown: None };
+        let ringing = Ringing {
+            tx,
+            dialog,
+            exchange: if sdp.is_some() { Exchange::Offered } else { Exchange::Owed },
+            offering: Offering::Idle,
+            reliable: Reliable::new(Caller::of(&invite)),
+            accepted: None,
+            session,
+            updates,
+            shown: None,
+        };
         let usage = self.new_usage(tag, Phase::Ringing(Box::new(ringing)));
         self.layer.set_owner(tx, Owner::Invite(usage));
         self.deadlines.set((usage, Deadline::TellAgain), now + TELL_AGAIN);
@@ -159,7 +170,7 @@ impl Endpoint {
                 Phase::Over
             }
             Phase::Up(mut up) => {
-                if up.take_theirs(Some(invite)).is_some() {
+                if up.offering.take_theirs(Some(invite)).is_some() {
                     this.answer(now, invite, Reply::plain(487));
                     this.events.push_back(SipEvent::ReofferWithdrawn { usage });
                 }

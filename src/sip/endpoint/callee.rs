@@ -1,7 +1,7 @@
 //! The side that is called: what the app answers to a new call, and the 2xx that is repeated until its ACK.
 
 use super::compose::{Reply, SDP};
-use super::usage::{Bye, Deadline, OwedAck, Phase, Ringing, Up};
+use super::usage::{Bye, Deadline, Exchange, OwedAck, Phase, Ringing, Up};
 use super::{EndReason, Endpoint, SipEvent, TELL_AGAIN, UsageId};
 use crate::sip::dialog::body::sdp_of;
 use crate::sip::message::Message;
@@ -11,24 +11,26 @@ use bytes::Bytes;
 use std::time::Instant;
 
 impl Endpoint {
-    /// Tells the caller 180, 183 or another provisional status, with SDP for early media. Repeated each minute until the
-    /// final answer.
+    /// Tells the caller 180, 183 or another provisional status, with SDP for early media: the answer to its offer, or our
+    /// own if it made none. Repeated each minute until the final answer.
     pub fn progress(&mut self, now: Instant, id: UsageId, status: u16, sdp: Option<Bytes>) {
         debug_assert!((101..200).contains(&status), "{status} is no provisional status for a callee to send");
         let Some(usage) = self.usages.get_mut(id.0) else {
             self.counts.stale_commands += 1;
             return;
         };
-        if let Phase::Ringing(ringing) = &mut usage.phase {
+        if let Phase::Ringing(ringing) = &mut usage.phase
+            && ringing.accepted.is_none()
+        {
             ringing.shown = Some((status.clamp(101, 199), sdp));
             self.tell(now, id);
         }
     }
 
-    /// Answers the call.
+    /// Answers the call. `sdp` goes along unless a provisional response that the caller has acknowledged has said it.
     pub fn accept(&mut self, now: Instant, id: UsageId, sdp: Bytes) {
         let known = self.change(id, |this, phase| match phase {
-            Phase::Ringing(ringing) => this.accept_ringing(now, id, *ringing, &sdp),
+            Phase::Ringing(ringing) => this.accept_ringing(now, id, *ringing, sdp),
             other => other,
         });
         self.counts.stale_commands += u64::from(!known);
@@ -50,24 +52,37 @@ impl Endpoint {
         self.heed(now);
     }
 
-    fn accept_ringing(&mut self, now: Instant, id: UsageId, ringing: Ringing, sdp: &[u8]) -> Phase {
-        let Ringing { tx, dialog, offered, session, updates, .. } = ringing;
+    pub(super) fn accept_ringing(&mut self, now: Instant, id: UsageId, mut ringing: Ringing, sdp: Bytes) -> Phase {
         self.deadlines.clear(&(id, Deadline::TellAgain));
         self.deadlines.clear(&(id, Deadline::Expired));
+        if ringing.reliable.holds_answer() || !ringing.offering.is_idle() {
+            ringing.accepted = Some(sdp); // RFC 3262 3
+            return Phase::Ringing(Box::new(ringing));
+        }
+        self.deadlines.clear(&(id, Deadline::RepeatProgress));
+        self.deadlines.clear(&(id, Deadline::PrackOverdue));
+        let Ringing { tx, dialog, exchange, reliable, session, updates, .. } = ringing;
         self.layer.vouch(tx);
         let to_tag = self.usages.get(id.0).map(|usage| usage.tag);
         let owed_ack = self.answer_2xx(
             now,
             id,
             tx,
-            Reply { to_tag, contact: Some(&dialog.contact), session, body: Some((SDP, sdp)), ..Reply::plain(200) },
+            Reply {
+                to_tag,
+                contact: Some(&dialog.contact),
+                session,
+                body: exchange.is_open().then_some((SDP, &sdp[..])),
+                ..Reply::plain(200)
+            },
         );
         let Some(owed_ack) = owed_ack else {
             self.ended(id, EndReason::Transport);
             return Phase::Over;
         };
-        let owed_ack = Some(OwedAck { offered: !offered, ..owed_ack });
-        let mut up = Up::new(dialog, owed_ack, None, updates);
+        let mut up = Up::new(dialog, None, updates);
+        up.owed_ack = Some(OwedAck { offered: exchange == Exchange::Owed, ..owed_ack });
+        up.unacknowledged = reliable.outstanding();
         self.start_session(now, id, &mut up, session.map(|session| session.timer));
         Phase::Up(Box::new(up))
     }
@@ -159,15 +174,20 @@ impl Endpoint {
         }
     }
 
-    fn tell(&mut self, now: Instant, id: UsageId) {
+    pub(super) fn tell(&mut self, now: Instant, id: UsageId) {
         let Some(usage) = self.usages.get(id.0) else { return };
         let Phase::Ringing(ringing) = &usage.phase else { return };
+        if ringing.tells_reliably(self.reliable) {
+            return self.tell_reliably(now, id);
+        }
         let Some((status, sdp)) = &ringing.shown else { return };
+        // Our own offer may stand in a reliable response only (13.2.1), and what is agreed is not said again.
+        let sdp = sdp.as_ref().filter(|_| ringing.exchange == Exchange::Offered);
         let (tx, status) = (ringing.tx, *status);
         let reply = Reply {
             to_tag: Some(usage.tag),
             contact: Some(&ringing.dialog.contact),
-            body: sdp.as_ref().map(|sdp| (SDP, &sdp[..])),
+            body: sdp.map(|sdp| (SDP, &sdp[..])),
             ..Reply::plain(status)
         };
         let (Some(request), Some(peer)) = (self.layer.open_request(tx), self.layer.server_peer(tx)) else { return };

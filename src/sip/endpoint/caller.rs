@@ -1,7 +1,8 @@
 //! The side that calls: an INVITE of ours until it is answered, refused, cancelled or lost, with every phone it reached.
 
 use super::compose::{Invitation, Within};
-use super::usage::{Calling, Cancelling, Fork, Phase, Up};
+use super::prack::rseq_of;
+use super::usage::{Calling, Cancelling, Exchange, Fork, Offering, Phase, Up};
 use super::{EndReason, Endpoint, Full, Outgoing, Owner, SipEvent, UsageId};
 use crate::sip::dialog::session_timer::{LEAST_S, SessionTerms};
 use crate::sip::dialog::{Dialog, body::sdp_of};
@@ -72,10 +73,8 @@ impl Endpoint {
         self.change(id, |this, phase| match phase {
             Phase::Calling(mut calling) => {
                 calling.provisional = true;
-                let status = response.status();
-                if status > 100 {
-                    this.note_fork(&mut calling, response);
-                    this.events.push_back(SipEvent::Progress { usage: id, status, sdp: sdp_of(response) });
+                if response.status() > 100 {
+                    this.hear_progress(now, id, &mut calling, response);
                 }
                 Phase::Calling(calling)
             }
@@ -84,16 +83,53 @@ impl Endpoint {
         });
     }
 
-    /// A response with a new To tag makes an early dialog of its own (12.1.2, 13.2.2.1).
-    fn note_fork(&mut self, calling: &mut Calling, response: &Message) {
-        let Some(tag) = response.to().ok().and_then(|to| to.tag()) else { return };
-        if calling.forks.len() >= MAX_EARLY || calling.forks.iter().any(|fork| fork.dialog.remote_tag() == tag) {
+    /// 101 to 199. One that wants a PRACK gets it, and counts once and in its turn (RFC 3262 4).
+    fn hear_progress(&mut self, now: Instant, id: UsageId, calling: &mut Calling, response: &Message) {
+        let status = response.status();
+        let place = self.fork_of(calling, response);
+        let cseq = calling.cseq;
+        let Some(fork) = place.and_then(|place| calling.forks.get_mut(place)) else {
+            self.events.push_back(SipEvent::Progress { usage: id, status, sdp: sdp_of(response) });
             return;
+        };
+        fork.updates |= response.allows(&Method::Update);
+        // After the answer, more SDP means nothing (13.2.1).
+        let sdp = sdp_of(response).filter(|_| fork.exchange == Exchange::Offered);
+        if let Some(rseq) = rseq_of(response) {
+            if !fork.take_rseq(rseq) {
+                return;
+            }
+            if sdp.is_some() {
+                fork.exchange = Exchange::Agreed;
+            }
+            let acknowledged = format!("{rseq} {cseq} INVITE");
+            self.send_prack(now, id, &mut fork.dialog, &acknowledged, calling.login.as_mut());
         }
-        let invite = self.layer.sent_request(calling.tx).and_then(|sent| Message::parse(sent.clone()).ok());
-        if let Some(dialog) = invite.and_then(|invite| Dialog::of_caller(&invite, response, calling.order.peer)) {
-            calling.forks.push(Fork { dialog, gone: false });
+        if sdp.is_some() {
+            fork.answer = sdp.clone();
         }
+        self.events.push_back(SipEvent::Progress { usage: id, status, sdp });
+    }
+
+    /// The early dialog that a response belongs to; a new To tag makes a new one (12.1.2, 13.2.2.1).
+    fn fork_of(&mut self, calling: &mut Calling, response: &Message) -> Option<usize> {
+        let tag = response.to().ok().and_then(|to| to.tag())?;
+        let known = calling.forks.iter().position(|fork| fork.dialog.remote_tag() == tag);
+        if known.is_some() || calling.forks.len() >= MAX_EARLY {
+            return known;
+        }
+        let invite = Message::parse(self.layer.sent_request(calling.tx)?.clone()).ok()?;
+        let dialog = Dialog::of_caller(&invite, response, calling.order.peer)?;
+        calling.forks.push(Fork {
+            dialog,
+            gone: false,
+            rseq: None,
+            exchange: Exchange::Offered,
+            offering: Offering::Idle,
+            answer: None,
+            updates: false,
+        });
+        Some(calling.forks.len() - 1)
     }
 
     fn invite_accepted(&mut self, now: Instant, id: UsageId, tx: ClientId, response: &Message) {
@@ -106,37 +142,58 @@ impl Endpoint {
         let Some(dialog) = Dialog::of_caller(&invite, response, peer) else { return };
         self.acknowledge(tx, &dialog, &invite, tag);
         let mut dialog = Some(dialog);
-        self.change(id, |this, phase| match phase {
+        let mut remembered = true;
+        let known = self.change(id, |this, phase| match phase {
             Phase::Calling(calling) if calling.tx == tx => {
-                let Some(mut dialog) = dialog.take() else { return Phase::Calling(calling) };
-                // What the peer has said in the early dialog counts on.
-                let early = calling.forks.into_iter().find(|fork| fork.dialog.remote_tag() == tag);
-                if let Some(early) = early {
+                let Some(dialog) = dialog.take() else { return Phase::Calling(calling) };
+                let mut up = Up::new(dialog, calling.login, response.allows(&Method::Update));
+                let mut sdp = sdp_of(response);
+                let (early, others) = calling.forks.into_iter().partition(|fork| fork.dialog.remote_tag() == tag);
+                up.others = others;
+                let early: Vec<Fork> = early;
+                // What was said in the early dialog counts on.
+                if let Some(early) = early.into_iter().next() {
                     if early.gone {
                         this.ended(id, EndReason::Bye { reason: None });
                         return Phase::Over;
                     }
-                    dialog.continue_from(early.dialog);
+                    up.dialog.continue_from(early.dialog);
+                    up.offering = early.offering;
+                    up.updates |= early.updates;
+                    sdp = match early.exchange {
+                        Exchange::Agreed => early.answer,
+                        _ => sdp.or(early.answer),
+                    };
                 }
-                this.events.push_back(SipEvent::Answered {
-                    usage: id,
-                    sdp: sdp_of(response),
-                    response: response.clone(),
-                });
-                let mut up = Up::new(dialog, None, calling.login, response.allows(&Method::Update));
+                this.events.push_back(SipEvent::Answered { usage: id, sdp, response: response.clone() });
                 let min_s = calling.session.map_or(LEAST_S, |terms| terms.min_s);
                 this.session_agreed(now, id, &mut up, response, min_s);
                 Phase::Up(Box::new(up))
             }
             // The answer crossed our CANCEL (9.1): the call is up and is ended like any other.
-            Phase::Cancelling(cancelling) => match dialog.take() {
-                Some(dialog) => this.leave(now, id, dialog, cancelling.login, cancelling.reason),
+            Phase::Cancelling(mut cancelling) => match dialog.take() {
+                Some(mut dialog) => {
+                    count_on(&mut dialog, &mut cancelling.forks);
+                    this.leave(now, id, dialog, cancelling.login, cancelling.reason)
+                }
                 None => Phase::Over,
             },
-            other => other,
+            Phase::Up(mut up) => {
+                if let Some(dialog) = &mut dialog {
+                    count_on(dialog, &mut up.others);
+                }
+                Phase::Up(up)
+            }
+            other => {
+                remembered = false;
+                other
+            }
         });
         // Nobody took it: another fork was first, or the call is over (13.2.2.4).
-        if let Some(dialog) = dialog {
+        if let Some(mut dialog) = dialog {
+            if !known || !remembered {
+                dialog.skip_ahead();
+            }
             self.dismiss(now, dialog);
         }
     }
@@ -219,7 +276,8 @@ impl Endpoint {
 
     /// Gives up on a callee that has not answered.
     pub(super) fn cancel(&mut self, now: Instant, calling: Calling, reason: Option<String>) -> Phase {
-        let cancelling = Cancelling { tx: calling.tx, sent: false, reason, login: calling.login };
+        let Calling { tx, login, forks, .. } = calling;
+        let cancelling = Cancelling { tx, sent: false, reason, login, forks: forks.into_vec() };
         if calling.provisional { self.send_cancel(now, cancelling) } else { Phase::Cancelling(Box::new(cancelling)) }
     }
 
@@ -240,6 +298,13 @@ impl Endpoint {
         self.layer.start_client(now, branch, &Method::Cancel, peer, bytes, Owner::Nobody);
         self.layer.give_up(now, tx);
         true
+    }
+}
+
+/// Goes on counting where the early dialog of the same phone has ended.
+fn count_on(dialog: &mut Dialog, forks: &mut Vec<Fork>) {
+    if let Some(place) = forks.iter().position(|fork| fork.dialog.remote_tag() == dialog.remote_tag()) {
+        dialog.continue_from(forks.swap_remove(place).dialog);
     }
 }
 

@@ -1,6 +1,7 @@
 //! Writes what the endpoint says: which headers a message of ours carries, in which order.
 
 use super::config::{EndpointConfig, OutgoingRequest};
+use super::reliable::REL100;
 use crate::sip::dialog::session_timer::{Agreement, SessionTerms, SessionTimer};
 use crate::sip::dialog::{Dialog, Tag};
 use crate::sip::digest::Login;
@@ -30,6 +31,8 @@ pub(super) struct Reply<'a> {
     pub to_tag: Option<Tag>,
     /// The whole Contact value, in what forms or moves a dialog.
     pub contact: Option<&'a str>,
+    /// Of a provisional response that its receiver acknowledges (RFC 3262).
+    pub rseq: Option<u32>,
     /// A 503 says when to come back.
     pub retry_after_s: Option<u32>,
     /// What a 2xx to an INVITE or UPDATE agrees to (RFC 4028).
@@ -122,8 +125,13 @@ impl Composer {
         if let Some(contact) = reply.contact {
             builder.header(HeaderName::Contact, contact);
         }
+        if let Some(rseq) = reply.rseq {
+            builder.header(HeaderName::Require, REL100).number(HeaderName::RSeq, rseq);
+        }
         let success = (200..300).contains(&reply.status);
-        let describes = success && matches!(request.method(), Method::Invite | Method::Options | Method::Update);
+        // A caller that is to send UPDATE before the answer has to know that we take it (RFC 3311 5.1).
+        let describes = reply.rseq.is_some()
+            || success && matches!(request.method(), Method::Invite | Method::Options | Method::Update);
         if describes || reply.status == 405 {
             builder.header(HeaderName::Allow, &self.allow);
         }
@@ -238,6 +246,9 @@ impl Composer {
         for (name, value) in with.session.iter().flat_map(SessionTimer::ask) {
             builder.named(name, value);
         }
+        if let Some(rack) = with.rack {
+            builder.header(HeaderName::RAck, rack);
+        }
         if let Some(invite) = with.credentials_of {
             builder.raw_copy(invite, HeaderName::Authorization).raw_copy(invite, HeaderName::ProxyAuthorization);
         }
@@ -264,6 +275,8 @@ pub(super) struct Within<'a> {
     pub login: Option<&'a mut Login>,
     /// A whole Reason value.
     pub reason: Option<&'a str>,
+    /// A whole RAck value, in a PRACK.
+    pub rack: Option<&'a str>,
     /// In an INVITE or UPDATE: the session timer to go on with (RFC 4028).
     pub session: Option<SessionTimer>,
     pub headers: &'a [(&'a str, &'a str)],

@@ -18,6 +18,8 @@ pub struct EndpointConfig {
     pub allow: Vec<&'static str>,
     /// Option tags for `Supported`. Only what this core or the app really does; a `Require` of anything else is answered 420.
     pub supported: Vec<&'static str>,
+    /// Which provisional responses of ours the caller has to acknowledge. Unless never, `100rel` is supported.
+    pub reliable: ReliableProvisional,
     /// Calls agree on session timers (RFC 4028), and `timer` is supported. Absent: no call of ours is refreshed.
     pub session: Option<SessionTerms>,
     /// New work is answered 503 from here on. A call leaves about four behind for 32 seconds. Requests inside dialogs are let through up to twice as many.
@@ -41,6 +43,7 @@ impl fmt::Debug for EndpointConfig {
             .field("timers", &self.timers)
             .field("allow", &self.allow)
             .field("supported", &self.supported)
+            .field("reliable", &self.reliable)
             .field("session", &self.session)
             .field("max_transactions", &self.max_transactions)
             .field("max_usages", &self.max_usages)
@@ -57,8 +60,12 @@ impl Default for EndpointConfig {
             server: concat!("hotline/", env!("CARGO_PKG_VERSION")).into(),
             seed: [0; 32],
             timers: TimerSet::default(),
-            allow: vec!["INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "REGISTER", "REFER", "NOTIFY"],
+            allow: [
+                "INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK", "REGISTER", "REFER", "NOTIFY",
+            ]
+            .into(),
             supported: Vec::new(),
+            reliable: ReliableProvisional::default(),
             session: None,
             max_transactions: 131_072,
             max_usages: 16_384,
@@ -67,6 +74,19 @@ impl Default for EndpointConfig {
             listen_ports: Vec::new(),
         }
     }
+}
+
+/// Which provisional responses are sent reliably (RFC 3262): always those to a caller that requires it, and where it only
+/// supports it ..
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReliableProvisional {
+    /// None at all: 100rel is not supported, and a caller that requires it is refused with 420.
+    Never,
+    /// .. those with SDP.
+    #[default]
+    Wanted,
+    /// .. each.
+    Always,
 }
 
 /// An INVITE to send. Addresses are URIs without angle brackets; `headers` must not name what the core writes itself

@@ -39,7 +39,7 @@ pub enum SipEvent {
         status: u16,
         sdp: Option<Bytes>,
     },
-    /// The callee answered. Our ACK is already queued.
+    /// The callee answered. Our ACK is already queued. Without `sdp` the session is as it was changed to before the answer.
     Answered {
         usage: UsageId,
         sdp: Option<Bytes>,
@@ -61,8 +61,13 @@ pub enum SipEvent {
         usage: UsageId,
         sdp: Option<Bytes>,
     },
-    /// The peer wants to change the session by re-INVITE or UPDATE, or (`sdp` empty) asks for our offer. Answer with
-    /// `answer_reoffer`. A second one meanwhile is refused by the core.
+    /// The caller answered the offer that we made in a provisional response.
+    EarlyAnswer {
+        usage: UsageId,
+        sdp: Option<Bytes>,
+    },
+    /// The peer wants to change the session by re-INVITE, UPDATE or PRACK, also before the call is answered, or (`sdp`
+    /// empty) asks for our offer. Answer with `answer_reoffer`. A second one meanwhile is refused by the core.
     Reoffer {
         usage: UsageId,
         sdp: Option<Bytes>,
@@ -142,6 +147,8 @@ pub enum EndReason {
     Cancelled { reason: Option<String> },
     /// Our 2xx was never acknowledged (13.3.1.4); a BYE was sent.
     AckTimeout,
+    /// A provisional response of ours was never acknowledged (RFC 3262 3); the call was refused.
+    PrackTimeout,
     /// A request of ours inside the call was never answered (12.2.1.2); a BYE was sent.
     Timeout,
     /// The session was not refreshed in time (RFC 4028); a BYE was sent.

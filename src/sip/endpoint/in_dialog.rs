@@ -93,6 +93,7 @@ impl Endpoint {
                 self.events.push_back(SipEvent::Referred { usage: id, id: ServerRequest(tx), message: request })
             }
             Method::Notify => self.receive_notify(now, id, tx, &request),
+            Method::Prack => self.receive_prack(now, id, tx, peer, &request),
             Method::Info => {
                 self.answer(now, tx, Reply::plain(200));
                 let content_type = header_text(&request, HeaderName::ContentType).unwrap_or_default();

@@ -17,6 +17,7 @@ impl Endpoint {
         let reason = reason.map(reason_value);
         let known = self.change(id, |this, phase| match phase {
             Phase::Ringing(ringing) => {
+                this.drop_offer(now, &ringing.offering);
                 let to_tag = this.usages.get(id.0).map(|usage| usage.tag);
                 let headers: Vec<(&str, &str)> = reason.iter().map(|reason| ("Reason", reason.as_str())).collect();
                 this.answer(now, ringing.tx, Reply { to_tag, headers: &headers, ..Reply::plain(480) });
@@ -48,6 +49,7 @@ impl Endpoint {
             Offering::Theirs(theirs) => {
                 self.answer(now, theirs.tx, Reply::plain(487));
             }
+            // Gives up on INVITEs only; an UPDATE ends by itself.
             Offering::Ours(ours) => self.layer.give_up(now, ours.tx),
         }
     }

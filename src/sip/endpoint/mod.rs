@@ -5,9 +5,9 @@
 //! Like every core it is polled: hand it a message, a command or the time, then drain [`Endpoint::poll_event`] and
 //! [`Endpoint::poll_transmit`], in that order, and come back at [`Endpoint::next_timeout`].
 //!
-//! Each file is one thing that is done: `arrival` finds out what a request is; `callee`, `caller`, `in_dialog`,
-//! `reoffer` and `leave` are what may happen to a call; `ask` is for requests outside calls, `subscribe` for who watches
-//! something of ours.
+//! Each file is one thing that is done: `arrival` finds out what a request is; `callee`, `reliable`, `caller`, `prack`,
+//! `early`, `in_dialog`, `reoffer`, `refresh` and `leave` are what may happen to a call; `ask` is for requests outside
+//! calls, `subscribe` for who watches something of ours.
 
 mod arrival;
 mod ask;
@@ -15,19 +15,22 @@ mod callee;
 mod caller;
 mod compose;
 mod config;
+mod early;
 mod event;
 mod in_dialog;
 mod leave;
 mod mint;
+mod prack;
 mod refer;
 mod refresh;
+mod reliable;
 mod reoffer;
 mod salvage;
 mod subscribe;
 mod usage;
 
 pub use compose::phrase;
-pub use config::{Busy, EndpointConfig, Full, Outgoing, OutgoingRequest};
+pub use config::{Busy, EndpointConfig, Full, Outgoing, OutgoingRequest, ReliableProvisional};
 pub use event::{EndReason, EndpointStats, RequestId, ServerRequest, SipEvent, UsageId};
 pub use subscribe::{Notice, SubscriptionId, SubscriptionTerms};
 
@@ -42,6 +45,7 @@ use ask::Asked;
 use bytes::Bytes;
 use compose::{Composer, Reply};
 use mint::Mint;
+use reliable::REL100;
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -54,6 +58,7 @@ pub struct Endpoint {
     closed: bool,
     allow: Vec<&'static str>,
     supported: Vec<&'static str>,
+    reliable: ReliableProvisional,
     session: Option<SessionTerms>,
     max_transactions: usize,
     max_usages: usize,
@@ -84,6 +89,7 @@ enum Owner {
     Reoffer(UsageId),
     /// An UPDATE that only refreshes the session.
     Refresh(UsageId),
+    Prack(UsageId),
     Bye(UsageId),
     Info(UsageId),
     Refer(UsageId),
@@ -100,6 +106,7 @@ impl Endpoint {
     pub fn new(mut config: EndpointConfig) -> Self {
         let timers = config.timers.checked();
         config.supported.extend(config.session.map(|_| TIMER));
+        config.supported.extend(Some(REL100).filter(|_| config.reliable != ReliableProvisional::Never));
         Self {
             timers,
             closed: false,
@@ -108,6 +115,7 @@ impl Endpoint {
             layer: Layer::new(timers),
             allow: config.allow,
             supported: config.supported,
+            reliable: config.reliable,
             session: config.session,
             max_transactions: config.max_transactions,
             max_usages: config.max_usages,
@@ -243,6 +251,7 @@ impl Endpoint {
                 Owner::Invite(usage) => self.invite_answered(now, usage, id, response),
                 Owner::Reoffer(usage) => self.reoffer_answered(now, usage, id, response),
                 Owner::Refresh(usage) => self.refresh_answered(now, usage, response),
+                Owner::Prack(usage) => self.prack_answered(now, usage, id, response),
                 Owner::Bye(usage) => self.bye_answered(now, usage, response),
                 Owner::Info(usage) => self.info_answered(now, usage, response.status()),
                 Owner::Refer(usage) => self.refer_answered(now, usage, response.status(), Some(response)),
@@ -265,7 +274,7 @@ impl Endpoint {
                         Failure::Transport => 503,
                     };
                     match owner {
-                        Owner::Nobody => {}
+                        Owner::Nobody | Owner::Prack(_) => {}
                         Owner::Invite(usage) => self.invite_failed(usage, status),
                         Owner::Reoffer(usage) => self.reoffer_failed(now, usage, id, status),
                         Owner::Refresh(usage) => self.refresh_failed(now, usage, status),
@@ -291,6 +300,8 @@ impl Endpoint {
         match deadline {
             Deadline::RepeatAnswer => self.repeat_answer(now, id),
             Deadline::AckOverdue => self.ack_overdue(now, id),
+            Deadline::RepeatProgress => self.repeat_progress(now, id),
+            Deadline::PrackOverdue => self.prack_overdue(now, id),
             Deadline::TellAgain => self.tell_again(now, id),
             Deadline::Expired => self.invitation_expired(now, id),
             Deadline::OfferAgain => self.offer_again(now, id),

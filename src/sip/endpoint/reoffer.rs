@@ -1,8 +1,8 @@
-//! Changing a session that is up: re-INVITE in both directions, UPDATE from the peer, and what happens when both sides
-//! want to at once (RFC 3261 14, RFC 3311 5).
+//! Changing a session: re-INVITE in both directions, UPDATE from the peer, and what happens when both sides want to at
+//! once (RFC 3261 14, RFC 3311 5). `early` has what differs before the answer.
 
 use super::compose::{Reply, SDP, Within};
-use super::usage::{Deadline, OfferBy, Offering, Ours, OwedAck, Phase, Postponed, Theirs, Up, Usage};
+use super::usage::{Deadline, Exchange, OfferBy, Offering, Ours, OwedAck, Phase, Postponed, Theirs, Up, Usage};
 use super::{Busy, Endpoint, Owner, SipEvent, UsageId};
 use crate::sip::dialog::body::sdp_of;
 use crate::sip::dialog::session_timer::LEAST_S;
@@ -18,11 +18,15 @@ const MAX_ATTEMPTS: u8 = 5;
 const RETRY_BELOW_S: u32 = 11;
 
 impl Endpoint {
-    /// Offers a change of the session. [`SipEvent::ReofferAnswered`] or [`SipEvent::ReofferFailed`] tells the outcome;
-    /// an offer that crosses the peer's is tried again by itself.
+    /// Offers a change of the session: by re-INVITE, before the answer by UPDATE. [`SipEvent::ReofferAnswered`] or
+    /// [`SipEvent::ReofferFailed`] tells the outcome; a re-INVITE that crosses the peer's is tried again by itself.
     pub fn reinvite(&mut self, now: Instant, id: UsageId, offer: Bytes) -> Result<(), Busy> {
         let mut result = Err(Busy);
-        self.change(id, |this, phase| match phase {
+        self.change(id, |this, mut phase| match phase {
+            Phase::Ringing(_) | Phase::Calling(_) => {
+                result = this.offer_early(now, id, &mut phase, offer);
+                phase
+            }
             Phase::Up(mut up) => {
                 if up.is_free() {
                     this.send_offer(now, id, &mut up, offer, 1, false);
@@ -37,16 +41,21 @@ impl Endpoint {
 
     /// Answers [`SipEvent::Reoffer`]: with SDP, or with the status of a refusal (488), which carries `headers`.
     pub fn answer_reoffer(&mut self, now: Instant, id: UsageId, answer: Result<Bytes, u16>, headers: &[(&str, &str)]) {
-        let known = self.change(id, |this, phase| match phase {
+        let known = self.change(id, |this, mut phase| match phase {
             Phase::Up(mut up) => {
-                if let Some(theirs) = up.take_theirs(None) {
+                if let Some(theirs) = up.offering.take_theirs(None) {
                     this.answer_theirs(now, id, &mut up, theirs, answer, headers);
                 }
                 Phase::Up(up)
             }
+            Phase::Ringing(_) | Phase::Calling(_) => {
+                this.answer_early(now, &mut phase, answer, headers);
+                phase
+            }
             other => other,
         });
         self.counts.stale_commands += u64::from(!known);
+        self.go_on(now, id);
     }
 
     fn answer_theirs(
@@ -71,13 +80,15 @@ impl Endpoint {
         let contact = up.dialog.contact.clone();
         let session = theirs.session;
         let reply = Reply { contact: Some(&contact), session, body: Some((SDP, &sdp)), ..Reply::plain(200) };
-        self.start_session(now, id, up, session.map(|session| session.timer));
+        if theirs.by != OfferBy::Prack {
+            self.start_session(now, id, up, session.map(|session| session.timer));
+        }
         match theirs.by {
             OfferBy::Invite => {
                 let owed = self.answer_2xx(now, id, theirs.tx, reply);
                 up.owed_ack = owed.map(|owed| OwedAck { offered: !theirs.offered, ..owed });
             }
-            OfferBy::Update => {
+            OfferBy::Update | OfferBy::Prack => {
                 self.answer(now, theirs.tx, reply);
             }
         }
@@ -95,7 +106,7 @@ impl Endpoint {
         let session = up.session;
         let with = Within { login: up.login.as_mut(), session, body: Some((SDP, &offer)), ..Within::default() };
         let tx = self.send_in_dialog(now, &mut up.dialog, &Method::Invite, with, Owner::Reoffer(id));
-        up.offering = Offering::Ours(Ours { tx, offer, attempt, cancelled: false, refresh });
+        up.offering = Offering::Ours(Ours { tx, by: OfferBy::Invite, offer, attempt, cancelled: false, refresh });
         // No phone needs a person to answer a re-INVITE, so one without a final answer is stuck.
         self.deadlines.set((id, Deadline::OfferOverdue), now + self.timers.expiry() * 2);
     }
@@ -136,26 +147,17 @@ impl Endpoint {
         self.answer(now, tx, Reply { headers: &[("Min-SE", min_se)], ..Reply::plain(422) });
     }
 
-    fn receive_offer(&mut self, now: Instant, id: UsageId, tx: ServerId, peer: Peer, request: &Message, by: OfferBy) {
-        let refusal = match self.usages.get(id.0).map(|usage| &usage.phase) {
-            Some(Phase::Up(up)) => match up.offering {
-                Offering::Ours(_) => Some(491),
-                Offering::Theirs(_) => Some(500),
-                // The peer has not finished its last one: our 2xx or its ACK is still on the way.
-                Offering::Idle if up.owed_ack.is_some() => Some(491),
-                Offering::Idle => None,
-            },
-            // Its first offer has had no answer (14.2, RFC 3311 5.2).
-            Some(Phase::Ringing(_)) => Some(500),
-            // Ours has had none.
-            _ => Some(491),
-        };
-        if let Some(status) = refusal {
-            self.counts.refused += 1;
-            let wait = self.mint.below(RETRY_BELOW_S).to_string();
-            let headers: &[(&str, &str)] = if status == 500 { &[("Retry-After", &wait)] } else { &[] };
-            self.answer(now, tx, Reply { headers, ..Reply::plain(status) });
-            return;
+    pub(super) fn receive_offer(
+        &mut self,
+        now: Instant,
+        id: UsageId,
+        tx: ServerId,
+        peer: Peer,
+        request: &Message,
+        by: OfferBy,
+    ) {
+        if let Some(status) = self.usages.get(id.0).and_then(|usage| refusal(&usage.phase, request, by)) {
+            return self.refuse_offer(now, tx, status);
         }
         let running = self.usages.get(id.0).and_then(Usage::session);
         let session = match self.session_for(request, running) {
@@ -163,16 +165,28 @@ impl Endpoint {
             Err(min_se) => return self.refuse_brief(now, tx, &min_se),
         };
         let sdp = sdp_of(request);
-        let Some(Phase::Up(up)) = self.usages.get_mut(id.0).map(|usage| &mut usage.phase) else { return };
-        up.dialog.peer = peer;
-        up.offering = Offering::Theirs(Theirs { tx, by, offered: sdp.is_some(), session });
+        let Some(usage) = self.usages.get_mut(id.0) else { return };
+        // Before the final answer to the INVITE there is no session that a timer could end.
+        let session = session.filter(|_| matches!(usage.phase, Phase::Up(_)));
+        let Some(talk) = usage.phase.talk(|talk| talk.dialog.owns(request)) else { return };
+        talk.dialog.peer = peer;
+        *talk.offering = Offering::Theirs(Theirs { tx, by, offered: sdp.is_some(), session });
         self.layer.set_owner(tx, Owner::Reoffer(id));
         self.events.push_back(SipEvent::Reoffer { usage: id, sdp, message: request.clone() });
+    }
+
+    /// 491: an offer of ours has had no answer; 500: theirs has had none, and they are to wait (14.2, RFC 3311 5.2).
+    pub(super) fn refuse_offer(&mut self, now: Instant, tx: ServerId, status: u16) {
+        self.counts.refused += 1;
+        let wait = self.mint.below(RETRY_BELOW_S).to_string();
+        let headers: &[(&str, &str)] = if status == 500 { &[("Retry-After", &wait)] } else { &[] };
+        self.answer(now, tx, Reply { headers, ..Reply::plain(status) });
     }
 
     pub(super) fn reoffer_answered(&mut self, now: Instant, id: UsageId, tx: ClientId, response: &Message) {
         match response.status() {
             ..200 => {}
+            _ if *response.method() == Method::Update => self.early_offer_answered(now, id, tx, response),
             200..300 => self.reoffer_accepted(now, id, tx, response),
             _ => self.reoffer_refused(now, id, tx, response),
         }
@@ -188,7 +202,7 @@ impl Endpoint {
         let mut taken = false;
         self.change(id, |this, phase| match phase {
             Phase::Up(mut up) => {
-                if up.take_ours(tx).is_some() {
+                if up.offering.take_ours(tx).is_some() {
                     taken = true;
                     up.dialog.refresh_target(response);
                     let min_s = up.session.map_or(LEAST_S, |timer| timer.min_s);
@@ -213,7 +227,7 @@ impl Endpoint {
         let status = response.status();
         self.change(id, |this, phase| match phase {
             Phase::Up(mut up) => {
-                let Some(Ours { offer, attempt, cancelled, refresh, .. }) = up.take_ours(tx) else {
+                let Some(Ours { offer, attempt, cancelled, refresh, .. }) = up.offering.take_ours(tx) else {
                     return Phase::Up(up);
                 };
                 this.deadlines.clear(&(id, Deadline::OfferOverdue));
@@ -255,15 +269,15 @@ impl Endpoint {
         Duration::from_millis(u64::from(steps) * 10)
     }
 
-    fn reoffer_lost(&mut self, usage: UsageId, status: u16) {
+    pub(super) fn reoffer_lost(&mut self, usage: UsageId, status: u16) {
         self.events.push_back(SipEvent::ReofferFailed { usage, status });
     }
 
     /// No answer, or no way to send: 408 ends the call, 503 only the offer (12.2.1.2).
     pub(super) fn reoffer_failed(&mut self, now: Instant, id: UsageId, tx: ClientId, status: u16) {
-        self.change(id, |this, phase| match phase {
+        self.change(id, |this, mut phase| match phase {
             Phase::Up(mut up) => {
-                let Some(Ours { cancelled, .. }) = up.take_ours(tx) else { return Phase::Up(up) };
+                let Some(Ours { cancelled, .. }) = up.offering.take_ours(tx) else { return Phase::Up(up) };
                 this.deadlines.clear(&(id, Deadline::OfferOverdue));
                 if status == 408 && !cancelled {
                     return this.peer_lost(now, id, *up, status);
@@ -271,14 +285,23 @@ impl Endpoint {
                 this.reoffer_lost(id, status);
                 Phase::Up(up)
             }
+            // Of a call that rings, its INVITE decides.
+            Phase::Ringing(_) | Phase::Calling(_) => {
+                let talk = phase.talk(|talk| talk.offering.is_ours(tx));
+                if talk.and_then(|talk| talk.offering.take_ours(tx)).is_some() {
+                    this.reoffer_lost(id, status);
+                }
+                phase
+            }
             other => other,
         });
+        self.go_on(now, id);
     }
 
     pub(super) fn offer_again(&mut self, now: Instant, id: UsageId) {
         self.change(id, |this, phase| match phase {
             Phase::Up(mut up) => {
-                let free = matches!(up.offering, Offering::Idle) && up.owed_ack.is_none();
+                let free = up.offering.is_idle() && up.owed_ack.is_none();
                 match up.postponed.take() {
                     Some(Postponed { offer, attempt }) if free => {
                         this.send_offer(now, id, &mut up, offer, attempt + 1, false)
@@ -301,7 +324,9 @@ impl Endpoint {
     pub(super) fn offer_overdue(&mut self, now: Instant, id: UsageId) {
         self.change(id, |this, phase| match phase {
             Phase::Up(mut up) => {
-                if let Offering::Ours(ours) = &mut up.offering {
+                if let Offering::Ours(ours) = &mut up.offering
+                    && ours.by == OfferBy::Invite
+                {
                     ours.cancelled = this.cancel_transaction(now, ours.tx, None);
                 }
                 Phase::Up(up)
@@ -312,14 +337,36 @@ impl Endpoint {
 
     /// The connection on which the peer's re-INVITE waits for our answer is gone.
     pub(super) fn reoffer_withdrawn(&mut self, id: UsageId) {
-        self.change(id, |this, phase| match phase {
-            Phase::Up(mut up) => {
-                if up.take_theirs(None).is_some() {
-                    this.events.push_back(SipEvent::ReofferWithdrawn { usage: id });
-                }
-                Phase::Up(up)
+        self.change(id, |this, mut phase| {
+            let talk = phase.talk(|talk| matches!(talk.offering, Offering::Theirs(_)));
+            if talk.and_then(|talk| talk.offering.take_theirs(None)).is_some() {
+                this.events.push_back(SipEvent::ReofferWithdrawn { usage: id });
             }
-            other => other,
+            phase
         });
+    }
+}
+
+/// The status with which an offer of the peer meets what is under way already.
+fn refusal(phase: &Phase, request: &Message, by: OfferBy) -> Option<u16> {
+    let (offering, exchange) = match phase {
+        // The peer has not finished its last one: our 2xx or its ACK is still on the way.
+        Phase::Up(up) if up.owed_ack.is_some() && up.offering.is_idle() => return Some(491),
+        Phase::Up(up) => (&up.offering, Exchange::Agreed),
+        // A second INVITE before our final answer to the first (14.2).
+        Phase::Ringing(_) if by == OfferBy::Invite => return Some(500),
+        Phase::Ringing(ringing) => (&ringing.offering, ringing.exchange),
+        Phase::Calling(_) if by == OfferBy::Invite => return Some(491),
+        Phase::Calling(calling) => match &calling.forks[..] {
+            [fork] if fork.dialog.owns(request) && fork.exchange == Exchange::Agreed => (&fork.offering, fork.exchange),
+            // Ours has had no answer from one of them.
+            _ => return Some(491),
+        },
+        Phase::Cancelling(_) | Phase::Leaving(_) | Phase::Over => return Some(491),
+    };
+    match (offering, exchange) {
+        (Offering::Ours(_), _) | (_, Exchange::OfferedBack) => Some(491),
+        (Offering::Theirs(_), _) | (_, Exchange::Offered | Exchange::Owed) => Some(500),
+        (Offering::Idle, Exchange::Agreed) => None,
     }
 }

@@ -2,6 +2,7 @@
 
 use super::config::Outgoing;
 use super::refer::Referring;
+use super::reliable::{Acknowledges, Reliable};
 use super::subscribe::SubscriptionId;
 use crate::sip::dialog::session_timer::{Agreement, SessionTerms, SessionTimer};
 use crate::sip::dialog::{Dialog, Tag};
@@ -41,8 +42,11 @@ pub(super) enum Phase {
 pub(super) struct Ringing {
     pub tx: ServerId,
     pub dialog: Dialog,
-    /// The INVITE brought an offer, so our 2xx carries the answer.
-    pub offered: bool,
+    pub exchange: Exchange,
+    pub offering: Offering,
+    pub reliable: Reliable,
+    /// The app has answered with this SDP; the 2xx waits until nothing can overtake it (RFC 3262 3).
+    pub accepted: Option<Bytes>,
     pub session: Option<Agreement>,
     /// The caller takes UPDATE.
     pub updates: bool,
@@ -70,6 +74,42 @@ pub(super) struct Fork {
     pub dialog: Dialog,
     /// It said BYE before its answer reached us.
     pub gone: bool,
+    /// Of its last reliable provisional response.
+    pub rseq: Option<u32>,
+    pub exchange: Exchange,
+    pub offering: Offering,
+    /// Its SDP, once a provisional response brought any, until an UPDATE makes it old.
+    pub answer: Option<Bytes>,
+    /// It takes UPDATE.
+    pub updates: bool,
+}
+
+/// How far offer and answer have come before the final answer to an INVITE (RFC 3264, RFC 3262 5, RFC 6337 3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Exchange {
+    /// The INVITE's offer has had no answer that is known to arrive.
+    Offered,
+    /// The INVITE had none: the callee's first reliable response owes it.
+    Owed,
+    /// The callee's offer is in a reliable provisional response; the answer is due in its PRACK.
+    OfferedBack,
+    /// Complete: from here on UPDATE or PRACK change the session, and the 2xx says nothing of it.
+    Agreed,
+}
+
+impl Exchange {
+    /// Whether the callee's next reliable response may carry SDP.
+    pub fn is_open(self) -> bool {
+        matches!(self, Exchange::Offered | Exchange::Owed)
+    }
+
+    /// After a reliable response with SDP.
+    pub fn described(self) -> Self {
+        match self {
+            Exchange::Owed => Exchange::OfferedBack,
+            Exchange::Offered | Exchange::OfferedBack | Exchange::Agreed => Exchange::Agreed,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -79,15 +119,20 @@ pub(super) struct Cancelling {
     pub sent: bool,
     pub reason: Option<String>,
     pub login: Option<Login>,
+    pub forks: Vec<Fork>,
 }
 
 #[derive(Debug)]
 pub(super) struct Up {
     pub dialog: Dialog,
+    /// Early dialogs of phones that did not answer first.
+    pub others: Vec<Fork>,
     pub owed_ack: Option<OwedAck>,
     pub offering: Offering,
     /// Our offer that met theirs and waits for its next try (14.1).
     pub postponed: Option<Postponed>,
+    /// Our reliable provisional response that the 2xx overtook; its PRACK may still come (RFC 3262 3).
+    pub unacknowledged: Option<Acknowledges>,
     pub login: Option<Login>,
     pub session: Option<SessionTimer>,
     /// The peer takes UPDATE.
@@ -128,6 +173,7 @@ pub(super) struct Theirs {
 #[derive(Debug)]
 pub(super) struct Ours {
     pub tx: ClientId,
+    pub by: OfferBy,
     pub offer: Bytes,
     /// Counts from 1.
     pub attempt: u8,
@@ -141,6 +187,39 @@ pub(super) struct Ours {
 pub(super) enum OfferBy {
     Invite,
     Update,
+    Prack,
+}
+
+impl Offering {
+    pub fn is_idle(&self) -> bool {
+        matches!(self, Offering::Idle)
+    }
+
+    pub fn is_ours(&self, tx: ClientId) -> bool {
+        matches!(self, Offering::Ours(ours) if ours.tx == tx)
+    }
+
+    /// Ends our own offer if it is the one that `tx` carries.
+    pub fn take_ours(&mut self, tx: ClientId) -> Option<Ours> {
+        match std::mem::replace(self, Offering::Idle) {
+            Offering::Ours(ours) if ours.tx == tx => Some(ours),
+            other => {
+                *self = other;
+                None
+            }
+        }
+    }
+
+    /// Ends the peer's offer if it waits for an answer, in `tx` if that is given.
+    pub fn take_theirs(&mut self, tx: Option<ServerId>) -> Option<Theirs> {
+        match *self {
+            Offering::Theirs(theirs) if tx.is_none_or(|tx| tx == theirs.tx) => {
+                *self = Offering::Idle;
+                Some(theirs)
+            }
+            _ => None,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -171,6 +250,10 @@ pub(super) enum Deadline {
     RepeatAnswer,
     /// Its ACK is given up, 64*T1 after it was first sent.
     AckOverdue,
+    /// Our reliable provisional response is repeated.
+    RepeatProgress,
+    /// Its PRACK is given up, 64*T1 after it was first sent (RFC 3262 3).
+    PrackOverdue,
     /// The caller is told again that we are still at it.
     TellAgain,
     /// The caller's Expires: it waits no longer (13.3.1).
@@ -186,9 +269,11 @@ pub(super) enum Deadline {
 }
 
 impl Deadline {
-    pub const ALL: [Deadline; 8] = [
+    pub const ALL: [Deadline; 10] = [
         Deadline::RepeatAnswer,
         Deadline::AckOverdue,
+        Deadline::RepeatProgress,
+        Deadline::PrackOverdue,
         Deadline::TellAgain,
         Deadline::Expired,
         Deadline::OfferAgain,
@@ -199,12 +284,14 @@ impl Deadline {
 }
 
 impl Up {
-    pub fn new(dialog: Dialog, owed_ack: Option<OwedAck>, login: Option<Login>, updates: bool) -> Self {
+    pub fn new(dialog: Dialog, login: Option<Login>, updates: bool) -> Self {
         Self {
             dialog,
-            owed_ack,
+            others: Vec::new(),
+            owed_ack: None,
             offering: Offering::Idle,
             postponed: None,
+            unacknowledged: None,
             login,
             session: None,
             updates,
@@ -214,29 +301,43 @@ impl Up {
 
     /// No change of the session is under way on either side.
     pub fn is_free(&self) -> bool {
-        matches!(self.offering, Offering::Idle) && self.owed_ack.is_none() && self.postponed.is_none()
+        self.offering.is_idle() && self.owed_ack.is_none() && self.postponed.is_none()
     }
+}
 
-    /// Ends our own offer if it is the one that `tx` carries.
-    pub fn take_ours(&mut self, tx: ClientId) -> Option<Ours> {
-        match std::mem::replace(&mut self.offering, Offering::Idle) {
-            Offering::Ours(ours) if ours.tx == tx => Some(ours),
-            other => {
-                self.offering = other;
-                None
-            }
+/// A dialog in which the session may change.
+pub(super) struct Talk<'a> {
+    pub dialog: &'a mut Dialog,
+    pub offering: &'a mut Offering,
+    /// Of a fork: what it described in a provisional response.
+    pub answer: Option<&'a mut Option<Bytes>>,
+}
+
+impl Talk<'_> {
+    /// The session is no longer what provisional responses said.
+    pub fn outdate(&mut self) {
+        if let Some(answer) = &mut self.answer {
+            **answer = None;
         }
     }
+}
 
-    /// Ends the peer's offer if it waits for an answer, in `tx` if that is given.
-    pub fn take_theirs(&mut self, tx: Option<ServerId>) -> Option<Theirs> {
-        match self.offering {
-            Offering::Theirs(theirs) if tx.is_none_or(|tx| tx == theirs.tx) => {
-                self.offering = Offering::Idle;
-                Some(theirs)
+impl Phase {
+    /// The dialog of which `is` holds.
+    pub fn talk(&mut self, is: impl Fn(&Talk<'_>) -> bool) -> Option<Talk<'_>> {
+        match self {
+            Phase::Ringing(ringing) => {
+                Some(Talk { dialog: &mut ringing.dialog, offering: &mut ringing.offering, answer: None })
             }
-            _ => None,
+            Phase::Calling(calling) => calling
+                .forks
+                .iter_mut()
+                .map(|f| Talk { dialog: &mut f.dialog, offering: &mut f.offering, answer: Some(&mut f.answer) })
+                .find(|talk| is(talk)),
+            Phase::Up(up) => Some(Talk { dialog: &mut up.dialog, offering: &mut up.offering, answer: None }),
+            Phase::Cancelling(_) | Phase::Leaving(_) | Phase::Over => None,
         }
+        .filter(|talk| is(talk))
     }
 }
 

@@ -74,12 +74,12 @@ fn the_same_invite_by_two_paths_is_one_call() {
 #[test]
 fn an_unknown_method_is_405_with_what_is_allowed() {
     let mut hand = Hand::new();
-    for method in ["NOSUCH", "PRACK", "SUBSCRIBE"] {
+    for method in ["NOSUCH", "PUBLISH", "SUBSCRIBE"] {
         hand.send(&request(method, 1, method, None));
         let answer = hand.answer();
         assert_eq!(answer.status(), 405);
         assert!(answer.allows(&crate::sip::message::Method::Invite));
-        assert!(!answer.allows(&crate::sip::message::Method::Prack));
+        assert!(!answer.allows(&crate::sip::message::Method::Publish));
     }
     assert!(hand.endpoint.is_idle(), "a refusal keeps nothing");
 }
@@ -87,9 +87,9 @@ fn an_unknown_method_is_405_with_what_is_allowed() {
 #[test]
 fn an_extension_that_is_required_and_missing_is_420() {
     let mut hand = Hand::new();
-    hand.send(&INVITE.replace("Contact:", "Require: 100rel, gruu\nContact:"));
+    hand.send(&INVITE.replace("Contact:", "Require: 100rel, outbound, gruu\nContact:"));
     let answer = hand.answer();
-    assert_eq!((answer.status(), answer.header(HeaderName::Unsupported)), (420, Some(&b"100rel, gruu"[..])));
+    assert_eq!((answer.status(), answer.header(HeaderName::Unsupported)), (420, Some(&b"outbound, gruu"[..])));
     assert!(hand.events().is_empty());
 }
 
@@ -198,7 +198,7 @@ fn an_options_is_answered_with_what_we_can_do_and_keeps_nothing() {
     for owed in [HeaderName::Allow, HeaderName::Accept, HeaderName::Server] {
         assert_eq!(answer.count(owed), 1, "{owed}");
     }
-    assert!(answer.header(HeaderName::Supported).is_none(), "nothing is claimed that is not there");
+    assert_eq!(answer.header(HeaderName::Supported), Some(&b"100rel"[..]), "nothing is claimed that is not there");
     assert!(answer.to().unwrap().tag().is_some());
     hand.send(&options);
     assert_eq!(hand.answer().raw(), answer.raw(), "a repetition is told the same, To tag included (8.2.7)");

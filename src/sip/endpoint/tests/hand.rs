@@ -75,6 +75,11 @@ impl Hand {
         sent.remove(0)
     }
 
+    pub fn answer_to_options(&mut self) -> Message {
+        self.send(&request("OPTIONS", 9, "options", None));
+        self.answer()
+    }
+
     /// Moves the clock; the times, in milliseconds since the start, and statuses (0 for a request) of what was sent.
     pub fn pass(&mut self, time: Duration) -> Vec<(u128, u16)> {
         let end = self.now + time;

@@ -48,7 +48,7 @@ fn what_a_caller_asks_for_decides_who_refreshes_and_how_often() {
         let (_, _, ok) = up(&mut hand, lines);
         assert_eq!(text(&ok, HeaderName::SessionExpires), expires, "{lines}");
         assert_eq!(text(&ok, HeaderName::Require), require, "{lines}");
-        assert_eq!(text(&ok, HeaderName::Supported), "timer");
+        assert_eq!(text(&ok, HeaderName::Supported), "timer, 100rel");
     }
 }
 
@@ -65,7 +65,8 @@ fn an_interval_below_our_minimum_is_refused_with_422_before_anybody_is_rung() {
 fn without_session_timers_nothing_is_said_of_them() {
     let mut hand = Hand::new();
     let (_, _, ok) = up(&mut hand, "Supported: timer\nSession-Expires: 600\n");
-    assert!(ok.header(HeaderName::SessionExpires).is_none() && ok.header(HeaderName::Supported).is_none());
+    assert!(ok.header(HeaderName::SessionExpires).is_none());
+    assert_eq!(text(&ok, HeaderName::Supported), "100rel");
 }
 
 #[test]

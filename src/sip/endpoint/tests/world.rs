@@ -264,6 +264,7 @@ pub fn title(event: &SipEvent) -> String {
         SipEvent::Answered { .. } => "Answered".into(),
         SipEvent::Rejected { status, local, .. } => format!("Rejected {status}{}", if *local { " here" } else { "" }),
         SipEvent::Acked { .. } => "Acked".into(),
+        SipEvent::EarlyAnswer { .. } => "EarlyAnswer".into(),
         SipEvent::Reoffer { .. } => "Reoffer".into(),
         SipEvent::ReofferWithdrawn { .. } => "ReofferWithdrawn".into(),
         SipEvent::RefreshDue { .. } => "RefreshDue".into(),
