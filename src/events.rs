@@ -214,6 +214,20 @@ pub enum EventKind {
         count: u32,
     },
 
+    /// A trunk did not take the call, which goes on to the next one if there is any.
+    TrunkFailed {
+        trunk: TrunkId,
+        why: TrunkFault,
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        status: Option<u16>,
+    },
+    /// A trunk is of another use than before; `why` says by what it was found out.
+    TrunkState {
+        trunk: TrunkId,
+        state: TrunkStateName,
+        why: String,
+    },
+
     BundleLoaded {
         version: FlowVersion,
     },
@@ -283,6 +297,8 @@ pub enum Cause {
     RtpTimeout,
     /// Answered elsewhere: another leg of the same call won.
     AnsweredElsewhere,
+    /// No trunk that leads there takes calls now.
+    TrunkDown,
     Limit,
     Overload,
     /// The switch was stopped while the call was up.
@@ -307,6 +323,7 @@ impl Cause {
             Cause::PeerError | Cause::Internal => 127,
             Cause::AckTimeout => 102,
             Cause::RtpTimeout => 27,
+            Cause::TrunkDown => 38,
             Cause::Limit | Cause::Overload => 42,
             Cause::Shutdown | Cause::Interrupted => 41,
         }
@@ -323,7 +340,7 @@ impl Cause {
             Cause::Forbidden => 403,
             Cause::NotAcceptable => 488,
             Cause::Cancelled => 487,
-            Cause::Limit | Cause::Overload | Cause::Shutdown => 503,
+            Cause::TrunkDown | Cause::Limit | Cause::Overload | Cause::Shutdown => 503,
             Cause::PeerError => 502,
             Cause::AckTimeout | Cause::AnsweredElsewhere | Cause::Interrupted | Cause::Internal => 500,
         }
@@ -362,6 +379,8 @@ pub enum TransferOutcome {
 pub enum Refusal {
     /// The total of calls that this switch may hold is reached.
     TotalCap,
+    /// The trunk that it came by carries all the calls that were agreed.
+    TrunkCap,
     /// No RTP port is free.
     NoPort,
     Draining,
@@ -406,6 +425,47 @@ pub enum AgentStateName {
     Ringing,
     Talking,
     WrapUp,
+}
+
+/// Why a call was not taken by a trunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TrunkFault {
+    /// It said that it cannot take calls (503).
+    Unavailable,
+    /// It failed in another way (5xx).
+    Error,
+    /// It said nothing.
+    Silent,
+    /// The transport has no way to it.
+    Unreachable,
+    /// It carries all the calls that were agreed.
+    Cap,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TrunkStateName {
+    Up,
+    /// None of its targets takes calls.
+    Down,
+    /// It sends and takes calls only while we are registered, which we are not.
+    Unregistered,
+    /// Switched off in the configuration or by an operator.
+    Disabled,
+}
+
+impl TrunkStateName {
+    pub const ALL: [TrunkStateName; 4] = [Self::Up, Self::Down, Self::Unregistered, Self::Disabled];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Down => "down",
+            Self::Unregistered => "unregistered",
+            Self::Disabled => "disabled",
+        }
+    }
 }
 
 /// What one leg's media did, from our receive side and the peer's RTCP reports.

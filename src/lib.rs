@@ -16,6 +16,7 @@
 //! | [`ivr`] | the flow language: parse, check, expressions, speech, interpreter |
 //! | [`acd`] | queues, agents, who is offered to whom |
 //! | [`registrar`], [`routing`], [`admission`] | who is where; which number leads where; who gets in |
+//! | [`trunks`] | which carriers take calls now: registrations, OPTIONS, failover, caps |
 //! | [`cdr`] | folds events into call records |
 //! | [`switch`] | the one owner of all calls: `handle_input`, `handle_timeout`, `poll_output`; its link files only translate |
 //!
@@ -72,3 +73,4 @@ pub mod switch;
 #[cfg(test)]
 mod test_folder;
 pub mod timers;
+pub mod trunks;

@@ -63,6 +63,16 @@ pub(super) async fn agent(State(api): State<Api>, Path(id): Path<String>) -> Res
     agent.map(|agent| Json(agent).into_response()).ok_or_else(|| Refused::not_found("there is no such agent"))
 }
 
+pub(super) async fn trunks(State(api): State<Api>) -> Result<Response, Refused> {
+    Ok(Json(&api.look().await?.trunks).into_response())
+}
+
+pub(super) async fn trunk(State(api): State<Api>, Path(id): Path<String>) -> Result<Response, Refused> {
+    let snapshot = api.look().await?;
+    let trunk = snapshot.trunks.iter().find(|trunk| trunk.id.as_str() == id);
+    trunk.map(|trunk| Json(trunk).into_response()).ok_or_else(|| Refused::not_found("there is no such trunk"))
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SetAgent {

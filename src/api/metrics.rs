@@ -2,8 +2,10 @@
 //! format 0.0.4. Names begin with `hotline_`, units are base units, labels take only configured or enumerated values.
 
 use super::view::Snapshot;
-use crate::events::{Cause, EventKind, OfferResult, QueueOutcome, Refusal, SwitchEvent, TransferOutcome};
-use crate::ids::QueueId;
+use crate::events::{
+    Cause, EventKind, OfferResult, QueueOutcome, Refusal, SwitchEvent, TransferOutcome, TrunkFault, TrunkStateName,
+};
+use crate::ids::{QueueId, TrunkId};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -70,6 +72,8 @@ pub struct EventCounts {
     pub queues: BTreeMap<QueueId, QueueCounts>,
     pub transfers: BTreeMap<TransferOutcome, u64>,
     pub transfers_refused: u64,
+    /// Calls that a trunk did not take, by reason.
+    pub trunk_failures: BTreeMap<(TrunkId, TrunkFault), u64>,
     pub auth_failed: u64,
     pub contacts_silent: u64,
     pub rtp_timeouts: u64,
@@ -108,6 +112,9 @@ impl EventCounts {
             EventKind::TransferRefused { .. } => self.transfers_refused += 1,
             EventKind::AuthFailed { count, .. } => self.auth_failed += u64::from(*count),
             EventKind::ContactSilent { .. } => self.contacts_silent += 1,
+            EventKind::TrunkFailed { trunk, why, .. } => {
+                *self.trunk_failures.entry((trunk.clone(), *why)).or_default() += 1;
+            }
             EventKind::RtpTimeout { .. } => self.rtp_timeouts += 1,
             EventKind::RecordingFailed { .. } => self.recordings_failed += 1,
             EventKind::Alarm { .. } => self.alarms += 1,
@@ -137,6 +144,7 @@ impl EventCounts {
             | EventKind::Registered { .. }
             | EventKind::Unregistered { .. }
             | EventKind::ContactBack { .. }
+            | EventKind::TrunkState { .. }
             | EventKind::BundleLoaded { .. }
             | EventKind::BundleRefused { .. }
             | EventKind::Draining
@@ -167,6 +175,7 @@ pub fn page(snapshot: &Snapshot) -> String {
     out.one("calls_limit", "gauge", "Calls that the switch takes at once.", u64::from(status.max_calls));
     events(&mut out, &metrics.events);
     queues(&mut out, snapshot);
+    trunks(&mut out, snapshot);
     sip(&mut out, &metrics.sip);
     media(&mut out, &metrics.media);
     store(&mut out, &metrics.store);
@@ -253,6 +262,30 @@ fn sip(out: &mut Page, sip: &SipFigures) {
     out.one("sip_transactions", "gauge", "Transactions under way.", sip.transactions);
     out.one("sip_dialogs", "gauge", "Dialogs under way.", sip.dialogs);
     out.one("registrations", "gauge", "Contacts registered.", sip.registrations);
+}
+
+fn trunks(out: &mut Page, snapshot: &Snapshot) {
+    out.family("trunk_state", "gauge", "1 for the state that a trunk is in.");
+    for trunk in &snapshot.trunks {
+        for state in TrunkStateName::ALL {
+            let labels = [("trunk", trunk.id.as_str()), ("state", state.as_str())];
+            out.sample("trunk_state", &labels, u64::from(trunk.state == state));
+        }
+    }
+    out.family("trunk_calls", "gauge", "Calls that a trunk carries.");
+    for trunk in &snapshot.trunks {
+        for (direction, calls) in [("in", trunk.calls_in), ("out", trunk.calls_out)] {
+            out.sample("trunk_calls", &[("trunk", trunk.id.as_str()), ("direction", direction)], u64::from(calls));
+        }
+    }
+    out.family("trunk_calls_over_limit_total", "counter", "Calls beyond what a trunk's limits allow.");
+    for trunk in &snapshot.trunks {
+        out.sample("trunk_calls_over_limit_total", &[("trunk", trunk.id.as_str())], trunk.over_limit);
+    }
+    out.family("trunk_failures_total", "counter", "Calls that a trunk did not take, by reason.");
+    for ((trunk, why), count) in &snapshot.metrics.events.trunk_failures {
+        out.sample("trunk_failures_total", &[("trunk", trunk.as_str()), ("why", &word(why))], *count);
+    }
 }
 
 fn media(out: &mut Page, media: &MediaFigures) {

@@ -23,7 +23,10 @@ pub mod view;
 pub use access::Access;
 pub use metrics::Metrics;
 pub use openapi::OPENAPI;
-pub use view::{AgentView, CallView, Command, CommandError, CommandReply, Done, QueueView, RunState, Snapshot, Status};
+pub use view::{
+    AgentView, CallView, Command, CommandError, CommandReply, Done, QueueView, RunState, Snapshot, Status, TargetView,
+    TrunkView,
+};
 
 use crate::store::Records;
 use axum::Router;
@@ -105,6 +108,8 @@ impl Api {
             .route("/api/v1/agents", get(commands::agents))
             .route("/api/v1/agents/{id}", get(commands::agent))
             .route("/api/v1/agents/{id}/state", put(commands::set_agent))
+            .route("/api/v1/trunks", get(commands::trunks))
+            .route("/api/v1/trunks/{id}", get(commands::trunk))
             .route("/api/v1/cdrs", get(records::cdrs))
             .route("/api/v1/drain", post(commands::drain).delete(commands::undrain))
             .route("/api/v1/reload", post(commands::reload))

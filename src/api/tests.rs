@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::cdr::csv_header;
-use crate::events::{AgentStateName, Cause, EndedBy, EventKind, Source, SwitchEvent};
-use crate::ids::{AgentId, CallId, LegId, QueueId, Redacted};
+use crate::events::{AgentStateName, Cause, EndedBy, EventKind, Source, SwitchEvent, TrunkStateName};
+use crate::ids::{AgentId, CallId, LegId, QueueId, Redacted, TrunkId};
 use crate::store::{Store, StoreOptions};
 use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request, StatusCode, header};
@@ -63,8 +63,20 @@ impl SwitchPort for Desk {
             abandoned: 0,
         };
         let status = Status { state: *self.state.lock().unwrap(), version: "1".into(), calls: 1, ..Status::default() };
-        let (calls, queues, agents) = (vec![call], vec![queue], vec![agent]);
-        let snapshot = Snapshot { status, calls, queues, agents, metrics: Metrics::default() };
+        let trunk = TrunkView {
+            id: TrunkId::new("carrier"),
+            state: TrunkStateName::Up,
+            why: "it answers OPTIONS".into(),
+            registers: false,
+            registered_s: None,
+            targets: vec![TargetView { address: "UDP 192.0.2.1:5060".into(), up: true, resting: false }],
+            calls_in: 1,
+            calls_out: 0,
+            max_calls: None,
+            over_limit: 0,
+        };
+        let (calls, queues, agents, trunks) = (vec![call], vec![queue], vec![agent], vec![trunk]);
+        let snapshot = Snapshot { status, calls, queues, agents, trunks, metrics: Metrics::default() };
         if !self.stuck.load(Ordering::Relaxed) {
             let _ = reply.send(Arc::new(snapshot));
         }
@@ -186,6 +198,8 @@ async fn answers_have_the_keys_of_their_schema() {
     assert_eq!(keys(&get("/api/v1/calls").await["live"][0]), schema("Call"));
     assert_eq!(keys(&get("/api/v1/queues").await[0]), schema("Queue"));
     assert_eq!(keys(&get("/api/v1/agents").await[0]), schema("Agent"));
+    assert_eq!(keys(&get("/api/v1/trunks").await[0]), schema("Trunk"));
+    assert_eq!(get("/api/v1/trunks/carrier").await["state"], "up");
     assert_eq!(get("/api/v1/queues/service").await["agents"][0]["id"], "1001");
 }
 

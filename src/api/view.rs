@@ -2,8 +2,8 @@
 //! [`Snapshot`] now and then; a request reads the last one and never waits for the loop.
 
 use super::metrics::Metrics;
-use crate::events::AgentStateName;
-use crate::ids::{AgentId, CallId, QueueId, Redacted};
+use crate::events::{AgentStateName, TrunkStateName};
+use crate::ids::{AgentId, CallId, QueueId, Redacted, TrunkId};
 use serde::Serialize;
 
 #[derive(Clone, Debug, Default, Serialize)]
@@ -12,6 +12,7 @@ pub struct Snapshot {
     pub calls: Vec<CallView>,
     pub queues: Vec<QueueView>,
     pub agents: Vec<AgentView>,
+    pub trunks: Vec<TrunkView>,
     #[serde(skip)]
     pub metrics: Metrics,
 }
@@ -86,6 +87,34 @@ pub struct AgentView {
     pub call: Option<CallId>,
     /// Registered contacts.
     pub contacts: u32,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct TrunkView {
+    pub id: TrunkId,
+    pub state: TrunkStateName,
+    /// By what the state was found out, in words.
+    pub why: String,
+    pub registers: bool,
+    /// Seconds for which the registration still holds.
+    pub registered_s: Option<u64>,
+    pub targets: Vec<TargetView>,
+    pub calls_in: u32,
+    pub calls_out: u32,
+    /// The most calls at once; `None` without a limit.
+    pub max_calls: Option<u32>,
+    /// Calls that found no place since the start.
+    pub over_limit: u64,
+}
+
+/// One address of a trunk.
+#[derive(Clone, Debug, Serialize)]
+pub struct TargetView {
+    /// `UDP 203.0.113.5:5060`.
+    pub address: String,
+    pub up: bool,
+    /// It asked not to be called for a while.
+    pub resting: bool,
 }
 
 /// What an operator may ask of the switch.

@@ -106,6 +106,8 @@ pub struct DialTarget {
     pub shown: String,
     /// With these a challenge of the far side is answered.
     pub credentials: Option<Credentials>,
+    /// Further headers of the INVITE.
+    pub headers: Vec<(String, String)>,
 }
 
 /// A way to a telephone.

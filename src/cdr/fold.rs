@@ -247,6 +247,7 @@ impl Open {
             | EventKind::RecordingFailed { .. }
             | EventKind::RtpTimeout { .. }
             | EventKind::TransferRefused { .. }
+            | EventKind::TrunkFailed { .. }
             | EventKind::Alarm { .. } => {}
             // Never of one call, or dealt with before this.
             EventKind::CallArrived { .. }
@@ -258,6 +259,7 @@ impl Open {
             | EventKind::ContactSilent { .. }
             | EventKind::ContactBack { .. }
             | EventKind::AuthFailed { .. }
+            | EventKind::TrunkState { .. }
             | EventKind::BundleLoaded { .. }
             | EventKind::BundleRefused { .. }
             | EventKind::Draining
@@ -506,7 +508,7 @@ fn blank(event: &SwitchEvent, from: &Redacted<String>, to: &str) -> Cdr {
 
 fn refused(event: &SwitchEvent, from: &Redacted<String>, to: &str, reason: Refusal, status: u16) -> Cdr {
     let cause = match reason {
-        Refusal::TotalCap | Refusal::NoPort => Cause::Limit,
+        Refusal::TotalCap | Refusal::TrunkCap | Refusal::NoPort => Cause::Limit,
         Refusal::Draining => Cause::Shutdown,
         // A wrong number is not a forbidden one (Q.850 1, unallocated).
         Refusal::NotOpen if status == 404 => Cause::NotFound,

@@ -14,6 +14,7 @@ mod project;
 mod start;
 #[cfg(test)]
 mod tests;
+mod trunks;
 
 use clap::{Parser, Subcommand};
 use output::Format;
@@ -76,6 +77,9 @@ enum Command {
     /// Agents
     #[command(subcommand)]
     Agent(people::AgentCommand),
+    /// Trunks
+    #[command(subcommand)]
+    Trunk(trunks::TrunkCommand),
     /// Call records
     #[command(subcommand)]
     Cdr(calls::CdrCommand),
@@ -118,6 +122,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Call(command)) => calls::call(common, &command),
         Some(Command::Queue(command)) => people::queue(common, &command),
         Some(Command::Agent(command)) => people::agent(common, &command),
+        Some(Command::Trunk(command)) => trunks::trunk(common, &command),
         Some(Command::Cdr(command)) => calls::cdr(common, &command),
         Some(Command::Drain(args)) => control::drain(common, &args),
         Some(Command::Reload) => control::ask(common, "/api/v1/reload"),

@@ -9,6 +9,8 @@ use crate::ids::{AgentId, QueueId, TrunkId};
 use crate::registrar::RegistrarConfig;
 use crate::routing::{Cidr, TestNumber};
 use crate::sip::digest::Ha1Set;
+use crate::trunks::Caps;
+use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -87,7 +89,8 @@ pub(super) fn build(env: DemoEnv) -> io::Result<Demo> {
         auth: Auth { nonce_ttl: Auth::default().nonce_ttl, admin_token_file: None },
         registrar: RegistrarConfig::default(),
         numbers: numbers(&trunk),
-        trunks: [(trunk.clone(), Trunk { id: trunk, sources, client_certificate: None, gateway: None })].into(),
+        trunks: [(trunk.clone(), caller_trunk(trunk, sources))].into(),
+        trunk_groups: BTreeMap::new(),
         agents: agents.into(),
         queues,
         recording: Recording::default(),
@@ -96,6 +99,10 @@ pub(super) fn build(env: DemoEnv) -> io::Result<Demo> {
         realm,
     };
     Ok(Demo { config, secret, secret_file })
+}
+
+fn caller_trunk(id: TrunkId, sources: Vec<Cidr>) -> Trunk {
+    Trunk { id, sources, client_certificate: None, gateway: None, enabled: true, caps: Caps::default() }
 }
 
 /// The password that an earlier start left in `file`, so that phones stay registered; else a new one, left there.

@@ -37,6 +37,7 @@ use crate::routing::{Cidr, TestNumber};
 use crate::sip::digest::Ha1Set;
 use crate::sip::endpoint::ReliableProvisional;
 use crate::source::Diagnostic;
+use crate::trunks::{Caps, Group};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -66,6 +67,8 @@ pub struct Config {
     pub agents: BTreeMap<AgentId, Agent>,
     pub queues: BTreeMap<QueueId, Queue>,
     pub trunks: BTreeMap<TrunkId, Trunk>,
+    /// Several trunks under one name, which no trunk has.
+    pub trunk_groups: BTreeMap<TrunkId, Group>,
     /// In file order.
     pub numbers: Vec<Number>,
     pub recording: Recording,
@@ -219,6 +222,8 @@ pub struct Trunk {
     pub sources: Vec<Cidr>,
     pub client_certificate: Option<ClientCertificate>,
     pub gateway: Option<Gateway>,
+    pub enabled: bool,
+    pub caps: Caps,
 }
 
 /// Where a trunk takes calls.
@@ -228,6 +233,12 @@ pub struct Gateway {
     pub port: u16,
     pub transport: GatewayTransport,
     pub credentials: Option<(String, Secret)>,
+    /// The domain of our account there.
+    pub domain: String,
+    /// How long each registration with it shall last.
+    pub register: Option<Duration>,
+    /// How often it is asked by OPTIONS whether it is there.
+    pub health: Option<Duration>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

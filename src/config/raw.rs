@@ -18,6 +18,7 @@ pub(super) struct RawConfig {
     pub agents: Vec<RawAgent>,
     pub queues: Vec<(At<String>, RawQueue)>,
     pub trunks: Vec<(At<String>, RawTrunk)>,
+    pub trunk_groups: Vec<(At<String>, RawTrunkGroup)>,
     pub numbers: Vec<RawNumber>,
     pub recording: RawRecording,
     pub records: RawRecords,
@@ -112,6 +113,34 @@ pub(super) struct RawTrunk {
     pub user: Option<At<String>>,
     pub password: Option<At<String>>,
     pub password_file: Option<At<String>>,
+    pub enabled: Option<At<bool>>,
+    /// How long a registration shall last, `true` for the usual time.
+    pub register: Option<At<String>>,
+    /// The domain of our account, where it is not the host of `address`.
+    pub domain: Option<At<String>>,
+    /// How often OPTIONS asks whether it is there, or `off`.
+    pub health: Option<At<String>>,
+    pub limits: RawTrunkLimits,
+}
+
+#[derive(Default)]
+pub(super) struct RawTrunkLimits {
+    pub calls: Option<At<u32>>,
+    pub calls_in: Option<At<u32>>,
+    pub calls_out: Option<At<u32>>,
+    pub per_second_in: Option<At<u32>>,
+    pub per_second_out: Option<At<u32>>,
+}
+
+#[derive(Default)]
+pub(super) struct RawTrunkGroup {
+    pub members: Vec<RawMember>,
+}
+
+pub(super) struct RawMember {
+    pub trunk: At<String>,
+    pub priority: Option<At<u32>>,
+    pub weight: Option<At<u32>>,
 }
 
 pub(super) struct RawNumber {
@@ -148,6 +177,7 @@ const PASSWORD: &str = "a password in quotes; better `password_file: secrets/NAM
 const FILE: &str = "the path of a file, such as `secrets/1001`";
 const PEM: &str = "the path of a PEM file, such as `secrets/hotline.pem`";
 const DAYS: &str = "days, such as `400`";
+const GROUP: &str = "`trunk_groups: {outside: {members: [{trunk: carrier}]}}`";
 const TARGETS: [&str; 5] = ["flow", "queue", "agent", "trunk", "test"];
 
 /// The whole file. `None` when it is no map of keys.
@@ -191,6 +221,9 @@ pub(super) fn read(root: &Node, diags: &mut Diags) -> Option<RawConfig> {
             max_len: keys.number("max_len", "callers, such as `200`", diags),
         }),
         trunks: keys.named("trunks", "`trunks: {carrier: {sources: [203.0.113.0/28]}}`", diags, trunk),
+        trunk_groups: keys.named("trunk_groups", GROUP, diags, |keys, diags| RawTrunkGroup {
+            members: keys.list("members", "`- {trunk: carrier, priority: 1}`", diags, member),
+        }),
         numbers: keys.list("numbers", "`- {number: \"9000\", to: {flow: hotline}}`", diags, number),
         recording: keys.group("recording", "`recording: {enabled: true}`", diags, |keys, diags| RawRecording {
             enabled: keys.flag("enabled", diags),
@@ -259,7 +292,25 @@ fn trunk(keys: &mut Keys, diags: &mut Diags) -> RawTrunk {
         user: keys.text("user", "a user name", diags),
         password: keys.text("password", PASSWORD, diags),
         password_file: keys.text("password_file", FILE, diags),
+        enabled: keys.flag("enabled", diags),
+        register: keys.text("register", "`true`, or how long a registration shall last, such as `10m`", diags),
+        domain: keys.text("domain", "a domain, such as `carrier.example`", diags),
+        health: keys.text("health", "how often it is asked by OPTIONS, such as `30s`, or `off`", diags),
+        limits: keys.group("limits", "`limits: {calls: 30}`", diags, |keys, diags| RawTrunkLimits {
+            calls: keys.number("calls", "calls at once, such as `30`", diags),
+            calls_in: keys.number("calls_in", "calls at once that come from it, such as `20`", diags),
+            calls_out: keys.number("calls_out", "calls at once that go to it, such as `20`", diags),
+            per_second_in: keys.number("per_second_in", "new calls from it in a second, such as `10`", diags),
+            per_second_out: keys.number("per_second_out", "new calls to it in a second, such as `10`", diags),
+        }),
     }
+}
+
+fn member(keys: &mut Keys, diags: &mut Diags) -> Option<RawMember> {
+    let trunk = keys.need("trunk", "the name of a trunk", diags);
+    let priority = keys.number("priority", "a number, the lowest is tried first", diags);
+    let weight = keys.number("weight", "its share of the calls among those of the same priority", diags);
+    Some(RawMember { trunk: trunk?, priority, weight })
 }
 
 fn number(keys: &mut Keys, diags: &mut Diags) -> Option<RawNumber> {

@@ -29,8 +29,11 @@ impl Config {
             let (to, open_to) = (Destination::Extension(agent.clone()), routing::OpenTo::extensions());
             routes.push(Route { number, to, open_to, project: None });
         }
-        let sources =
-            self.trunks.values().flat_map(|trunk| trunk.sources.iter().map(|block| (*block, trunk.id.clone())));
+        let sources = self
+            .trunks
+            .values()
+            .filter(|trunk| trunk.enabled)
+            .flat_map(|trunk| trunk.sources.iter().map(|block| (*block, trunk.id.clone())));
         RouteTable::new(routes, sources).map_err(|error| error.to_string())
     }
 }

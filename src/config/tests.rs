@@ -507,3 +507,32 @@ fn how_phones_register_is_configured_and_what_no_phone_could_keep_to_is_refused(
     let codes: Vec<&str> = found.iter().map(|line| &line[..4]).collect();
     assert_eq!(codes, ["C134", "C135", "C130", "C136"], "{found:?}");
 }
+
+#[test]
+fn a_trunk_that_registers_and_a_group_are_read_with_their_defaults() {
+    let yaml = "version: 1\ntrunks:\n  a: {address: a.example, user: me, password: it-is-secret, register: true, health: \"off\"}\n  \
+                b: {address: 192.0.2.1, limits: {calls: 30, per_second_out: 5}, enabled: false}\n\
+                trunk_groups:\n  outside: {members: [{trunk: a}, {trunk: b, priority: 2, weight: 0}]}\n\
+                numbers: [{number: \"0*\", to: {trunk: {name: outside}}}]\n";
+    let config = load("register", yaml).unwrap();
+    let gateway = |name: &str| config.trunks[name].gateway.clone().unwrap();
+    assert_eq!((gateway("a").register, gateway("a").health), (Some(Duration::from_secs(600)), None));
+    assert_eq!((gateway("b").register, gateway("b").health), (None, Some(Duration::from_secs(30))));
+    assert_eq!(gateway("a").domain, "a.example");
+    let b = &config.trunks["b"];
+    assert_eq!((b.enabled, b.caps.calls, b.caps.per_second_out, b.caps.calls_in), (false, Some(30), Some(5), None));
+    let members = &config.trunk_groups["outside"].members;
+    assert_eq!((members[0].priority, members[0].weight, members[1].priority, members[1].weight), (1, 1, 2, 0));
+    assert!(matches!(&config.numbers[0].to, Target::Trunk { trunk, .. } if trunk.as_str() == "outside"));
+}
+
+#[test]
+fn what_a_trunk_cannot_do_is_pointed_at() {
+    let yaml = "version: 1\ntrunks:\n  a: {address: a.example, register: 5s, user: me}\n  b: {sources: [192.0.2.1], register: true}\n  \
+                c: {address: c.example, limits: {calls: 0}, health: 1s}\n\
+                trunk_groups:\n  a: {members: [{trunk: c}]}\n  g: {}\n  h: {members: [{trunk: b}, {trunk: d, priority: 70000}]}\n";
+    let found = findings("cannot", yaml);
+    let codes: Vec<&str> = found.iter().map(|line| line.split_once(' ').unwrap().0).collect();
+    assert_eq!(codes, ["C130", "C171", "C170", "C171", "C130", "C172", "C141", "C173", "C157", "C140"], "{found:#?}");
+    assert!(found[0].starts_with("C130 3:36"), "{}", found[0]);
+}

@@ -3,7 +3,7 @@
 use super::clock;
 use crate::acd;
 use crate::api::metrics::{EventCounts, MediaFigures, SipFigures, StoreFigures};
-use crate::api::{AgentView, CallView, Metrics, QueueView, RunState, Snapshot, Status};
+use crate::api::{AgentView, CallView, Metrics, QueueView, RunState, Snapshot, Status, TargetView, TrunkView};
 use crate::events::{EventKind, QueueOutcome, SwitchEvent};
 use crate::ids::{AgentId, CallId};
 use crate::net::NetCounters;
@@ -120,6 +120,7 @@ impl Board {
             calls: view.calls.iter().map(call).collect(),
             queues: view.queues.iter().map(|queue| queue_view(queue, &facts.counts)).collect(),
             agents: view.agents.iter().map(|agent| agent_view(agent, &view, &talking)).collect(),
+            trunks: view.trunks.iter().map(trunk_view).collect(),
             metrics,
         }
     }
@@ -163,6 +164,26 @@ fn queue_view(queue: &acd::QueueView, counts: &EventCounts) -> QueueView {
         offered: totals.map_or(0, |totals| totals.entered),
         answered: left(QueueOutcome::Answered),
         abandoned: left(QueueOutcome::Abandoned),
+    }
+}
+
+fn trunk_view(trunk: &crate::trunks::TrunkView) -> TrunkView {
+    let target = |target: &crate::trunks::TargetView| TargetView {
+        address: format!("{} {}", target.transport, target.address),
+        up: target.up,
+        resting: target.resting,
+    };
+    TrunkView {
+        id: trunk.id.clone(),
+        state: trunk.state,
+        why: trunk.why.clone(),
+        registers: trunk.registers,
+        registered_s: trunk.registered_s,
+        targets: trunk.targets.iter().map(target).collect(),
+        calls_in: trunk.calls_in,
+        calls_out: trunk.calls_out,
+        max_calls: trunk.caps.calls,
+        over_limit: trunk.refused,
     }
 }
 

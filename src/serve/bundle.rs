@@ -44,7 +44,7 @@ pub fn platform(config: &Config) -> Platform {
     let names = |name: &dyn std::fmt::Display| name.to_string();
     Platform {
         queues: config.queues.keys().map(|id| names(id)).collect(),
-        trunks: config.trunks.keys().map(|id| names(id)).collect(),
+        trunks: config.trunks.keys().chain(config.trunk_groups.keys()).map(|id| names(id)).collect(),
         agents: config.agents.keys().map(|id| names(id)).collect(),
     }
 }

@@ -6,7 +6,7 @@ use super::clock;
 use super::lookups::Lookups;
 use crate::api;
 use crate::api::metrics::{MediaFigures, StoreFigures};
-use crate::events::{EventKind, SwitchEvent};
+use crate::events::{EventKind, SwitchEvent, TrunkStateName};
 use crate::ids::CallId;
 use crate::media::PortLease;
 use crate::media::worker::{MediaNotice, WorkerHandle};
@@ -309,6 +309,10 @@ fn log(event: &SwitchEvent) {
     let call = event.call.map(tracing::field::display);
     match &event.kind {
         EventKind::Alarm { text } => tracing::warn!(call, "{text}"),
+        EventKind::TrunkState { trunk, state: state @ (TrunkStateName::Down | TrunkStateName::Unregistered), why } => {
+            tracing::warn!("trunk {trunk} is {}: {why}", state.as_str());
+        }
+        EventKind::TrunkState { trunk, state, why } => tracing::info!("trunk {trunk} is {}: {why}", state.as_str()),
         EventKind::RecordingFailed { .. } | EventKind::BundleRefused { .. } => tracing::warn!(call, "{:?}", event.kind),
         EventKind::AuthFailed { .. }
         | EventKind::Registered { .. }

@@ -8,6 +8,7 @@ mod lookups;
 mod reload;
 mod setup;
 mod telemetry;
+mod trunks;
 
 pub use bundle::platform;
 

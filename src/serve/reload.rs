@@ -129,6 +129,7 @@ fn taken(running: &Config, fresh: &Config) -> Vec<String> {
         ("agents", running.agents != fresh.agents),
         ("queues", running.queues != fresh.queues),
         ("trunks", running.trunks != fresh.trunks),
+        ("trunk_groups", running.trunk_groups != fresh.trunk_groups),
         ("numbers", running.numbers != fresh.numbers),
         ("recording", running.recording != fresh.recording),
     ];

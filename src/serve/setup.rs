@@ -1,18 +1,14 @@
 //! From the checked configuration to what the switch is made with.
 
+use super::trunks;
 use crate::acd::{AcdConfig, AgentConfig, QueueConfig};
 use crate::admission::AdmissionConfig;
 use crate::config::{Config, GatewayTransport, Mode};
-use crate::net;
 use crate::net::tls::{TlsFiles, TlsGateway};
 use crate::sip::dialog::session_timer::{LEAST_S, SessionTerms};
-use crate::sip::digest::{Credentials, Secret};
 use crate::sip::endpoint::EndpointConfig;
 use crate::sip::peer::{Peer, Transport};
-use crate::switch::{Extension, REGISTER_OPTIONS, SwitchConfig, TrunkRoute};
-use std::collections::BTreeMap;
-use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use crate::switch::{Extension, REGISTER_OPTIONS, SwitchConfig};
 use std::time::Duration;
 
 /// After a missed offer a demo agent comes back by itself; in production somebody sets the agent ready.
@@ -72,7 +68,7 @@ pub(super) fn switch_config(config: &Config, seeds: &Seeds) -> Result<SwitchConf
             .values()
             .map(|agent| (agent.id.clone(), Extension { name: agent.name.clone(), ha1: agent.ha1.clone() }))
             .collect(),
-        trunks: trunks(config)?,
+        trunks: trunks::resolved(config)?,
         routes: config.routes()?,
         acd: acd(config),
         admission: AdmissionConfig::total(config.limits.calls),
@@ -107,45 +103,17 @@ fn acd(config: &Config) -> AcdConfig {
     }
 }
 
-fn trunks(config: &Config) -> Result<BTreeMap<crate::ids::TrunkId, TrunkRoute>, String> {
-    let mut routes = BTreeMap::new();
-    for trunk in config.trunks.values() {
-        let Some(gateway) = &trunk.gateway else { continue };
-        let (transport, local) = match &gateway.transport {
-            GatewayTransport::Udp => (Transport::Udp, config.listen.sip_udp),
-            GatewayTransport::Tcp => (Transport::Tcp, config.listen.sip_tcp.or(config.listen.sip_udp)),
-            GatewayTransport::Tls { .. } => (Transport::Tls, config.listen.sip_tls),
-        };
-        let local = local.ok_or_else(|| {
-            format!("trunk {} uses {transport:?}, for which nothing listens; add it under `listen`, which a start takes and no reload", trunk.id)
-        })?;
-        let remote = resolve(&gateway.host, gateway.port, local).ok_or_else(|| {
-            format!("trunk {}: `{}` has no address that {} can reach", trunk.id, gateway.host, local.ip())
-        })?;
-        let local = facing(local, remote)
-            .map_err(|error| format!("trunk {}: this machine has no way to {}: {error}", trunk.id, remote.ip()))?;
-        let host = match gateway.port == transport.default_port() {
-            true => gateway.host.clone(),
-            false => format!("{}:{}", gateway.host, gateway.port),
-        };
-        let credentials = gateway.credentials.as_ref().map(|(user, secret)| Credentials {
-            user: user.clone(),
-            secret: Secret::Password(secret.expose().to_string()),
-        });
-        let peer = Peer { transport, remote, local, connection: None };
-        routes.insert(trunk.id.clone(), TrunkRoute { peer, host, credentials });
-    }
-    Ok(routes)
-}
-
 /// What TLS is made of; `None` where the file has no certificate of ours. `switch` is made of the same configuration.
 pub(super) fn tls_files(config: &Config, switch: &SwitchConfig) -> Option<TlsFiles> {
     let own = config.tls.as_ref()?;
-    let gateways = config.trunks.values().filter_map(|trunk| {
+    let secure = config.trunks.values().filter_map(|trunk| {
         let gateway = trunk.gateway.as_ref()?;
         let GatewayTransport::Tls { ca } = &gateway.transport else { return None };
-        let remote = switch.trunks.get(&trunk.id)?.peer.remote;
-        Some(TlsGateway { remote, name: gateway.host.clone(), ca: ca.clone() })
+        Some((gateway, ca, &switch.trunks.trunks.get(&trunk.id)?.targets))
+    });
+    let gateways = secure.flat_map(|(gateway, ca, targets)| {
+        let of = |peer: &Peer| TlsGateway { remote: peer.remote, name: gateway.host.clone(), ca: ca.clone() };
+        targets.iter().map(of)
     });
     let clients = config.trunks.values();
     let clients = clients.filter_map(|trunk| Some((trunk.id.clone(), trunk.client_certificate.clone()?)));
@@ -156,19 +124,6 @@ pub(super) fn tls_files(config: &Config, switch: &SwitchConfig) -> Option<TlsFil
         clients: clients.collect(),
         gateways: gateways.collect(),
     })
-}
-
-/// At start and reload only, never while a call waits.
-fn resolve(host: &str, port: u16, local: SocketAddr) -> Option<SocketAddr> {
-    (host, port).to_socket_addrs().ok()?.find(|address| address.is_ipv4() == local.is_ipv4())
-}
-
-/// Our end towards `remote`, of a listener that may listen at all addresses of this machine.
-fn facing(bound: SocketAddr, remote: SocketAddr) -> io::Result<SocketAddr> {
-    match bound.ip().is_unspecified() {
-        true => Ok(SocketAddr::new(net::address_facing(remote)?, bound.port())),
-        false => Ok(bound),
-    }
 }
 
 fn host(address: std::net::IpAddr) -> String {
@@ -198,7 +153,7 @@ mod tests {
     #[test]
     fn a_trunk_of_a_wildcard_listener_is_told_an_address_that_it_can_reach() {
         let made = made_of("wildcard", "sip_udp: 0.0.0.0:5070");
-        let peer = made.trunks.values().next().unwrap().peer;
+        let peer = made.trunks.trunks.values().next().unwrap().targets[0];
         assert_eq!(peer.local, "127.0.0.1:5070".parse().unwrap());
         assert_eq!(made.media_advertised, None, "the address that signalling came in on");
     }

@@ -2,14 +2,14 @@
 
 use crate::acd::AcdConfig;
 use crate::admission::AdmissionConfig;
-use crate::ids::{AgentId, TrunkId};
+use crate::ids::AgentId;
 use crate::ivr;
 use crate::media::clip::Clip;
 use crate::registrar::RegistrarConfig;
 use crate::routing::RouteTable;
-use crate::sip::digest::{Credentials, Ha1Set};
+use crate::sip::digest::Ha1Set;
 use crate::sip::endpoint::EndpointConfig;
-use crate::sip::peer::Peer;
+use crate::trunks::TrunksConfig;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -25,7 +25,7 @@ pub struct SwitchConfig {
     pub auth_key: [u8; 32],
     pub nonce_ttl: Duration,
     pub extensions: BTreeMap<AgentId, Extension>,
-    pub trunks: BTreeMap<TrunkId, TrunkRoute>,
+    pub trunks: TrunksConfig,
     pub routes: RouteTable,
     pub acd: AcdConfig,
     pub admission: AdmissionConfig,
@@ -48,15 +48,6 @@ pub struct SwitchConfig {
 pub struct Extension {
     pub name: String,
     pub ha1: Ha1Set,
-}
-
-/// Where a trunk takes calls. The address is resolved before it comes here.
-#[derive(Clone, Debug)]
-pub struct TrunkRoute {
-    pub peer: Peer,
-    /// The host part of its URIs, with the port when it is not the default.
-    pub host: String,
-    pub credentials: Option<Credentials>,
 }
 
 impl SwitchConfig {

@@ -154,6 +154,7 @@ impl Switch {
                 agent: Some(agent.clone()),
                 shown: agent.to_string(),
                 credentials: None,
+                headers: Vec::new(),
             };
             targets.push((seat, target));
         }

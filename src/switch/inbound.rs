@@ -16,6 +16,7 @@ use crate::sip::message::Message;
 use crate::sip::message::uri::UriRef;
 use crate::sip::peer::Peer;
 use crate::timers::Now;
+use crate::trunks::Direction;
 use bytes::Bytes;
 
 /// Of an INVITE that does not say (RFC 3261 8.1.1.6).
@@ -78,11 +79,18 @@ impl Switch {
         }
         let id = CallId(self.fresh_id());
         let leg = LegId(self.fresh_id());
-        self.admission
-            .try_admit(now.at, id, Class::Service, project.as_ref())
-            .map_err(|denial| Refused::new(denial.refusal(), 503))?;
+        if let Source::Trunk(trunk) = &source
+            && !self.trunks.take(now.at, leg, trunk, Direction::In)
+        {
+            return Err(Refused::new(Refusal::TrunkCap, 503));
+        }
+        if let Err(denial) = self.admission.try_admit(now.at, id, Class::Service, project.as_ref()) {
+            self.trunks.release(leg);
+            return Err(Refused::new(denial.refusal(), 503));
+        }
         let Some(lease) = self.ports.take_any(leg) else {
             self.admission.release(id);
+            self.trunks.release(leg);
             return Err(Refused::new(Refusal::NoPort, 503));
         };
         let seat = LegSeat {
@@ -95,6 +103,7 @@ impl Switch {
         let mut outputs = Vec::new();
         let call = Call::new(id, seat, offer.as_deref(), &mut outputs).map_err(|refusal| {
             self.admission.release(id);
+            self.trunks.release(leg);
             self.ports.put_back(leg);
             let headers = vec![("Warning", warning_header(refusal))];
             Refused { headers, ..Refused::new(Refusal::NoCodec, refusal.status()) }
@@ -141,6 +150,7 @@ impl Switch {
             served: None,
             referral: None,
             ticket: None,
+            trunk_hunt: None,
             partner_left: false,
         };
         self.calls.insert(id, entry);
@@ -166,7 +176,7 @@ impl Switch {
             Proof::Extension(agent) => Source::Extension(agent),
             Proof::None if !self.config.extensions.contains_key(parties.from.as_str()) => {
                 let by_address = || self.config.routes.trunk_of(peer.remote.ip());
-                match self.vouched.clone().or_else(by_address) {
+                match self.vouched.clone().or_else(by_address).or_else(|| self.registered_trunk(peer.remote.ip())) {
                     Some(trunk) => Source::Trunk(trunk),
                     None => return Err(self.challenged(now, request, Refusal::NotOpen, false)),
                 }

@@ -191,6 +191,7 @@ impl Switch {
             Action::DialCancel { .. } => {
                 run.transfer = None;
                 self.timers.clear(&SwitchTimer::RingOut(id));
+                self.end_trunk_hunt(id);
                 self.set_background(now, id, None);
                 self.end_visit(now, id);
                 self.with_call(now, id, |call, out| call.stop_dialing(Cause::Cancelled, out));
@@ -320,7 +321,7 @@ impl Switch {
         let failure = match cause {
             Cause::Busy => TransferFailure::Busy,
             Cause::NoAnswer => TransferFailure::NoAnswer,
-            Cause::Unreachable => TransferFailure::Unreachable,
+            Cause::Unreachable | Cause::TrunkDown | Cause::Limit | Cause::Overload => TransferFailure::Unreachable,
             _ => TransferFailure::Rejected,
         };
         self.step_flow(now, id, Event::Transfer { id: step, result: TransferResult::Failed(failure) });

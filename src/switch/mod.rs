@@ -19,9 +19,11 @@ mod sip_link;
 mod sweep;
 mod test_number;
 mod transfer_link;
+mod trunk_leg;
+mod trunk_link;
 mod view;
 
-pub use config::{Extension, SwitchBundle, SwitchConfig, TrunkRoute};
+pub use config::{Extension, SwitchBundle, SwitchConfig};
 pub use registration::OPTIONS as REGISTER_OPTIONS;
 pub use view::{CallSummary, SwitchView};
 
@@ -37,6 +39,7 @@ use crate::sip::endpoint::{Endpoint, RequestId, UsageId};
 use crate::sip::message::Message;
 use crate::sip::peer::{Peer, Transmit};
 use crate::timers::{Now, Timers};
+use crate::trunks::Trunks;
 use auth_failures::AuthFailures;
 use bytes::Bytes;
 use ivr_link::FlowRun;
@@ -46,6 +49,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use test_number::TestCall;
 use transfer_link::Referral;
+use trunk_leg::TrunkHunt;
+use trunk_link::Errands;
 
 /// What the world does to the switch.
 #[derive(Debug)]
@@ -130,6 +135,8 @@ enum SwitchTimer {
     RingOut(CallId),
     /// The devices of an extension that ring have rung long enough; others may.
     NextRound(CallId),
+    /// The trunk that was called has said nothing for too long.
+    TrunkSilent(CallId),
     /// A test number's next step.
     Test(CallId),
     /// No call is longer than this.
@@ -175,6 +182,8 @@ struct Entry {
     /// One of the two is being sent elsewhere by the other.
     referral: Option<Referral>,
     ticket: Option<(TicketId, QueueId)>,
+    /// The way out that is being looked for.
+    trunk_hunt: Option<TrunkHunt>,
     /// Somebody had been bridged and hung up first.
     partner_left: bool,
 }
@@ -194,6 +203,8 @@ pub struct Switch {
     acd: Acd,
     registrar: Registrar<Peer>,
     admission: Admission,
+    trunks: Trunks,
+    errands: Errands,
     calls: BTreeMap<CallId, Entry>,
     legs: HashMap<LegId, (CallId, Option<UsageId>)>,
     usages: HashMap<UsageId, LegId>,
@@ -225,6 +236,8 @@ impl Switch {
             acd: Acd::new(config.acd.clone()),
             registrar: Registrar::new(config.registrar.clone()),
             admission: Admission::new(config.admission.clone()),
+            trunks: Trunks::new(now.at, dice_of(&config.endpoint.seed), config.trunks.clone()),
+            errands: Errands::default(),
             calls: BTreeMap::new(),
             legs: HashMap::new(),
             usages: HashMap::new(),
@@ -261,6 +274,7 @@ impl Switch {
             Input::Lost { peer } => {
                 self.endpoint.handle_transport_error(now.at, peer);
                 self.registrar.connection_lost(now.at, &peer);
+                self.trunks.connection_lost(now.at, &peer);
             }
             Input::Media(event) => self.on_media(now, event),
             Input::Ports(leases) => self.ports.add(leases),
@@ -281,11 +295,13 @@ impl Switch {
         self.endpoint.handle_timeout(now.at);
         self.acd.handle_timeout(now.at);
         self.registrar.handle_timeout(now.at);
+        self.trunks.handle_timeout(now.at);
         while let Some(timer) = self.timers.pop(now.at) {
             match timer {
                 SwitchTimer::Flow(call, id) => self.on_flow_timer(now, call, id),
                 SwitchTimer::RingOut(call) => self.on_ring_out(now, call),
                 SwitchTimer::NextRound(call) => self.on_round_over(now, call),
+                SwitchTimer::TrunkSilent(call) => self.on_trunk_silent(now, call),
                 SwitchTimer::Test(call) => self.on_test_timer(now, call),
                 SwitchTimer::CallLimit(call) => {
                     self.with_call(now, call, |call, out| call.hang_up(Cause::Limit, EndedBy::System, out))
@@ -308,6 +324,7 @@ impl Switch {
             self.endpoint.next_timeout(),
             self.acd.next_timeout(),
             self.registrar.next_timeout(),
+            self.trunks.next_timeout(),
             self.timers.next().map(|(at, _)| at),
         ]
         .into_iter()
@@ -333,6 +350,8 @@ impl Switch {
                 self.on_acd(now, output);
             } else if let Some(output) = self.registrar.poll() {
                 self.on_registrar(now, output);
+            } else if let Some(output) = self.trunks.poll() {
+                self.on_trunks(now, output);
             } else {
                 break;
             }
@@ -378,6 +397,8 @@ impl Switch {
         let agents = [entry.own_extension.take(), entry.visiting.take()];
         let serving = [entry.serving.take(), entry.served.take()];
         self.end_referral(now, id, Cause::Cancelled.status(), TransferOutcome::Abandoned);
+        let Some(entry) = self.calls.get_mut(&id) else { return };
+        entry.trunk_hunt = None;
         if let Some((ticket, _)) = ticket {
             self.acd.leave(now.at, ticket, crate::acd::Leave::Abandoned);
         }
@@ -390,6 +411,7 @@ impl Switch {
         self.admission.release(id);
         self.timers.clear(&SwitchTimer::RingOut(id));
         self.timers.clear(&SwitchTimer::NextRound(id));
+        self.timers.clear(&SwitchTimer::TrunkSilent(id));
         self.timers.clear(&SwitchTimer::Test(id));
         self.timers.clear(&SwitchTimer::CallLimit(id));
         if !self.timers.is_set(&SwitchTimer::Reports(id)) {
@@ -409,6 +431,7 @@ impl Switch {
 
     fn release_leg(&mut self, leg: LegId) {
         self.other_ways.remove(&leg);
+        self.trunks.release(leg);
         if let Some((_, Some(usage))) = self.legs.get_mut(&leg).map(|place| (place.0, place.1.take())) {
             self.usages.remove(&usage);
         }
@@ -418,6 +441,7 @@ impl Switch {
         self.acd.reconfigure(now.at, config.acd.clone());
         self.admission.reconfigure(config.admission.clone());
         self.registrar.reconfigure(config.registrar.clone());
+        self.trunks.reconfigure(now.at, config.trunks.clone());
         self.auth.reconfigure(&config.realm, config.nonce_ttl.as_secs());
         self.endpoint.set_max_usages(config.endpoint.max_usages);
         if let Some(terms) = config.endpoint.session {
@@ -446,6 +470,7 @@ impl Switch {
                 if !std::mem::replace(&mut self.draining, true) {
                     self.admission.set_draining(true);
                     self.endpoint.set_closed(true);
+                    self.trunks.set_leaving(now.at, true);
                     self.emit(now, None, EventKind::Draining);
                 }
             }
@@ -453,6 +478,7 @@ impl Switch {
                 if std::mem::replace(&mut self.draining, false) {
                     self.admission.set_draining(false);
                     self.endpoint.set_closed(false);
+                    self.trunks.set_leaving(now.at, false);
                     self.emit(now, None, EventKind::DrainEnded);
                 }
             }
@@ -476,9 +502,9 @@ impl Switch {
         self.last_id
     }
 
-    /// No call is left, and every BYE has had its answer or its time.
+    /// No call is left, every BYE has had its answer or its time, and no carrier sends another call: what a stop waits for.
     pub fn is_over(&self) -> bool {
-        self.calls.is_empty() && self.endpoint.stats().usages == 0
+        self.calls.is_empty() && self.endpoint.stats().usages == 0 && !self.trunks.is_leaving()
     }
 
     /// What exists, for those who look for leaks: all zero when idle.
@@ -492,11 +518,21 @@ impl Switch {
             transactions: sip.transactions,
             tickets: self.tickets.len(),
             permits: self.admission.in_use() as usize,
+            trunk_places: self.trunks.held().len(),
             leases: self.ports.taken().len(),
             // The sweep's own is always there.
             timers: self.timers.len() - 1,
         }
     }
+}
+
+/// Pauses and shares of calls need another chance than tags and branches, not a secret one.
+fn dice_of(seed: &[u8; 32]) -> u64 {
+    seed.chunks_exact(8).fold(0, |all, part| {
+        part.iter()
+            .fold(all, |all: u64, octet| all.rotate_left(8) ^ u64::from(*octet))
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    })
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -509,6 +545,8 @@ pub struct Holdings {
     pub transactions: usize,
     pub tickets: usize,
     pub permits: usize,
+    /// Of legs that come or go by a trunk.
+    pub trunk_places: usize,
     /// RTP ports of legs.
     pub leases: usize,
     pub timers: usize,

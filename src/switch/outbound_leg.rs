@@ -1,51 +1,13 @@
-//! Ringing: a trunk by its address, and what becomes of any attempt to reach somebody.
+//! What becomes of any attempt to reach somebody.
 
 use super::{Driver, Switch, SwitchTimer};
 use crate::call::{DialPurpose, DialTarget, LegSeat};
-use crate::events::{Cause, EndedBy, LegRole};
-use crate::ids::{AgentId, CallId, LegId, TrunkId};
+use crate::events::{Cause, EndedBy};
+use crate::ids::{AgentId, CallId};
 use crate::timers::Now;
 use std::time::Duration;
 
 impl Switch {
-    /// Rings a number behind a trunk.
-    pub(super) fn dial_trunk(
-        &mut self,
-        now: Now,
-        id: CallId,
-        purpose: DialPurpose,
-        trunk: &TrunkId,
-        number: &str,
-        ring_time: Duration,
-    ) -> bool {
-        let Some(entry) = self.calls.get(&id).filter(|entry| entry.call.may_dial()) else { return false };
-        let (worker, from) = (entry.call.caller().worker(), entry.from.clone());
-        let Some(route) = self.config.trunks.get(trunk).cloned() else { return false };
-        let leg = LegId(self.fresh_id());
-        let Some(lease) = self.ports.take_on(worker, leg) else { return false };
-        let seat = LegSeat {
-            id: leg,
-            lease,
-            advertised: self.config.media_address(route.peer.local.ip()),
-            via: route.peer.remote.ip(),
-            rtp_timeout: self.config.rtp_timeout,
-        };
-        let target = DialTarget {
-            request_uri: format!("sip:{}@{}", user_part(number), route.host),
-            to: format!("sip:{}@{}", user_part(number), route.host),
-            from: format!("sip:{}@{}", user_part(&from), self.config.sip_host(route.peer.local)),
-            from_display: None,
-            peer: route.peer,
-            route: [].into(),
-            other_ways: Vec::new(),
-            role: LegRole::Outside,
-            agent: None,
-            shown: format!("{trunk}/{number}"),
-            credentials: route.credentials.clone(),
-        };
-        self.dial(now, id, purpose, vec![(seat, target)], ring_time)
-    }
-
     pub(super) fn dial(
         &mut self,
         now: Now,
@@ -81,15 +43,6 @@ impl Switch {
         }
     }
 
-    pub(super) fn start_trunk(&mut self, now: Now, id: CallId, trunk: &TrunkId, number: Option<String>) {
-        let Some(entry) = self.calls.get(&id) else { return };
-        let number = number.unwrap_or_else(|| entry.to.clone());
-        let ring_time = self.config.direct_ring_time;
-        if !self.dial_trunk(now, id, DialPurpose::Direct, trunk, &number, ring_time) {
-            self.end_call(now, id, Cause::Unreachable, EndedBy::System);
-        }
-    }
-
     pub(super) fn on_ringing(&mut self, now: Now, id: CallId, purpose: DialPurpose) {
         match purpose {
             DialPurpose::Direct => self.with_call(now, id, |call, out| call.ring(out)),
@@ -110,6 +63,10 @@ impl Switch {
     }
 
     pub(super) fn on_dial_failed(&mut self, now: Now, id: CallId, purpose: DialPurpose, cause: Cause) {
+        if self.try_next_trunk(now, id, cause) {
+            return;
+        }
+        let cause = self.end_trunk_hunt(id).unwrap_or(cause);
         let Err(cause) = self.go_on_hunting(now, id, &purpose, cause) else { return };
         self.timers.clear(&SwitchTimer::RingOut(id));
         match purpose {
@@ -126,6 +83,7 @@ impl Switch {
             return;
         }
         self.stop_hunting(id);
+        self.end_trunk_hunt(id);
         let Some(entry) = self.calls.get(&id) else { return };
         let referred = entry.referral.is_some();
         let transfer = match &entry.driver {

@@ -19,14 +19,18 @@ impl Switch {
             SipEvent::Invited { usage, request, peer, sdp } => self.on_invited(now, usage, request, peer, sdp),
             SipEvent::Request { id, message, peer } => self.on_request(now, id, message, peer),
             SipEvent::Referred { usage, id, message } => self.on_referred(now, usage, id, &message),
+            SipEvent::Trying { usage } => self.on_trunk_trying(usage),
             SipEvent::Progress { usage, status, sdp } => {
+                self.on_trunk_progress(now, usage, sdp.is_some());
                 self.with_leg(now, usage, |call, leg, out| call.leg_progress(leg, status, sdp.as_deref(), out))
             }
             SipEvent::Answered { usage, sdp, .. } => {
+                self.on_trunk_answered(now, usage);
                 self.with_leg(now, usage, |call, leg, out| call.leg_answered(leg, sdp.as_deref(), out))
             }
             SipEvent::Rejected { usage, status, .. } if self.try_another_way(now, usage, status) => {}
-            SipEvent::Rejected { usage, status, .. } => {
+            SipEvent::Rejected { usage, status, retry_after, local, .. } => {
+                self.on_trunk_refused(now, usage, status, retry_after, local);
                 self.with_leg(now, usage, |call, leg, out| call.leg_ended(leg, cause_of_status(status), out))
             }
             SipEvent::Acked { usage, sdp } => {
@@ -58,12 +62,15 @@ impl Switch {
             SipEvent::ReofferFailed { usage, .. } => {
                 self.with_leg(now, usage, |call, leg, out| call.leg_refreshed(leg, None, out))
             }
-            // Nothing of ours asks out of dialog yet; a peer's own re-INVITE was answered at once.
+            SipEvent::ResponseTo { id, status, message } => {
+                if !self.on_trunk_response(now, id, status, message.as_ref()) {
+                    self.on_life_sign(now, id, message.is_some());
+                }
+            }
             // A referrer who does not listen any more; its transfer goes on.
             SipEvent::SubscriptionOver { .. } => {}
-            SipEvent::ReferAnswered { .. } | SipEvent::Notified { .. } => {}
-            SipEvent::ReofferWithdrawn { .. } => {}
-            SipEvent::ResponseTo { id, message, .. } => self.on_life_sign(now, id, message.is_some()),
+            // Nothing of ours refers anybody; a peer's own re-INVITE was answered at once.
+            SipEvent::ReferAnswered { .. } | SipEvent::Notified { .. } | SipEvent::ReofferWithdrawn { .. } => {}
         }
     }
 
@@ -128,7 +135,8 @@ impl Switch {
         );
         // A call that goes on through us goes on counting, so that loops end (RFC 7332).
         let hops = self.calls.get(&call).map_or(0, |entry| entry.hops.saturating_sub(1));
-        let mut headers = vec![("Max-Forwards".into(), hops.to_string())];
+        let mut headers = target.headers;
+        headers.push(("Max-Forwards".into(), hops.to_string()));
         headers.extend(routes(&target.route));
         // RFC 3892: whom the callee owes this call to. It is our word, whatever the referrer wrote.
         if let Some(referral) = self.referral_of(call) {

@@ -30,6 +30,7 @@ impl Switch {
         self.sweep_usages(now);
         self.sweep_tickets(now);
         self.sweep_agents(now);
+        self.tidy_errands();
     }
 
     fn sweep_legs(&mut self, now: Now) {
@@ -38,6 +39,11 @@ impl Switch {
         };
         let mut lost: Vec<(LegId, CallId)> = self.legs.iter().filter_map(orphan).collect();
         lost.sort();
+        let placed: Vec<LegId> = self.trunks.held().filter(|leg| !self.legs.contains_key(leg)).collect();
+        for leg in placed {
+            self.trunks.release(leg);
+            self.mended(now, None, format!("a place of a trunk without its leg {leg}"));
+        }
         for (leg, call) in lost {
             if let Some((_, Some(usage))) = self.legs.remove(&leg) {
                 self.usages.remove(&usage);
@@ -154,7 +160,7 @@ mod tests {
             auth_key: [0; 32],
             nonce_ttl: Duration::from_secs(300),
             extensions: BTreeMap::new(),
-            trunks: BTreeMap::new(),
+            trunks: Default::default(),
             routes: RouteTable::default(),
             acd: AcdConfig {
                 queues: vec![QueueConfig::new(queue.clone())],

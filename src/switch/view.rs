@@ -5,6 +5,7 @@ use crate::acd::{AgentView, QueueView};
 use crate::ids::{AgentId, CallId, FlowVersion, QueueId, Redacted};
 use crate::sip::endpoint::EndpointStats;
 use crate::timers::Now;
+use crate::trunks::TrunkView;
 use std::collections::BTreeMap;
 
 #[derive(Clone, Debug)]
@@ -19,6 +20,7 @@ pub struct SwitchView {
     pub agents: Vec<AgentView>,
     /// Registered contacts of each extension that has any.
     pub contacts: BTreeMap<AgentId, u32>,
+    pub trunks: Vec<TrunkView>,
     pub sip: EndpointStats,
     pub holdings: Holdings,
     pub free_ports: usize,
@@ -107,6 +109,7 @@ impl Switch {
                 .map(|agent| (agent.clone(), self.registrar.bindings(agent.as_str()).count() as u32))
                 .filter(|(_, contacts)| *contacts > 0)
                 .collect(),
+            trunks: self.trunks.views(now.at),
             sip: self.endpoint.stats(),
             holdings: self.holdings(),
             free_ports: self.ports.len(),

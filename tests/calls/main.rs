@@ -16,6 +16,7 @@ mod refusals;
 mod registration;
 mod session_timers;
 mod transfers;
+mod trunks;
 
 use hotline::events::{Cause, EndedBy, EventKind, OfferResult, QueueOutcome, Refusal, Source, TransferOutcome};
 use hotline::ids::AgentId;

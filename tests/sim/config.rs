@@ -8,9 +8,11 @@ use hotline::routing::{Cidr, Destination, NumberPattern, OpenTo, Route, RouteTab
 use hotline::sip::dialog::session_timer::SessionTerms;
 use hotline::sip::digest::Ha1Set;
 use hotline::sip::endpoint::EndpointConfig;
+use hotline::sip::peer::Peer;
 use hotline::switch::{Extension, REGISTER_OPTIONS, SwitchConfig};
+use hotline::trunks::{Caps, TrunkConfig, TrunksConfig};
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +38,9 @@ pub struct Settings {
     pub rtp_timeout: Option<Duration>,
     pub rona_pause: Option<Duration>,
     pub recording: bool,
+    pub trunks: TrunksConfig,
+    /// Numbers beside the usual ones that lead to trunks and groups.
+    pub dialled: Vec<(&'static str, &'static str)>,
     pub session: SessionTerms,
     pub registrar: RegistrarConfig,
     /// What the phones can do.
@@ -44,6 +49,21 @@ pub struct Settings {
     pub ports: u16,
     /// How often the planes look for what is due; a coarser clock runs a longer world.
     pub tick: Duration,
+}
+
+/// A trunk at the address of the carrier that was made as the `nth` phone of the world.
+pub fn trunk(nth: u8) -> TrunkConfig {
+    let own = SocketAddr::from(([10, 0, 0, 1], 5060));
+    TrunkConfig {
+        targets: vec![Peer::udp(SocketAddr::from(([10, 3, 0, nth], 5060)), own)],
+        host: "carrier.example".into(),
+        domain: "carrier.example".into(),
+        credentials: None,
+        register: None,
+        health: None,
+        caps: Caps::default(),
+        enabled: true,
+    }
 }
 
 impl Default for Settings {
@@ -59,6 +79,8 @@ impl Default for Settings {
             rtp_timeout: Some(Duration::from_secs(10)),
             rona_pause: Some(Duration::from_secs(30)),
             recording: true,
+            trunks: TrunksConfig::default(),
+            dialled: Vec::new(),
             session: SessionTerms { expires_s: 1800, min_s: 90 },
             registrar: RegistrarConfig::default(),
             phones: EndpointConfig { server: "phone/1".into(), ..EndpointConfig::default() },
@@ -91,8 +113,8 @@ impl Settings {
             auth_key: [9; 32],
             nonce_ttl: Duration::from_secs(300),
             extensions: agents.iter().map(|id| (id.clone(), extension(id))).collect(),
-            trunks: BTreeMap::new(),
-            routes: routes(&trunk),
+            trunks: self.trunks.clone(),
+            routes: routes(&trunk, &self.dialled),
             acd: AcdConfig {
                 queues: queues
                     .iter()
@@ -122,7 +144,7 @@ impl Settings {
     }
 }
 
-fn routes(trunk: &TrunkId) -> RouteTable {
+fn routes(trunk: &TrunkId, dialled: &[(&str, &str)]) -> RouteTable {
     let tests = [
         ("9190", TestNumber::RingOnly),
         ("9191", TestNumber::Word),
@@ -144,6 +166,8 @@ fn routes(trunk: &TrunkId) -> RouteTable {
         route("9000", Destination::Queue(QueueId::new("service")), &open),
     ];
     routes.extend(tests.map(|(number, test)| route(number, Destination::Test(test), &open)));
+    let beyond = |to: &str| Destination::Trunk { trunk: TrunkId::new(to), number: None };
+    routes.extend(dialled.iter().map(|(number, to)| route(number, beyond(to), &OpenTo::everyone_known())));
     routes.extend(AGENTS.map(|id| route(id, Destination::Extension(AgentId::new(id)), &OpenTo::extensions())));
     let callers = Cidr::new(IpAddr::V4(Ipv4Addr::new(10, 2, 0, 0)), 16).expect("a block");
     RouteTable::new(routes, [(callers, trunk.clone())]).expect("a table")

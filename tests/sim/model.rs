@@ -250,6 +250,8 @@ impl Model {
         let calls = self.calls.len();
         self.demand(held.calls == calls, || format!("{} calls held, {calls} told", held.calls));
         self.demand(held.permits <= calls, || format!("{} permits for {calls} calls", held.permits));
+        let (places, legs) = (held.trunk_places, held.legs);
+        self.demand(places <= legs, || format!("{places} places of trunks for {legs} legs"));
         let tickets = self.tickets.len();
         self.demand(held.tickets == tickets, || format!("{} tickets held, {tickets} told", held.tickets));
     }

@@ -535,7 +535,8 @@ impl Phone {
             SipEvent::Referred { id, .. } => self.endpoint.respond(now, id, 603, None, &[], None),
             SipEvent::SubscriptionOver { .. } => {}
             // The switch sends no keys by INFO.
-            SipEvent::Acked { .. }
+            SipEvent::Trying { .. }
+            | SipEvent::Acked { .. }
             | SipEvent::Info { .. }
             | SipEvent::EarlyAnswer { .. }
             | SipEvent::ReofferWithdrawn { .. } => {}

@@ -277,6 +277,11 @@ impl World {
     pub fn quieten(&mut self) {
         self.filter = None;
         self.phones.iter_mut().for_each(|phone| phone.refreshes = false);
+        if !self.settings.trunks.trunks.is_empty() {
+            // Trunks are asked for as long as they are there.
+            let without = Settings { trunks: Default::default(), ..self.settings.clone() };
+            self.reconfigure(&without);
+        }
         self.run(QUIET);
         let view = self.view();
         let ports = usize::from(self.settings.ports * WORKERS);

@@ -5,6 +5,7 @@ mod numbers;
 mod people;
 mod registrar;
 mod tls;
+mod trunks;
 
 use super::raw::{self, RawConfig};
 use super::read::At;
@@ -14,6 +15,7 @@ use crate::sip::endpoint::ReliableProvisional;
 use crate::source::diag::{Diagnostic, Diags, nearest, shown};
 use crate::source::text::{Files, Sources, Span, decode};
 use crate::source::yaml;
+use crate::trunks::Group;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -102,7 +104,8 @@ impl<'f> Check<'f> {
         let agents = self.agents(raw.agents, &realm, &queues);
         let trunks = self.trunks(raw.trunks, &listen, tls.as_ref());
         let flows = FlowSource::of_project(&self.folder);
-        let names = Names { agents: &agents, queues: &queues, trunks: &trunks };
+        let trunk_groups = self.trunk_groups(raw.trunk_groups, &trunks);
+        let names = Names { agents: &agents, queues: &queues, trunks: &trunks, trunk_groups: &trunk_groups };
         let numbers = self.numbers(raw.numbers, &names, &flows);
         self.token_file(raw.auth.admin_token_file.as_ref());
         let auth = Auth {
@@ -132,6 +135,7 @@ impl<'f> Check<'f> {
             agents,
             queues,
             trunks,
+            trunk_groups,
             numbers,
             recording,
             records,
@@ -304,6 +308,7 @@ struct Names<'a> {
     agents: &'a BTreeMap<AgentId, super::Agent>,
     queues: &'a BTreeMap<QueueId, super::Queue>,
     trunks: &'a BTreeMap<TrunkId, super::Trunk>,
+    trunk_groups: &'a BTreeMap<TrunkId, Group>,
 }
 
 /// The range a length of time may be in.

@@ -97,6 +97,15 @@ impl Login {
         !taken.is_empty()
     }
 
+    pub fn is_of(&self, credentials: &Credentials) -> bool {
+        self.credentials == *credentials
+    }
+
+    /// What they proved was accepted: challenges to come are counted anew, as nonces go stale in a long series.
+    pub fn accepted(&mut self) {
+        self.rounds = 0;
+    }
+
     /// The headers for the next request; counts it.
     pub fn headers(&mut self, method: &str, uri: &[u8]) -> impl Iterator<Item = (HeaderName, String)> {
         let credentials = &self.credentials;

@@ -73,7 +73,9 @@ impl Endpoint {
         self.change(id, |this, phase| match phase {
             Phase::Calling(mut calling) => {
                 calling.provisional = true;
-                if response.status() > 100 {
+                if response.status() == 100 {
+                    this.events.push_back(SipEvent::Trying { usage: id });
+                } else {
                     this.hear_progress(now, id, &mut calling, response);
                 }
                 Phase::Calling(calling)

@@ -20,6 +20,10 @@ pub struct ServerRequest(pub(crate) ServerId);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub(crate) u64);
 
+/// Requests of ours that go on from one another ([`Endpoint::open_series`](super::Endpoint::open_series)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SeriesId(pub(crate) u64);
+
 /// Each usage ends with exactly one [`Rejected`](SipEvent::Rejected) or [`Ended`](SipEvent::Ended), unless the app ended
 /// it with `hangup` or `reject`: from that command on no new event names it.
 #[derive(Clone, Debug)]
@@ -32,6 +36,10 @@ pub enum SipEvent {
         request: Message,
         peer: Peer,
         sdp: Option<Bytes>,
+    },
+    /// The next hop has our INVITE in hand (100).
+    Trying {
+        usage: UsageId,
     },
     /// The callee rings (180) or speaks early (183 with SDP).
     Progress {

@@ -31,7 +31,7 @@ mod usage;
 
 pub use compose::phrase;
 pub use config::{Busy, EndpointConfig, Full, Outgoing, OutgoingRequest, ReliableProvisional};
-pub use event::{EndReason, EndpointStats, RequestId, ServerRequest, SipEvent, UsageId};
+pub use event::{EndReason, EndpointStats, RequestId, SeriesId, ServerRequest, SipEvent, UsageId};
 pub use subscribe::{Notice, SubscriptionId, SubscriptionTerms};
 
 use super::dialog::Tag;
@@ -41,7 +41,7 @@ use super::peer::{Peer, Transmit};
 use super::slots::Slots;
 use super::transaction::{Delivery, Failure, Layer, ServerId, TimerSet, Told};
 use crate::timers::Timers;
-use ask::Asked;
+use ask::{Asked, Series};
 use bytes::Bytes;
 use compose::{Composer, Reply};
 use mint::Mint;
@@ -70,6 +70,8 @@ pub struct Endpoint {
     asked: BTreeMap<RequestId, Asked>,
     subscriptions: Subscriptions,
     max_subscriptions: usize,
+    series: BTreeMap<SeriesId, Series>,
+    last_series: u64,
     last_request: u64,
     deadlines: Timers<(UsageId, Deadline)>,
     events: VecDeque<SipEvent>,
@@ -124,6 +126,8 @@ impl Endpoint {
             asked: BTreeMap::new(),
             subscriptions: Subscriptions::default(),
             max_subscriptions: config.max_subscriptions,
+            series: BTreeMap::new(),
+            last_series: 0,
             last_request: 0,
             deadlines: Timers::new(),
             events: VecDeque::new(),

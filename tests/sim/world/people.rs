@@ -38,6 +38,11 @@ impl World {
         self.phone(number, None, 2)
     }
 
+    /// The far end of a trunk; carriers are made before anybody else, because their addresses are counted.
+    pub fn carrier(&mut self, name: &str) -> PhoneId {
+        self.phone(name, None, 3)
+    }
+
     /// Somebody from an address that no trunk has.
     pub fn stranger(&mut self, number: &str) -> PhoneId {
         self.phone(number, None, 9)

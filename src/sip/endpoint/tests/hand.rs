@@ -50,7 +50,9 @@ impl Hand {
     }
 
     pub fn events(&mut self) -> Vec<SipEvent> {
-        std::iter::from_fn(|| self.endpoint.poll_event()).collect()
+        // That a 100 came is told, and matters to no story.
+        let told = |event: &SipEvent| !matches!(event, SipEvent::Trying { .. });
+        std::iter::from_fn(|| self.endpoint.poll_event()).filter(told).collect()
     }
 
     pub fn invited(&mut self) -> UsageId {

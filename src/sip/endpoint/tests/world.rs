@@ -138,6 +138,9 @@ impl World {
     pub fn drain(&mut self) {
         for from in [PHONE, SWITCH] {
             while let Some(event) = self.ends[from].poll_event() {
+                if matches!(event, SipEvent::Trying { .. }) {
+                    continue;
+                }
                 self.events[from].push(event);
             }
             while let Some(Transmit { bytes, .. }) = self.ends[from].poll_transmit() {
@@ -260,6 +263,7 @@ pub fn name(message: &Message) -> String {
 pub fn title(event: &SipEvent) -> String {
     match event {
         SipEvent::Invited { .. } => "Invited".into(),
+        SipEvent::Trying { .. } => "Trying".into(),
         SipEvent::Progress { status, .. } => format!("Progress {status}"),
         SipEvent::Answered { .. } => "Answered".into(),
         SipEvent::Rejected { status, local, .. } => format!("Rejected {status}{}", if *local { " here" } else { "" }),

@@ -1,0 +1,82 @@
+//! What a trunk and a group are configured with: checked values, addresses already resolved.
+
+use super::caps::Caps;
+use super::dice::Dice;
+use crate::ids::TrunkId;
+use crate::sip::digest::Credentials;
+use crate::sip::peer::Peer;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TrunksConfig {
+    pub trunks: BTreeMap<TrunkId, TrunkConfig>,
+    /// Named like trunks, and used in their place.
+    pub groups: BTreeMap<TrunkId, Group>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrunkConfig {
+    /// Where calls to it are sent, the first before the others. Empty: it only brings calls.
+    pub targets: Vec<Peer>,
+    /// The host part of its URIs, with the port when it is not the default.
+    pub host: String,
+    /// The domain that we are known in there; the host unless the carrier has another.
+    pub domain: String,
+    pub credentials: Option<Credentials>,
+    /// It wants to know where we are, for so many seconds at a time.
+    pub register: Option<u32>,
+    /// How often it is asked by OPTIONS whether it is there.
+    pub health: Option<Duration>,
+    pub caps: Caps,
+    pub enabled: bool,
+}
+
+impl TrunkConfig {
+    /// Whether all that was learned of one holds for the other.
+    pub(super) fn is_reached_as(&self, other: &TrunkConfig) -> bool {
+        let strip = |config: &TrunkConfig| TrunkConfig { caps: Caps::default(), ..config.clone() };
+        strip(self) == strip(other)
+    }
+}
+
+/// Several trunks for the same numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Group {
+    pub members: Vec<Member>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    pub trunk: TrunkId,
+    /// The lowest is tried first.
+    pub priority: u16,
+    /// Its share of the calls among those of the same priority; 0 only after all others.
+    pub weight: u16,
+}
+
+impl Group {
+    /// The order for one call: by priority, within one by chance as the weights say (the rule of RFC 2782).
+    pub(super) fn order(&self, dice: &mut Dice) -> Vec<TrunkId> {
+        let mut levels: BTreeMap<u16, Vec<&Member>> = BTreeMap::new();
+        for member in &self.members {
+            levels.entry(member.priority).or_default().push(member);
+        }
+        let mut order = Vec::with_capacity(self.members.len());
+        for mut level in levels.into_values() {
+            level.sort_by_key(|member| member.weight);
+            while !level.is_empty() {
+                let total: u64 = level.iter().map(|member| u64::from(member.weight)).sum();
+                let mut chance = if total == 0 { 0 } else { dice.below(total) + 1 };
+                let picked = level.iter().position(|member| {
+                    let weight = u64::from(member.weight);
+                    let hit = chance <= weight && (weight > 0 || total == 0);
+                    chance = chance.saturating_sub(weight);
+                    hit
+                });
+                order.push(level.remove(picked.unwrap_or(0)).trunk.clone());
+            }
+        }
+        order
+    }
+}
