@@ -18,7 +18,15 @@ struct Run {
 fn hotline(folder: &Path, args: &[&str]) -> Run {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hotline"));
     command.args(args).current_dir(folder);
-    for name in ["HOTLINE_URL", "HOTLINE_ADMIN_TOKEN", "HOTLINE_HTTP_PORT", "HOTLINE_SIP_PORT", "HOTLINE_DEMO_SECRET"] {
+    for name in [
+        "HOTLINE_URL",
+        "HOTLINE_ADMIN_TOKEN",
+        "HOTLINE_HTTP_PORT",
+        "HOTLINE_SIP_PORT",
+        "HOTLINE_TLS_PORT",
+        "HOTLINE_WSS_PORT",
+        "HOTLINE_DEMO_SECRET",
+    ] {
         command.env_remove(name);
     }
     let Output { status, stdout, stderr } = command.output().unwrap();

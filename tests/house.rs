@@ -183,6 +183,9 @@ fn outside_crates_are_named_in_their_one_room() {
         ("axum::", "api/"),
         ("rustls::", "net/tls"),
         ("webpki::", "net/tls"),
+        ("rcgen::", "net/tls"),
+        ("tungstenite::", "net/ws"),
+        ("httparse::", "net/ws"),
     ];
     let mut wrong = Vec::new();
     for file in &files {

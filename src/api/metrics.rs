@@ -29,7 +29,9 @@ pub struct SipFigures {
     pub retransmitted: u64,
     pub malformed: u64,
     pub dropped: u64,
+    pub connections: u64,
     pub connections_refused: u64,
+    pub connections_slow: u64,
     pub handshakes_failed: u64,
     pub transactions: u64,
     pub dialogs: u64,
@@ -255,10 +257,14 @@ fn sip(out: &mut Page, sip: &SipFigures) {
     out.one("sip_retransmissions_total", "counter", "SIP messages sent again.", sip.retransmitted);
     out.one("sip_malformed_total", "counter", "Datagrams and streams that are not SIP.", sip.malformed);
     out.one("sip_dropped_total", "counter", "SIP messages dropped at a bound.", sip.dropped);
+    out.one("sip_connections", "gauge", "Stream connections that are up.", sip.connections);
+    let slow = "Connections closed because no whole message came in time.";
+    out.one("sip_connections_slow_total", "counter", slow, sip.connections_slow);
     let refused = sip.connections_refused;
     out.one("sip_connections_refused_total", "counter", "Connections beyond a bound.", refused);
     let failed = sip.handshakes_failed;
-    out.one("sip_tls_handshakes_failed_total", "counter", "TLS handshakes that failed or took too long.", failed);
+    let help = "TLS and WebSocket handshakes that failed or took too long.";
+    out.one("sip_tls_handshakes_failed_total", "counter", help, failed);
     out.one("sip_transactions", "gauge", "Transactions under way.", sip.transactions);
     out.one("sip_dialogs", "gauge", "Dialogs under way.", sip.dialogs);
     out.one("registrations", "gauge", "Contacts registered.", sip.registrations);

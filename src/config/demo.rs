@@ -3,9 +3,10 @@
 use super::secret::Secret;
 use super::{
     Agent, Auth, Config, FlowSource, Limits, Listen, Mode, Number, OpenTo, Queue, Recording, Records, Rtp, Sip, Target,
-    Trunk,
+    Tls, Trunk,
 };
 use crate::ids::{AgentId, QueueId, TrunkId};
+use crate::net::tls::{self, TlsFault};
 use crate::registrar::RegistrarConfig;
 use crate::routing::{Cidr, TestNumber};
 use crate::sip::digest::Ha1Set;
@@ -52,6 +53,27 @@ pub struct Demo {
     pub secret_file: Option<PathBuf>,
 }
 
+impl Demo {
+    /// Adds TLS, for phones and for browsers, with a certificate of the demo's own that the state folder keeps, so that who
+    /// has come to trust it need not do so at each start.
+    pub fn secure(&mut self, tls_port: u16, wss_port: u16) -> Result<(), TlsFault> {
+        let listen = &mut self.config.listen;
+        let ip = listen.http.ip();
+        let (certificate, key) = (self.config.state_dir.join("demo.pem"), self.config.state_dir.join("demo.key"));
+        let fingerprint = match tls::check_identity(&certificate, &key) {
+            Ok(fingerprint) => fingerprint,
+            Err(_) => {
+                tls::make_identity(&certificate, &key, &["localhost".into(), ip.to_string()])?;
+                tls::check_identity(&certificate, &key)?
+            }
+        };
+        self.config.tls = Some(Tls { certificate, fingerprint, key, client_ca: None });
+        listen.sip_tls = Some(SocketAddr::new(ip, tls_port));
+        listen.sip_wss = Some(SocketAddr::new(ip, wss_port));
+        Ok(())
+    }
+}
+
 pub(super) fn build(env: DemoEnv) -> io::Result<Demo> {
     let (secret, secret_file) = match env.secret {
         Some(secret) => (secret, None),
@@ -79,6 +101,9 @@ pub(super) fn build(env: DemoEnv) -> io::Result<Demo> {
             sip_udp: Some(SocketAddr::new(env.bind, env.sip_port)),
             sip_tcp: Some(SocketAddr::new(env.bind, env.sip_port)),
             sip_tls: None,
+            sip_ws: None,
+            sip_wss: None,
+            allowed_origins: None,
             http: SocketAddr::new(env.bind, env.http_port),
             advertise: None,
             rtp: Rtp { first: 20000, last: 29999, bind: env.bind, advertise: None },

@@ -135,6 +135,12 @@ pub struct Listen {
     pub sip_tcp: Option<SocketAddr>,
     /// `None` without [`Config::tls`].
     pub sip_tls: Option<SocketAddr>,
+    /// Browsers, in the clear: behind a proxy that speaks TLS.
+    pub sip_ws: Option<SocketAddr>,
+    /// Browsers. `None` without [`Config::tls`].
+    pub sip_wss: Option<SocketAddr>,
+    /// The pages that browsers may connect from; `None` for all.
+    pub allowed_origins: Option<Vec<String>>,
     pub http: SocketAddr,
     /// What Contact, Via and SDP say instead of the bound address.
     pub advertise: Option<IpAddr>,

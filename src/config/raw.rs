@@ -29,6 +29,10 @@ pub(super) struct RawListen {
     pub sip_udp: Option<At<String>>,
     pub sip_tcp: Option<At<String>>,
     pub sip_tls: Option<At<String>>,
+    pub sip_ws: Option<At<String>>,
+    pub sip_wss: Option<At<String>>,
+    /// Pages that may connect by WebSocket; every page without it.
+    pub allowed_origins: Option<Vec<At<String>>>,
     pub http: Option<At<String>>,
     /// The address that peers are told to reach us at, when it is not the one we bind to.
     pub advertise: Option<At<String>>,
@@ -242,6 +246,11 @@ fn listen(keys: &mut Keys, diags: &mut Diags) -> RawListen {
         sip_udp: keys.text("sip_udp", ADDRESS, diags),
         sip_tcp: keys.text("sip_tcp", ADDRESS, diags),
         sip_tls: keys.text("sip_tls", "an address and a port, such as `0.0.0.0:5061`", diags),
+        sip_ws: keys.text("sip_ws", "an address and a port, such as `127.0.0.1:8088`", diags),
+        sip_wss: keys.text("sip_wss", "an address and a port, such as `0.0.0.0:8443`", diags),
+        allowed_origins: keys
+            .place("allowed_origins")
+            .map(|_| keys.words("allowed_origins", "origins of pages, such as `[https://pbx.example.com]`", diags)),
         http: keys.text("http", "an address and a port, such as `127.0.0.1:8080`", diags),
         advertise: keys.text("advertise", IP, diags),
         rtp: keys.group("rtp", "`rtp: {ports: 20000-29999}`", diags, |keys, diags| RawRtp {

@@ -327,6 +327,61 @@ fn a_demo_without_a_password_makes_one_up_once_and_keeps_it_with_its_state() {
 }
 
 #[test]
+fn a_demo_speaks_tls_with_a_certificate_that_its_state_folder_keeps() {
+    let folder = TestFolder::new("demo-tls");
+    let start = || {
+        let env = DemoEnv { secret: Some(Secret::new("x")), state_dir: folder.join("state"), ..DemoEnv::default() };
+        let mut demo = Config::demo(env).unwrap();
+        demo.secure(5061, 8443).unwrap();
+        demo.config
+    };
+    let first = start();
+    assert_eq!(first.listen.sip_tls, Some("127.0.0.1:5061".parse().unwrap()));
+    assert_eq!(first.listen.sip_wss, Some("127.0.0.1:8443".parse().unwrap()));
+    let tls = first.tls.unwrap();
+    assert_eq!(start().tls.unwrap().fingerprint, tls.fingerprint, "phones that trust it go on trusting it");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(fs::metadata(&tls.key).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+    fs::write(&tls.certificate, "half of a").unwrap();
+    assert_ne!(start().tls.unwrap().fingerprint, tls.fingerprint, "what cannot be used is made anew");
+}
+
+#[test]
+fn browsers_are_let_in_where_the_file_says_and_from_the_pages_that_it_names() {
+    let ca = crate::net::tls::testing::Authority::new();
+    let own = ca.issue(&["hotline.example"]);
+    let [certificate, key] = [&own.certificate, &own.key].map(|path| path.display());
+    let yaml =
+        |listen: &str| format!("version: 1\nlisten: {{{listen}}}\ntls: {{certificate: {certificate}, key: {key}}}\n");
+    let origins = "allowed_origins: [\"https://pbx.example.com\", \"http://[::1]:3000\"]";
+    let config = load("web", &yaml(&format!("sip_ws: \":8088\", sip_wss: \"[::]\", {origins}"))).unwrap();
+    assert_eq!(config.listen.sip_ws, Some("127.0.0.1:8088".parse().unwrap()));
+    assert_eq!(config.listen.sip_wss, Some("[::]:8443".parse().unwrap()));
+    assert_eq!(config.listen.allowed_origins.unwrap(), ["https://pbx.example.com", "http://[::1]:3000"]);
+    assert_eq!(load("web-all", &yaml("sip_wss: 0.0.0.0:8443")).unwrap().listen.allowed_origins, None);
+    let found = findings(
+        "web-bad",
+        &yaml("sip_ws: 127.0.0.1:5060, sip_wss: 127.0.0.1:8080, allowed_origins: [pbx.example.com, \"https://a/b\"]"),
+    );
+    assert_eq!(
+        found,
+        [
+            "C120 2:18 port 5060 has SIP over TCP already | use another, such as 8088",
+            "C120 2:43 port 8080 has HTTP already | use another, such as 8443",
+            "C124 2:77 `pbx.example.com` is not the origin of a page | write `https://` and the host of the page, without a path, such as `https://pbx.example.com`",
+            "C124 2:94 `https://a/b` is not the origin of a page | write `https://` and the host of the page, without a path, such as `https://pbx.example.com`",
+        ]
+    );
+    let bare = findings("web-bare", "version: 1\nlisten: {sip_wss: 0.0.0.0:8443}\n");
+    assert_eq!(bare, ["C160 2:19 TLS needs a certificate | add `tls: {certificate: FILE, key: FILE}`"]);
+    let warned = load("web-open", &yaml("sip_ws: 0.0.0.0:8088")).unwrap().warnings;
+    assert!(warned.iter().any(|finding| finding.code == "C122"), "{warned:?}");
+}
+
+#[test]
 fn what_init_writes_is_a_configuration_without_a_finding() {
     let folder = TestFolder::new("init");
     let written = template::write(&folder).unwrap();

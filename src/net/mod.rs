@@ -4,14 +4,18 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod converse;
 mod facing;
+mod places;
 mod tcp;
 pub mod tls;
 mod udp;
+mod ws;
 
 pub use facing::address_facing;
 pub use tcp::TcpTransport;
 pub use udp::UdpTransport;
+pub use ws::Origins;
 
 use crate::ids::TrunkId;
 use crate::sip::message::{Message, Method};
@@ -72,6 +76,8 @@ pub struct NetCounters {
     pub send_failed: AtomicU64,
     pub connections: AtomicU64,
     pub connections_refused: AtomicU64,
+    /// Ended because no whole message came in time.
+    pub connections_slow: AtomicU64,
     pub handshakes_failed: AtomicU64,
 }
 
@@ -142,10 +148,7 @@ impl Net {
                     socket.send(&transmit.bytes, transmit.peer.remote);
                 }
             }
-            Transport::Tcp | Transport::Tls => self.tcp.send(transmit),
-            Transport::Ws | Transport::Wss => {
-                tracing::warn!(peer = %transmit.peer.remote, "no listener for this transport; message dropped");
-            }
+            Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => self.tcp.send(transmit),
         }
     }
 }

@@ -1,32 +1,25 @@
-//! SIP over TCP and TLS (RFC 3261 18.3, 26.2): accepts, connects when a peer has no connection yet, frames with the parser's
-//! own scanner.
+//! SIP over TCP, TLS and WebSocket (RFC 3261 18.3, 26.2, RFC 7118): accepts, connects when a peer has no connection yet, frames
+//! with the parser's own scanner.
 //!
 //! A connection lives as long as what was set up over it: a registration or a call whose connection is closed has lost its
 //! way back through the peer's NAT. Strangers get ten seconds; who has sent a message is watched by the kernel's keep-alives.
 //! Whatever ends a connection, [`NetEvent::Lost`] tells of it, so nothing that was to be written is lost in silence.
 
+use super::converse::{Framing, Standing, Wire, converse};
+use super::places::{BOUNDS, Line, OpenedBy, Shared};
 use super::tls::{self, Tls, TrunkProof};
-use super::{Inlet, NetCounters, NetEvent};
-use crate::sip::message::Message;
-use crate::sip::message::frame::{Frame, Framer};
-use crate::sip::peer::{ConnectionId, Peer, Transmit, Transport};
-use bytes::Bytes;
+use super::ws::{self, Origins};
+use super::{Inlet, NetEvent};
+use crate::sip::peer::{Peer, Transmit, Transport};
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
-use std::collections::{BTreeSet, HashMap};
-use std::net::{IpAddr, SocketAddr};
-use std::pin::pin;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split};
+use tokio::io::{AsyncRead, AsyncWrite, split};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::timeout;
 
-/// Time for the first whole message of a peer, and for the rest of a later one that has begun: what a slow-loris gets.
-const MESSAGE_LIMIT: Duration = Duration::from_secs(10);
-/// Silence of a peer that has sent a message: longer than any registration (1 h) or call (4 h) that may live on it.
-const IDLE_LIMIT: Duration = Duration::from_secs(5 * 3600);
 /// A host that vanished is noticed after two minutes. Phones behind NAT are kept reachable by it, too.
 const KEEP_ALIVE: TcpKeepalive =
     TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(15)).with_retries(4);
@@ -36,209 +29,14 @@ const UNACKNOWLEDGED_LIMIT: Duration = Duration::from_secs(32);
 const CONNECT_LIMIT: Duration = Duration::from_secs(4);
 /// What a peer gets for its handshake.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
-/// How long one message may wait for the peer to read.
-const WRITE_LIMIT: Duration = Duration::from_secs(10);
-/// Between two lines of the log about certificates.
-const WARN_EVERY: Duration = Duration::from_secs(1);
-/// After the last octet of a peer: time for the switch to answer what came before it, then for the answers to leave.
-const ANSWER_TIME: Duration = Duration::from_millis(250);
-const FAREWELL: Duration = Duration::from_secs(2);
-/// Messages waiting for a slow reader; a connection that falls behind further is closed.
-const WRITE_QUEUE: usize = 256;
 /// Connections that the kernel completes while we are busy: all phones of a site return at once after a power cut.
 const BACKLOG: i32 = 1024;
-/// Read at once.
-const CHUNK: usize = 4096;
-
-/// What all connections together may use.
-#[derive(Clone, Copy, Debug)]
-struct Bounds {
-    connections: usize,
-    /// Of these, in their handshake: each needs some ten kilobytes, and the phones of a large site shake hands at once.
-    handshakes: usize,
-    /// A site behind one NAT address holds some hundred phones; an attacker holds no more than this.
-    per_address: usize,
-    /// Octets of messages that are longer than a chunk and have not come to their end. Nearly all messages are shorter.
-    unfinished: usize,
-}
-
-const BOUNDS: Bounds = Bounds { connections: 20_000, handshakes: 2_000, per_address: 1_000, unfinished: 64 << 20 };
 
 pub struct TcpTransport {
     shared: Arc<Shared>,
     inlet: Inlet,
     local: Option<SocketAddr>,
     tls: Option<Tls>,
-}
-
-struct Shared {
-    bounds: Bounds,
-    table: Mutex<Table>,
-    last_id: AtomicU64,
-    unfinished: AtomicUsize,
-    /// When a certificate was last complained of.
-    warned: Mutex<Option<Instant>>,
-}
-
-#[derive(Default)]
-struct Table {
-    by_id: HashMap<ConnectionId, Connection>,
-    /// Where a message goes that names no connection, or one that is gone. No TLS connection that a peer has opened: an
-    /// address does not prove whose it is.
-    by_remote: HashMap<(Transport, SocketAddr), ConnectionId>,
-    per_address: HashMap<IpAddr, usize>,
-    /// Have not sent a message yet, oldest first.
-    unproven: BTreeSet<ConnectionId>,
-    /// Have not ended their handshake, oldest first.
-    shaking: BTreeSet<ConnectionId>,
-}
-
-struct Connection {
-    transport: Transport,
-    remote: SocketAddr,
-    queue: mpsc::Sender<Bytes>,
-    /// Dropped with the entry, which ends the connection's task.
-    _hold: oneshot::Sender<()>,
-}
-
-/// The other ends of a [`Connection`], for its task.
-struct Line {
-    id: ConnectionId,
-    queued: mpsc::Receiver<Bytes>,
-    dropped: oneshot::Receiver<()>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum OpenedBy {
-    Peer,
-    Us,
-}
-
-/// What is known of a peer before it has said anything.
-#[derive(Debug)]
-enum Standing {
-    Stranger,
-    /// We connected to it.
-    Called,
-    /// Its certificate is a trunk's.
-    Trunk(TrunkProof),
-}
-
-impl Table {
-    fn remove(&mut self, id: ConnectionId) {
-        let Some(gone) = self.by_id.remove(&id) else { return };
-        self.unproven.remove(&id);
-        self.shaking.remove(&id);
-        let reach = (gone.transport, gone.remote);
-        if self.by_remote.get(&reach) == Some(&id) {
-            self.by_remote.remove(&reach);
-        }
-        let ip = gone.remote.ip();
-        match self.per_address.get_mut(&ip) {
-            Some(held) if *held > 1 => *held -= 1,
-            _ => {
-                self.per_address.remove(&ip);
-            }
-        }
-    }
-}
-
-impl Shared {
-    fn new(bounds: Bounds) -> Arc<Shared> {
-        Arc::new(Shared {
-            bounds,
-            table: Mutex::default(),
-            last_id: AtomicU64::new(0),
-            unfinished: AtomicUsize::new(0),
-            warned: Mutex::default(),
-        })
-    }
-
-    fn table(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A place in the table for a connection with `remote`, if it may have one. When all are taken, whoever has been
-    /// silent longest since it came makes room; peers that have sent a message are never displaced.
-    fn admit(&self, transport: Transport, remote: SocketAddr, opened_by: OpenedBy) -> Option<Line> {
-        let mut table = self.table();
-        let held = table.per_address.get(&remote.ip()).copied().unwrap_or(0);
-        if held >= self.bounds.per_address {
-            return None;
-        }
-        if table.by_id.len() >= self.bounds.connections {
-            let silent = table.unproven.first().copied()?;
-            table.remove(silent);
-        }
-        let id = ConnectionId(self.last_id.fetch_add(1, Ordering::Relaxed) + 1);
-        let (queue, queued) = mpsc::channel(WRITE_QUEUE);
-        let (hold, dropped) = oneshot::channel();
-        table.by_id.insert(id, Connection { transport, remote, queue, _hold: hold });
-        *table.per_address.entry(remote.ip()).or_default() += 1;
-        match (opened_by, transport) {
-            (OpenedBy::Peer, Transport::Tls) => {
-                if table.shaking.len() >= self.bounds.handshakes
-                    && let Some(oldest) = table.shaking.first().copied()
-                {
-                    table.remove(oldest);
-                }
-                table.unproven.insert(id);
-                table.shaking.insert(id);
-            }
-            (OpenedBy::Peer, _) => {
-                table.by_remote.insert((transport, remote), id);
-                table.unproven.insert(id);
-            }
-            // Whom we call is no stranger.
-            (OpenedBy::Us, _) => drop(table.by_remote.insert((transport, remote), id)),
-        }
-        Some(Line { id, queued, dropped })
-    }
-
-    fn may_warn(&self) -> bool {
-        let now = Instant::now();
-        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
-        let may = warned.is_none_or(|at| now - at >= WARN_EVERY);
-        if may {
-            *warned = Some(now);
-        }
-        may
-    }
-
-    fn shaken(&self, id: ConnectionId) {
-        self.table().shaking.remove(&id);
-    }
-
-    fn proven(&self, id: ConnectionId) {
-        self.table().unproven.remove(&id);
-    }
-
-    fn forget(&self, id: ConnectionId) {
-        self.table().remove(id);
-    }
-}
-
-/// One connection's share of [`Bounds::unfinished`].
-struct Unfinished<'a> {
-    shared: &'a Shared,
-    octets: usize,
-}
-
-impl Unfinished<'_> {
-    /// Now holds `octets`. False when that is too much for all connections together.
-    fn hold(&mut self, octets: usize) -> bool {
-        let octets = if octets > CHUNK { octets } else { 0 };
-        let before = std::mem::replace(&mut self.octets, octets);
-        self.shared.unfinished.fetch_add(octets, Ordering::Relaxed);
-        let others = self.shared.unfinished.fetch_sub(before, Ordering::Relaxed) - before;
-        octets <= before || others <= self.shared.bounds.unfinished
-    }
-}
-
-impl Drop for Unfinished<'_> {
-    fn drop(&mut self) {
-        self.shared.unfinished.fetch_sub(self.octets, Ordering::Relaxed);
-    }
 }
 
 impl TcpTransport {
@@ -249,7 +47,8 @@ impl TcpTransport {
         if let Some(address) = address {
             let listener = listen(address)?;
             local = Some(listener.local_addr()?);
-            tokio::spawn(accept(listener, shared.clone(), inlet.clone()));
+            let (shared, inlet) = (shared.clone(), inlet.clone());
+            tokio::spawn(accept(listener, Door { transport: Transport::Tcp, tls: None, web: None, shared, inlet }));
         }
         Ok(TcpTransport { shared, inlet, local, tls: None })
     }
@@ -258,8 +57,20 @@ impl TcpTransport {
     pub fn secure(&mut self, address: SocketAddr, tls: Tls) -> std::io::Result<SocketAddr> {
         let listener = listen(address)?;
         let local = listener.local_addr()?;
-        tokio::spawn(accept_secure(listener, tls.clone(), self.shared.clone(), self.inlet.clone()));
+        let (shared, inlet) = (self.shared.clone(), self.inlet.clone());
+        let door = Door { transport: Transport::Tls, tls: Some(tls.clone()), web: None, shared, inlet };
+        tokio::spawn(accept(listener, door));
         self.tls = Some(tls);
+        Ok(local)
+    }
+
+    /// Listens for browsers, over TLS where it is given. Gives where it listens.
+    pub fn web(&mut self, address: SocketAddr, tls: Option<Tls>, origins: Origins) -> std::io::Result<SocketAddr> {
+        let listener = listen(address)?;
+        let local = listener.local_addr()?;
+        let transport = if tls.is_some() { Transport::Wss } else { Transport::Ws };
+        let door = Door { transport, tls, web: Some(origins), shared: self.shared.clone(), inlet: self.inlet.clone() };
+        tokio::spawn(accept(listener, door));
         Ok(local)
     }
 
@@ -278,7 +89,11 @@ impl TcpTransport {
             let id = peer.connection.filter(|id| table.by_id.contains_key(id));
             let id = id.or_else(|| table.by_remote.get(&(peer.transport, peer.remote)).copied());
             if let Some((id, connection)) = id.and_then(|id| Some((id, table.by_id.get(&id)?))) {
-                if connection.queue.try_send(transmit.bytes).is_err() {
+                let octets = match connection.transport {
+                    Transport::Ws | Transport::Wss => ws::framed(transmit.bytes),
+                    _ => transmit.bytes,
+                };
+                if connection.queue.try_send(octets).is_err() {
                     // The peer does not read. Its task says so to the owner of the switch.
                     table.remove(id);
                     counters.send_failed.fetch_add(1, Ordering::Relaxed);
@@ -286,7 +101,10 @@ impl TcpTransport {
                 return;
             }
         }
-        let Some(line) = self.shared.admit(peer.transport, peer.remote, OpenedBy::Us) else {
+        // A browser listens nowhere.
+        let may_open = !matches!(peer.transport, Transport::Ws | Transport::Wss);
+        let admitted = may_open.then(|| self.shared.admit(peer.transport, peer.remote, OpenedBy::Us)).flatten();
+        let Some(line) = admitted else {
             counters.connections_refused.fetch_add(1, Ordering::Relaxed);
             self.inlet.offer(NetEvent::Lost { peer });
             return;
@@ -313,28 +131,32 @@ fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-async fn accept(listener: TcpListener, shared: Arc<Shared>, inlet: Inlet) {
-    loop {
-        let (stream, peer, line) = incoming(&listener, Transport::Tcp, &shared, &inlet).await;
-        let (reader, writer) = stream.into_split();
-        tokio::spawn(converse(reader, writer, peer, line, Standing::Stranger, shared.clone(), inlet.clone()));
-    }
+/// What a listener is for.
+#[derive(Clone)]
+struct Door {
+    transport: Transport,
+    tls: Option<Tls>,
+    /// The pages that may come in; `None` where no WebSocket is spoken.
+    web: Option<Origins>,
+    shared: Arc<Shared>,
+    inlet: Inlet,
 }
 
-async fn accept_secure(listener: TcpListener, tls: Tls, shared: Arc<Shared>, inlet: Inlet) {
+async fn accept(listener: TcpListener, door: Door) {
     loop {
-        let (stream, peer, line) = incoming(&listener, Transport::Tls, &shared, &inlet).await;
-        tokio::spawn(greet(stream, tls.clone(), peer, line, shared.clone(), inlet.clone()));
+        let (stream, peer, line) = incoming(&listener, &door).await;
+        if door.transport == Transport::Tcp {
+            let (reader, writer) = stream.into_split();
+            let wire = Wire { reader, writer, framing: Framing::stream() };
+            tokio::spawn(converse(wire, peer, line, Standing::Stranger, door.shared.clone(), door.inlet.clone()));
+        } else {
+            tokio::spawn(greet(stream, peer, line, door.clone()));
+        }
     }
 }
 
 /// The next connection that gets a place.
-async fn incoming(
-    listener: &TcpListener,
-    transport: Transport,
-    shared: &Shared,
-    inlet: &Inlet,
-) -> (TcpStream, Peer, Line) {
+async fn incoming(listener: &TcpListener, door: &Door) -> (TcpStream, Peer, Line) {
     loop {
         let Ok((stream, remote)) = listener.accept().await else {
             // Out of descriptors: give running connections a moment to end.
@@ -343,27 +165,28 @@ async fn incoming(
         };
         // Gone already.
         let Ok(local) = stream.local_addr() else { continue };
-        let Some(line) = shared.admit(transport, remote, OpenedBy::Peer) else {
-            inlet.counters().connections_refused.fetch_add(1, Ordering::Relaxed);
+        let Some(line) = door.shared.admit(door.transport, remote, OpenedBy::Peer) else {
+            door.inlet.counters().connections_refused.fetch_add(1, Ordering::Relaxed);
             continue;
         };
-        let peer = Peer { transport, remote, local, connection: Some(line.id) };
+        let peer = Peer { transport: door.transport, remote, local, connection: Some(line.id) };
         return (prepared(stream), peer, line);
     }
 }
 
-/// The handshake of a peer that connected, and then its connection.
-async fn greet<S>(stream: S, tls: Tls, peer: Peer, mut line: Line, shared: Arc<Shared>, inlet: Inlet)
+/// The handshakes of a peer that connected, and then its connection.
+async fn greet<S>(stream: S, peer: Peer, mut line: Line, door: Door)
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let shaken = tokio::select! {
-        shaken = timeout(HANDSHAKE_LIMIT, tls.accept(stream)) => shaken.unwrap_or_else(|late| Err(late.into())),
+        shaken = timeout(HANDSHAKE_LIMIT, shake(stream, &door)) => shaken.unwrap_or_else(|late| Err(late.into())),
         _ = &mut line.dropped => Err(std::io::Error::other("others needed its place")),
     };
+    let Door { shared, inlet, .. } = door;
     shared.shaken(line.id);
     match shaken {
-        Ok((stream, proof)) => {
+        Ok(Shaken { stream, framing, proof }) => {
             let standing = match proof {
                 Some(proof) => {
                     shared.proven(line.id);
@@ -372,13 +195,41 @@ where
                 None => Standing::Stranger,
             };
             let (reader, writer) = split(stream);
-            converse(reader, writer, peer, line, standing, shared, inlet).await;
+            converse(Wire { reader, writer, framing }, peer, line, standing, shared, inlet).await;
         }
         Err(error) => {
             shared.forget(line.id);
             failed_handshake(&shared, &inlet, peer, &error);
         }
     }
+}
+
+trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Duplex for S {}
+
+/// What a peer's handshakes have made of its connection.
+struct Shaken {
+    stream: Box<dyn Duplex>,
+    framing: Framing,
+    proof: Option<TrunkProof>,
+}
+
+async fn shake<S>(stream: S, door: &Door) -> std::io::Result<Shaken>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (mut stream, proof): (Box<dyn Duplex>, _) = match &door.tls {
+        Some(tls) => {
+            let (stream, proof) = tls.accept(stream).await?;
+            (Box::new(stream), proof)
+        }
+        None => (Box::new(stream), None),
+    };
+    let framing = match &door.web {
+        Some(origins) => Framing::Web(Box::new(ws::accept(&mut stream, origins).await?)),
+        None => Framing::stream(),
+    };
+    Ok(Shaken { stream, framing, proof })
 }
 
 async fn connect(peer: Peer, mut line: Line, tls: Option<Tls>, shared: Arc<Shared>, inlet: Inlet) {
@@ -390,11 +241,13 @@ async fn connect(peer: Peer, mut line: Line, tls: Option<Tls>, shared: Arc<Share
     match opened {
         Some(Opened::Plain(stream)) => {
             let (reader, writer) = stream.into_split();
-            converse(reader, writer, peer_of_line, line, Standing::Called, shared, inlet).await;
+            let wire = Wire { reader, writer, framing: Framing::stream() };
+            converse(wire, peer_of_line, line, Standing::Called, shared, inlet).await;
         }
         Some(Opened::Secure(stream)) => {
             let (reader, writer) = split(stream);
-            converse(reader, writer, peer_of_line, line, Standing::Called, shared, inlet).await;
+            let wire = Wire { reader, writer, framing: Framing::stream() };
+            converse(wire, peer_of_line, line, Standing::Called, shared, inlet).await;
         }
         None => {
             shared.forget(line.id);
@@ -429,7 +282,7 @@ fn failed_handshake(shared: &Shared, inlet: &Inlet, peer: Peer, error: &std::io:
     let (why, certificate) = tls::reason(error);
     match certificate && shared.may_warn() {
         true => tracing::warn!(peer = %peer.remote, "TLS handshake failed: {why}"),
-        false => tracing::debug!(peer = %peer.remote, "TLS handshake failed: {why}"),
+        false => tracing::debug!(peer = %peer.remote, "{} handshake failed: {why}", peer.transport.via_name()),
     }
 }
 
@@ -443,129 +296,9 @@ fn prepared(stream: TcpStream) -> TcpStream {
     stream
 }
 
-/// How reading ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    /// The peer has said all, or nothing more of it can be understood; answers may still be owed.
-    Over,
-    /// It broke, or was too slow or too large.
-    Cut,
-}
-
-/// Reads and writes one connection until either side ends it.
-async fn converse(
-    reader: impl AsyncRead + Unpin,
-    writer: impl AsyncWrite + Unpin,
-    peer: Peer,
-    line: Line,
-    standing: Standing,
-    shared: Arc<Shared>,
-    inlet: Inlet,
-) {
-    let counters = inlet.counters();
-    counters.connections.fetch_add(1, Ordering::Relaxed);
-    let Line { id, queued, mut dropped } = line;
-    let mut writing = pin!(write(writer, queued, &counters));
-    let ended = tokio::select! {
-        ended = read(reader, peer, id, &standing, &shared, &inlet) => ended,
-        () = &mut writing => End::Cut,
-        _ = &mut dropped => End::Cut,
-    };
-    if ended == End::Over {
-        let unwritten = tokio::select! {
-            () = &mut writing => false,
-            _ = &mut dropped => false,
-            () = tokio::time::sleep(ANSWER_TIME) => true,
-        };
-        // The queue has no sender any more and ends once it is empty.
-        shared.forget(id);
-        if unwritten {
-            let _ = timeout(FAREWELL, writing).await;
-        }
-    }
-    shared.forget(id);
-    counters.connections.fetch_sub(1, Ordering::Relaxed);
-    inlet.deliver(NetEvent::Lost { peer }).await;
-}
-
-/// Writes what is queued, until the queue is closed and empty or the peer no longer takes it.
-async fn write(mut writer: impl AsyncWrite + Unpin, mut queued: mpsc::Receiver<Bytes>, counters: &NetCounters) {
-    while let Some(bytes) = queued.recv().await {
-        let written = timeout(WRITE_LIMIT, async {
-            writer.write_all(&bytes).await?;
-            writer.flush().await
-        });
-        if !matches!(written.await, Ok(Ok(()))) {
-            counters.send_failed.fetch_add(1, Ordering::Relaxed);
-            return;
-        }
-        counters.sent.fetch_add(1, Ordering::Relaxed);
-    }
-    // TLS says goodbye, so that the peer knows that nothing was cut off (RFC 8446 6.1).
-    let _ = timeout(WRITE_LIMIT, writer.shutdown()).await;
-}
-
-async fn read(
-    mut reader: impl AsyncRead + Unpin,
-    peer: Peer,
-    id: ConnectionId,
-    standing: &Standing,
-    shared: &Shared,
-    inlet: &Inlet,
-) -> End {
-    let mut framer = Framer::default();
-    let mut proven = !matches!(standing, Standing::Stranger);
-    let mut unfinished = Unfinished { shared, octets: 0 };
-    let mut deadline = Instant::now() + if proven { IDLE_LIMIT } else { MESSAGE_LIMIT };
-    let mut chunk = [0u8; CHUNK];
-    loop {
-        let Ok(Ok(length)) = timeout_at(deadline, reader.read(&mut chunk)).await else { return End::Cut };
-        let Some(bytes) = chunk.get(..length).filter(|bytes| !bytes.is_empty()) else { return End::Over };
-        let had_begun = framer.in_message();
-        framer.push(bytes);
-        let mut whole = false;
-        while let Some(frame) = framer.next() {
-            whole = true;
-            match frame {
-                Ok(Frame::Message(raw)) => match Message::from_frame(raw.clone()) {
-                    Ok(message) => {
-                        if !proven {
-                            proven = true;
-                            shared.proven(id);
-                        }
-                        let trunk = match standing {
-                            Standing::Trunk(proof) => proof.trunk(),
-                            Standing::Stranger | Standing::Called => None,
-                        };
-                        inlet.deliver(NetEvent::Message { peer, message, trunk }).await;
-                    }
-                    Err(error) => inlet.deliver(NetEvent::Garbage { peer, raw, status: error.status() }).await,
-                },
-                Ok(Frame::Ping) => {
-                    // RFC 5626 4.4.1: a double CRLF is answered with a single one.
-                    if let Some(connection) = shared.table().by_id.get(&id) {
-                        let _ = connection.queue.try_send(Bytes::from_static(b"\r\n"));
-                    }
-                }
-                Ok(Frame::Pong) => {}
-                Err(broken) => {
-                    let status = broken.fault.status();
-                    inlet.deliver(NetEvent::Garbage { peer, raw: broken.message, status }).await;
-                    return End::Over;
-                }
-            }
-        }
-        if !unfinished.hold(framer.buffered()) {
-            return End::Cut;
-        }
-        if proven && !framer.in_message() {
-            deadline = Instant::now() + IDLE_LIMIT;
-        } else if proven && (whole || !had_begun) {
-            deadline = Instant::now() + MESSAGE_LIMIT;
-        }
-    }
-}
-
 #[cfg(test)]
 #[path = "tcp_tests.rs"]
 mod tests;
+#[cfg(test)]
+#[path = "ws_connection_tests.rs"]
+mod ws_connection_tests;

@@ -1,9 +1,15 @@
 //! Connections in virtual time, over pipes in memory.
 
 use super::*;
+use crate::net::NetEvent;
+use crate::net::converse::{ANSWER_TIME, MESSAGE_LIMIT};
+use crate::net::places::{Bounds, WRITE_QUEUE};
 use crate::net::{Outlet, channel};
-use tokio::io::{DuplexStream, duplex, split};
-use tokio::time::sleep;
+use crate::sip::peer::ConnectionId;
+use bytes::Bytes;
+use std::net::IpAddr;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::time::{Instant, sleep};
 
 const OPTIONS: &[u8] = b"OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/TCP c;branch=z9hG4bK1\r\nFrom: <sip:c@d>;tag=1\r\nTo: <sip:a@b>\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n";
 
@@ -43,7 +49,8 @@ impl Site {
         let peer = Peer { transport: Transport::Tcp, remote, local, connection: Some(line.id) };
         let (theirs, ours) = duplex(room);
         let (reader, writer) = split(ours);
-        tokio::spawn(converse(reader, writer, peer, line, Standing::Stranger, shared, self.transport.inlet.clone()));
+        let wire = Wire { reader, writer, framing: Framing::stream() };
+        tokio::spawn(converse(wire, peer, line, Standing::Stranger, shared, self.transport.inlet.clone()));
         Some((theirs, peer))
     }
 
@@ -92,6 +99,7 @@ async fn a_stranger_has_ten_seconds_for_a_message_and_line_ends_buy_no_more() {
     }
     assert_eq!(site.news().await, ("lost", peer.connection));
     assert_eq!(began.elapsed(), MESSAGE_LIMIT);
+    assert_eq!(site.transport.inlet.counters().connections_slow.load(Ordering::Relaxed), 1);
     assert_eq!(until_closed(&mut pipe).await, b"\r\n\r\n\r\n", "each pair was answered by one (RFC 5626 4.4.1)");
 }
 
@@ -285,7 +293,13 @@ fn silent_caller(site: &mut Site, tls: &Tls) -> DuplexStream {
     let local = ([192, 0, 2, 254], 5061).into();
     let peer = Peer { transport: Transport::Tls, remote, local, connection: Some(line.id) };
     let (theirs, ours) = duplex(1024);
-    tokio::spawn(greet(ours, tls.clone(), peer, line, shared, site.transport.inlet.clone()));
+    let inlet = site.transport.inlet.clone();
+    tokio::spawn(greet(
+        ours,
+        peer,
+        line,
+        Door { transport: Transport::Tls, tls: Some(tls.clone()), web: None, shared, inlet },
+    ));
     theirs
 }
 

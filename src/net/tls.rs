@@ -27,6 +27,8 @@ use tokio_rustls::rustls::{
 };
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 
+pub use self_made::make_identity;
+
 /// A connection that we opened.
 pub(super) type Outgoing = client::TlsStream<TcpStream>;
 
@@ -416,6 +418,8 @@ fn unusable(path: &Path, error: &dyn fmt::Display) -> TlsFault {
     }
 }
 
+#[path = "tls_self_made.rs"]
+mod self_made;
 #[cfg(test)]
 #[path = "tls_testing.rs"]
 pub(crate) mod testing;

@@ -93,6 +93,8 @@ impl Board {
             sip: SipFigures {
                 received: read(&self.net.received),
                 sent: read(&self.net.sent),
+                connections: read(&self.net.connections),
+                connections_slow: read(&self.net.connections_slow),
                 connections_refused: read(&self.net.connections_refused),
                 handshakes_failed: read(&self.net.handshakes_failed),
                 retransmitted: view.sip.retransmissions,

@@ -4,6 +4,7 @@ mod board;
 mod bundle;
 mod clock;
 mod event_loop;
+mod listen;
 mod lookups;
 mod reload;
 mod setup;
@@ -21,18 +22,17 @@ use crate::media::ring::{RING_FRAMES, tap_rings};
 use crate::media::sounds::Sounds;
 use crate::media::worker::{self, MediaNotice, WorkerConfig, WorkerHandle};
 use crate::media::{PortLease, WorkerId};
-use crate::net::tls::Tls;
-use crate::net::{self, Net, TcpTransport, UdpTransport};
+use crate::net;
 use crate::recording::{Archive, Recorder, RecordingNotice, Recovered};
 use crate::store::{RecoveredRecording, Store, StoreOptions};
 use crate::switch::{Input, Switch};
 use board::Board;
 use event_loop::{Control, EventLoop};
+use listen::Sockets;
 use lookups::Lookups;
 use reload::InForce;
 use setup::Seeds;
 use std::io::Write;
-use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -115,32 +115,7 @@ async fn operate(config: Config, options: Options, desk: &Handle) -> Result<Exit
 
     let (inlet, outlet) = net::channel();
     let counters = inlet.counters();
-    let mut listen = Vec::new();
-    let mut udp = Vec::new();
-    if let Some(address) = config.listen.sip_udp {
-        udp.push(
-            UdpTransport::bind(address, inlet.clone())
-                .map_err(|error| taken(config.mode, "SIP over UDP", address, &error))?,
-        );
-        listen.push(format!("sip/udp {address}"));
-    }
-    let mut tcp = TcpTransport::open(config.listen.sip_tcp, inlet).await.map_err(|error| {
-        taken(config.mode, "SIP over TCP", config.listen.sip_tcp.unwrap_or(([0, 0, 0, 0], 0).into()), &error)
-    })?;
-    if let Some(address) = config.listen.sip_tcp {
-        listen.push(format!("sip/tcp {address}"));
-    }
-    let tls = match setup::tls_files(&config, &switch_config) {
-        Some(files) => Some(Tls::new(files.load().map_err(|fault| fault.to_string())?)),
-        None => None,
-    };
-    if let (Some(address), Some(tls)) = (config.listen.sip_tls, &tls) {
-        tcp.secure(address, tls.clone()).map_err(|error| taken(config.mode, "SIP over TLS", address, &error))?;
-        listen.push(format!("sip/tls {address}"));
-    }
-    let http =
-        listen_http(config.listen.http).map_err(|error| taken(config.mode, "HTTP", config.listen.http, &error))?;
-    listen.push(format!("http {}", config.listen.http));
+    let Sockets { net, tls, http, listen } = listen::open(&config, &switch_config, inlet).await?;
 
     let (control, control_out) = mpsc::channel(CONTROL_QUEUE);
     let board = Arc::new(Board::new(mode(&config), listen.clone(), counters));
@@ -171,7 +146,7 @@ async fn operate(config: Config, options: Options, desk: &Handle) -> Result<Exit
     let (stopping, stop_requests) = mpsc::channel(1);
     let owner = EventLoop {
         switch,
-        net: Net { udp, tcp },
+        net,
         outlet,
         workers,
         unrecorded,
@@ -447,35 +422,6 @@ fn start_workers(
         );
     }
     Ok(workers)
-}
-
-fn listen_http(address: SocketAddr) -> std::io::Result<std::net::TcpListener> {
-    let listener = std::net::TcpListener::bind(address)?;
-    listener.set_nonblocking(true)?;
-    Ok(listener)
-}
-
-/// Why nothing listens there, and what to do: a demo has flags, a project its file.
-fn taken(mode: Mode, what: &str, address: SocketAddr, error: &std::io::Error) -> String {
-    let place = match (mode, what) {
-        (Mode::Demo, "HTTP") => "`--http-port` or HOTLINE_HTTP_PORT",
-        (Mode::Demo, _) => "`--sip-port` or HOTLINE_SIP_PORT",
-        (Mode::Production, "HTTP") => "`listen.http`",
-        (Mode::Production, _) => "`listen.sip_udp`, `listen.sip_tcp` and `listen.sip_tls`",
-    };
-    let remedy = match error.kind() {
-        std::io::ErrorKind::AddrNotAvailable => match mode {
-            Mode::Demo => {
-                "this machine does not have that address; name one that `ip address` shows with `--bind`".into()
-            }
-            Mode::Production => {
-                format!("this machine does not have that address; write one that `ip address` shows to {place}")
-            }
-        },
-        std::io::ErrorKind::PermissionDenied => format!("ports below 1024 need rights; choose another with {place}"),
-        _ => format!("stop what uses it or choose another port with {place}"),
-    };
-    format!("cannot listen on {address} for {what}: {error}; {remedy}")
 }
 
 fn mode(config: &Config) -> &'static str {

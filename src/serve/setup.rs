@@ -50,9 +50,9 @@ pub(super) fn switch_config(config: &Config, seeds: &Seeds) -> Result<SwitchConf
     if let Some(address) = listen.sip_tcp {
         endpoint.listen_ports.push((Transport::Tcp, address.port()));
     }
-    if let Some(address) = listen.sip_tls {
-        endpoint.listen_ports.push((Transport::Tls, address.port()));
-    }
+    let streams = [(Transport::Tls, listen.sip_tls), (Transport::Ws, listen.sip_ws), (Transport::Wss, listen.sip_wss)];
+    let streams = streams.into_iter().filter_map(|(transport, address)| Some((transport, address?.port())));
+    endpoint.listen_ports.extend(streams);
     endpoint.advertised = listen.advertise.map(host);
     let bound_media = Some(listen.rtp.bind).filter(|address| !address.is_unspecified());
     // A call of two legs needs some room beside it for those being rung.

@@ -1,6 +1,5 @@
 use super::*;
 use crate::media::RecordingId;
-use std::io::{Error, ErrorKind};
 
 #[tokio::test]
 async fn an_owner_that_panics_ends_the_process_with_a_failure() {
@@ -32,15 +31,4 @@ fn recordings_that_fail_alarm_once_a_minute_with_the_remedy() {
     assert_eq!(trouble.alarm(&failed(2), at(59)), None);
     assert!(trouble.alarm(&failed(3), at(61)).is_some());
     assert!(trouble.alarm(&RecordingNotice::Stopped, at(62)).is_some());
-}
-
-#[test]
-fn an_address_that_cannot_be_had_is_told_with_a_remedy_that_exists() {
-    let address = SocketAddr::from(([192, 0, 2, 1], 5060));
-    let told = |mode, kind| taken(mode, "SIP over UDP", address, &Error::from(kind));
-    let production = told(Mode::Production, ErrorKind::AddrInUse);
-    assert!(production.contains("`listen.sip_udp`") && !production.contains("--sip-port"), "{production}");
-    assert!(told(Mode::Demo, ErrorKind::AddrInUse).contains("`--sip-port`"));
-    let strange = told(Mode::Production, ErrorKind::AddrNotAvailable);
-    assert!(strange.contains("does not have that address") && !strange.contains("stop what"), "{strange}");
 }

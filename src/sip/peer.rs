@@ -43,8 +43,8 @@ impl Transport {
             Transport::Udp => None,
             Transport::Tcp => Some("tcp"),
             Transport::Tls => Some("tls"),
-            Transport::Ws => Some("ws"),
-            Transport::Wss => Some("wss"),
+            // RFC 7118 5.2.1: with TLS or without.
+            Transport::Ws | Transport::Wss => Some("ws"),
         }
     }
 

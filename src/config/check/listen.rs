@@ -4,11 +4,14 @@ use super::super::raw::{RawListen, RawRtp};
 use super::super::read::At;
 use super::super::{Listen, Rtp};
 use super::Check;
+use crate::source::diag::shown;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 const HTTP_PORT: u16 = 8080;
 const SIP_PORT: u16 = 5060;
 const SIPS_PORT: u16 = 5061;
+const WS_PORT: u16 = 8088;
+const WSS_PORT: u16 = 8443;
 const RTP_FIRST: u16 = 20_000;
 const RTP_LAST: u16 = 29_999;
 
@@ -27,10 +30,64 @@ impl Check<'_> {
             self.warning("C122", at, "the API's token crosses the network unencrypted".into(), Some(help.into()));
         }
         let advertise = raw.advertise.as_ref().and_then(|text| self.reachable(text));
-        let sip_tls = self.sip_tls(raw.sip_tls.as_ref(), sip.1, secure);
+        let mut taken = vec![(http, "HTTP")];
+        taken.extend(sip.1.map(|tcp| (tcp, "SIP over TCP")));
+        let sip_tls = self.secure(raw.sip_tls.as_ref(), SIPS_PORT, secure);
+        self.own_port(raw.sip_tls.as_ref(), sip_tls, "SIP over TLS", SIPS_PORT, &mut taken);
+        let sip_ws = raw.sip_ws.as_ref().filter(|text| text.value != "off");
+        let sip_ws =
+            sip_ws.map(|text| self.socket(text, WS_PORT, SocketAddr::new(Ipv4Addr::LOCALHOST.into(), WS_PORT)));
+        self.own_port(raw.sip_ws.as_ref(), sip_ws, "SIP over WebSocket", WS_PORT, &mut taken);
+        let sip_wss = self.secure(raw.sip_wss.as_ref(), WSS_PORT, secure);
+        self.own_port(raw.sip_wss.as_ref(), sip_wss, "SIP over WebSocket", WSS_PORT, &mut taken);
+        if let Some(at) = raw.sip_ws.as_ref().filter(|_| sip_ws.is_some_and(|address| !address.ip().is_loopback())) {
+            let help = "keep it on 127.0.0.1 behind a proxy that speaks TLS, or use `sip_wss`";
+            self.warning("C122", at, "browsers talk to this port unencrypted".into(), Some(help.into()));
+        }
+        let allowed_origins = raw.allowed_origins.map(|all| all.iter().filter_map(|text| self.origin(text)).collect());
         let bind = sip.0.or(sip.1).or(sip_tls).map_or(any, |address| address.ip());
-        let rtp = self.rtp(&raw.rtp, bind, &[sip.0, sip.1, sip_tls, Some(http)]);
-        Listen { sip_udp: sip.0, sip_tcp: sip.1, sip_tls, http, advertise, rtp }
+        let rtp = self.rtp(&raw.rtp, bind, &[sip.0, sip.1, sip_tls, sip_ws, sip_wss, Some(http)]);
+        Listen { sip_udp: sip.0, sip_tcp: sip.1, sip_tls, sip_ws, sip_wss, allowed_origins, http, advertise, rtp }
+    }
+
+    /// What stands in an Origin header: scheme, host, and the port where it is not the scheme's own.
+    fn origin(&mut self, text: &At<String>) -> Option<String> {
+        let host = text.value.strip_prefix("https://").or_else(|| text.value.strip_prefix("http://"));
+        let good = host.is_some_and(|host| {
+            let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']');
+            !host.is_empty() && host.chars().all(plain)
+        });
+        if !good {
+            let help = "write `https://` and the host of the page, without a path, such as `https://pbx.example.com`";
+            self.error(
+                "C124",
+                text,
+                format!("`{}` is not the origin of a page", shown(&text.value)),
+                Some(help.into()),
+            );
+        }
+        good.then(|| text.value.clone())
+    }
+
+    /// Two listeners cannot have one port of one address.
+    fn own_port(
+        &mut self,
+        text: Option<&At<String>>,
+        address: Option<SocketAddr>,
+        what: &'static str,
+        usual: u16,
+        taken: &mut Vec<(SocketAddr, &'static str)>,
+    ) {
+        let (Some(text), Some(address)) = (text, address) else { return };
+        let same = |other: &SocketAddr| {
+            let ip = other.ip() == address.ip() || other.ip().is_unspecified() || address.ip().is_unspecified();
+            other.port() == address.port() && ip
+        };
+        if let Some((_, other)) = taken.iter().find(|(other, _)| same(other)) {
+            let message = format!("port {} has {other} already", address.port());
+            self.error("C120", text, message, Some(format!("use another, such as {usual}")));
+        }
+        taken.push((address, what));
     }
 
     /// UDP and TCP. Without a word about either both are open; `off` closes one.
@@ -49,17 +106,12 @@ impl Check<'_> {
         both
     }
 
-    fn sip_tls(&mut self, text: Option<&At<String>>, tcp: Option<SocketAddr>, secure: bool) -> Option<SocketAddr> {
+    fn secure(&mut self, text: Option<&At<String>>, port: u16, secure: bool) -> Option<SocketAddr> {
         let text = text.filter(|text| text.value != "off")?;
-        let default = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), SIPS_PORT);
-        let address = self.socket(text, SIPS_PORT, default);
+        let address = self.socket(text, port, SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port));
         if !secure {
             let help = "add `tls: {certificate: FILE, key: FILE}`";
             self.error("C160", text, "TLS needs a certificate".into(), Some(help.into()));
-        }
-        if tcp.is_some_and(|tcp| tcp.port() == address.port()) {
-            let message = format!("port {} has SIP over TCP already", address.port());
-            self.error("C120", text, message, Some(format!("use {SIPS_PORT}, as phones expect")));
         }
         Some(address)
     }

@@ -472,3 +472,27 @@ fn a_sips_uri_is_served_over_tls_only_and_answered_with_a_sips_contact() {
         assert_eq!(String::from_utf8_lossy(&answer.text(HeaderName::Contact).unwrap()), contact, "RFC 3261 12.1.1");
     }
 }
+
+#[test]
+fn a_browser_is_given_a_contact_that_leads_back_over_websocket_rfc7118_5() {
+    let mut hand = Hand::with(|config| config.listen_ports.push((Transport::Wss, 8443)));
+    let browser = Peer { transport: Transport::Wss, connection: Some(ConnectionId(7)), ..hand.peer };
+    let via = INVITE.replace("UDP 192.0.2.1:5060", "WSS df7jal23ls0d.invalid");
+    assert_ne!(via, INVITE);
+    hand.send_from(browser, &via.replace("<sip:1001@192.0.2.1:5060>", "<sip:1001@df7jal23ls0d.invalid;transport=ws>"));
+    let usage = hand.invited();
+    hand.endpoint.accept(hand.now, usage, SDP);
+    let answer = hand.answer();
+    let contact = answer.text(HeaderName::Contact).unwrap();
+    assert_eq!(String::from_utf8_lossy(&contact), "<sip:95598@192.0.2.2:8443;transport=ws>");
+    let tag = answer.to().unwrap().tag().unwrap().to_owned();
+    let ack = request("ACK", 1, "ack", Some(&tag)).replace("UDP 192.0.2.1:5060", "WSS df7jal23ls0d.invalid");
+    hand.send_from(browser, &ack);
+    hand.endpoint.hangup(hand.now, usage, None);
+    let bye = hand.endpoint.poll_transmit().unwrap();
+    assert_eq!(bye.peer, browser, "the name in its Contact is nobody's");
+    assert!(
+        bye.bytes
+            .starts_with(b"BYE sip:1001@df7jal23ls0d.invalid;transport=ws SIP/2.0\r\nVia: SIP/2.0/WSS 192.0.2.2:8443;")
+    );
+}

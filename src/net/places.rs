@@ -1,0 +1,227 @@
+//! Which connections there are, and who may have one more: one table for all stream transports.
+
+use crate::sip::peer::{ConnectionId, Transport};
+use bytes::Bytes;
+use std::collections::{BTreeSet, HashMap};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+/// Between two lines of the log about certificates.
+const WARN_EVERY: Duration = Duration::from_secs(1);
+/// Between two lines about peers that send no whole message: port scanners are everywhere.
+const TELL_SLOW_EVERY: Duration = Duration::from_secs(60);
+/// Messages waiting for a slow reader; a connection that falls behind further is closed.
+pub(super) const WRITE_QUEUE: usize = 256;
+/// Read at once.
+pub(super) const CHUNK: usize = 4096;
+
+/// What all connections together may use.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    pub connections: usize,
+    /// Of these, in their handshake: each needs some ten kilobytes, and the phones of a large site shake hands at once.
+    pub handshakes: usize,
+    /// A site behind one NAT address holds some hundred phones; an attacker holds no more than this.
+    pub per_address: usize,
+    /// Octets of messages that are longer than a chunk and have not come to their end. Nearly all messages are shorter.
+    pub unfinished: usize,
+}
+
+pub(super) const BOUNDS: Bounds =
+    Bounds { connections: 20_000, handshakes: 2_000, per_address: 1_000, unfinished: 64 << 20 };
+
+pub(super) struct Shared {
+    pub bounds: Bounds,
+    table: Mutex<Table>,
+    last_id: AtomicU64,
+    unfinished: AtomicUsize,
+    /// When a certificate was last complained of.
+    warned: Mutex<Option<Instant>>,
+    slow: Mutex<Slow>,
+}
+
+/// Peers that were too slow, for the log.
+#[derive(Default)]
+struct Slow {
+    untold: u64,
+    told: Option<Instant>,
+}
+
+#[derive(Default)]
+pub(super) struct Table {
+    pub by_id: HashMap<ConnectionId, Connection>,
+    /// Where a message goes that names no connection, or one that is gone. No TLS connection that a peer has opened: an
+    /// address does not prove whose it is. No browser's: nobody can connect to one.
+    pub by_remote: HashMap<(Transport, SocketAddr), ConnectionId>,
+    per_address: HashMap<IpAddr, usize>,
+    /// Have not sent a message yet, oldest first.
+    pub unproven: BTreeSet<ConnectionId>,
+    /// Have not ended their handshake, oldest first.
+    pub shaking: BTreeSet<ConnectionId>,
+}
+
+pub(super) struct Connection {
+    pub transport: Transport,
+    remote: SocketAddr,
+    pub queue: mpsc::Sender<Bytes>,
+    /// Dropped with the entry, which ends the connection's task.
+    _hold: oneshot::Sender<()>,
+}
+
+/// The other ends of a [`Connection`], for its task.
+pub(super) struct Line {
+    pub id: ConnectionId,
+    pub queued: mpsc::Receiver<Bytes>,
+    pub dropped: oneshot::Receiver<()>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OpenedBy {
+    Peer,
+    Us,
+}
+
+impl Table {
+    pub fn remove(&mut self, id: ConnectionId) {
+        let Some(gone) = self.by_id.remove(&id) else { return };
+        self.unproven.remove(&id);
+        self.shaking.remove(&id);
+        let reach = (gone.transport, gone.remote);
+        if self.by_remote.get(&reach) == Some(&id) {
+            self.by_remote.remove(&reach);
+        }
+        let ip = gone.remote.ip();
+        match self.per_address.get_mut(&ip) {
+            Some(held) if *held > 1 => *held -= 1,
+            _ => {
+                self.per_address.remove(&ip);
+            }
+        }
+    }
+}
+
+impl Shared {
+    pub fn new(bounds: Bounds) -> Arc<Shared> {
+        Arc::new(Shared {
+            bounds,
+            table: Mutex::default(),
+            last_id: AtomicU64::new(0),
+            unfinished: AtomicUsize::new(0),
+            warned: Mutex::default(),
+            slow: Mutex::default(),
+        })
+    }
+
+    pub fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A place in the table for a connection with `remote`, if it may have one. When all are taken, whoever has been
+    /// silent longest since it came makes room; peers that have sent a message are never displaced.
+    pub fn admit(&self, transport: Transport, remote: SocketAddr, opened_by: OpenedBy) -> Option<Line> {
+        let mut table = self.table();
+        let held = table.per_address.get(&remote.ip()).copied().unwrap_or(0);
+        if held >= self.bounds.per_address {
+            return None;
+        }
+        if table.by_id.len() >= self.bounds.connections {
+            let silent = table.unproven.first().copied()?;
+            table.remove(silent);
+        }
+        let id = ConnectionId(self.last_id.fetch_add(1, Ordering::Relaxed) + 1);
+        let (queue, queued) = mpsc::channel(WRITE_QUEUE);
+        let (hold, dropped) = oneshot::channel();
+        table.by_id.insert(id, Connection { transport, remote, queue, _hold: hold });
+        *table.per_address.entry(remote.ip()).or_default() += 1;
+        match (opened_by, transport) {
+            (OpenedBy::Peer, Transport::Tls | Transport::Ws | Transport::Wss) => {
+                if table.shaking.len() >= self.bounds.handshakes
+                    && let Some(oldest) = table.shaking.first().copied()
+                {
+                    table.remove(oldest);
+                }
+                table.unproven.insert(id);
+                table.shaking.insert(id);
+            }
+            (OpenedBy::Peer, _) => {
+                table.by_remote.insert((transport, remote), id);
+                table.unproven.insert(id);
+            }
+            // Whom we call is no stranger.
+            (OpenedBy::Us, _) => drop(table.by_remote.insert((transport, remote), id)),
+        }
+        Some(Line { id, queued, dropped })
+    }
+
+    /// Queues what is no message but belongs to the connection itself. One whose queue is full has other worries.
+    pub fn say(&self, id: ConnectionId, octets: Bytes) {
+        if let Some(connection) = self.table().by_id.get(&id) {
+            let _ = connection.queue.try_send(octets);
+        }
+    }
+
+    pub fn may_warn(&self) -> bool {
+        let now = Instant::now();
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        let may = warned.is_none_or(|at| now - at >= WARN_EVERY);
+        if may {
+            *warned = Some(now);
+        }
+        may
+    }
+
+    /// Counts a peer that was too slow. Gives how many there were since the log was last told, when it is time to tell it.
+    pub fn too_slow(&self) -> Option<u64> {
+        let now = Instant::now();
+        let mut slow = self.slow.lock().unwrap_or_else(PoisonError::into_inner);
+        slow.untold += 1;
+        if slow.told.is_some_and(|at| now - at < TELL_SLOW_EVERY) {
+            return None;
+        }
+        slow.told = Some(now);
+        Some(std::mem::take(&mut slow.untold))
+    }
+
+    pub fn shaken(&self, id: ConnectionId) {
+        self.table().shaking.remove(&id);
+    }
+
+    pub fn proven(&self, id: ConnectionId) {
+        self.table().unproven.remove(&id);
+    }
+
+    pub fn forget(&self, id: ConnectionId) {
+        self.table().remove(id);
+    }
+}
+
+/// One connection's share of [`Bounds::unfinished`].
+pub(super) struct Unfinished<'a> {
+    shared: &'a Shared,
+    octets: usize,
+}
+
+impl<'a> Unfinished<'a> {
+    pub fn new(shared: &'a Shared) -> Self {
+        Self { shared, octets: 0 }
+    }
+
+    /// Now holds `octets`. False when that is too much for all connections together.
+    pub fn hold(&mut self, octets: usize) -> bool {
+        let octets = if octets > CHUNK { octets } else { 0 };
+        let before = std::mem::replace(&mut self.octets, octets);
+        self.shared.unfinished.fetch_add(octets, Ordering::Relaxed);
+        let others = self.shared.unfinished.fetch_sub(before, Ordering::Relaxed) - before;
+        octets <= before || others <= self.shared.bounds.unfinished
+    }
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        self.shared.unfinished.fetch_sub(self.octets, Ordering::Relaxed);
+    }
+}
