@@ -120,12 +120,13 @@ fn size(event: &NetEvent) -> usize {
     }
 }
 
-/// New work: a request outside any dialog that opens one or stands alone, and whatever is no message at all.
+/// New work: a request outside any dialog that opens one or stands alone, and whatever is no message at all. A CANCEL stays
+/// behind the INVITE that it ends: one that overtakes it finds nothing to end, and the phone rings on.
 fn is_fresh(event: &NetEvent) -> bool {
     match event {
         NetEvent::Message { message, .. } => {
             message.is_request()
-                && !matches!(message.method(), Method::Ack | Method::Cancel | Method::Bye)
+                && !matches!(message.method(), Method::Ack | Method::Bye)
                 && message.to().map_or(true, |to| to.tag().is_none())
         }
         NetEvent::Garbage { .. } => true,

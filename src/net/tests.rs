@@ -86,3 +86,20 @@ fn a_flood_of_the_largest_datagrams_leaves_room_for_usual_ones() {
     assert!(waiting.iter().sum::<usize>() < 20 << 20);
     assert!(waiting.last().is_some_and(|octets| *octets < 1_000));
 }
+
+#[test]
+fn a_cancel_right_behind_its_invite_does_not_overtake_it() {
+    let (inlet, mut outlet) = channel();
+    let peer = Peer::udp(at("192.0.2.1:5060"), at("192.0.2.2:5060"));
+    for method in ["INVITE", "CANCEL"] {
+        let message = Message::parse(OPTIONS.replace("OPTIONS", method).into()).unwrap();
+        inlet.offer(NetEvent::Message { peer, message, trunk: None });
+    }
+    let methods: Vec<_> = std::iter::from_fn(|| outlet.fresh.try_recv().ok())
+        .map(|event| match event {
+            NetEvent::Message { message, .. } => message.method().to_string(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(methods, ["INVITE", "CANCEL"], "RFC 3261 9.2 matches a CANCEL to a transaction that is there");
+}

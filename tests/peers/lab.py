@@ -5,6 +5,7 @@ from pathlib import Path
 
 import sound
 from baresip import Baresip
+from hand import Hand
 from linphone import Linphone
 from sipp import Failure, Sipp, credentials
 from switch import ROOT, SECRET, Switch
@@ -42,6 +43,11 @@ class Lab:
     def linphone(self, user, hz, **settings):
         tone = sound.write_tone(self.folder / f"tone-{hz}.wav", hz, TONE_DBFS)
         phone = Linphone(self.folder / f"linphone-{user}", user, SECRET, self.switch.sip, tone, **settings)
+        self.phones.append(phone)
+        return phone
+
+    def hand(self, user="hand", password=SECRET, **settings):
+        phone = Hand(self.switch, user, password, **settings)
         self.phones.append(phone)
         return phone
 
@@ -114,15 +120,19 @@ class Call:
         return self
 
     def check_hears(self, hz, what, level=TONE_DBFS):
-        """A second of that tone, as loud as it was sent, in an unbroken stream."""
-        start = self.voice.listen(1600)
-        heard = self.voice.level(start + 400, 1000, hz)
-        if abs(heard - level) > WITHIN_DB:
-            raise Failure(f"{what}: {hz} Hz was sent at {level:.1f} dBFS and heard at {heard:.1f}")
-        return heard
+        return check_hears(self.voice, hz, what, level)
 
     def record(self):
         return self.lab.switch.record_of(self.id)
+
+
+def check_hears(voice, hz, what, level=TONE_DBFS):
+    """A second of that tone, as loud as it was sent, in an unbroken stream."""
+    start = voice.listen(1600, 15)
+    heard = voice.level(start + 400, 1000, hz)
+    if abs(heard - level) > WITHIN_DB:
+        raise Failure(f"{what}: {hz} Hz was sent at {level:.1f} dBFS and heard at {heard:.1f}")
+    return heard
 
 
 def check_agent_heard(path, hz, what):

@@ -42,13 +42,20 @@ agents:
   - {{id: "1004", password: {secret}}}
 trunks:
   local: {{sources: ["127.0.0.1/32"]}}
-  impostor: {{address: "127.0.0.1:{impostor}", transport: tls, ca: {pki}/ca.pem}}
+{impostors}
 {trunks}
 numbers:
   - {{number: "9000", to: {{queue: service}}, open_to: [local]}}
   - {{number: "9196", to: {{test: echo}}, open_to: [local]}}
-  - {{number: "9999", to: {{trunk: {{name: impostor}}}}, open_to: [local]}}
+{impostor_numbers}
 """
+
+# Whose certificate a trunk shows, the number that leads there, and what the log says of it.
+FAULTS = {
+    "impostor": ("9997", "its issuer is none of the authorities"),
+    "expired": ("9998", "it has expired"),
+    "misnamed": ("9999", "certificate not valid for name"),
+}
 
 
 def openssl(folder, *arguments):
@@ -58,23 +65,27 @@ def openssl(folder, *arguments):
 
 
 def make_certificates(folder):
-    """Two authorities, and a certificate for 127.0.0.1 by each."""
+    """Two authorities, and what they issued: for 127.0.0.1 by each, and by ours one for that second only and one for
+    another name."""
     folder.mkdir(parents=True, exist_ok=True)
-    for ca, name in (("ca", "switch"), ("other-ca", "impostor")):
-        curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
-        openssl(folder, "req", "-x509", *curve, "-subj", f"/CN={ca}", "-keyout", f"{ca}.key", "-out", f"{ca}.pem")
-        openssl(folder, "req", "-x509", *curve, "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost",
-                "-addext", "basicConstraints=critical,CA:FALSE", "-CA", f"{ca}.pem", "-CAkey", f"{ca}.key", "-keyout", f"{name}.key", "-out", f"{name}.pem")
+    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    for ca in ("ca", "other-ca"):
+        openssl(folder, "req", "-x509", *curve, "-days", "2", "-subj", f"/CN={ca}", "-keyout", f"{ca}.key", "-out", f"{ca}.pem")
+    here = "IP:127.0.0.1,DNS:localhost"
+    for name, ca, days, names in (("switch", "ca", 2, here), ("impostor", "other-ca", 2, here), ("expired", "ca", 0, here), ("misnamed", "ca", 2, "DNS:elsewhere.example")):
+        openssl(folder, "req", "-new", *curve, "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.csr")
+        (folder / f"{name}.ext").write_text(f"subjectAltName={names}\nbasicConstraints=critical,CA:FALSE\n")
+        openssl(folder, "x509", "-req", "-days", str(days), "-in", f"{name}.csr", "-extfile", f"{name}.ext", "-CA", f"{ca}.pem", "-CAkey", f"{ca}.key", "-CAcreateserial", "-out", f"{name}.pem")
         (folder / f"{name}.key").chmod(0o600)
     return folder
 
 
 class Impostor:
-    """Listens where the trunk should be, with a certificate of the wrong authority."""
+    """Listens where the trunk should be, with a certificate that is none of the trunk's."""
 
-    def __init__(self, pki):
+    def __init__(self, pki, name):
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.context.load_cert_chain(pki / "impostor.pem", pki / "impostor.key")
+        self.context.load_cert_chain(pki / f"{name}.pem", pki / f"{name}.key")
         self.listener = socket.create_server(("127.0.0.1", free_port()))
         self.port = self.listener.getsockname()[1]
         self.heard, self.refused = [], []
@@ -106,18 +117,21 @@ def play(folder):
     if not installed("openssl"):
         raise Skipped("openssl, which makes the certificates, is not installed")
     pki = make_certificates(folder.resolve() / "pki")
-    impostor = Impostor(pki)
+    impostors = {name: Impostor(pki, name) for name in FAULTS}
 
     def arguments(sip, http, state):
-        text = CONFIG.format(sip=sip, tls=sip + 1, http=http, state=state, pki=pki, impostor=impostor.port, secret=SECRET, trunks=sample_trunks())
+        lines = "\n".join(f'  {name}: {{address: "127.0.0.1:{each.port}", transport: tls, ca: {pki}/ca.pem}}' for name, each in impostors.items())
+        numbers = "\n".join(f'  - {{number: "{number}", to: {{trunk: {{name: {name}}}}}, open_to: [local]}}' for name, (number, _) in FAULTS.items())
+        text = CONFIG.format(sip=sip, tls=sip + 1, http=http, state=state, pki=pki, impostors=lines, impostor_numbers=numbers, secret=SECRET, trunks=sample_trunks())
         return ["serve", "-c", str(write_project(folder / "project" / "hotline.yaml", text))]
 
     lab = Lab(folder, arguments)
     try:
-        return talk(lab, pki, impostor)
+        return talk(lab, pki, impostors)
     finally:
         lab.stop()
-        impostor.listener.close()
+        for impostor in impostors.values():
+            impostor.listener.close()
 
 
 def poll_log(lab, line):
@@ -148,18 +162,18 @@ def check_openssl(lab, pki):
         raise Failure("a phone that does not know our authority believed us")
     except ssl.SSLCertVerificationError:
         pass
-    time.sleep(1.1)  # the log has one line about certificates a second
-    try:
-        said = options("ca", "impostor")
-    except OSError:  # the alert is read before the end
-        said = ""
-    if said:
-        raise Failure(f"a phone with a certificate of somebody else's was answered {said!r}")
-    poll_log(lab, "127.0.0.1 TLS handshake failed: its certificate is refused: its issuer is none of the authorities")
-    time.sleep(1.1)
+    for own, why in (("impostor", FAULTS["impostor"][1]), ("expired", FAULTS["expired"][1])):
+        time.sleep(1.1)  # the log has one line about certificates a second
+        try:
+            said = options("ca", own)
+        except OSError:  # the alert is read before the end
+            said = ""
+        if said:
+            raise Failure(f"a phone with the certificate `{own}` was answered {said!r}")
+        poll_log(lab, f"127.0.0.1 TLS handshake failed: its certificate is refused: {why}")
 
 
-def talk(lab, pki, impostor):
+def talk(lab, pki, impostors):
     agent = lab.baresip("1001", transport="tls", authority=pki / "ca.pem")
     lab.settle("1001")
 
@@ -182,10 +196,13 @@ def talk(lab, pki, impostor):
     agent.wait_event("CALL_CLOSED", 5)
 
     check_openssl(lab, pki)
-    refused = lab.call("9999")
-    poll("the refusal of the impostor's certificate", lambda: impostor.refused, 10)
-    poll_log(lab, f"127.0.0.1:{impostor.port} TLS handshake failed: its certificate is refused: its issuer is none of the authorities")
-    if impostor.heard:
-        raise Failure(f"the impostor was told {impostor.heard[0][:60]!r}")
-    refused.sipp.stop()
-    return f"agent heard at {heard:.1f} dBFS, impostor: {impostor.refused[0]}"
+    for name, (number, why) in FAULTS.items():
+        time.sleep(1.1)
+        impostor = impostors[name]
+        refused = lab.call(number)
+        poll(f"the refusal of the certificate `{name}`", lambda: impostor.refused, 10)
+        poll_log(lab, f"127.0.0.1:{impostor.port} TLS handshake failed: its certificate is refused: {why}")
+        if impostor.heard:
+            raise Failure(f"the trunk with the certificate `{name}` was told {impostor.heard[0][:60]!r}")
+        refused.sipp.stop()
+    return f"agent heard at {heard:.1f} dBFS, the trunks' certificates: {'; '.join(each.refused[0] for each in impostors.values())}"
