@@ -29,7 +29,7 @@ queues:
   service: {ring_timeout: 20s, max_wait: 5m}
   emergency: {ring_timeout: 20s}
 trunks:
-  carrier: {sources: ["127.0.0.1/32"]}
+  carrier: {sources: ["@CARRIER@/32"]}
 @TRUNKS@
 numbers:
   - {number: "95598", to: {flow: power}, open_to: [carrier]}
@@ -42,8 +42,8 @@ agents:
 
 
 @contextlib.contextmanager
-def own_switch(lab, name):
-    """A switch in production mode, whose flows are a copy that may be spoilt."""
+def own_switch(lab, name, carrier="127.0.0.1"):
+    """A switch in production mode, whose flows are a copy that may be spoilt; what comes from `carrier` is its trunk's."""
     folder = lab.folder.parent / name
 
     def arguments(sip, http, state):
@@ -52,7 +52,7 @@ def own_switch(lab, name):
         trunks = set(re.findall(r"trunk: *([a-z0-9-]+)", "".join(flow.read_text("utf-8") for flow in flows)))
         text = PROJECT
         lines = "\n".join(f"  {trunk}: {{address: \"127.0.0.1:9\"}}" for trunk in sorted(trunks))
-        for place, value in {"STATE": state, "SIP": sip, "HTTP": http, "TRUNKS": lines, "SECRET": SECRET}.items():
+        for place, value in {"STATE": state, "SIP": sip, "HTTP": http, "TRUNKS": lines, "SECRET": SECRET, "CARRIER": carrier}.items():
             text = text.replace(f"@{place}@", str(value))
         return ["serve", "-c", str(write_project(folder / "switch" / "hotline.yaml", text))]
 
