@@ -102,7 +102,7 @@ def sipvicious_scans(lab):
     if not svwar or not svmap:
         raise Skipped("sipvicious is not installed (apt-get install sipvicious)")
     # It always speaks from 127.0.0.1.
-    with own_switch(lab, "attack-scan", carrier="127.0.0.9") as own:
+    with own_switch(lab, "attack-scan", carrier="127.0.0.9/32") as own:
         home = own.folder / "home"
         home.mkdir(parents=True)
 
@@ -215,8 +215,6 @@ def floods(lab):
         grown = memory(own.switch) - before
         if grown > 32:
             raise Failure(f"memory grew by {grown:.1f} MB")
-        if left := own.switch.api("status")["calls"]:
-            raise Failure(f"{left} calls are left over")
         return f"{sum(sent)} packets, 60 calls set up meanwhile, memory {grown:+.1f} MB"
 
 

@@ -71,13 +71,14 @@ def digest(challenge, method, uri, user, password, count=1):
 
 
 class Hand:
-    def __init__(self, switch, user, password, transport="udp", ip="127.0.0.1", context=None, server_port=None):
-        self.user, self.password, self.transport, self.ip = user, password, transport, ip
+    def __init__(self, switch, user, password, transport="udp", ip="127.0.0.1", piece=1 << 16):
+        """`piece`: octets that are given to a stream at once."""
+        self.user, self.password, self.transport, self.ip, self.piece = user, password, transport, ip, piece
         self.host = f"[{ip}]" if ":" in ip else ip
-        self.server = (ip, server_port or switch.sip)
+        self.server = (ip, switch.sip)
         self.server_text = f"{self.host}:{self.server[1]}"
         self.inbox, self.seen, self.known, self.arrival = [], [], set(), threading.Condition()
-        self.context, self.bound = context, False
+        self.bound = False
         family = socket.AF_INET6 if ":" in ip else socket.AF_INET
         if transport == "udp":
             self.socket = socket.socket(family, socket.SOCK_DGRAM)
@@ -91,7 +92,8 @@ class Hand:
     def connect(self):
         stream = socket.create_connection(self.server, 10)
         stream.settimeout(None)
-        return self.context.wrap_socket(stream, server_hostname=self.ip) if self.context else stream
+        stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return stream
 
     def reconnect(self):
         """The connection is gone at once (RST), and another one, from another port, is there."""
@@ -147,8 +149,9 @@ class Hand:
         data = text if isinstance(text, bytes) else text.encode()
         if self.transport == "udp":
             self.socket.sendto(data, self.server)
-        else:
-            self.socket.sendall(data)
+            return
+        for at in range(0, len(data), self.piece):
+            self.socket.sendall(data[at : at + self.piece])
 
     def take(self, what, wanted, timeout=15):
         """The first message for which `wanted` is true; it and only it leaves the inbox."""
@@ -311,9 +314,9 @@ class Dialog:
 
     # --- the one who is called ---
 
-    def say(self, status, body="", headers=(), tag=None):
+    def say(self, status, body="", headers=(), tag=None, contact=True):
         """An answer to the INVITE."""
-        self.hand.reply(self.invite, status, tag=tag or self.tag, headers=[self.hand.contact, "Allow: INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE", *headers], body=body)
+        self.hand.reply(self.invite, status, tag=tag or self.tag, headers=[*([self.hand.contact] if contact else []), "Allow: INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE", *headers], body=body)
 
     def acknowledged(self, timeout=15):
         return self.hand.take("an ACK", lambda m: m.start.startswith("ACK ") and m.header("Call-ID") == self.id, timeout)

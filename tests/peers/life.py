@@ -20,16 +20,16 @@ PROJECT = """version: 1
 realm: hotline
 state_dir: @STATE@
 listen:
-  sip_udp: 127.0.0.1:@SIP@
-  sip_tcp: 127.0.0.1:@SIP@
+  sip_udp: "@HOST@:@SIP@"
+  sip_tcp: "@HOST@:@SIP@"
   http: 127.0.0.1:@HTTP@
-  rtp: {ports: 40000-40999, bind: 127.0.0.1}
+  rtp: {ports: 30000-30999, bind: "@BIND@"}
 recording: {enabled: true}
 queues:
   service: {ring_timeout: 20s, max_wait: 5m}
   emergency: {ring_timeout: 20s}
 trunks:
-  carrier: {sources: ["@CARRIER@/32"]}
+  carrier: {sources: ["@CARRIER@"]}
 @TRUNKS@
 numbers:
   - {number: "95598", to: {flow: power}, open_to: [carrier]}
@@ -42,7 +42,7 @@ agents:
 
 
 @contextlib.contextmanager
-def own_switch(lab, name, carrier="127.0.0.1"):
+def own_switch(lab, name, carrier="127.0.0.1/32", ip="127.0.0.1"):
     """A switch in production mode, whose flows are a copy that may be spoilt; what comes from `carrier` is its trunk's."""
     folder = lab.folder.parent / name
 
@@ -52,7 +52,8 @@ def own_switch(lab, name, carrier="127.0.0.1"):
         trunks = set(re.findall(r"trunk: *([a-z0-9-]+)", "".join(flow.read_text("utf-8") for flow in flows)))
         text = PROJECT
         lines = "\n".join(f"  {trunk}: {{address: \"127.0.0.1:9\"}}" for trunk in sorted(trunks))
-        for place, value in {"STATE": state, "SIP": sip, "HTTP": http, "TRUNKS": lines, "SECRET": SECRET, "CARRIER": carrier}.items():
+        places = {"STATE": state, "SIP": sip, "HTTP": http, "TRUNKS": lines, "SECRET": SECRET, "CARRIER": carrier, "BIND": ip, "HOST": f"[{ip}]" if ":" in ip else ip}
+        for place, value in places.items():
             text = text.replace(f"@{place}@", str(value))
         return ["serve", "-c", str(write_project(folder / "switch" / "hotline.yaml", text))]
 

@@ -29,6 +29,9 @@ def write_project(path, text):
 class Switch:
     """`arguments(sip_port, http_port, state)` gives the command line after the program's name."""
 
+    # Where the switches of this run speak SIP.
+    ports = set()
+
     def __init__(self, folder, arguments):
         self.binary = os.environ.get("HOTLINE_BIN") or os.path.join(ROOT, "target", "release", "hotline")
         if not os.access(self.binary, os.X_OK):
@@ -37,6 +40,7 @@ class Switch:
         self.folder, self.state = folder, folder / "state"
         self.sip, self.http = free_port(), free_port()
         self.address = ("127.0.0.1", self.sip)
+        Switch.ports.add(self.sip)
         self.env = {**os.environ, "HOTLINE_DEMO_SECRET": SECRET, "HOTLINE_ADMIN_TOKEN": TOKEN, "HOTLINE_SIP_PORT": str(self.sip), "HOTLINE_HTTP_PORT": str(self.http)}
         self.output = folder / "hotline.log"
         self.arguments = arguments(self.sip, self.http, self.state)
