@@ -76,7 +76,8 @@ pub struct EventCounts {
     pub transfers_refused: u64,
     /// Calls that a trunk did not take, by reason.
     pub trunk_failures: BTreeMap<(TrunkId, TrunkFault), u64>,
-    pub auth_failed: u64,
+    /// By reason.
+    pub auth_failed: BTreeMap<String, u64>,
     pub contacts_silent: u64,
     pub rtp_timeouts: u64,
     pub recordings_failed: u64,
@@ -112,7 +113,9 @@ impl EventCounts {
             }
             EventKind::TransferEnded { outcome, .. } => *self.transfers.entry(*outcome).or_default() += 1,
             EventKind::TransferRefused { .. } => self.transfers_refused += 1,
-            EventKind::AuthFailed { count, .. } => self.auth_failed += u64::from(*count),
+            EventKind::AuthFailed { why, count, .. } => {
+                *self.auth_failed.entry(why.replace(' ', "_")).or_default() += u64::from(*count);
+            }
             EventKind::ContactSilent { .. } => self.contacts_silent += 1,
             EventKind::TrunkFailed { trunk, why, .. } => {
                 *self.trunk_failures.entry((trunk.clone(), *why)).or_default() += 1;
@@ -205,7 +208,10 @@ fn events(out: &mut Page, counts: &EventCounts) {
     }
     let refused = counts.transfers_refused;
     out.one("transfers_refused_total", "counter", "Transfers that were not allowed.", refused);
-    out.one("auth_failures_total", "counter", "Requests with a wrong proof of identity.", counts.auth_failed);
+    out.family("auth_failures_total", "counter", "Requests with a wrong proof of identity, by reason.");
+    for (reason, count) in &counts.auth_failed {
+        out.sample("auth_failures_total", &[("reason", reason)], *count);
+    }
     out.one("contacts_silent_total", "counter", "Phones behind NAT that stopped answering.", counts.contacts_silent);
     out.one("rtp_timeouts_total", "counter", "Legs whose audio stopped.", counts.rtp_timeouts);
     out.one("recordings_failed_total", "counter", "Recordings that broke off.", counts.recordings_failed);

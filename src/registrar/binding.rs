@@ -70,7 +70,41 @@ pub struct Binding<F> {
     pub cseq: u32,
 }
 
+/// A binding as it outlives the process.
+#[derive(Clone, Debug)]
+pub struct Kept<F> {
+    pub update: ContactUpdate<F>,
+    /// Of its lifetime.
+    pub left: Duration,
+    pub call_id: Arc<str>,
+    pub cseq: u32,
+}
+
 impl<F: Clone> Binding<F> {
+    pub(super) fn new(
+        id: BindingId,
+        update: ContactUpdate<F>,
+        expires: Instant,
+        (call_id, cseq): (Arc<str>, u32),
+        refreshed: u64,
+    ) -> Self {
+        Self {
+            id,
+            contact: update.uri,
+            flow: update.flow,
+            q: update.q.unwrap_or(1_000).min(1_000),
+            expires,
+            reg_id: update.reg_id.filter(|_| update.instance.is_some()),
+            instance: update.instance,
+            path: update.path,
+            keep_alive: update.keep_alive,
+            silent: false,
+            refreshed,
+            call_id,
+            cseq,
+        }
+    }
+
     /// RFC 3261 10.3 step 7: of the same Call-ID only a higher CSeq may change it. Another Call-ID is a device that
     /// started anew.
     pub(super) fn is_newer_than(&self, call_id: &str, cseq: u32) -> bool {

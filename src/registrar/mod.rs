@@ -14,7 +14,7 @@ mod keep_alive;
 #[cfg(test)]
 mod tests;
 
-pub use binding::{Binding, BindingId, BindingView, ContactUpdate, Why};
+pub use binding::{Binding, BindingId, BindingView, ContactUpdate, Kept, Why};
 pub use config::{RegisterError, RegistrarConfig, Ring};
 pub use devices::Device;
 
@@ -62,6 +62,10 @@ pub enum RegistrarOutput<F> {
     Reachable {
         aor: String,
         reachable: bool,
+    },
+    /// Something about the AOR is new, be it only a lifetime: what was kept of it elsewhere is old.
+    Changed {
+        aor: Arc<str>,
     },
     /// The contact gives no sign of life any more, or does so again.
     Silent {
@@ -139,6 +143,30 @@ impl<F: Clone + Ord> Registrar<F> {
         }
         self.commit(now, aor, after, Why::Removed);
         Ok(self.views(now, aor))
+    }
+
+    /// Takes back what was bound when the process ended, as far as there is room and time left. Nobody is told of contacts
+    /// that were told of before, only that they can be called.
+    pub fn restore(&mut self, now: Instant, aor: &str, kept: impl Iterator<Item = Kept<F>>) {
+        let (key, mut bindings) = self.aors.remove_entry(aor).unwrap_or_else(|| (Arc::from(aor), Vec::new()));
+        let was_reachable = can_be_called(&bindings);
+        // A phone that has registered meanwhile knows better.
+        let room = if bindings.is_empty() { self.config.max_bindings.saturating_sub(self.bindings) } else { 0 };
+        for Kept { update, left, call_id, cseq } in kept.take(room.min(self.config.max_contacts)) {
+            self.next_id += 1;
+            let longest = Duration::from_secs(u64::from(self.config.max_expires_s));
+            let binding = Binding::new(BindingId(self.next_id), update, now + left.min(longest), (call_id, cseq), 0);
+            self.index(now, &key, &binding);
+            self.bindings += 1;
+            bindings.push(binding);
+        }
+        let reachable = can_be_called(&bindings);
+        if reachable != was_reachable {
+            self.outputs.push_back(RegistrarOutput::Reachable { aor: key.to_string(), reachable });
+        }
+        if !bindings.is_empty() {
+            self.aors.insert(key, bindings);
+        }
     }
 
     /// `Contact: *`: removes every binding of the AOR.
@@ -266,21 +294,8 @@ impl<F: Clone + Ord> Registrar<F> {
                 },
                 |at| after[at].id,
             );
-            let binding = Binding {
-                id,
-                contact: update.uri,
-                flow: update.flow,
-                q: update.q.unwrap_or(1_000).min(1_000),
-                expires: now + Duration::from_secs(u64::from(self.spread(expires_s))),
-                reg_id: update.reg_id.filter(|_| update.instance.is_some()),
-                instance: update.instance,
-                path: update.path,
-                keep_alive: update.keep_alive,
-                silent: false,
-                refreshed: self.refreshes,
-                call_id: call_id.clone(),
-                cseq,
-            };
+            let expires = now + Duration::from_secs(u64::from(self.spread(expires_s)));
+            let binding = Binding::new(id, update, expires, (call_id.clone(), cseq), self.refreshes);
             match known {
                 Some(at) => after[at] = binding,
                 None => after.push(binding),
@@ -314,11 +329,7 @@ impl<F: Clone + Ord> Registrar<F> {
         }
         for new in &after {
             self.next_id = self.next_id.max(new.id.0);
-            self.timers.set((key.clone(), new.id, Deadline::Expires), new.expires);
-            if new.keep_alive && !self.config.keep_alive.is_zero() {
-                self.timers.set((key.clone(), new.id, Deadline::KeepAlive), now + self.config.keep_alive);
-            }
-            self.by_flow.entry(new.flow.clone()).or_default().insert((key.clone(), new.id));
+            self.index(now, &key, new);
             let is_news = before.iter().all(|old| old.id != new.id || old.flow != new.flow);
             if is_news {
                 self.outputs.push_back(RegistrarOutput::Registered {
@@ -334,6 +345,7 @@ impl<F: Clone + Ord> Registrar<F> {
         if reachable != was_reachable {
             self.outputs.push_back(RegistrarOutput::Reachable { aor: key.to_string(), reachable });
         }
+        self.outputs.push_back(RegistrarOutput::Changed { aor: key.clone() });
         if !after.is_empty() {
             self.aors.insert(key, after);
         }
@@ -344,6 +356,14 @@ impl<F: Clone + Ord> Registrar<F> {
             let rest = bindings.iter().filter(|binding| binding.id != id).cloned().collect();
             self.commit(now, aor, rest, why);
         }
+    }
+
+    fn index(&mut self, now: Instant, aor: &Arc<str>, binding: &Binding<F>) {
+        self.timers.set((aor.clone(), binding.id, Deadline::Expires), binding.expires);
+        if binding.keep_alive && !self.config.keep_alive.is_zero() {
+            self.timers.set((aor.clone(), binding.id, Deadline::KeepAlive), now + self.config.keep_alive);
+        }
+        self.by_flow.entry(binding.flow.clone()).or_default().insert((aor.clone(), binding.id));
     }
 
     fn unindex(&mut self, aor: &Arc<str>, binding: &Binding<F>) {

@@ -35,7 +35,9 @@ impl World {
 
     /// What was told since the last time, in short.
     fn told(&mut self) -> Vec<String> {
-        std::iter::from_fn(|| self.registrar.poll())
+        let outputs = std::iter::from_fn(|| self.registrar.poll());
+        outputs
+            .filter(|output| !matches!(output, RegistrarOutput::Changed { .. }))
             .map(|output| match output {
                 RegistrarOutput::Registered { contact, expires_s, flow, .. } => {
                     format!("+{contact} {expires_s} {flow}")
@@ -46,6 +48,7 @@ impl World {
                     format!("{contact} {}", if silent { "silent" } else { "back" })
                 }
                 RegistrarOutput::KeepAlive { contact, flow, .. } => format!("?{contact} {flow}"),
+                RegistrarOutput::Changed { aor } => format!("*{aor}"),
             })
             .collect()
     }

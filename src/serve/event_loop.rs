@@ -3,6 +3,7 @@
 
 use super::board::Board;
 use super::clock;
+use super::kept;
 use super::lookups::Lookups;
 use crate::api;
 use crate::api::metrics::{MediaFigures, StoreFigures};
@@ -264,6 +265,7 @@ impl EventLoop {
                     }
                 }
                 Output::Event(event) => self.publish(event),
+                Output::Keep(extension) => self.store.keep(extension.id.as_str(), kept::written(&extension)),
                 Output::Fetch { call, id, lookup, args } => self.lookups.fetch(call, id, lookup, args),
             }
         }

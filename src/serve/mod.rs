@@ -4,6 +4,7 @@ mod board;
 mod bundle;
 mod clock;
 mod event_loop;
+mod kept;
 mod listen;
 mod lookups;
 mod reload;
@@ -141,6 +142,11 @@ async fn operate(config: Config, options: Options, desk: &Handle) -> Result<Exit
     // The first call finds a port. When none can be bound, the worker has told why and calls are refused for it.
     if let Ok(Some(ports)) = tokio::time::timeout(PORTS_LIMIT, leases.recv()).await {
         switch.handle_input(clock::now(), Input::Ports(ports));
+    }
+    let kept = kept::read(store.kept, &config.listen);
+    if !kept.is_empty() {
+        tracing::info!(extensions = kept.len(), "phones that had registered before are called where they were");
+        switch.handle_input(clock::now(), Input::Kept(kept));
     }
     let (reloads, reload_requests) = mpsc::channel(1);
     let (stopping, stop_requests) = mpsc::channel(1);

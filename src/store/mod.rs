@@ -5,7 +5,9 @@
 //! is full, events wait in memory up to a bound, are tried again, and an alarm is raised. At the next start, calls that
 //! the journal left open are closed as interrupted.
 //!
-//! Must never know: the switch, SIP, credentials. Nothing here is read back by a decision.
+//! Besides, it keeps the last value under each of some names ([`StoreHandle::keep`]) for the next start, by the same way.
+//!
+//! Must never know: the switch, SIP, credentials. Nothing of a running process is read back by a decision.
 
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
@@ -57,6 +59,8 @@ pub struct RecoveredRecording {
 pub struct Store {
     pub handle: StoreHandle,
     pub records: Records,
+    /// What earlier runs kept, in order of the names.
+    pub kept: Vec<KeptValue>,
     /// Calls of an earlier run that were found open and are now recorded as interrupted.
     pub interrupted: usize,
 }
@@ -73,15 +77,19 @@ impl Store {
             .map_err(|error| StoreError::new(&spool_path, format!("cannot open or read this file: {error}")))?;
         let mut database = sqlite::Database::open(&options.path)?;
         database.bring_in(&left)?;
+        let kept = database.kept()?;
         // At once: after the next run has begun, what is in the spool is not known again.
         spool.clear().map_err(|error| StoreError::new(&spool_path, format!("cannot empty this file: {error}")))?;
         let interrupted = database.close_open_calls(options.wall, &options.recovered)?;
         let path = options.path.clone();
         let handle = StoreHandle::spawn(database, spool, lock, options)?;
         let records = Records::of(&path).fresh_from(handle.clone());
-        Ok(Store { handle, records, interrupted })
+        Ok(Store { handle, records, kept, interrupted })
     }
 }
+
+/// A name and what was kept under it last.
+pub type KeptValue = (String, String);
 
 /// Why the store could not be opened or read.
 #[derive(Debug)]

@@ -3,12 +3,27 @@
 //! the file is emptied, and what is found in it at a start is brought into the database first.
 
 use crate::events::SwitchEvent;
+use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
 
 /// A line beyond this is not one of ours. The longest event has a diagnostic of some kilobytes.
 const MAX_LINE: usize = 1 << 20;
+
+/// What an earlier run left, in order.
+#[derive(Debug, Default)]
+pub(super) struct Left {
+    pub events: Vec<SwitchEvent>,
+    pub kept: Vec<KeptLine>,
+}
+
+/// The new value of a name, `None` for none.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct KeptLine {
+    pub keep: String,
+    pub value: Option<String>,
+}
 
 pub(super) struct Spool {
     file: File,
@@ -19,13 +34,13 @@ pub(super) struct Spool {
 
 impl Spool {
     /// Opens or makes the file, readable by this user only, and gives what an earlier run left in it, oldest first.
-    pub fn open(path: &Path) -> io::Result<(Self, Vec<SwitchEvent>)> {
+    pub fn open(path: &Path) -> io::Result<(Self, Left)> {
         let mut options = OpenOptions::new();
         options.read(true).append(true).create(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let file = options.open(path)?;
-        let mut left = Vec::new();
+        let mut left = Left::default();
         let mut reader = BufReader::new(&file);
         let mut line = Vec::new();
         loop {
@@ -35,7 +50,10 @@ impl Spool {
                 break;
             }
             // Half a line, where the process was killed within a write, is left out.
-            left.extend(serde_json::from_slice::<SwitchEvent>(&line));
+            match line.starts_with(br#"{"keep":"#) {
+                true => left.kept.extend(serde_json::from_slice::<KeptLine>(&line)),
+                false => left.events.extend(serde_json::from_slice::<SwitchEvent>(&line)),
+            }
         }
         let used = file.metadata()?.len() > 0;
         Ok((Self { file, used, torn: true }, left))
@@ -90,15 +108,15 @@ mod tests {
         let folder = crate::test_folder::TestFolder::new("spool");
         let path = folder.join("spool");
         let (mut spool, left) = Spool::open(&path).unwrap();
-        assert!(left.is_empty());
+        assert!(left.events.is_empty());
         spool.append(&(line(1) + &line(2)[..9])).unwrap();
         drop(spool);
         let (mut spool, left) = Spool::open(&path).unwrap();
-        assert_eq!(left.iter().map(|event| event.seq).collect::<Vec<_>>(), [1]);
+        assert_eq!(left.events.iter().map(|event| event.seq).collect::<Vec<_>>(), [1]);
         spool.append(&line(3)).unwrap();
         let (mut spool, left) = Spool::open(&path).unwrap();
-        assert_eq!(left.iter().map(|event| event.seq).collect::<Vec<_>>(), [1, 3]);
+        assert_eq!(left.events.iter().map(|event| event.seq).collect::<Vec<_>>(), [1, 3]);
         spool.clear().unwrap();
-        assert!(Spool::open(&path).unwrap().1.is_empty());
+        assert!(Spool::open(&path).unwrap().1.events.is_empty());
     }
 }

@@ -1,11 +1,12 @@
 //! The SQLite file: its tables, their migrations, and every statement. The only file that names `rusqlite`.
 //!
 //! `journal` has the events as lines of JSON, those of one call and one commit in a row; `cdr` has each record as JSON beside the columns that are searched; `open_call` has
-//! the calls that have begun and not ended, which is what a start after a crash reads first. In WAL mode readers never
+//! the calls that have begun and not ended, which is what a start after a crash reads first; `kept` has values by name. In WAL mode readers never
 //! wait for the writer, and a committed transaction survives the process (`synchronous=NORMAL`: the last ones may be
 //! lost with the machine's power, never the file).
 
-use super::{CdrFilter, RecoveredRecording, StoreError, StoredCall, StoredCdr};
+use super::spool::{KeptLine, Left};
+use super::{CdrFilter, KeptValue, RecoveredRecording, StoreError, StoredCall, StoredCdr};
 use crate::cdr::{Cdr, Fold};
 use crate::events::{Cause, EndedBy, EventKind, SwitchEvent};
 use crate::ids::CallId;
@@ -18,7 +19,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Migrations in order; a file of version n has had the first n.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [
+    "
     CREATE TABLE run(id INTEGER PRIMARY KEY, started INTEGER NOT NULL);
     CREATE TABLE journal(
         id INTEGER PRIMARY KEY, run INTEGER NOT NULL, seq INTEGER NOT NULL, wall INTEGER NOT NULL, call INTEGER,
@@ -30,7 +32,9 @@ const MIGRATIONS: [&str; 1] = ["
         called TEXT NOT NULL, queue TEXT, agent TEXT, cause TEXT NOT NULL, json TEXT NOT NULL);
     CREATE UNIQUE INDEX cdr_call ON cdr(call) WHERE call IS NOT NULL;
     CREATE INDEX cdr_started ON cdr(started);
-"];
+",
+    "CREATE TABLE kept(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;",
+];
 
 /// The writer meets a lock at most this long before it goes on gathering.
 const WRITER_PATIENCE: Duration = Duration::from_millis(100);
@@ -53,6 +57,8 @@ pub(super) struct Database {
 #[derive(Default)]
 pub(super) struct Batch {
     entries: VecDeque<Entry>,
+    /// Only the last value of a name is of use.
+    kept: BTreeMap<String, Option<String>>,
     unspooled: String,
 }
 
@@ -80,8 +86,15 @@ impl Batch {
         });
     }
 
+    pub fn keep(&mut self, name: String, value: Option<String>) {
+        let line = KeptLine { keep: name, value };
+        self.unspooled.push_str(&json(&line));
+        self.unspooled.push('\n');
+        self.kept.insert(line.keep, line.value);
+    }
+
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.entries.is_empty() && self.kept.is_empty()
     }
 
     pub fn len(&self) -> usize {
@@ -221,14 +234,14 @@ impl Database {
 
     /// Adds what an earlier run had accepted and not committed. Calls that ended in it get their records from
     /// [`close_open_calls`](Self::close_open_calls).
-    pub fn bring_in(&mut self, left: &[SwitchEvent]) -> Result<(), StoreError> {
+    pub fn bring_in(&mut self, left: &Left) -> Result<(), StoreError> {
         let add = |connection: &mut Connection| -> rusqlite::Result<()> {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let run = last_run(&transaction)?;
             // The process may have died between a commit and the emptying of the spool.
             let known = last_row(&transaction, run)?.map_or(0, |(seq, _)| seq as u64);
             let mut rows = Rows::default();
-            for event in left.iter().filter(|event| event.seq > known) {
+            for event in left.events.iter().filter(|event| event.seq > known) {
                 rows.add(event.call, event.seq, event.wall, &json(event));
                 if let (EventKind::CallArrived { .. }, Some(call)) = (&event.kind, event.call) {
                     transaction.execute("INSERT OR IGNORE INTO open_call VALUES(?1)", [signed(call.0)])?;
@@ -240,6 +253,7 @@ impl Database {
                 }
             }
             rows.insert(&transaction, run)?;
+            keep(&transaction, left.kept.iter().map(|line| (&line.keep, &line.value)))?;
             transaction.commit()
         };
         add(&mut self.connection).map_err(|error| explain(&self.path, &error))
@@ -249,12 +263,29 @@ impl Database {
     pub fn commit(&mut self, batch: &mut Batch, most: usize) -> Result<u64, StoreError> {
         let count = batch.entries.len().min(most);
         let entries = batch.entries.iter().take(count);
-        self.write(entries).map_err(|error| explain(&self.path, &error))?;
+        self.write(entries, batch.kept.iter().take(most)).map_err(|error| explain(&self.path, &error))?;
         batch.entries.drain(..count);
+        for _ in 0..most.min(batch.kept.len()) {
+            batch.kept.pop_first();
+        }
         Ok(count as u64)
     }
 
-    fn write<'a>(&mut self, entries: impl Iterator<Item = &'a Entry>) -> rusqlite::Result<()> {
+    /// What was kept under each name.
+    pub fn kept(&self) -> Result<Vec<KeptValue>, StoreError> {
+        let read = || -> rusqlite::Result<Vec<KeptValue>> {
+            let mut statement = self.connection.prepare("SELECT name, value FROM kept ORDER BY name")?;
+            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            rows.collect()
+        };
+        read().map_err(|error| explain(&self.path, &error))
+    }
+
+    fn write<'a>(
+        &mut self,
+        entries: impl Iterator<Item = &'a Entry>,
+        kept: impl Iterator<Item = (&'a String, &'a Option<String>)>,
+    ) -> rusqlite::Result<()> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut rows = Rows::default();
         for entry in entries {
@@ -270,6 +301,7 @@ impl Database {
             }
         }
         rows.insert(&transaction, self.run)?;
+        keep(&transaction, kept)?;
         transaction.commit()
     }
 
@@ -295,6 +327,22 @@ impl Database {
         let records = self.connection.execute(cdr, params![before(cdr_days), PRUNE_ROWS]).unwrap_or(0);
         events.max(records) >= PRUNE_ROWS as usize
     }
+}
+
+fn keep<'a>(
+    transaction: &Transaction<'_>,
+    values: impl Iterator<Item = (&'a String, &'a Option<String>)>,
+) -> rusqlite::Result<()> {
+    for (name, value) in values {
+        match value {
+            Some(value) => {
+                let put = "INSERT INTO kept VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET value = excluded.value";
+                transaction.prepare_cached(put)?.execute(params![name, value])?
+            }
+            None => transaction.prepare_cached("DELETE FROM kept WHERE name = ?1")?.execute([name])?,
+        };
+    }
+    Ok(())
 }
 
 /// The call that a recording is named after.

@@ -537,3 +537,31 @@ fn a_writer_that_stops_by_a_fault_says_so_and_senders_are_refused() {
     assert!(!store.handle.record(event));
     assert_eq!(store.handle.stats().dropped, 1);
 }
+
+#[test]
+fn what_was_kept_last_is_there_after_a_stop_and_after_a_kill() {
+    let place = folder("kept");
+    let (store, _) = open(&place);
+    assert!(store.kept.is_empty());
+    let value = |n: u32| Some(format!("value {n}"));
+    for n in 0..3 {
+        store.handle.keep("1001", value(n));
+    }
+    store.handle.keep("1002", value(9));
+    assert!(store.handle.flush(LIMIT));
+    // Not yet in the database when the process is killed.
+    let lock = sqlite::Lock::take(&place.join("hotline.db"));
+    store.handle.keep("1001", value(3));
+    store.handle.keep("1002", None);
+    until_spooled(&store, &place, 2);
+    let after_kill = killed(&place, "kept-killed");
+    drop(lock);
+    let (killed, _) = open(&after_kill);
+    assert_eq!(killed.kept, [("1001".to_string(), "value 3".to_string())]);
+    store.handle.keep("1003", value(1));
+    assert!(store.handle.close(LIMIT));
+    drop(store);
+    let (stopped, _) = open(&place);
+    let names: Vec<&str> = stopped.kept.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["1001", "1003"]);
+}

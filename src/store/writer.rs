@@ -50,6 +50,8 @@ pub struct StoreStats {
 #[derive(Default)]
 struct Counters {
     queued: AtomicU64,
+    /// Values on their way to the writer. Those that it has take the place of older ones.
+    keeping: AtomicU64,
     written: AtomicU64,
     dropped: AtomicU64,
     failures: AtomicU64,
@@ -57,6 +59,7 @@ struct Counters {
 
 enum Message {
     Event(Box<SwitchEvent>),
+    Keep(String, Option<String>),
     /// Answered when all that came before is in the database, or not at all.
     Flush(SyncSender<()>),
     /// The last message: write what is left and end.
@@ -126,6 +129,16 @@ impl StoreHandle {
             self.counters.dropped.fetch_add(1, Ordering::Relaxed);
         }
         taken
+    }
+
+    /// Puts `value` under `name`, or takes away what is there, for the next start to find. Never waits; what finds no room is
+    /// counted like a lost event, and the next value mends it.
+    pub fn keep(&self, name: &str, value: Option<String>) {
+        let room = self.counters.keeping.fetch_add(1, Ordering::Relaxed) < MAX_QUEUED;
+        if !room || self.sender.send(Message::Keep(name.to_owned(), value)).is_err() {
+            self.counters.keeping.fetch_sub(1, Ordering::Relaxed);
+            self.counters.dropped.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     pub fn stats(&self) -> StoreStats {
@@ -299,6 +312,13 @@ impl Writer {
                 let record = self.fold.apply(&event);
                 record.iter().for_each(&self.reader);
                 self.batch.push(&event, record);
+            }
+            Message::Keep(name, value) => {
+                if self.batch.is_empty() {
+                    self.next_commit = Instant::now() + COMMIT;
+                }
+                self.counters.keeping.fetch_sub(1, Ordering::Relaxed);
+                self.batch.keep(name, value);
             }
             Message::Flush(done) => self.flushes.push(done),
             Message::End => return false,

@@ -1,4 +1,4 @@
-//! Wrong credentials, told at most once a minute for each source: whoever guesses passwords or floods the port must not
+//! Wrong credentials, told at most once a minute for each source and reason: whoever guesses passwords or floods the port must not
 //! fill the journal and the log.
 
 use std::collections::BTreeMap;
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 /// Between two tellings of one source.
 const PAUSE: Duration = Duration::from_secs(60);
-/// Sources told apart; the failures of all beyond share one place.
+/// Sources and reasons told apart; the failures of all beyond share one place for each reason.
 const MAX_SOURCES: usize = 1024;
 
 /// One request whose credentials were wrong.
@@ -22,7 +22,7 @@ pub(super) struct AuthFailure {
 #[derive(Debug, Default)]
 pub(super) struct AuthFailures {
     /// `None` is the place of all sources beyond the bound.
-    told: BTreeMap<Option<IpAddr>, Told>,
+    told: BTreeMap<(Option<IpAddr>, &'static str), Told>,
 }
 
 #[derive(Debug)]
@@ -35,9 +35,9 @@ struct Told {
 impl AuthFailures {
     /// The failure with the number that it stands for, if its source may be told of again.
     pub(super) fn add(&mut self, now: Instant, failure: AuthFailure) -> Option<(AuthFailure, u32)> {
-        let source = Some(failure.source.ip());
-        let known = self.told.contains_key(&source);
-        let place = source.filter(|_| known || self.told.len() < MAX_SOURCES);
+        let own = (Some(failure.source.ip()), failure.why);
+        let room = self.told.len() < MAX_SOURCES || self.told.contains_key(&own);
+        let place = if room { own } else { (None, failure.why) };
         let Some(told) = self.told.get_mut(&place) else {
             self.told.insert(place, Told { at: now, untold: None });
             return Some((failure, 1));

@@ -2,7 +2,7 @@
 //! reason in an event and its status on the wire; none of them tells a stranger which extensions exist.
 
 use super::gruu::instance_of_gruu;
-use super::registration::Proof;
+use super::proof::Proof;
 use super::sip_link::warning_header;
 use super::test_number::TestCall;
 use super::{CALL_LIMIT, Driver, Entry, Switch, SwitchTimer};
@@ -174,14 +174,14 @@ impl Switch {
     ) -> Result<(Source, Destination, Option<ProjectId>), Refused> {
         let source = match self.prove(now, request, peer) {
             Proof::Extension(agent) => Source::Extension(agent),
-            Proof::None if !self.config.extensions.contains_key(parties.from.as_str()) => {
+            Proof::None | Proof::Elsewhere if !self.config.extensions.contains_key(parties.from.as_str()) => {
                 let by_address = || self.config.routes.trunk_of(peer.remote.ip());
                 match self.vouched.clone().or_else(by_address).or_else(|| self.registered_trunk(peer.remote.ip())) {
                     Some(trunk) => Source::Trunk(trunk),
                     None => return Err(self.challenged(now, request, Refusal::NotOpen, false)),
                 }
             }
-            Proof::None => return Err(self.challenged(now, request, Refusal::NotOpen, false)),
+            Proof::None | Proof::Elsewhere => return Err(self.challenged(now, request, Refusal::NotOpen, false)),
             Proof::Stale => return Err(self.challenged(now, request, Refusal::NotOpen, true)),
             Proof::Wrong => return Err(self.challenged(now, request, Refusal::BadCredentials, false)),
         };

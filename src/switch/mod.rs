@@ -8,11 +8,14 @@ mod auth_failures;
 mod config;
 mod extension_leg;
 mod gruu;
+mod guesses;
 mod inbound;
 mod ivr_link;
+mod kept;
 mod media_link;
 mod outbound_leg;
 mod port_pool;
+mod proof;
 mod queue_link;
 mod registration;
 mod sip_link;
@@ -24,6 +27,7 @@ mod trunk_link;
 mod view;
 
 pub use config::{Extension, SwitchBundle, SwitchConfig};
+pub use kept::{KeptContact, KeptExtension};
 pub use registration::OPTIONS as REGISTER_OPTIONS;
 pub use view::{CallSummary, SwitchView};
 
@@ -42,9 +46,10 @@ use crate::timers::{Now, Timers};
 use crate::trunks::Trunks;
 use auth_failures::AuthFailures;
 use bytes::Bytes;
+use guesses::Guesses;
 use ivr_link::FlowRun;
 use port_pool::PortPool;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use test_number::TestCall;
@@ -85,6 +90,8 @@ pub enum Input {
         call: Option<CallId>,
         fact: EventKind,
     },
+    /// What the runs before have left by [`Output::Keep`]; once, at the start.
+    Kept(Vec<KeptExtension>),
     Config(Arc<SwitchConfig>),
     Bundle(Arc<SwitchBundle>),
     Command(Command),
@@ -117,6 +124,8 @@ pub enum Output {
     Sip(Transmit),
     Media(WorkerId, MediaCmd),
     Event(SwitchEvent),
+    /// To be there after a restart, in place of what was kept of the same extension.
+    Keep(KeptExtension),
     /// A flow's lookup, to be answered by `Input::Fetched` in the lookup's time limit or not at all.
     Fetch {
         call: CallId,
@@ -200,8 +209,11 @@ pub struct Switch {
     endpoint: Endpoint,
     auth: Authenticator,
     auth_failures: AuthFailures,
+    guesses: Guesses,
     acd: Acd,
     registrar: Registrar<Peer>,
+    /// Extensions of which something is kept beyond this run.
+    kept: BTreeSet<AgentId>,
     admission: Admission,
     trunks: Trunks,
     errands: Errands,
@@ -233,8 +245,10 @@ impl Switch {
             endpoint: Endpoint::new(config.endpoint.clone()),
             auth: Authenticator::new(config.realm.clone(), config.auth_key, config.nonce_ttl.as_secs()),
             auth_failures: AuthFailures::default(),
+            guesses: Guesses::default(),
             acd: Acd::new(config.acd.clone()),
             registrar: Registrar::new(config.registrar.clone()),
+            kept: BTreeSet::new(),
             admission: Admission::new(config.admission.clone()),
             trunks: Trunks::new(now.at, dice_of(&config.endpoint.seed), config.trunks.clone()),
             errands: Errands::default(),
@@ -280,6 +294,7 @@ impl Switch {
             Input::Ports(leases) => self.ports.add(leases),
             Input::Fetched { call, id, result } => self.on_fetched(now, call, id, result),
             Input::Fact { call, fact } => self.on_fact(now, call, fact),
+            Input::Kept(extensions) => self.restore(now, extensions),
             Input::Config(config) => self.reconfigure(now, config),
             Input::Bundle(bundle) => {
                 self.emit(now, None, EventKind::BundleLoaded { version: bundle.flows.version.clone() });

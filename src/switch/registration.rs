@@ -1,12 +1,11 @@
-//! Between REGISTER and the registrar, and who proved to be which extension.
+//! Between REGISTER and the registrar.
 
 use super::Switch;
-use super::auth_failures::AuthFailure;
 use super::gruu::public_gruu;
+use super::proof::Proof;
 use crate::events::EventKind;
-use crate::ids::{AgentId, Redacted};
+use crate::ids::AgentId;
 use crate::registrar::{BindingId, BindingView, ContactUpdate, RegistrarOutput};
-use crate::sip::digest::{Algorithm, Verdict, Why};
 use crate::sip::endpoint::{OutgoingRequest, RequestId, ServerRequest};
 use crate::sip::message::uri::{Uri, UriRef};
 use crate::sip::message::{Contact, HeaderName, HostRef, Message, NameAddr, Rport, is_sips};
@@ -16,59 +15,14 @@ use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-/// What a request's credentials show.
-pub(super) enum Proof {
-    Extension(AgentId),
-    /// None given.
-    None,
-    /// The password is right and only the nonce is not.
-    Stale,
-    /// Given, and wrong.
-    Wrong,
-}
-
 impl Switch {
-    pub(super) fn prove(&mut self, now: Now, request: &Message, peer: Peer) -> Proof {
-        let seconds = now.at.saturating_duration_since(self.started).as_secs();
-        let extensions = &self.config.extensions;
-        let lookup = |user: &str| extensions.get(user).map(|extension| extension.ha1.clone());
-        let why = match self.auth.verify(seconds, request, request.method().as_str(), lookup) {
-            Verdict::Ok { user } => return Proof::Extension(AgentId::new(user)),
-            Verdict::Challenge { stale: _, why } => why,
-        };
-        // The log says why, the peer never learns it.
-        let said = match why {
-            Why::NoCredentials => return Proof::None,
-            Why::StaleNonce => return Proof::Stale,
-            Why::UnknownUser => "unknown user",
-            Why::WrongPassword => "wrong password",
-            Why::Replayed => "replayed credentials",
-            _ => "malformed credentials",
-        };
-        let user = request.from().ok().and_then(|from| user_of(from.uri)).unwrap_or_default();
-        let failure = AuthFailure { user, source: peer.remote, why: said };
-        if let Some((failure, count)) = self.auth_failures.add(now.at, failure) {
-            self.tell_auth_failed(now, failure, count);
-        }
-        if why == Why::Replayed { Proof::Stale } else { Proof::Wrong }
-    }
-
-    /// The headers of a 401. A `stale` one makes the client try again by itself.
-    pub(super) fn challenge(&mut self, now: Now, request: &Message, stale: bool) -> Vec<(&'static str, String)> {
-        let seconds = now.at.saturating_duration_since(self.started).as_secs();
-        self.auth.challenge(seconds, stale, offered_to(request))
-    }
-
-    pub(super) fn tell_auth_failed(&mut self, now: Now, failure: AuthFailure, count: u32) {
-        let AuthFailure { user, source, why } = failure;
-        let (user, source) = (Redacted::new(user), Redacted::new(source.to_string()));
-        self.emit(now, None, EventKind::AuthFailed { user, source, why: why.into(), count });
-    }
-
     pub(super) fn on_register(&mut self, now: Now, id: ServerRequest, request: &Message, peer: Peer) {
         let agent = match self.prove(now, request, peer) {
             Proof::Extension(agent) => agent,
             unproven => {
+                if let Proof::Elsewhere = unproven {
+                    self.count_auth_failure(now, request, peer, "another realm");
+                }
                 let challenge = self.challenge(now, request, matches!(unproven, Proof::Stale));
                 self.endpoint.respond(now.at, id, 401, None, &challenge, None);
                 return;
@@ -185,6 +139,7 @@ impl Switch {
             RegistrarOutput::Reachable { aor, reachable } => {
                 self.acd.agent_reachable(now.at, &AgentId::new(aor), reachable)
             }
+            RegistrarOutput::Changed { aor } => self.keep(now, &aor),
             RegistrarOutput::KeepAlive { aor, binding, contact, flow } => {
                 self.ask_for_life(now, aor, binding, &contact, flow)
             }
@@ -338,18 +293,7 @@ fn flow_to(contact: &Uri, request: &Message, peer: Peer) -> (Peer, bool) {
     (peer, only_one && !(same_host && port == peer.remote.port()))
 }
 
-/// Clients that fail as soon as any challenge names an algorithm that they do not know, instead of passing over it.
-const MD5_ONLY_CLIENTS: [&[u8]; 2] = [b"baresip v0.", b"baresip v1."];
-
-fn offered_to(request: &Message) -> &'static [Algorithm] {
-    let client = request.header(HeaderName::UserAgent).unwrap_or_default();
-    match MD5_ONLY_CLIENTS.iter().any(|known| client.starts_with(known)) {
-        true => &[Algorithm::Md5],
-        false => &Algorithm::OFFERED,
-    }
-}
-
 /// The user part of an address of record, with its escapes undone.
-fn user_of(uri: &[u8]) -> Option<String> {
+pub(super) fn user_of(uri: &[u8]) -> Option<String> {
     UriRef::parse(uri).ok()?.user_decoded().map(|user| user.into_owned())
 }

@@ -1,6 +1,9 @@
 //! Who somebody is taken for, and what somebody else can do about it.
 
+use super::registration::Hand;
 use super::*;
+use hotline::sip::digest::{Credentials, Login, Secret};
+use hotline::sip::peer::Peer;
 use sim::raw::header;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -112,6 +115,127 @@ fn guessed_passwords_are_counted_and_do_not_fill_the_journal() {
         .collect();
     assert!(told.len() <= 4, "{told:?}");
     assert!(told.iter().sum::<u32>() >= 30, "{told:?}");
+    world.finish();
+}
+
+#[test]
+fn a_guesser_is_heard_a_hundred_times_in_twelve_seconds_and_locks_nobody_out() {
+    let mut world = world();
+    let victim = world.agent("1002");
+    let address = "10.9.9.9:5060".parse().unwrap();
+    let mut thief = Hand::new(Peer::udp(address, "10.0.0.1:5060".parse().unwrap()), "1001");
+    let challenge = thief.register_once(&mut world, "");
+    let credentials = |secret: &str| Credentials { user: "1001".into(), secret: Secret::Password(secret.into()) };
+    let knock = |world: &mut World, from: Peer, user: &str, secret: &str, nth: u32| {
+        let mut login = Login::new(Credentials { user: user.into(), ..credentials(secret) });
+        assert!(login.take_challenge(&challenge, || format!("cnonce-{nth}")));
+        let proof = login
+            .headers("REGISTER", b"sip:hotline")
+            .next()
+            .unwrap()
+            .1
+            .replace("nc=00000001", &format!("nc={nth:08x}"));
+        let text = format!(
+            "REGISTER sip:hotline SIP/2.0\r\nVia: SIP/2.0/UDP {};branch=z9hG4bK-{user}-{nth};rport\r\nFrom: <sip:{user}@hotline>;tag=1\r\n\
+             To: <sip:{user}@hotline>\r\nCall-ID: guess-{user}\r\nCSeq: {nth} REGISTER\r\nMax-Forwards: 70\r\n\
+             Authorization: {proof}\r\nContact: <sip:x@{}>\r\nContent-Length: 0\r\n\r\n",
+            from.remote, from.remote
+        );
+        world.send_over(from, text.into());
+        world.run(seconds(0.02));
+    };
+    let at = thief.peer;
+    for nth in 1..=500 {
+        knock(&mut world, at, "1001", &format!("guess {nth}"), nth);
+    }
+    let forged = Peer { remote: world.phones[victim.0].peer.local, ..at };
+    for nth in 501..=540 {
+        // As if they came from the way by which 1002 is registered: no answer reaches the guesser.
+        knock(&mut world, forged, "1002", "guess", nth);
+    }
+    let refusals = world.by_hand[&address].iter().filter(|answer| answer.status() == 401).count();
+    assert!(refusals >= 500, "all are refused alike");
+    let why = |world: &World, wanted: &str| -> u32 {
+        let told = world.events().filter_map(|kind| match kind {
+            EventKind::AuthFailed { why, count, .. } if why == wanted => Some(*count),
+            _ => None,
+        });
+        told.sum()
+    };
+    world.phones[victim.0].answers.clear();
+    world.register(victim);
+    world.run(seconds(1.0));
+    assert_eq!(world.phones[victim.0].answers, [("REGISTER", 200)], "the real user is heard");
+    let mut user = Hand::udp("10.1.200.1:5060", "1001");
+    assert_eq!(
+        user.register(&mut world, "Contact: <sip:1001@10.1.200.1>\r\n").status(),
+        200,
+        "and whoever is elsewhere"
+    );
+    world.run(seconds(130.0));
+    let checked = why(&world, "wrong password") - 40;
+    assert!((70..=100).contains(&checked), "{checked} of 500 guesses in 10 s were checked");
+    assert_eq!(checked + why(&world, "too many guesses"), 500, "and none is uncounted");
+    world.finish();
+}
+
+#[test]
+fn no_answer_tells_whether_an_extension_exists() {
+    let mut world = world();
+    let told = |world: &mut World, user: &'static str| {
+        let mut liar = Hand::udp("10.9.9.9:5060", user);
+        liar.login = Login::new(Credentials { user: user.into(), secret: Secret::Password("guess".into()) });
+        let answer = liar.register(world, "Contact: <sip:x@10.9.9.9>\r\n");
+        let text = String::from_utf8_lossy(answer.raw()).replace(user, "USER");
+        let lines = text.lines().map(|line| match line.split_once("nonce=\"") {
+            Some((before, after)) => format!("{before}{}", &after[40..]),
+            None => {
+                line.split(";tag=").next().unwrap_or_default().split("branch=").next().unwrap_or_default().to_owned()
+            }
+        });
+        lines.collect::<Vec<_>>()
+    };
+    assert_eq!(told(&mut world, "1001"), told(&mut world, "9999"));
+    world.finish();
+}
+
+#[test]
+fn each_reason_of_a_failed_proof_is_written_down_once_a_minute() {
+    let mut world = world();
+    let mut hand = Hand::udp("10.9.9.9:5060", "1001");
+    let challenge = hand.register_once(&mut world, "");
+    hand.login.take_challenge(&challenge, || "c0ffee".into());
+    let proof = hand.login.headers("REGISTER", b"sip:hotline").next().unwrap().1;
+    let mut say = |proof: String| {
+        hand.login = Login::new(Credentials { user: "1001".into(), secret: Secret::Password(String::new()) });
+        let answer =
+            hand.register_once(&mut world, &format!("Contact: <sip:x@10.9.9.9>\r\nAuthorization: {proof}\r\n"));
+        answer.status()
+    };
+    assert_eq!(say(proof.clone()), 200);
+    for _ in 0..3 {
+        assert_eq!(say(proof.clone()), 401);
+        assert_eq!(say(proof.replace("realm=\"hotline\"", "realm=\"other\"")), 401);
+        assert_eq!(say(proof.replace("sip:hotline", "sip:elsewhere")), 401);
+        assert_eq!(say(proof.replace("username=\"1001\"", "username=\"9999\"")), 401);
+        assert_eq!(say(proof.replace("response=\"", "response=\"0")), 401);
+        assert_eq!(say(proof.replace(", qop=auth", "")), 401);
+    }
+    let mut told: Vec<String> = world
+        .events()
+        .filter_map(|kind| match kind {
+            EventKind::AuthFailed { why, .. } => Some(why.clone()),
+            _ => None,
+        })
+        .collect();
+    told.sort();
+    let reasons = ["another realm", "another uri", "malformed credentials", "replayed credentials", "unknown user"];
+    assert_eq!(told, [&reasons[..], &["wrong password"]].concat());
+    // Among several the right one is found (RFC 7616 3.7).
+    let other = proof.replace("realm=\"hotline\"", "realm=\"other\"");
+    let mut hand = Hand::udp("10.9.9.8:5060", "1002");
+    let answer = hand.register(&mut world, &format!("Authorization: {other}\r\nContact: <sip:x@10.9.9.8>\r\n"));
+    assert_eq!(answer.status(), 200);
     world.finish();
 }
 

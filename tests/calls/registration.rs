@@ -10,29 +10,29 @@ use hotline::switch::Input;
 use sim::raw::header;
 
 /// A phone that writes its REGISTERs by hand.
-struct Hand {
-    peer: Peer,
+pub struct Hand {
+    pub peer: Peer,
     number: &'static str,
     call_id: String,
     cseq: u32,
-    login: Login,
+    pub login: Login,
     /// Of the request line's address of record, if it registers another's.
     aor: &'static str,
 }
 
 impl Hand {
-    fn new(peer: Peer, number: &'static str) -> Hand {
+    pub fn new(peer: Peer, number: &'static str) -> Hand {
         let secret = Secret::Password(sim::config::secret_of(number));
         let login = Login::new(Credentials { user: number.into(), secret });
         Hand { peer, number, call_id: format!("hand-{}", peer.remote), cseq: 0, login, aor: number }
     }
 
-    fn udp(from: &str, number: &'static str) -> Hand {
+    pub fn udp(from: &str, number: &'static str) -> Hand {
         Hand::new(Peer::udp(from.parse().unwrap(), "10.0.0.1:5060".parse().unwrap()), number)
     }
 
     /// The final answer to a REGISTER with these header lines, given after the challenge where there is one.
-    fn register(&mut self, world: &mut World, lines: &str) -> Message {
+    pub fn register(&mut self, world: &mut World, lines: &str) -> Message {
         let answer = self.register_once(world, lines);
         match self.login.take_challenge(&answer, || "c0ffee".into()) {
             true => self.register_once(world, lines),
@@ -40,7 +40,7 @@ impl Hand {
         }
     }
 
-    fn register_once(&mut self, world: &mut World, lines: &str) -> Message {
+    pub fn register_once(&mut self, world: &mut World, lines: &str) -> Message {
         self.cseq += 1;
         let Hand { peer, number, call_id, cseq, aor, .. } = self;
         let proof: String = self
@@ -396,5 +396,53 @@ fn a_register_that_cannot_be_granted_is_told_why() {
     hand.aor = "1002";
     assert_eq!(hand.register(&mut world, one).status(), 403);
     assert!(world.view().contacts.is_empty());
+    world.finish();
+}
+
+#[test]
+fn phones_are_called_after_a_restart_without_registering_again_rfc_3261_10_3() {
+    let mut world = world();
+    let (desk, soft) = (world.agent("1001"), world.extension("1002", &sim::config::secret_of("1002")));
+    world.use_tcp(soft);
+    world.register(soft);
+    world.run(seconds(1.0));
+    world.phones[desk.0].refreshes = false;
+    world.phones[soft.0].refreshes = false;
+    world.restart(seconds(60.0));
+    assert_eq!(state_of(&world, "1001"), AgentStateName::Ready);
+    assert_eq!(state_of(&world, "1002"), AgentStateName::LoggedOut, "its connection ended with the process");
+    let registered = world.count(|kind| matches!(kind, EventKind::Registered { .. }));
+    assert_eq!(registered, 2, "it is no news");
+    let caller = ringing_agent(&mut world, desk);
+    world.until_heard(caller, "voice of 1001");
+    world.hang_up(caller);
+    // It had asked for 120 s, of which some 62 are over.
+    world.run(seconds(60.0));
+    assert_eq!(state_of(&world, "1001"), AgentStateName::LoggedOut);
+    assert!(world.kept[&AgentId::new("1001")].contacts.is_empty(), "and nothing is kept of it");
+    world.restart(seconds(1.0));
+    assert!(world.view().contacts.is_empty());
+    world.finish();
+}
+
+#[test]
+fn a_refresh_is_kept_too_and_a_clock_set_back_makes_no_registration_outlive_its_longest_time() {
+    let mut world = world();
+    let phone = world.agent("1001");
+    world.run(seconds(100.0));
+    world.phones[phone.0].refreshes = false;
+    world.restart(seconds(15.0));
+    assert_eq!(state_of(&world, "1001"), AgentStateName::Ready, "120 s after the first REGISTER");
+    let before = world.kept.clone();
+    world.wall_jump = Some(Duration::from_secs(3_600));
+    world.restart(seconds(1.0));
+    assert_eq!(state_of(&world, "1001"), AgentStateName::LoggedOut, "an hour may have passed");
+    world.kept = before;
+    // 1970: no calendar there.
+    world.wall_jump = Some(Duration::ZERO);
+    world.restart(seconds(1.0));
+    assert_eq!(state_of(&world, "1001"), AgentStateName::Ready);
+    world.run(seconds(3_601.0));
+    assert_eq!(state_of(&world, "1001"), AgentStateName::LoggedOut);
     world.finish();
 }

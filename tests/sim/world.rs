@@ -15,12 +15,12 @@ use super::sound::{self, Heard};
 use bytes::Bytes;
 use hotline::cdr::{Cdr, Fold};
 use hotline::events::{EventKind, SwitchEvent};
-use hotline::ids::{CallId, TrunkId};
+use hotline::ids::{AgentId, CallId, TrunkId};
 use hotline::ivr::{LookupResult, Type, Value};
 use hotline::media::{MediaCmd, MediaEvent, Plane, PortLease, WorkerId};
 use hotline::sip::message::Message;
 use hotline::sip::peer::{ConnectionId, Peer, Transport};
-use hotline::switch::{Command, Input, Output, Switch, SwitchView};
+use hotline::switch::{Command, Input, KeptExtension, Output, Switch, SwitchView};
 use hotline::timers::Now;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -135,6 +135,8 @@ pub struct World {
     pub loses_reports: bool,
     /// Addresses whose connections show a trunk's certificate.
     pub certified: BTreeMap<IpAddr, TrunkId>,
+    /// What the switch wants to find again after a restart.
+    pub kept: BTreeMap<AgentId, KeptExtension>,
     connections: u64,
     settings: Settings,
     filter: Option<Filter>,
@@ -186,6 +188,7 @@ impl World {
             stray_sounds: BTreeMap::new(),
             wall_jump: None,
             loses_reports: false,
+            kept: BTreeMap::new(),
             connections: 0,
             filter: None,
             speech: vec![speech],
@@ -199,16 +202,33 @@ impl World {
             listened: start,
             settings,
         };
+        world.lease_all();
+        world
+    }
+
+    fn lease_all(&mut self) {
         for worker in 0..WORKERS {
-            let leases = (0..world.settings.ports)
+            let leases = (0..self.settings.ports)
                 .map(|nth| PortLease {
                     worker: WorkerId(worker),
-                    port: FIRST_PORT + 2 * (worker * world.settings.ports + nth),
+                    port: FIRST_PORT + 2 * (worker * self.settings.ports + nth),
                 })
                 .collect();
-            world.lease(leases);
+            self.lease(leases);
         }
-        world
+    }
+
+    /// The process is killed while no call is up, and started again after a while.
+    pub fn restart(&mut self, away: Duration) {
+        self.due.retain(|Reverse(due)| matches!(due.what, What::Plan(..)));
+        self.now += away;
+        let bundle = self.speech[0].bundle.clone();
+        let id_base = 1_000 + self.journal.len() as u64;
+        self.switch = Switch::new(self.clock(), id_base, self.settings.config(), bundle);
+        self.model = Model::default();
+        self.lease_all();
+        let kept = self.kept.values().filter(|extension| !extension.contacts.is_empty()).cloned().collect();
+        self.input(Input::Kept(kept));
     }
 
     // Time.
@@ -473,6 +493,7 @@ impl World {
                 Output::Sip(transmit) => self.send_to_phone(transmit.peer, transmit.bytes),
                 Output::Media(worker, command) => self.after(HANDOVER, What::Command(worker.0, command)),
                 Output::Event(event) => self.learn(event),
+                Output::Keep(extension) => drop(self.kept.insert(extension.id.clone(), extension)),
                 Output::Fetch { call, id, lookup, .. } => {
                     if let Some(result) = self.look_up(&lookup) {
                         self.after(LOOKUP, What::Fetched(call, id, result));

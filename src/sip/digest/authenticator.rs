@@ -42,9 +42,13 @@ pub enum Verdict {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
     NoCredentials,
+    /// Digest credentials, and none of them for our realm.
+    OtherRealm,
     /// A field is missing, or names an algorithm or qop that was not offered.
     Malformed,
     UnknownUser,
+    /// Made for a request to another host.
+    WrongUri,
     WrongPassword,
     /// The nonce is not ours, or too old.
     StaleNonce,
@@ -112,11 +116,15 @@ impl Authenticator {
         });
         let Some(claim) = claims.find_map(|auth| Claim::read(&auth)) else {
             drop(claims);
-            return refused(if seen { Why::Malformed } else { Why::NoCredentials });
+            return refused(match request.credentials(HeaderName::Authorization).any(|auth| auth.is_digest()) {
+                _ if seen => Why::Malformed,
+                true => Why::OtherRealm,
+                false => Why::NoCredentials,
+            });
         };
         drop(claims);
         if !names_same_host(&claim.uri, request.request_uri()) {
-            return refused(Why::Malformed);
+            return refused(Why::WrongUri);
         }
         let known = lookup(&claim.user);
         let ha1 = match &known {

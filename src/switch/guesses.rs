@@ -1,0 +1,90 @@
+//! How often an address may guess a password. A window's count is enough: nobody is locked out for longer than it lasts,
+//! and nothing is remembered beyond it.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::time::{Duration, Instant};
+
+/// Four windows meet any 12 s, so an address has at most 100 guesses in such a time.
+const WINDOW: Duration = Duration::from_secs(4);
+const GUESSES: u32 = 25;
+/// Addresses counted apart in one window; those beyond share a place, and its guesses.
+const MAX_ADDRESSES: usize = 8_192;
+
+#[derive(Debug, Default)]
+pub(super) struct Guesses {
+    since: Option<Instant>,
+    counts: BTreeMap<Option<IpAddr>, u32>,
+}
+
+impl Guesses {
+    /// One that was wrong.
+    pub(super) fn count(&mut self, now: Instant, address: IpAddr) {
+        if self.is_over(now) {
+            self.counts.clear();
+            self.since = Some(now);
+        }
+        let place = self.place(address);
+        *self.counts.entry(place).or_default() += 1;
+    }
+
+    pub(super) fn are_used_up(&self, now: Instant, address: IpAddr) -> bool {
+        !self.is_over(now) && self.counts.get(&self.place(address)).is_some_and(|count| *count >= GUESSES)
+    }
+
+    fn is_over(&self, now: Instant) -> bool {
+        self.since.is_none_or(|since| now.saturating_duration_since(since) >= WINDOW)
+    }
+
+    fn place(&self, address: IpAddr) -> Option<IpAddr> {
+        let network = Some(network_of(address));
+        let room = self.counts.len() < MAX_ADDRESSES || self.counts.contains_key(&network);
+        network.filter(|_| room)
+    }
+}
+
+/// Whoever has one address of IPv6 has the 2^64 of its network.
+fn network_of(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_twelve_seconds_have_more_than_a_hundred_guesses_of_one_address() {
+        let start = Instant::now();
+        let mut guesses = Guesses::default();
+        let address: IpAddr = "192.0.2.1".parse().unwrap();
+        let mut checked = Vec::new();
+        for ms in 0..60_000 {
+            let now = start + Duration::from_millis(ms);
+            if !guesses.are_used_up(now, address) {
+                guesses.count(now, address);
+                checked.push(ms);
+            }
+            assert!(!guesses.are_used_up(now, "192.0.2.2".parse().unwrap()), "somebody else");
+        }
+        for first in 0..48_000 {
+            let within = checked.iter().filter(|ms| (first..first + 12_000).contains(*ms)).count();
+            assert!(within <= 100, "{within} from {first} ms on");
+        }
+    }
+
+    #[test]
+    fn a_network_of_ipv6_guesses_as_one_and_forged_addresses_fill_no_memory() {
+        let now = Instant::now();
+        let mut guesses = Guesses::default();
+        for host in 0..GUESSES {
+            guesses.count(now, format!("2001:db8::{host:x}").parse().unwrap());
+        }
+        assert!(guesses.are_used_up(now, "2001:db8::ffff".parse().unwrap()));
+        assert!(!guesses.are_used_up(now, "2001:db8:0:1::1".parse().unwrap()));
+        (0..100_000u32).for_each(|n| guesses.count(now, IpAddr::V4(n.into())));
+        assert_eq!(guesses.counts.len(), MAX_ADDRESSES + 1);
+    }
+}
