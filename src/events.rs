@@ -39,6 +39,11 @@ pub enum EventKind {
         reason: Refusal,
         status: u16,
     },
+    /// New INVITEs beyond what a second may bring, since the last such event: refused with 503 unread, so that they cost
+    /// the calls that are up nothing.
+    CallsShed {
+        count: u64,
+    },
     /// The switch answered the caller (200 OK sent).
     CallAnswered {
         leg: LegId,

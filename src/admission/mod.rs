@@ -10,11 +10,13 @@
 //! refused.
 
 mod budget;
+mod rate;
 
 #[cfg(test)]
 mod tests;
 
 pub use budget::Budget;
+pub use rate::Rate;
 
 use crate::events::Refusal;
 use crate::ids::{CallId, ProjectId};
@@ -69,6 +71,8 @@ pub struct Share {
 pub struct AdmissionConfig {
     /// Calls that the switch may hold at once.
     pub total: u32,
+    /// New calls a second; any number unless given.
+    pub calls_per_second: Option<u32>,
     pub reserves: Reserves,
     /// Calls of a project that is not named here, and calls of none, borrow up to the total.
     pub projects: BTreeMap<ProjectId, Share>,
@@ -189,6 +193,7 @@ struct Held {
 #[derive(Clone, Debug)]
 pub struct Admission {
     budget: Budget,
+    rate: Option<Rate>,
     held: BTreeMap<CallId, Held>,
     draining: bool,
     numbers: u64,
@@ -199,12 +204,25 @@ pub struct Admission {
 impl Admission {
     pub fn new(config: AdmissionConfig) -> Self {
         Self {
+            rate: config.calls_per_second.map(Rate::new),
             budget: Budget::new(config),
             held: BTreeMap::new(),
             draining: false,
             numbers: 0,
             refused: BTreeMap::new(),
             mended: 0,
+        }
+    }
+
+    /// Whether a new call may come now, as far as the rate goes. Asked before anything is kept of it.
+    pub fn has_rate(&self, now: Instant) -> bool {
+        self.rate.as_ref().is_none_or(|rate| rate.has_room(now))
+    }
+
+    /// A new call has come, whether or not it is let in.
+    pub fn count_arrival(&mut self, now: Instant) {
+        if let Some(rate) = &mut self.rate {
+            rate.take(now);
         }
     }
 
@@ -251,6 +269,10 @@ impl Admission {
 
     /// Takes new numbers. No call that is in is touched, even when it would not be let in now.
     pub fn reconfigure(&mut self, config: AdmissionConfig) {
+        match (&mut self.rate, config.calls_per_second) {
+            (Some(rate), Some(per_second)) => rate.set(per_second),
+            (rate, per_second) => *rate = per_second.map(Rate::new),
+        }
         let mut budget = Budget::new(config);
         for held in self.held.values() {
             budget.take(held.project.as_ref());

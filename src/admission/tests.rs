@@ -10,6 +10,7 @@ fn project(name: &str) -> ProjectId {
 fn two_projects() -> AdmissionConfig {
     AdmissionConfig {
         total: 10,
+        calls_per_second: None,
         reserves: Reserves { urgent: 0, service: 0, marketing: 1, outbound: 3 },
         projects: BTreeMap::from([
             (project("power"), Share { guarantee: 4, ceiling: 8 }),

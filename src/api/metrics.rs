@@ -79,6 +79,7 @@ pub struct EventCounts {
     /// By reason.
     pub auth_failed: BTreeMap<String, u64>,
     pub contacts_silent: u64,
+    pub shed: u64,
     pub rtp_timeouts: u64,
     pub recordings_failed: u64,
     pub alarms: u64,
@@ -120,6 +121,7 @@ impl EventCounts {
             EventKind::TrunkFailed { trunk, why, .. } => {
                 *self.trunk_failures.entry((trunk.clone(), *why)).or_default() += 1;
             }
+            EventKind::CallsShed { count } => self.shed += count,
             EventKind::RtpTimeout { .. } => self.rtp_timeouts += 1,
             EventKind::RecordingFailed { .. } => self.recordings_failed += 1,
             EventKind::Alarm { .. } => self.alarms += 1,
@@ -198,6 +200,12 @@ fn events(out: &mut Page, counts: &EventCounts) {
     for (reason, count) in &counts.refused {
         out.sample("calls_refused_total", &[("reason", &word(reason))], *count);
     }
+    out.one(
+        "calls_shed_total",
+        "counter",
+        "INVITEs refused unread, beyond the calls that a second may bring.",
+        counts.shed,
+    );
     out.family("offers_total", "counter", "Callers offered to an agent, by result.");
     for (result, count) in &counts.offers {
         out.sample("offers_total", &[("result", result)], *count);

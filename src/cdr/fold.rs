@@ -252,6 +252,7 @@ impl Open {
             // Never of one call, or dealt with before this.
             EventKind::CallArrived { .. }
             | EventKind::CallRefused { .. }
+            | EventKind::CallsShed { .. }
             | EventKind::CallEnded { .. }
             | EventKind::AgentState { .. }
             | EventKind::Registered { .. }

@@ -10,6 +10,8 @@ impl Default for Limits {
         Self {
             // Two legs each out of the default 5,000 port pairs, with room for those being closed.
             calls: 2_000,
+            // What a machine can do depends on it and on the flows; measured, not guessed.
+            calls_per_second: None,
             // An ordinary conversation may end; a service manager's own limit is usually above this.
             drain_timeout: Duration::from_secs(600),
             // Phones that suppress silence still send something within 20 s.

@@ -190,6 +190,8 @@ pub struct Sip {
 pub struct Limits {
     /// Calls at once; beyond it new ones get 503 with Retry-After.
     pub calls: u32,
+    /// New calls a second; what is beyond it gets 503 at once, unread.
+    pub calls_per_second: Option<u32>,
     /// How long SIGTERM waits for running calls before it ends them.
     pub drain_timeout: Duration,
     /// A call whose caller sends no media for this long is ended.

@@ -63,6 +63,7 @@ pub(super) struct RawSip {
 #[derive(Default)]
 pub(super) struct RawLimits {
     pub calls: Option<At<u32>>,
+    pub calls_per_second: Option<At<u32>>,
     pub drain_timeout: Option<At<String>>,
     pub rtp_timeout: Option<At<String>>,
 }
@@ -203,6 +204,7 @@ pub(super) fn read(root: &Node, diags: &mut Diags) -> Option<RawConfig> {
         tls: keys.group("tls", "`tls: {certificate: secrets/hotline.pem, key: secrets/hotline.key}`", diags, tls),
         limits: keys.group("limits", "`limits: {calls: 500}`", diags, |keys, diags| RawLimits {
             calls: keys.number("calls", "calls at once, such as `500`", diags),
+            calls_per_second: keys.number("calls_per_second", "new calls a second, such as `100`", diags),
             drain_timeout: keys.text("drain_timeout", TIME, diags),
             rtp_timeout: keys.text("rtp_timeout", TIME, diags),
         }),

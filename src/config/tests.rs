@@ -591,3 +591,14 @@ fn what_a_trunk_cannot_do_is_pointed_at() {
     assert_eq!(codes, ["C130", "C171", "C170", "C171", "C130", "C172", "C141", "C173", "C157", "C140"], "{found:#?}");
     assert!(found[0].starts_with("C130 3:36"), "{}", found[0]);
 }
+
+#[test]
+fn new_calls_a_second_are_limited_where_the_file_says_so() {
+    assert_eq!(load("no-rate", "version: 1\n").unwrap().limits.calls_per_second, None);
+    let limits = load("rate", "version: 1\nlimits: {calls_per_second: 500}\n").unwrap().limits;
+    assert_eq!(limits.calls_per_second, Some(500));
+    assert_eq!(
+        findings("no-calls", "version: 1\nlimits: {calls_per_second: 0}\n"),
+        ["C131 2:28 a switch for 0 calls a second takes none | write at least 1, or leave the key out for any number"]
+    );
+}

@@ -47,25 +47,30 @@ pub enum NetEvent {
 
 /// Room for messages that belong to running calls. Large, because dropping one costs a retransmission interval.
 const URGENT_QUEUE: usize = 8192;
-/// Room for new work. What does not fit is dropped and counted; a datagram's sender repeats it 500 ms later.
+/// Room for new calls. What does not fit is dropped and counted; a datagram's sender repeats it 500 ms later.
 const FRESH_QUEUE: usize = 2048;
+/// Room for what can wait: registrations, and whatever is no message. Apart from calls, or a flood of REGISTERs would take the
+/// places of INVITEs.
+const PATIENT_QUEUE: usize = 2048;
 
 /// Datagrams beyond it enter only a queue that is nearly empty. There are no such messages but for a strange one now and
 /// then; a flood of them would fill the memory before it filled the queue.
 const LARGE: usize = 8192;
 
 /// Where the sockets put what they read: in-dialog work and responses apart from new work, so that a flood of
-/// INVITEs or REGISTERs never delays a BYE.
+/// INVITEs or REGISTERs never delays a BYE, nor one of REGISTERs an INVITE.
 #[derive(Clone)]
 pub struct Inlet {
     urgent: mpsc::Sender<NetEvent>,
     fresh: mpsc::Sender<NetEvent>,
+    patient: mpsc::Sender<NetEvent>,
     counters: Arc<NetCounters>,
 }
 
 pub struct Outlet {
     pub urgent: mpsc::Receiver<NetEvent>,
     pub fresh: mpsc::Receiver<NetEvent>,
+    pub patient: mpsc::Receiver<NetEvent>,
 }
 
 #[derive(Debug, Default)]
@@ -84,7 +89,9 @@ pub struct NetCounters {
 pub fn channel() -> (Inlet, Outlet) {
     let (urgent_in, urgent) = mpsc::channel(URGENT_QUEUE);
     let (fresh_in, fresh) = mpsc::channel(FRESH_QUEUE);
-    (Inlet { urgent: urgent_in, fresh: fresh_in, counters: Arc::default() }, Outlet { urgent, fresh })
+    let (patient_in, patient) = mpsc::channel(PATIENT_QUEUE);
+    let inlet = Inlet { urgent: urgent_in, fresh: fresh_in, patient: patient_in, counters: Arc::default() };
+    (inlet, Outlet { urgent, fresh, patient })
 }
 
 impl Inlet {
@@ -92,10 +99,20 @@ impl Inlet {
         self.counters.clone()
     }
 
+    fn queue_of(&self, event: &NetEvent) -> &mpsc::Sender<NetEvent> {
+        match event {
+            event if !is_fresh(event) => &self.urgent,
+            NetEvent::Message { message, .. } if matches!(message.method(), Method::Invite | Method::Options) => {
+                &self.fresh
+            }
+            _ => &self.patient,
+        }
+    }
+
     /// Hands over without waiting; used by datagram sockets, whose kernel buffer is the next queue.
     fn offer(&self, event: NetEvent) {
         self.counters.received.fetch_add(1, Ordering::Relaxed);
-        let queue = if is_fresh(&event) { &self.fresh } else { &self.urgent };
+        let queue = self.queue_of(&event);
         let crowded = size(&event) > LARGE && queue.capacity() < queue.max_capacity() / 8 * 7;
         if crowded || queue.try_send(event).is_err() {
             self.counters.dropped.fetch_add(1, Ordering::Relaxed);
@@ -105,7 +122,7 @@ impl Inlet {
     /// Hands over and waits for room; used by streams, whose sender feels it as TCP back-pressure.
     async fn deliver(&self, event: NetEvent) {
         self.counters.received.fetch_add(1, Ordering::Relaxed);
-        let queue = if is_fresh(&event) { &self.fresh } else { &self.urgent };
+        let queue = self.queue_of(&event);
         if queue.send(event).await.is_err() {
             self.counters.dropped.fetch_add(1, Ordering::Relaxed);
         }

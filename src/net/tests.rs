@@ -1,6 +1,6 @@
 //! Real sockets on the loopback interface.
 
-use super::{FRESH_QUEUE, NetEvent, Outlet, TcpTransport, UdpTransport, channel, size};
+use super::{FRESH_QUEUE, NetEvent, Outlet, PATIENT_QUEUE, TcpTransport, UdpTransport, channel, size};
 use crate::sip::message::Message;
 use crate::sip::peer::Peer;
 use std::net::{IpAddr, SocketAddr};
@@ -85,6 +85,23 @@ fn a_flood_of_the_largest_datagrams_leaves_room_for_usual_ones() {
     let waiting = std::iter::from_fn(|| outlet.fresh.try_recv().ok()).map(|event| size(&event)).collect::<Vec<_>>();
     assert!(waiting.iter().sum::<usize>() < 20 << 20);
     assert!(waiting.last().is_some_and(|octets| *octets < 1_000));
+}
+
+#[test]
+fn a_flood_of_registrations_takes_no_place_of_a_new_call() {
+    let (inlet, mut outlet) = channel();
+    let message = |method: &str| {
+        let message = Message::parse(OPTIONS.replace("OPTIONS", method).into()).unwrap();
+        NetEvent::Message { peer: Peer::udp(at("192.0.2.1:5060"), at("192.0.2.2:5060")), message, trunk: None }
+    };
+    for _ in 0..2 * PATIENT_QUEUE {
+        inlet.offer(message("REGISTER"));
+    }
+    inlet.offer(message("INVITE"));
+    inlet.offer(message("BYE"));
+    let waiting = [outlet.urgent.len(), outlet.fresh.len(), outlet.patient.len()];
+    assert_eq!(waiting, [1, 1, PATIENT_QUEUE]);
+    assert!(outlet.patient.try_recv().is_ok());
 }
 
 #[test]

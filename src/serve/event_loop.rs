@@ -48,7 +48,7 @@ pub(super) enum Control {
 
 /// Inputs of each source handled between two looks at the clock and the timers. Anybody can write a To tag, so what calls
 /// itself a running call's may fill its share and no more.
-const TURN: Turn = Turn { urgent: 32, media: 16, fresh: 16 };
+const TURN: Turn = Turn { urgent: 32, media: 16, fresh: 16, patient: 8 };
 /// How old the picture that the API shows may be: a page that is read by many is painted ten times a second.
 const PICTURE_AGE: Duration = Duration::from_millis(100);
 
@@ -82,6 +82,7 @@ struct Turn {
     urgent: usize,
     media: usize,
     fresh: usize,
+    patient: usize,
 }
 
 #[derive(Debug)]
@@ -101,6 +102,7 @@ impl Turn {
             .map(Work::Net)
             .or_else(|| take(&mut self.media, media).map(Work::Media))
             .or_else(|| take(&mut self.fresh, &mut outlet.fresh).map(Work::Net))
+            .or_else(|| take(&mut self.patient, &mut outlet.patient).map(Work::Net))
     }
 }
 
@@ -126,6 +128,7 @@ impl EventLoop {
                 Some(notice) = self.media.recv() => self.on_media(notice),
                 Some(leases) = self.leases.recv() => self.input(Input::Ports(leases)),
                 Some(event) = self.outlet.fresh.recv() => self.on_net(event),
+                Some(event) = self.outlet.patient.recv() => self.on_net(event),
                 () = &mut sleep, if due.is_some() => {}
             }
             self.more();
@@ -315,6 +318,12 @@ fn log(event: &SwitchEvent) {
             tracing::warn!("trunk {trunk} is {}: {why}", state.as_str());
         }
         EventKind::TrunkState { trunk, state, why } => tracing::info!("trunk {trunk} is {}: {why}", state.as_str()),
+        EventKind::CallsShed { count } => {
+            tracing::warn!(
+                count,
+                "new calls were refused: more came than `limits.calls_per_second` allows; raise it if the machine has room"
+            )
+        }
         EventKind::RecordingFailed { .. } | EventKind::BundleRefused { .. } => tracing::warn!(call, "{:?}", event.kind),
         EventKind::AuthFailed { .. }
         | EventKind::Registered { .. }
@@ -338,18 +347,21 @@ mod tests {
         let lost = || NetEvent::Lost { peer: Peer::udp(([192, 0, 2, 1], 5060).into(), ([192, 0, 2, 2], 5060).into()) };
         let (urgent_in, urgent) = mpsc::channel(1000);
         let (fresh_in, fresh) = mpsc::channel(1000);
+        let (patient_in, patient) = mpsc::channel(1000);
         let (media_in, mut media) = mpsc::channel(1000);
         for _ in 0..1000 {
             urgent_in.try_send(lost()).unwrap();
             fresh_in.try_send(lost()).unwrap();
+            patient_in.try_send(lost()).unwrap();
         }
         media_in.try_send(MediaNotice::Ports(Vec::new())).unwrap();
-        let mut outlet = Outlet { urgent, fresh };
+        let mut outlet = Outlet { urgent, fresh, patient };
         let mut turn = TURN;
         let work: Vec<Work> = std::iter::from_fn(|| turn.next(&mut outlet, &mut media)).collect();
         assert_eq!(work.iter().filter(|work| matches!(work, Work::Media(_))).count(), 1);
         assert_eq!(1000 - outlet.urgent.len(), TURN.urgent);
         assert_eq!(1000 - outlet.fresh.len(), TURN.fresh);
+        assert_eq!(1000 - outlet.patient.len(), TURN.patient);
         assert!(work[..TURN.urgent].iter().all(|work| matches!(work, Work::Net(_))), "running calls come first");
     }
 }

@@ -123,6 +123,7 @@ fn taken(running: &Config, fresh: &Config) -> Vec<String> {
         // Whether there is TLS at all is `listen`'s.
         ("tls", running.tls.is_some() && fresh.tls.is_some() && running.tls != fresh.tls),
         ("limits.calls", running.limits.calls != fresh.limits.calls),
+        ("limits.calls_per_second", running.limits.calls_per_second != fresh.limits.calls_per_second),
         ("limits.rtp_timeout", running.limits.rtp_timeout != fresh.limits.rtp_timeout),
         ("auth.nonce_ttl", running.auth.nonce_ttl != fresh.auth.nonce_ttl),
         ("registrar", running.registrar != fresh.registrar),

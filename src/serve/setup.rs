@@ -71,7 +71,10 @@ pub(super) fn switch_config(config: &Config, seeds: &Seeds) -> Result<SwitchConf
         trunks: trunks::resolved(config)?,
         routes: config.routes()?,
         acd: acd(config),
-        admission: AdmissionConfig::total(config.limits.calls),
+        admission: AdmissionConfig {
+            calls_per_second: config.limits.calls_per_second,
+            ..AdmissionConfig::total(config.limits.calls)
+        },
         registrar: config.registrar.clone(),
         sip_advertised: listen.advertise,
         media_advertised: listen.rtp.advertise.or(listen.advertise).or(bound_media),

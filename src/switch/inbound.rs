@@ -77,6 +77,8 @@ impl Switch {
         if self.draining {
             return Err(Refused::new(Refusal::Draining, 503));
         }
+        // Strangers who are challenged do not count: they would use up what known callers may have.
+        self.admission.count_arrival(now.at);
         let id = CallId(self.fresh_id());
         let leg = LegId(self.fresh_id());
         if let Source::Trunk(trunk) = &source

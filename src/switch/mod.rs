@@ -152,6 +152,8 @@ enum SwitchTimer {
     CallLimit(CallId),
     /// Reports of media and recorder that are still missing will not come.
     Reports(CallId),
+    /// Tell how many calls were refused unread.
+    Shed,
     /// Compare what is held with what it is held for.
     Sweep,
 }
@@ -199,6 +201,8 @@ struct Entry {
 
 /// A call that nobody ends, ends here: nobody talks to a hotline longer, and a leaked call would hold its permit for ever.
 const CALL_LIMIT: Duration = Duration::from_secs(4 * 3600);
+/// A second's flood is one event.
+const TELL_SHED: Duration = Duration::from_secs(1);
 /// A media worker answers a drop at its next wake-up, and the recorder completes a file in a few of its own; after this
 /// they are gone.
 const REPORT_LIMIT: Duration = Duration::from_secs(2);
@@ -233,6 +237,8 @@ pub struct Switch {
     /// The trunk that a certificate proves the sender of the message in hand to be.
     vouched: Option<TrunkId>,
     draining: bool,
+    /// Calls refused unread that the journal knows of.
+    told_shed: u64,
     started: Instant,
     last_id: u64,
     last_event: u64,
@@ -265,6 +271,7 @@ impl Switch {
             scratch: Vec::new(),
             vouched: None,
             draining: false,
+            told_shed: 0,
             started: now.at,
             // 20 bits of counter a millisecond of uptime: ids of two runs never meet.
             last_id: id_base << 20,
@@ -282,6 +289,7 @@ impl Switch {
         match input {
             Input::Sip { peer, message, trunk } => {
                 self.vouched = trunk;
+                self.endpoint.shed_calls(!self.admission.has_rate(now.at));
                 self.endpoint.handle_message(now.at, peer, message);
             }
             Input::Garbage { peer, raw, status } => self.endpoint.handle_unreadable(peer, &raw, status),
@@ -304,6 +312,9 @@ impl Switch {
         }
         self.settle(now);
         self.vouched = None;
+        if self.endpoint.stats().shed > self.told_shed && !self.timers.is_set(&SwitchTimer::Shed) {
+            self.timers.set(SwitchTimer::Shed, now.at + TELL_SHED);
+        }
     }
 
     pub fn handle_timeout(&mut self, now: Now) {
@@ -321,6 +332,7 @@ impl Switch {
                 SwitchTimer::CallLimit(call) => {
                     self.with_call(now, call, |call, out| call.hang_up(Cause::Limit, EndedBy::System, out))
                 }
+                SwitchTimer::Shed => self.tell_shed(now),
                 SwitchTimer::Sweep => {
                     for (failure, count) in self.auth_failures.due(now.at) {
                         self.tell_auth_failed(now, failure, count);
@@ -450,6 +462,12 @@ impl Switch {
         if let Some((_, Some(usage))) = self.legs.get_mut(&leg).map(|place| (place.0, place.1.take())) {
             self.usages.remove(&usage);
         }
+    }
+
+    fn tell_shed(&mut self, now: Now) {
+        let shed = self.endpoint.stats().shed;
+        let count = shed - std::mem::replace(&mut self.told_shed, shed);
+        self.emit(now, None, EventKind::CallsShed { count });
     }
 
     fn reconfigure(&mut self, now: Now, config: Arc<SwitchConfig>) {

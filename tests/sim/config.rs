@@ -28,6 +28,7 @@ pub fn secret_of(agent: &str) -> String {
 pub struct Settings {
     pub seed: u64,
     pub calls: u32,
+    pub calls_per_second: Option<u32>,
     pub realm: String,
     /// The queues there are.
     pub queues: &'static [&'static str],
@@ -71,6 +72,7 @@ impl Default for Settings {
         Self {
             seed: 1,
             calls: 50,
+            calls_per_second: None,
             realm: REALM.into(),
             queues: &["service", "emergency"],
             max_len: 1_000,
@@ -132,7 +134,10 @@ impl Settings {
                 rona_pause: self.rona_pause,
                 ..AcdConfig::default()
             },
-            admission: AdmissionConfig::total(self.calls),
+            admission: AdmissionConfig {
+                calls_per_second: self.calls_per_second,
+                ..AdmissionConfig::total(self.calls)
+            },
             registrar: self.registrar.clone(),
             sip_advertised: None,
             media_advertised: None,

@@ -222,8 +222,16 @@ impl<'f> Check<'f> {
             }
             Some(calls) => calls.value,
         };
+        let calls_per_second = raw.calls_per_second.as_ref().filter(|rate| {
+            if rate.value == 0 {
+                let help = "write at least 1, or leave the key out for any number";
+                self.error("C131", *rate, "a switch for 0 calls a second takes none".into(), Some(help.into()));
+            }
+            rate.value > 0
+        });
         Limits {
             calls,
+            calls_per_second: calls_per_second.map(|rate| rate.value),
             drain_timeout: self.duration(raw.drain_timeout.as_ref(), default.drain_timeout, DRAIN),
             rtp_timeout: self.duration(raw.rtp_timeout.as_ref(), default.rtp_timeout, RTP_TIMEOUT),
         }

@@ -74,6 +74,10 @@ impl Endpoint {
         if self.layer.is_merged(&request, &mut fresh) {
             return self.refuse(peer, &request, Reply::plain(482)); // 8.2.2.2
         }
+        if self.sheds_calls && method == Method::Invite {
+            self.counts.shed += 1;
+            return self.send_stateless(peer, &request, Reply::plain(503));
+        }
         if self.is_full() {
             self.counts.overloaded += 1;
             return self.send_stateless(peer, &request, Reply::plain(503));

@@ -183,6 +183,8 @@ pub struct EndpointStats {
     pub unanswerable: u64,
     /// Requests refused before they reached the app: malformed, unsupported, unknown dialog, merged.
     pub refused: u64,
+    /// New calls answered 503 because more came than a second may bring.
+    pub shed: u64,
     /// New work answered 503 because a table was full.
     pub overloaded: u64,
     /// Requests inside dialogs dropped at the hard limit.

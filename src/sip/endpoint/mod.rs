@@ -56,6 +56,8 @@ pub struct Endpoint {
     timers: TimerSet,
     /// No new work is wanted.
     closed: bool,
+    /// No new call is wanted at this moment.
+    sheds_calls: bool,
     allow: Vec<&'static str>,
     supported: Vec<&'static str>,
     reliable: ReliableProvisional,
@@ -112,6 +114,7 @@ impl Endpoint {
         Self {
             timers,
             closed: false,
+            sheds_calls: false,
             composer: Composer::new(&config),
             mint: Mint::new(config.seed),
             layer: Layer::new(timers),
@@ -166,6 +169,12 @@ impl Endpoint {
     /// How many calls there may be, each leg counted.
     pub fn set_max_usages(&mut self, max_usages: usize) {
         self.max_usages = max_usages;
+    }
+
+    /// Whether new calls are refused with 503 and Retry-After, unread and without a trace but a count. What belongs to a call
+    /// or a transaction that is there, a repeated INVITE too, goes its way.
+    pub fn shed_calls(&mut self, shed: bool) {
+        self.sheds_calls = shed;
     }
 
     /// The connection of `peer` is gone or could not be opened, or the network says that nobody is there. What waits for

@@ -1,0 +1,100 @@
+//! More new calls than a second may bring.
+
+use super::*;
+use sim::raw::header;
+
+/// So many INVITEs a second from one trunk, each a caller of its own, for a second. Gives how many got in.
+fn flood(world: &mut World, round: u32, per_second: u32) -> usize {
+    let address: SocketAddr = "10.2.200.1:5060".parse().unwrap();
+    for nth in 0..per_second {
+        let mut call = RawCall::new(address, "9000");
+        call.call_id = format!("flood-{round}-{nth}");
+        // Nobody to talk to: what is not refused for the rate is refused for its SDP, and needs no port.
+        let invite = call.invite(Some("v=0\r\n"));
+        world.send_by_hand(address, invite);
+        world.run(Duration::from_secs(1) / per_second);
+    }
+    let of_round = format!("flood-{round}-");
+    let answers =
+        world.by_hand[&address].iter().filter(|answer| header(answer, HeaderName::CallId).starts_with(&of_round));
+    answers.filter(|answer| answer.status() == 488 || answer.status() == 400).count()
+}
+
+#[test]
+fn a_flood_of_new_calls_gets_its_rate_and_the_rest_is_told_when_to_return() {
+    let settings = Settings { calls_per_second: Some(50), ..Settings::default() };
+    let mut world = World::new(settings);
+    let agent = world.agent("1001");
+    let caller = ringing_agent(&mut world, agent);
+    world.until_heard(caller, "voice of 1001");
+    for round in 0..3 {
+        let taken = flood(&mut world, round, 300);
+        assert!((47..=54).contains(&taken), "{taken} in second {round}");
+    }
+    let address = "10.2.200.1:5060".parse().unwrap();
+    let refused = world.by_hand[&address].iter().filter(|answer| answer.status() == 503);
+    let retry = refused.filter(|answer| answer.seconds(HeaderName::RetryAfter).is_some()).count();
+    assert!(retry >= 740, "{retry}");
+    // What is there already goes on: hold, resume, hang up.
+    world.hold(caller, true);
+    world.until_heard(agent, "music");
+    flood(&mut world, 3, 300);
+    world.hang_up(caller);
+    world.run(seconds(0.1));
+    assert_eq!(world.state(agent), Some(&State::Over(Over::Theirs)));
+    // The journal has sums of those that nothing is known of, and an event of each that was looked at.
+    world.run(seconds(2.0));
+    let shed: Vec<u64> = world
+        .events()
+        .filter_map(|kind| match kind {
+            EventKind::CallsShed { count } => Some(*count),
+            _ => None,
+        })
+        .collect();
+    assert!(shed.len() <= 6 && shed.iter().sum::<u64>() >= 990, "{shed:?}");
+    // And at once there is room again.
+    let next = world.caller("13800138111");
+    world.dial(next, "9193");
+    world.until_heard(next, "music");
+    world.hang_up(next);
+    world.finish();
+}
+
+#[test]
+fn a_call_that_was_let_in_is_not_refused_when_its_invite_is_repeated_in_a_flood() {
+    let mut world = World::new(Settings { calls_per_second: Some(1), ..Settings::default() });
+    let address: SocketAddr = "10.2.200.2:5060".parse().unwrap();
+    let call = RawCall::new(address, "9190");
+    let sdp = call.sdp();
+    let invite = call.invite(Some(&sdp));
+    for _ in 0..3 {
+        world.send_by_hand(address, invite.clone());
+        world.run(seconds(0.1));
+    }
+    assert!(world.by_hand[&address].iter().all(|answer| answer.status() < 200), "it rings");
+    let mut other = RawCall::new(address, "9190");
+    other.call_id = "another".into();
+    world.send_by_hand(address, other.invite(Some(&sdp)));
+    assert_eq!(final_answer_within(&mut world, address).status(), 503);
+    world.send_by_hand(address, call.cancel());
+    world.run(seconds(1.0));
+    world.send_by_hand(address, call.ack(None));
+    world.finish();
+}
+
+#[test]
+fn strangers_use_up_nobodys_rate() {
+    let mut world = World::new(Settings { calls_per_second: Some(2), ..Settings::default() });
+    let address: SocketAddr = "10.9.9.9:5060".parse().unwrap();
+    for nth in 0..100 {
+        let mut call = RawCall::new(address, "9000");
+        call.call_id = format!("stranger-{nth}");
+        world.send_by_hand(address, call.invite(None));
+    }
+    world.run(seconds(0.1));
+    let caller = world.caller("13800138000");
+    world.dial(caller, "9193");
+    world.until_heard(caller, "music");
+    world.hang_up(caller);
+    world.finish();
+}
