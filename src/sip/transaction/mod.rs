@@ -30,3 +30,5 @@ pub struct ServerId(pub(super) Slot);
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod timer_tests;
