@@ -3,6 +3,7 @@
 mod arrivals;
 mod calls;
 mod challenges;
+mod defects;
 mod each_message;
 mod early;
 mod glare;
