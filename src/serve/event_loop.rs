@@ -3,6 +3,7 @@
 
 use super::board::Board;
 use super::clock;
+use super::complaints::Complaints;
 use super::kept;
 use super::lookups::Lookups;
 use crate::api;
@@ -70,6 +71,7 @@ pub(super) struct EventLoop {
     pub waiting_for_empty: Vec<oneshot::Sender<()>>,
     /// The last picture, until something is done by command.
     pub picture: Option<(Instant, Arc<api::Snapshot>)>,
+    pub complaints: Complaints,
     /// The process drains in order to end, which nobody takes back.
     pub leaving: bool,
     /// A part is gone without which no call can go on.
@@ -165,6 +167,11 @@ impl EventLoop {
             NetEvent::Garbage { peer, raw, status } => Input::Garbage { peer, raw, status },
             NetEvent::Lost { peer } => Input::Lost { peer },
         });
+        if let Some(unusable) = self.switch.take_unusable()
+            && let Some(line) = self.complaints.note(Instant::now(), &unusable)
+        {
+            tracing::warn!("{line}");
+        }
     }
 
     fn on_media(&mut self, notice: MediaNotice) {

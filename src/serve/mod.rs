@@ -3,6 +3,7 @@
 mod board;
 mod bundle;
 mod clock;
+mod complaints;
 mod event_loop;
 mod kept;
 mod listen;
@@ -28,6 +29,7 @@ use crate::recording::{Archive, Recorder, RecordingNotice, Recovered};
 use crate::store::{RecoveredRecording, Store, StoreOptions};
 use crate::switch::{Input, Switch};
 use board::Board;
+use complaints::Complaints;
 use event_loop::{Control, EventLoop};
 use listen::Sockets;
 use lookups::Lookups;
@@ -166,6 +168,7 @@ async fn operate(config: Config, options: Options, desk: &Handle) -> Result<Exit
         stopping,
         waiting_for_empty: Vec::new(),
         picture: None,
+        complaints: Complaints::default(),
         leaving: false,
         broken: false,
     };

@@ -39,7 +39,7 @@ use crate::ids::{AgentId, CallId, LegId, QueueId, TicketId, TrunkId};
 use crate::media::command::{MediaCmd, MediaEvent, PortLease, WorkerId};
 use crate::registrar::{BindingId, Registrar};
 use crate::sip::digest::Authenticator;
-use crate::sip::endpoint::{Endpoint, RequestId, UsageId};
+use crate::sip::endpoint::{Endpoint, RequestId, Unusable, UsageId};
 use crate::sip::message::Message;
 use crate::sip::peer::{Peer, Transmit};
 use crate::timers::{Now, Timers};
@@ -538,6 +538,11 @@ impl Switch {
     /// No call is left, every BYE has had its answer or its time, and no carrier sends another call: what a stop waits for.
     pub fn is_over(&self) -> bool {
         self.calls.is_empty() && self.endpoint.stats().usages == 0 && !self.trunks.is_leaving()
+    }
+
+    /// The last message that broke the rules of SIP since this was last asked, for the log.
+    pub fn take_unusable(&mut self) -> Option<Unusable> {
+        self.endpoint.take_unusable()
     }
 
     /// What exists, for those who look for leaks: all zero when idle.

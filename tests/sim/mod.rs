@@ -16,6 +16,7 @@ pub mod phone;
 pub mod raw;
 pub mod shell;
 pub mod sound;
+pub mod stream;
 pub mod world;
 
 pub use config::Settings;

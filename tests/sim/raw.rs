@@ -162,7 +162,10 @@ impl RawCall {
         // A CANCEL has the branch of its INVITE (RFC 3261 9.1).
         let of = if method == "CANCEL" { "INVITE" } else { method };
         let own = self.branch.clone().filter(|_| of == "INVITE");
-        let branch = own.unwrap_or_else(|| format!("z9hG4bK-{of}-{cseq}-{call_id}"));
+        let branch = own.unwrap_or_else(|| {
+            let id = call_id.replace(|c: char| !c.is_ascii_alphanumeric() && !"-.:@".contains(c), "");
+            format!("z9hG4bK-{of}-{cseq}-{id}")
+        });
         let (kind, body) = described(sdp);
         Bytes::from(format!(
             "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {address};branch={branch}\r\n\

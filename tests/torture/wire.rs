@@ -2,13 +2,12 @@
 //! call that is up. After each it answers an OPTIONS at once, and nothing is left of it.
 
 use super::sim::raw::RawCall;
+use super::sim::stream::Stream;
 use super::sim::world::seconds;
 use super::sim::{Settings, World};
 use super::*;
-use hotline::sip::message::frame::{Frame, Framer};
 use hotline::sip::message::{HeaderName, Message, Method};
-use hotline::sip::peer::{ConnectionId, Peer, Transport};
-use hotline::switch::Input;
+use hotline::sip::peer::Transport;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -91,50 +90,12 @@ fn a_stranger_is_owed_the_same_status_for_each_message_by_datagram() {
     }
 }
 
-/// A connection, cut into messages by the framer of the product and handed on as its task does it.
-struct Stream {
-    peer: Peer,
-    framer: Framer,
-    open: bool,
-}
-
-impl Stream {
-    fn open(from: SocketAddr) -> Stream {
-        let connection = Some(ConnectionId(66));
-        let peer = Peer { transport: Transport::Tcp, remote: from, local: at("10.0.0.1:5060"), connection };
-        Stream { peer, framer: Framer::default(), open: true }
-    }
-
-    fn write(&mut self, world: &mut World, bytes: &[u8]) {
-        let peer = self.peer;
-        self.framer.push(bytes);
-        while let Some(frame) = self.framer.next() {
-            match frame {
-                Ok(Frame::Message(raw)) => {
-                    let message = Message::from_frame(raw).unwrap();
-                    world.input(Input::Sip { peer, message, trunk: None });
-                }
-                Ok(Frame::Ping | Frame::Pong) => {}
-                Err(broken) => {
-                    world.input(Input::Garbage { peer, raw: broken.message, status: broken.fault.status() });
-                    self.open = false;
-                }
-            }
-        }
-    }
-
-    fn close(self, world: &mut World) {
-        world.input(Input::Lost { peer: self.peer });
-    }
-}
-
 #[test]
 fn a_stranger_is_owed_the_same_status_for_each_message_by_stream_and_keeps_the_connection_where_it_is_safe() {
     let stranger = at("10.9.0.66:40000");
     for (name, raw, reaction) in all() {
         let mut world = world();
-        let mut stream = Stream::open(stranger);
-        world.by_hand.entry(stranger).or_default();
+        let mut stream = Stream::open(&mut world, stranger, Transport::Tcp);
         for piece in raw.chunks(11) {
             stream.write(&mut world, piece);
         }

@@ -3,7 +3,7 @@
 use super::compose::Reply;
 use super::reliable::{Caller, Reliable};
 use super::usage::{Deadline, Exchange, Offering, Phase, Ringing};
-use super::{EndReason, Endpoint, Owner, ServerRequest, SipEvent, TELL_AGAIN, UsageId};
+use super::{EndReason, Endpoint, Owner, ServerRequest, SipEvent, TELL_AGAIN, Unusable, UsageId};
 use crate::sip::dialog::{Dialog, Tag, body::sdp_of};
 use crate::sip::message::{HeaderName, Message, Method, NameAddr, Refusal, Rport, UriRef, is_sips, validate_request};
 use crate::sip::peer::{Peer, Transport};
@@ -28,8 +28,9 @@ impl Endpoint {
         };
         if let Err(refusal) = validate_request(&request, &self.supported) {
             match refusal {
-                Refusal::Drop(_) => self.counts.unanswerable += 1,
+                Refusal::Drop(why) => self.drop_unusable(peer, why),
                 Refusal::Answer(rejection) => {
+                    self.unusable = Some(Unusable { peer, answered: Some(rejection.status), why: rejection.reason });
                     let headers: Vec<(&str, &str)> =
                         rejection.extra.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
                     let reason = Some(rejection.reason);

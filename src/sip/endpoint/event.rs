@@ -8,6 +8,15 @@ use crate::sip::slots::Slot;
 use crate::sip::transaction::ServerId;
 use bytes::Bytes;
 
+/// A message that broke the rules of SIP so that nothing could be done with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unusable {
+    pub peer: Peer,
+    /// What its sender was told, if anything.
+    pub answered: Option<u16>,
+    pub why: &'static str,
+}
+
 /// One INVITE and the dialog that grows from it, on either side. Names nothing once the call has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UsageId(pub(crate) Slot);

@@ -31,7 +31,7 @@ mod usage;
 
 pub use compose::phrase;
 pub use config::{Busy, EndpointConfig, Full, Outgoing, OutgoingRequest, ReliableProvisional};
-pub use event::{EndReason, EndpointStats, RequestId, SeriesId, ServerRequest, SipEvent, UsageId};
+pub use event::{EndReason, EndpointStats, RequestId, SeriesId, ServerRequest, SipEvent, Unusable, UsageId};
 pub use subscribe::{Notice, SubscriptionId, SubscriptionTerms};
 
 use super::dialog::Tag;
@@ -80,6 +80,8 @@ pub struct Endpoint {
     /// INVITEs that have had no answer yet and are owed a 100.
     trying: VecDeque<(ServerId, Instant)>,
     counts: EndpointStats,
+    /// The last one, until somebody asks.
+    unusable: Option<Unusable>,
 }
 
 /// On whose behalf a transaction runs.
@@ -103,6 +105,8 @@ enum Owner {
 
 /// `Retry-After` of each 503: long enough to be of use, spread so that callers do not return together.
 const RETRY_AFTER_S: std::ops::Range<u32> = 4..12;
+/// Why what no parser gets through is of no use.
+const UNREADABLE: &str = "not readable as SIP";
 /// A caller that waits is told so each minute, or proxies give up on the call (RFC 3261 13.3.1.1).
 const TELL_AGAIN: Duration = Duration::from_secs(60);
 
@@ -136,6 +140,7 @@ impl Endpoint {
             events: VecDeque::new(),
             trying: VecDeque::new(),
             counts: EndpointStats::default(),
+            unusable: None,
         }
     }
 
@@ -144,7 +149,7 @@ impl Endpoint {
         if message.is_request() {
             self.receive_request(now, peer, message);
         } else {
-            self.receive_response(now, &message);
+            self.receive_response(now, peer, &message);
         }
         self.heed(now);
     }
@@ -156,8 +161,14 @@ impl Endpoint {
                 self.counts.refused += 1;
                 self.layer.send(peer, answer);
             }
-            None => self.counts.unanswerable += 1,
+            None => return self.drop_unusable(peer, UNREADABLE),
         }
+        self.unusable = Some(Unusable { peer, answered: Some(status), why: UNREADABLE });
+    }
+
+    /// The last message of which nothing could be made since this was last asked: for the log, which need not hear of each.
+    pub fn take_unusable(&mut self) -> Option<Unusable> {
+        self.unusable.take()
     }
 
     /// While closed, whoever asks by OPTIONS is told 503, so that trunks send their calls elsewhere. Refusing what comes
@@ -253,10 +264,9 @@ impl Endpoint {
         usages
     }
 
-    fn receive_response(&mut self, now: Instant, response: &Message) {
-        if validate_response(response).is_err() {
-            self.counts.unanswerable += 1;
-            return;
+    fn receive_response(&mut self, now: Instant, peer: Peer, response: &Message) {
+        if let Err(why) = validate_response(response) {
+            return self.drop_unusable(peer, why);
         }
         match self.layer.receive_response(now, response) {
             Ok(Delivery { id, owner }) => match owner {
@@ -274,6 +284,12 @@ impl Endpoint {
             Err(true) => {}
             Err(false) => self.counts.stray_responses += 1,
         }
+    }
+
+    /// No answer is possible or safe.
+    fn drop_unusable(&mut self, peer: Peer, why: &'static str) {
+        self.counts.unanswerable += 1;
+        self.unusable = Some(Unusable { peer, answered: None, why });
     }
 
     /// Attends to what transactions report by themselves.

@@ -36,6 +36,8 @@ pub enum FrameFault {
     TooManyHeaders,
     /// Content-Length is negative, no number, or given twice.
     ContentLength,
+    /// A CR alone, which some readers take for the end of a line: they may see another Content-Length.
+    BareCr,
     BodyTooLong,
 }
 
@@ -43,7 +45,7 @@ impl FrameFault {
     /// The status to answer with before closing.
     pub fn status(self) -> u16 {
         match self {
-            FrameFault::NotSip | FrameFault::ContentLength => 400,
+            FrameFault::NotSip | FrameFault::ContentLength | FrameFault::BareCr => 400,
             FrameFault::HeadTooLong | FrameFault::TooManyHeaders => 513,
             FrameFault::BodyTooLong => 413,
         }
@@ -57,6 +59,7 @@ impl fmt::Display for FrameError {
             FrameFault::HeadTooLong => "a message's start line and headers are longer than the limit",
             FrameFault::TooManyHeaders => "a message has more headers than the limit",
             FrameFault::ContentLength => "a message's Content-Length is not one number",
+            FrameFault::BareCr => "a line of a message holds a CR that may be its end or not",
             FrameFault::BodyTooLong => "a message's body is longer than the limit",
         })
     }
@@ -205,6 +208,9 @@ impl Framer {
         if scanned.defects.has(Defects::TOO_MANY_HEADERS) {
             // The Content-Length may stand among those that were not read.
             return Err(self.broken(FrameFault::TooManyHeaders, end));
+        }
+        if scanned.defects.has(Defects::BARE_CR) {
+            return Err(self.broken(FrameFault::BareCr, end));
         }
         let body = match scanned.content_length {
             // Section 20.14 wants it on streams; taken as none where it is missing, as phones do send such requests.

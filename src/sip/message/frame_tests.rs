@@ -85,6 +85,14 @@ fn a_length_that_can_be_read_in_two_ways_ends_the_stream_with_the_head_to_answer
 }
 
 #[test]
+fn a_lone_cr_that_may_hide_a_length_ends_the_stream() {
+    for lines in ["X: a\rContent-Length: 9\r\nl: 0", "l: 9\r\nX: a\rl: 0", "X: a\r\rl: 0"] {
+        let head = format!("OPTIONS sip:a@b SIP/2.0\r\nVia: x\r\n{lines}\r\n\r\n");
+        assert_eq!(fault(&format!("{head}BYE sip:victim SIP/2.0\r\n\r\n")), (FrameFault::BareCr, head), "{lines:?}");
+    }
+}
+
+#[test]
 fn what_is_not_sip_is_refused_at_its_first_octet() {
     let mut framer = Framer::default();
     framer.push(b"\x16");
