@@ -219,6 +219,24 @@ pub enum EventKind {
         count: u32,
     },
 
+    /// What a call says of its caller beside the number, where it says anything.
+    CallerKnown {
+        /// A trusted carrier vouches for the number.
+        asserted: bool,
+        /// The caller does not want to be shown to whoever is called.
+        private: bool,
+        /// The number that sent the call on to us.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        redirecting: Option<Redacted<String>>,
+    },
+    /// The rules of a trunk brought a number into another form; `rule` counts from 1.
+    NumberRewritten {
+        trunk: TrunkId,
+        role: NumberRole,
+        was: Redacted<String>,
+        is: Redacted<String>,
+        rule: Option<u16>,
+    },
     /// A trunk did not take the call, which goes on to the next one if there is any.
     TrunkFailed {
         trunk: TrunkId,
@@ -430,6 +448,16 @@ pub enum AgentStateName {
     Ringing,
     Talking,
     WrapUp,
+}
+
+/// Which number of a call, and on which side of us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NumberRole {
+    CalledIn,
+    CallerIn,
+    CalledOut,
+    CallerOut,
 }
 
 /// Why a call was not taken by a trunk.

@@ -151,6 +151,8 @@ impl EventCounts {
             | EventKind::Registered { .. }
             | EventKind::Unregistered { .. }
             | EventKind::ContactBack { .. }
+            | EventKind::CallerKnown { .. }
+            | EventKind::NumberRewritten { .. }
             | EventKind::TrunkState { .. }
             | EventKind::BundleLoaded { .. }
             | EventKind::BundleRefused { .. }

@@ -247,6 +247,8 @@ impl Open {
             | EventKind::RecordingFailed { .. }
             | EventKind::RtpTimeout { .. }
             | EventKind::TransferRefused { .. }
+            | EventKind::CallerKnown { .. }
+            | EventKind::NumberRewritten { .. }
             | EventKind::TrunkFailed { .. }
             | EventKind::Alarm { .. } => {}
             // Never of one call, or dealt with before this.

@@ -8,7 +8,7 @@ use super::{
 use crate::ids::{AgentId, QueueId, TrunkId};
 use crate::net::tls::{self, TlsFault};
 use crate::registrar::RegistrarConfig;
-use crate::routing::{Cidr, TestNumber};
+use crate::routing::{Cidr, TestNumber, TrunkNumbers};
 use crate::sip::digest::Ha1Set;
 use crate::trunks::Caps;
 use std::collections::BTreeMap;
@@ -127,7 +127,15 @@ pub(super) fn build(env: DemoEnv) -> io::Result<Demo> {
 }
 
 fn caller_trunk(id: TrunkId, sources: Vec<Cidr>) -> Trunk {
-    Trunk { id, sources, client_certificate: None, gateway: None, enabled: true, caps: Caps::default() }
+    Trunk {
+        id,
+        sources,
+        client_certificate: None,
+        gateway: None,
+        enabled: true,
+        caps: Caps::default(),
+        numbers: TrunkNumbers::default(),
+    }
 }
 
 /// The password that an earlier start left in `file`, so that phones stay registered; else a new one, left there.

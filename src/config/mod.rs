@@ -33,7 +33,7 @@ pub use secret::Secret;
 use crate::ids::{AgentId, QueueId, TrunkId};
 use crate::net::tls::ClientCertificate;
 use crate::registrar::RegistrarConfig;
-use crate::routing::{Cidr, TestNumber};
+use crate::routing::{Cidr, TestNumber, TrunkNumbers};
 use crate::sip::digest::Ha1Set;
 use crate::sip::endpoint::ReliableProvisional;
 use crate::source::Diagnostic;
@@ -232,6 +232,8 @@ pub struct Trunk {
     pub gateway: Option<Gateway>,
     pub enabled: bool,
     pub caps: Caps,
+    /// What it does with numbers, and whose it shows.
+    pub numbers: TrunkNumbers,
 }
 
 /// Where a trunk takes calls.

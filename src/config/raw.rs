@@ -3,6 +3,7 @@
 
 use super::read::{At, Keys};
 use crate::source::diag::Diags;
+use crate::source::text::Span;
 use crate::source::yaml::Node;
 
 pub(super) struct RawConfig {
@@ -126,6 +127,42 @@ pub(super) struct RawTrunk {
     /// How often OPTIONS asks whether it is there, or `off`.
     pub health: Option<At<String>>,
     pub limits: RawTrunkLimits,
+    pub numbering: Option<RawPlan>,
+    pub into: RawRules,
+    pub out: RawRules,
+    pub caller_id: RawCallerId,
+    pub trusted: Option<At<bool>>,
+}
+
+pub(super) struct RawPlan {
+    pub span: Span,
+    pub plan: Option<At<String>>,
+    pub country: Option<At<String>>,
+    pub area: Option<At<String>>,
+    pub trunk_prefix: Option<At<String>>,
+    pub international_prefix: Option<At<String>>,
+    pub local_digits: Option<At<String>>,
+}
+
+/// What is done with numbers in one direction.
+#[derive(Default)]
+pub(super) struct RawRules {
+    pub called: Vec<RawRule>,
+    pub caller: Vec<RawRule>,
+}
+
+pub(super) struct RawRule {
+    pub when: At<String>,
+    pub to: Option<At<String>>,
+    pub strip: Option<At<u32>>,
+    pub add: Option<At<String>>,
+}
+
+#[derive(Default)]
+pub(super) struct RawCallerId {
+    pub hide: Option<At<bool>>,
+    pub replace: Option<At<String>>,
+    pub only: Vec<At<String>>,
 }
 
 #[derive(Default)]
@@ -182,6 +219,8 @@ const PASSWORD: &str = "a password in quotes; better `password_file: secrets/NAM
 const FILE: &str = "the path of a file, such as `secrets/1001`";
 const PEM: &str = "the path of a PEM file, such as `secrets/hotline.pem`";
 const DAYS: &str = "days, such as `400`";
+const RULE: &str = "`- {match: \"+86*\", strip: 3, add: \"0\"}`";
+const RULES: &str = "`called: [{match: \"*\", to: e164}]`";
 const GROUP: &str = "`trunk_groups: {outside: {members: [{trunk: carrier}]}}`";
 const TARGETS: [&str; 5] = ["flow", "queue", "agent", "trunk", "test"];
 
@@ -314,7 +353,42 @@ fn trunk(keys: &mut Keys, diags: &mut Diags) -> RawTrunk {
             per_second_in: keys.number("per_second_in", "new calls from it in a second, such as `10`", diags),
             per_second_out: keys.number("per_second_out", "new calls to it in a second, such as `10`", diags),
         }),
+        numbering: keys.group("numbering", "`numbering: {plan: cn, area: \"10\"}`", diags, plan),
+        into: keys.group("in", RULES, diags, rules),
+        out: keys.group("out", RULES, diags, rules),
+        caller_id: keys.group("caller_id", "`caller_id: {replace: \"01088886600\"}`", diags, |keys, diags| {
+            RawCallerId {
+                hide: keys.flag("hide", diags),
+                replace: keys.text("replace", "the number to show, in quotes", diags),
+                only: keys.words("only", "numbers that may be shown, such as `[\"010888866*\"]`", diags),
+            }
+        }),
+        trusted: keys.flag("trusted", diags),
     }
+}
+
+fn plan(keys: &mut Keys, diags: &mut Diags) -> Option<RawPlan> {
+    Some(RawPlan {
+        span: keys.span,
+        plan: keys.text("plan", "`cn` or `nanp`", diags),
+        country: keys.text("country", "a country code in quotes, such as `\"86\"`", diags),
+        area: keys.text("area", "an area code in quotes, such as `\"10\"`", diags),
+        trunk_prefix: keys.text("trunk_prefix", "digits in quotes, such as `\"0\"`", diags),
+        international_prefix: keys.text("international_prefix", "digits in quotes, such as `\"00\"`", diags),
+        local_digits: keys.text("local_digits", "digits of a number within its area, such as `7-8`", diags),
+    })
+}
+
+fn rules(keys: &mut Keys, diags: &mut Diags) -> RawRules {
+    RawRules { called: keys.list("called", RULE, diags, rule), caller: keys.list("caller", RULE, diags, rule) }
+}
+
+fn rule(keys: &mut Keys, diags: &mut Diags) -> Option<RawRule> {
+    let when = keys.need("match", "the numbers that it is for, such as `\"+86*\"`, or `\"*\"` for all", diags);
+    let to = keys.text("to", "`e164`, `international`, `national` or `local`", diags);
+    let strip = keys.number("strip", "characters to take away in front, such as `1`", diags);
+    let add = keys.text("add", "characters to put in front, in quotes, such as `\"0\"`", diags);
+    Some(RawRule { when: when?, to, strip, add })
 }
 
 fn member(keys: &mut Keys, diags: &mut Diags) -> Option<RawMember> {

@@ -602,3 +602,47 @@ fn new_calls_a_second_are_limited_where_the_file_says_so() {
         ["C131 2:28 a switch for 0 calls a second takes none | write at least 1, or leave the key out for any number"]
     );
 }
+
+#[test]
+fn what_a_trunk_does_with_numbers_is_read() {
+    let yaml = "version: 1\ntrunks:\n  a:\n    sources: [192.0.2.1]\n    numbering: {plan: cn, area: \"10\"}\n    \
+                in: {called: [{match: \"+8610*\", strip: 5}], caller: [{match: \"*\", to: national}]}\n    \
+                out: {called: [{match: \"9*\", strip: 1, add: \"0\"}, {match: \"*\", to: e164}]}\n    \
+                caller_id: {only: [\"010888866*\"], replace: \"01088886600\"}\n    trusted: true\n  \
+                b: {sources: [192.0.2.2], numbering: {country: \"39\", trunk_prefix: \"\", local_digits: 6-8}, caller_id: {hide: true}}\n";
+    let config = load("numbering", yaml).unwrap();
+    let a = &config.trunks["a"].numbers;
+    assert_eq!(a.apply(&a.called_in, "+861095598"), ("95598".into(), Some(1)));
+    assert_eq!(a.apply(&a.caller_in, "+8613800138000"), ("13800138000".into(), Some(1)));
+    assert_eq!(a.apply(&a.called_out, "9075526771234").0, "0075526771234");
+    assert_eq!(a.apply(&a.called_out, "075526771234"), ("+8675526771234".into(), Some(2)));
+    assert_eq!(a.caller_id.shown("119").as_deref(), Some("01088886600"));
+    assert!(a.trusted && !config.trunks["b"].numbers.trusted);
+    let b = config.trunks["b"].numbers.plan.clone().unwrap();
+    assert_eq!((b.trunk_prefix.as_str(), b.international_prefix.as_str(), b.local_digits), ("", "00", 6..=8));
+}
+
+#[test]
+fn rules_for_numbers_that_cannot_work_are_refused_where_they_stand() {
+    let trunk = |text: &str| format!("version: 1\ntrunks:\n  a:\n    sources: [192.0.2.1]\n    {text}\n");
+    for (text, finding) in [
+        ("numbering: {plan: zh}", "C180 5:23 there is no numbering plan `zh`"),
+        ("numbering: {area: \"10\"}", "C180 5:16 the numbering says no country"),
+        ("numbering: {plan: cn, area: \"010\"}", "C180 5:33 an area code is written without the 0 before it"),
+        ("numbering: {country: \"+86\"}", "C180 5:26 `+86` is no country code"),
+        ("numbering: {plan: cn, local_digits: 8-7}", "C180 5:41 `8-7` is no number of digits"),
+        ("in: {called: [{match: \"_[\", strip: 1}]}", "C181 5:27 `_[`:"),
+        ("in: {called: [{match: \"1*\"}]}", "C181 5:27 the rule does nothing"),
+        ("in: {called: [{match: \"1*\", to: e164}]}", "C181 5:37 without a numbering plan"),
+        ("numbering: {plan: cn}\n    out: {called: [{match: \"1*\", to: e614}]}", "C181 6:38 there is no form `e614`"),
+        ("in: {called: [{match: \"*\", add: \"0\"}, {match: \"1*\", strip: 1}]}", "C181 5:49 no number comes as far"),
+        ("in: {called: [{match: \"110\", strip: 3}]}", "C181 5:41 nothing would be left"),
+        ("in: {called: [{match: \"1*\", add: \"<\"}]}", "C181 5:38 `<` cannot be dialled"),
+        ("caller_id: {only: [\"1*\"]}", "C182 5:24 nothing says what other callers are shown as"),
+        ("caller_id: {hide: true, replace: \"1\"}", "C182 5:23 a number that is hidden is not shown"),
+        ("caller_id: {replace: \"a b\"}", "C182 5:26 `a b`:"),
+    ] {
+        let found = findings("rules", &trunk(text));
+        assert!(found[0].starts_with(finding), "{text}: {found:#?}");
+    }
+}

@@ -7,6 +7,7 @@
 //! Numbers are compared as dialled, without the visual separators and parameters of RFC 3966.
 
 mod cidr;
+mod numbering;
 mod pattern;
 mod table;
 
@@ -14,6 +15,7 @@ mod table;
 mod tests;
 
 pub use cidr::{Cidr, CidrError};
+pub use numbering::{CallerId, Change, Form, Plan, Rule, TrunkNumbers};
 pub use pattern::{NumberPattern, PatternError, dialled};
 pub use table::{RouteTable, TableError};
 

@@ -69,6 +69,7 @@ pub(super) fn switch_config(config: &Config, seeds: &Seeds) -> Result<SwitchConf
             .map(|agent| (agent.id.clone(), Extension { name: agent.name.clone(), ha1: agent.ha1.clone() }))
             .collect(),
         trunks: trunks::resolved(config)?,
+        trunk_numbers: config.trunks.values().map(|trunk| (trunk.id.clone(), trunk.numbers.clone())).collect(),
         routes: config.routes()?,
         acd: acd(config),
         admission: AdmissionConfig {

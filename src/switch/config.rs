@@ -2,11 +2,11 @@
 
 use crate::acd::AcdConfig;
 use crate::admission::AdmissionConfig;
-use crate::ids::AgentId;
+use crate::ids::{AgentId, TrunkId};
 use crate::ivr;
 use crate::media::clip::Clip;
 use crate::registrar::RegistrarConfig;
-use crate::routing::RouteTable;
+use crate::routing::{RouteTable, TrunkNumbers};
 use crate::sip::digest::Ha1Set;
 use crate::sip::endpoint::EndpointConfig;
 use crate::trunks::TrunksConfig;
@@ -26,6 +26,8 @@ pub struct SwitchConfig {
     pub nonce_ttl: Duration,
     pub extensions: BTreeMap<AgentId, Extension>,
     pub trunks: TrunksConfig,
+    /// What each trunk does with numbers; one that is not here leaves them as they are.
+    pub trunk_numbers: BTreeMap<TrunkId, TrunkNumbers>,
     pub routes: RouteTable,
     pub acd: AcdConfig,
     pub admission: AdmissionConfig,

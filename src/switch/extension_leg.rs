@@ -1,6 +1,5 @@
 //! Phones of an extension: which of its devices ring together, which after them, and by which way each is reached.
 
-use super::outbound_leg::user_part;
 use super::{Switch, SwitchTimer};
 use crate::call::{DialPurpose, DialTarget, LegSeat, Way, telling};
 use crate::events::{Cause, LegRole};
@@ -125,8 +124,7 @@ impl Switch {
 
     fn targets(&mut self, id: CallId, agent: &AgentId, devices: Vec<Device<Peer>>) -> Vec<(LegSeat, DialTarget)> {
         let Some(entry) = self.calls.get(&id) else { return Vec::new() };
-        let (worker, from, from_display) =
-            (entry.call.caller().worker(), entry.from.clone(), entry.from_display.clone());
+        let worker = entry.call.caller().worker();
         let mut targets = Vec::new();
         for device in devices {
             let mut ways = device.ways.iter().map(way);
@@ -134,7 +132,8 @@ impl Switch {
             let leg = LegId(self.fresh_id());
             let Some(lease) = self.ports.take_on(worker, leg) else { break };
             let peer = first.peer;
-            let host = self.config.sip_host(peer.local);
+            let Some(entry) = self.calls.get(&id) else { break };
+            let shown = self.shown_inside(entry, peer);
             let seat = LegSeat {
                 id: leg,
                 lease,
@@ -145,8 +144,8 @@ impl Switch {
             let target = DialTarget {
                 request_uri: first.request_uri,
                 to: format!("sip:{agent}@{}", self.config.realm),
-                from: format!("sip:{}@{host}", user_part(&from)),
-                from_display: from_display.clone(),
+                from: shown.from,
+                from_display: shown.display,
                 peer,
                 route: first.route,
                 other_ways: ways.collect(),
@@ -154,7 +153,7 @@ impl Switch {
                 agent: Some(agent.clone()),
                 shown: agent.to_string(),
                 credentials: None,
-                headers: Vec::new(),
+                headers: shown.headers,
             };
             targets.push((seat, target));
         }

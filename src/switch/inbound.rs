@@ -2,14 +2,15 @@
 //! reason in an event and its status on the wire; none of them tells a stranger which extensions exist.
 
 use super::gruu::instance_of_gruu;
+use super::identity::{Identity, asserted};
 use super::proof::Proof;
 use super::sip_link::warning_header;
 use super::test_number::TestCall;
 use super::{CALL_LIMIT, Driver, Entry, Switch, SwitchTimer};
 use crate::admission::Class;
 use crate::call::{Call, LegSeat};
-use crate::events::{Cause, EndedBy, EventKind, Refusal, Source};
-use crate::ids::{AgentId, CallId, LegId, ProjectId, Redacted};
+use crate::events::{Cause, EndedBy, EventKind, NumberRole, Refusal, Source};
+use crate::ids::{AgentId, CallId, LegId, ProjectId, Redacted, TrunkId};
 use crate::routing::{Closed, Destination};
 use crate::sip::endpoint::UsageId;
 use crate::sip::message::Message;
@@ -33,6 +34,25 @@ impl Refused {
     fn new(reason: Refusal, status: u16) -> Refused {
         Refused { reason, status, headers: Vec::new() }
     }
+}
+
+/// A new call that may come in.
+struct Known {
+    source: Source,
+    destination: Destination,
+    project: Option<ProjectId>,
+    caller: Caller,
+}
+
+/// Who calls whom, as we tell it.
+struct Caller {
+    from: String,
+    from_display: Option<String>,
+    to: String,
+    identity: Identity,
+    asserted: bool,
+    /// What is to be told of it when it is in.
+    notes: Vec<EventKind>,
 }
 
 /// The two parties of a new INVITE, as text.
@@ -68,7 +88,9 @@ impl Switch {
         offer: Option<Bytes>,
         parties: &Parties,
     ) -> Result<(), Refused> {
-        let (source, destination, project) = self.identify(now, request, peer, parties)?;
+        let known = self.identify(now, request, peer, parties)?;
+        let Known { source, destination, project, caller } = known;
+        let Caller { from, from_display, to, identity, asserted, notes } = caller;
         let hops = request.max_forwards().and_then(Result::ok).unwrap_or(MOST_HOPS);
         // What we would send on has no hop left: a call that went round in a ring, or is about to.
         if hops <= 1 && matches!(destination, Destination::Extension(_) | Destination::Trunk { .. }) {
@@ -111,13 +133,9 @@ impl Switch {
             Refused { headers, ..Refused::new(Refusal::NoCodec, refusal.status()) }
         })?;
 
-        // An extension can speak neither in another's name nor under one of its own making.
-        let (from, from_display, own_extension) = match &source {
-            Source::Extension(agent) => {
-                let name = self.config.extensions.get(agent).map(|extension| extension.name.clone());
-                (agent.to_string(), name, Some(agent.clone()))
-            }
-            Source::Trunk(_) => (parties.from.clone(), parties.from_display.clone(), None),
+        let own_extension = match &source {
+            Source::Extension(agent) => Some(agent.clone()),
+            Source::Trunk(_) => None,
         };
         self.legs.insert(leg, (id, Some(usage)));
         self.usages.insert(usage, leg);
@@ -126,13 +144,20 @@ impl Switch {
             Some(id),
             EventKind::CallArrived {
                 from: Redacted::new(from.clone()),
-                to: Redacted::new(parties.to.clone()),
+                to: Redacted::new(to.clone()),
                 source,
                 sip_call_id: printable(request.call_id().unwrap_or_default().as_bytes()),
                 leg,
                 project,
             },
         );
+        for note in notes {
+            self.emit(now, Some(id), note);
+        }
+        if asserted || identity.private || identity.redirecting.is_some() {
+            let redirecting = identity.redirecting.clone().map(Redacted::new);
+            self.emit(now, Some(id), EventKind::CallerKnown { asserted, private: identity.private, redirecting });
+        }
         if let Some(agent) = &own_extension {
             self.acd.agent_call_started(now.at, agent);
         }
@@ -141,7 +166,8 @@ impl Switch {
             driver: Driver::Direct,
             from,
             from_display,
-            to: parties.to.clone(),
+            identity,
+            to,
             hops,
             started: now,
             instance: parties.instance.clone(),
@@ -167,13 +193,7 @@ impl Switch {
     /// Who calls and where the number leads. Strangers are asked for credentials alike, so that no answer tells them
     /// which numbers exist; a trunk is known and is told. Nobody speaks in an extension's name without its password, also
     /// not from a trunk's address: softphones and gateways may share one.
-    fn identify(
-        &mut self,
-        now: Now,
-        request: &Message,
-        peer: Peer,
-        parties: &Parties,
-    ) -> Result<(Source, Destination, Option<ProjectId>), Refused> {
+    fn identify(&mut self, now: Now, request: &Message, peer: Peer, parties: &Parties) -> Result<Known, Refused> {
         let source = match self.prove(now, request, peer) {
             Proof::Extension(agent) => Source::Extension(agent),
             Proof::None | Proof::Elsewhere if !self.config.extensions.contains_key(parties.from.as_str()) => {
@@ -187,11 +207,47 @@ impl Switch {
             Proof::Stale => return Err(self.challenged(now, request, Refusal::NotOpen, true)),
             Proof::Wrong => return Err(self.challenged(now, request, Refusal::BadCredentials, false)),
         };
-        match self.config.routes.route(&parties.to, &source) {
-            Ok(route) => Ok((source, route.to.clone(), route.project.clone())),
-            Err(Closed::NotFound) => Err(Refused::new(Refusal::NotOpen, 404)),
-            Err(Closed::NotOpen) => Err(Refused::new(Refusal::NotOpen, 403)),
+        let caller = match &source {
+            Source::Extension(agent) => self.known_extension(agent, request, parties),
+            Source::Trunk(trunk) => self.known_caller(trunk, request, parties),
+        };
+        let route = self.config.routes.route(&caller.to, &source).map_err(|closed| match closed {
+            Closed::NotFound => Refused::new(Refusal::NotOpen, 404),
+            Closed::NotOpen => Refused::new(Refusal::NotOpen, 403),
+        })?;
+        let (destination, project) = (route.to.clone(), route.project.clone());
+        Ok(Known { source, destination, project, caller })
+    }
+
+    /// An extension can speak neither in another's name nor under one of its own making.
+    fn known_extension(&self, agent: &AgentId, request: &Message, parties: &Parties) -> Caller {
+        Caller {
+            from: agent.to_string(),
+            from_display: self.config.extensions.get(agent).map(|extension| extension.name.clone()),
+            to: parties.to.clone(),
+            identity: Identity::of_extension(request),
+            asserted: false,
+            notes: Vec::new(),
         }
+    }
+
+    /// A caller by a trunk, with both numbers in the form that its rules give them. No rule and no carrier makes an
+    /// extension of a stranger.
+    fn known_caller(&self, trunk: &TrunkId, request: &Message, parties: &Parties) -> Caller {
+        let vouched = if self.trusts(trunk) { asserted(request) } else { None };
+        let vouched = vouched.filter(|caller| !self.config.extensions.contains_key(caller.number.as_str()));
+        let is_asserted = vouched.is_some();
+        let (number, from_display) = match vouched {
+            Some(caller) => (caller.number, caller.display),
+            None => (parties.from.clone(), parties.from_display.clone()),
+        };
+        let (from, from_told) = match self.rewrite(trunk, NumberRole::CallerIn, &number) {
+            (made, _) if self.config.extensions.contains_key(made.as_str()) => (number, None),
+            made => made,
+        };
+        let (to, to_told) = self.rewrite(trunk, NumberRole::CalledIn, &parties.to);
+        let notes = from_told.into_iter().chain(to_told).collect();
+        Caller { from, from_display, to, identity: Identity::of_trunk(request), asserted: is_asserted, notes }
     }
 
     fn challenged(&mut self, now: Now, request: &Message, reason: Refusal, stale: bool) -> Refused {

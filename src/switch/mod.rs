@@ -9,6 +9,7 @@ mod config;
 mod extension_leg;
 mod gruu;
 mod guesses;
+mod identity;
 mod inbound;
 mod ivr_link;
 mod kept;
@@ -47,6 +48,7 @@ use crate::trunks::Trunks;
 use auth_failures::AuthFailures;
 use bytes::Bytes;
 use guesses::Guesses;
+use identity::Identity;
 use ivr_link::FlowRun;
 use port_pool::PortPool;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -175,6 +177,7 @@ struct Entry {
     driver: Driver,
     from: String,
     from_display: Option<String>,
+    identity: Identity,
     to: String,
     /// What is left of the Max-Forwards of the caller's INVITE; whatever is dialled for it gets one less.
     hops: u8,

@@ -161,6 +161,7 @@ mod tests {
             nonce_ttl: Duration::from_secs(300),
             extensions: BTreeMap::new(),
             trunks: Default::default(),
+            trunk_numbers: BTreeMap::new(),
             routes: RouteTable::default(),
             acd: AcdConfig {
                 queues: vec![QueueConfig::new(queue.clone())],

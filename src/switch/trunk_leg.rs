@@ -7,9 +7,10 @@
 use super::outbound_leg::user_part;
 use super::{Switch, SwitchTimer};
 use crate::call::{DialPurpose, DialTarget, LegSeat};
-use crate::events::{Cause, EndedBy, EventKind, LegRole, TrunkFault};
+use crate::events::{Cause, EndedBy, EventKind, LegRole, NumberRole, TrunkFault};
 use crate::ids::{CallId, LegId, TrunkId};
 use crate::sip::endpoint::UsageId;
+use crate::sip::peer::Peer;
 use crate::timers::Now;
 use crate::trunks::{CallOutcome, Direction, TrunkConfig, Way};
 use std::collections::VecDeque;
@@ -131,7 +132,7 @@ impl Switch {
         let config = self.trunks.config(&way.trunk)?.clone();
         let peer = *config.targets.get(way.target)?;
         let entry = self.calls.get_mut(&id).filter(|entry| entry.call.may_dial())?;
-        let (worker, from) = (entry.call.caller().worker(), entry.from.clone());
+        let (worker, called) = (entry.call.caller().worker(), entry.to.clone());
         let hunt = entry.trunk_hunt.as_mut()?;
         let Some(lease) = self.ports.take_on(worker, leg) else {
             hunt.cause = Cause::Overload;
@@ -142,9 +143,9 @@ impl Switch {
             (false, true) => LONE_SILENCE,
             (false, false) => SILENCE,
         };
-        let purpose = hunt.purpose.clone();
-        let number = hunt.number.clone();
-        let target = self.target(&config, &way, peer, &number, &from);
+        let (purpose, number) = (hunt.purpose.clone(), hunt.number.clone());
+        let diverted = number != called;
+        let target = self.target(now, id, &config, &way, peer, &number, diverted)?;
         let seat = LegSeat {
             id: leg,
             lease,
@@ -160,20 +161,25 @@ impl Switch {
         Some(())
     }
 
+    #[allow(clippy::too_many_arguments)]
     fn target(
-        &self,
+        &mut self,
+        now: Now,
+        id: CallId,
         config: &TrunkConfig,
         way: &Way,
-        peer: crate::sip::peer::Peer,
+        peer: Peer,
         number: &str,
-        from: &str,
-    ) -> DialTarget {
-        let uri = format!("sip:{}@{}", user_part(number), config.host);
-        DialTarget {
+        diverted: bool,
+    ) -> Option<DialTarget> {
+        let number = self.rewritten(now, id, &way.trunk, NumberRole::CalledOut, number);
+        let uri = format!("sip:{}@{}", user_part(&number), config.host);
+        let shown = self.shown_to_trunk(now, id, &way.trunk, peer, diverted.then_some(&uri))?;
+        Some(DialTarget {
             request_uri: uri.clone(),
             to: uri,
-            from: format!("sip:{}@{}", user_part(from), self.config.sip_host(peer.local)),
-            from_display: None,
+            from: shown.from,
+            from_display: shown.display,
             peer,
             role: LegRole::Outside,
             agent: None,
@@ -181,8 +187,8 @@ impl Switch {
             credentials: config.credentials.clone(),
             route: self.trunks.service_route(&way.trunk).into(),
             other_ways: Vec::new(),
-            headers: Vec::new(),
-        }
+            headers: shown.headers,
+        })
     }
 
     /// A dialled trunk has failed the call. True when the call has gone on to another one.

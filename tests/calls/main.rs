@@ -10,6 +10,7 @@ mod identity;
 mod loops;
 mod media;
 mod menu;
+mod numbers;
 mod overload;
 mod progress;
 mod queue;

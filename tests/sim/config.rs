@@ -4,7 +4,7 @@ use hotline::acd::{AcdConfig, AgentConfig, QueueConfig};
 use hotline::admission::AdmissionConfig;
 use hotline::ids::{AgentId, QueueId, TrunkId};
 use hotline::registrar::RegistrarConfig;
-use hotline::routing::{Cidr, Destination, NumberPattern, OpenTo, Route, RouteTable, TestNumber};
+use hotline::routing::{Cidr, Destination, NumberPattern, OpenTo, Route, RouteTable, TestNumber, TrunkNumbers};
 use hotline::sip::dialog::session_timer::SessionTerms;
 use hotline::sip::digest::Ha1Set;
 use hotline::sip::endpoint::EndpointConfig;
@@ -40,6 +40,7 @@ pub struct Settings {
     pub rona_pause: Option<Duration>,
     pub recording: bool,
     pub trunks: TrunksConfig,
+    pub trunk_numbers: BTreeMap<TrunkId, TrunkNumbers>,
     /// Numbers beside the usual ones that lead to trunks and groups.
     pub dialled: Vec<(&'static str, &'static str)>,
     pub session: SessionTerms,
@@ -82,6 +83,7 @@ impl Default for Settings {
             rona_pause: Some(Duration::from_secs(30)),
             recording: true,
             trunks: TrunksConfig::default(),
+            trunk_numbers: BTreeMap::new(),
             dialled: Vec::new(),
             session: SessionTerms { expires_s: 1800, min_s: 90 },
             registrar: RegistrarConfig::default(),
@@ -116,6 +118,7 @@ impl Settings {
             nonce_ttl: Duration::from_secs(300),
             extensions: agents.iter().map(|id| (id.clone(), extension(id))).collect(),
             trunks: self.trunks.clone(),
+            trunk_numbers: self.trunk_numbers.clone(),
             routes: routes(&trunk, &self.dialled),
             acd: AcdConfig {
                 queues: queues

@@ -162,6 +162,9 @@ pub struct Phone {
     /// The name that it calls under, and the Max-Forwards, if it gives any.
     pub display: Option<String>,
     pub hops: Option<u8>,
+    /// The Privacy and P-Asserted-Identity of its calls, if it writes any.
+    pub privacy: Option<String>,
+    pub asserts: Option<String>,
     /// Somebody answers for it by hand ([`super::raw`]).
     pub by_hand: bool,
     pub endpoint: Endpoint,
@@ -191,6 +194,8 @@ impl Phone {
             contact_params: String::new(),
             display: None,
             hops: None,
+            privacy: None,
+            asserts: None,
             by_hand: false,
             endpoint: Endpoint::new(EndpointConfig { seed: key, ..settings.phones.clone() }),
             plans: Vec::new(),
@@ -280,13 +285,20 @@ impl Phone {
             from: format!("sip:{}@{}", from.unwrap_or(&self.number), super::config::REALM),
             from_display: self.display.clone(),
             call_id: Some(call_id.clone()),
-            headers: self.hops.iter().map(|hops| ("Max-Forwards".to_string(), hops.to_string())).collect(),
+            headers: self.own_headers(),
             offer,
             credentials: self.credentials(),
         };
         let usage = self.endpoint.invite(now, order).expect("room in a phone");
         let nth = self.begin(usage, false, State::Calling, sdp, String::new());
         self.calls[nth].sip_call_id = Some(call_id);
+    }
+
+    fn own_headers(&self) -> Vec<(String, String)> {
+        let hops = self.hops.map(|hops| hops.to_string());
+        let all =
+            [("Max-Forwards", hops), ("Privacy", self.privacy.clone()), ("P-Asserted-Identity", self.asserts.clone())];
+        all.into_iter().filter_map(|(name, value)| Some((name.to_string(), value?))).collect()
     }
 
     fn next_port(&self) -> u16 {

@@ -1,6 +1,7 @@
 //! From the file's text to a [`Config`]: shape first, then every value and every name, all faults at once.
 
 mod listen;
+mod numbering;
 mod numbers;
 mod people;
 mod registrar;

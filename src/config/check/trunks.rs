@@ -58,7 +58,8 @@ impl Check<'_> {
             }
             let enabled = raw.enabled.as_ref().is_none_or(|enabled| enabled.value);
             let caps = self.caps(&raw.limits);
-            trunks.insert(id.clone(), Trunk { id, sources, client_certificate, gateway, enabled, caps });
+            let numbers = self.trunk_numbers(&raw);
+            trunks.insert(id.clone(), Trunk { id, sources, client_certificate, gateway, enabled, caps, numbers });
         }
         trunks
     }
