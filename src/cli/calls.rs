@@ -226,7 +226,7 @@ fn offline(common: &Common, args: &ExportArgs, since: Option<u64>, until: Option
 }
 
 /// A moment as milliseconds since 1970: a date or time of this machine's zone, RFC 3339, or how long ago.
-fn read_time(text: &Option<String>) -> Result<Option<u64>, Failure> {
+pub(super) fn read_time(text: &Option<String>) -> Result<Option<u64>, Failure> {
     let Some(text) = text else { return Ok(None) };
     let now = jiff::Zoned::now();
     let moment = if let Ok(ago) = parse_duration(text) {

@@ -11,6 +11,7 @@ mod flows;
 mod output;
 mod people;
 mod project;
+mod route;
 mod start;
 #[cfg(test)]
 mod tests;
@@ -65,7 +66,7 @@ enum Command {
     Flow(flows::FlowCommand),
     /// Say where a number leads
     #[command(subcommand)]
-    Route(project::RouteCommand),
+    Route(route::RouteCommand),
     /// Show the state of the running switch
     Status(control::StatusArgs),
     /// Calls, in progress and ended
@@ -117,7 +118,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Init(args)) => project::init(&args),
         Some(Command::Check(args)) => return flows::check(common, &args),
         Some(Command::Flow(command)) => return flows::run(common, &command),
-        Some(Command::Route(command)) => project::route(common, &command),
+        Some(Command::Route(command)) => route::route(common, &command),
         Some(Command::Status(args)) => control::status(common, &args),
         Some(Command::Call(command)) => calls::call(common, &command),
         Some(Command::Queue(command)) => people::queue(common, &command),

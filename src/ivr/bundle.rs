@@ -1,13 +1,13 @@
 //! Everything that a call's conversation is made of, checked and under one hash. A call keeps the bundle it began with.
 
-use super::calendar::{self, Calendar};
+use super::calendar::{self, Calendar, Openness};
 use super::check;
 use super::diag::{Diagnostic, Diags, shown};
 use super::flow::{self, Flow};
 use super::lookup::{self, Lookup};
 use super::prompt::{self, Prompt};
 use super::source::{Files, Sources, Span};
-use super::step::Fact;
+use super::step::{Fact, Refers};
 use super::yaml;
 use crate::ids::FlowVersion;
 use sha2::{Digest, Sha256};
@@ -26,6 +26,15 @@ pub struct Platform {
     pub queues: BTreeSet<String>,
     pub trunks: BTreeSet<String>,
     /// Agents and other extensions.
+    pub agents: BTreeSet<String>,
+}
+
+/// Names that a flow has in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mentions {
+    pub calendars: BTreeSet<String>,
+    pub queues: BTreeSet<String>,
+    pub trunks: BTreeSet<String>,
     pub agents: BTreeSet<String>,
 }
 
@@ -58,6 +67,41 @@ impl Bundle {
     pub fn default_language(&self) -> Option<&str> {
         let entry = self.flows.iter().find(|flow| !flow.is_subflow())?;
         entry.languages.first().map(String::as_str)
+    }
+
+    /// What an entry flow and the subflows that it calls may lead to or ask, each name once.
+    pub fn mentions(&self, flow: &str) -> Mentions {
+        let mut found = Mentions::default();
+        let mut open = vec![flow.to_string()];
+        let mut seen = BTreeSet::new();
+        while let Some(name) = open.pop() {
+            let Some(flow) = self.flow(&name).filter(|_| seen.insert(name.clone())) else { continue };
+            let mut facts = Vec::new();
+            let steps = flow.sections.iter().flat_map(|section| &section.steps);
+            steps.for_each(|at| at.verb.facts(self, &mut facts));
+            for fact in facts {
+                let Fact::Refers(what, name) = fact else { continue };
+                let name = name.text.clone();
+                match what {
+                    Refers::Calendar => _ = found.calendars.insert(name),
+                    Refers::Queue => _ = found.queues.insert(name),
+                    Refers::Trunk => _ = found.trunks.insert(name),
+                    Refers::Agent => _ = found.agents.insert(name),
+                    Refers::Flow => open.push(name),
+                    Refers::Lookup | Refers::Language => {}
+                }
+            }
+        }
+        found
+    }
+
+    /// Whether a calendar is `open`, `closed` or at `holiday` at a moment, in milliseconds since 1970.
+    pub fn hours(&self, calendar: &str, wall_ms: u64) -> Option<&'static str> {
+        Some(match self.calendars.get(calendar)?.at(wall_ms) {
+            Openness::Open => "open",
+            Openness::Closed => "closed",
+            Openness::Holiday => "holiday",
+        })
     }
 
     /// What a lookup takes and gives, for whoever carries it out.

@@ -27,7 +27,7 @@ mod wire;
 use crate::source::{diag, text as source, yaml};
 
 pub use crate::source::{Diagnostic, Level, Sources, Span};
-pub use bundle::{Audio, Bundle, Platform, load};
+pub use bundle::{Audio, Bundle, Mentions, Platform, load};
 pub use lookup::Lookup;
 pub use run::{CallState, MAX_DEPTH, MAX_IVR_MS, MAX_LOOKUPS, MAX_STEPS, MAX_STEPS_IDLE, MAX_TYPED, start, step};
 pub use value::{Type, Value};

@@ -17,7 +17,7 @@ mod tests;
 pub use cidr::{Cidr, CidrError};
 pub use numbering::{CallerId, Change, Form, Plan, Rule, TrunkNumbers};
 pub use pattern::{NumberPattern, PatternError, dialled};
-pub use table::{RouteTable, TableError};
+pub use table::{Examined, RouteTable, TableError};
 
 use crate::ids::{AgentId, ProjectId, QueueId, TrunkId};
 use serde::Serialize;

@@ -8,6 +8,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 
+/// Why a number leads where it leads.
+#[derive(Debug)]
+pub struct Examined<'t> {
+    /// As it is looked up.
+    pub number: String,
+    pub best: Option<&'t Route>,
+    /// Routes that match too, and are less special.
+    pub others: Vec<&'t Route>,
+    /// Whether the route is open to the caller.
+    pub open: bool,
+}
+
 /// Immutable once made; a reload makes another.
 #[derive(Clone, Debug, Default)]
 pub struct RouteTable {
@@ -83,43 +95,25 @@ impl RouteTable {
         if is_open(&route.open_to, source) { Ok(route) } else { Err(Closed::NotOpen) }
     }
 
-    /// Why a number leads where it leads, in sentences. Without a source the caller is a stranger.
-    pub fn explain(&self, called: &str, source: Option<&Source>) -> Vec<String> {
+    /// What decides about a number, for whoever has to explain it. Without a source the caller is a stranger.
+    pub fn examine(&self, called: &str, source: Option<&Source>) -> Examined<'_> {
         let number = dialled(called);
-        let mut said = Vec::new();
-        let shown = number.escape_debug();
-        if number != called {
-            said.push(format!(
-                "`{}` is looked up as `{shown}`: separators and parameters do not count.",
-                called.escape_debug()
-            ));
+        let best = self.best(&number);
+        let others = self
+            .routes
+            .iter()
+            .filter(|route| best.is_some_and(|best| route.number != best.number) && route.number.matches(&number));
+        Examined {
+            others: others.collect(),
+            open: best.zip(source).is_some_and(|(best, source)| is_open(&best.open_to, source)),
+            best,
+            number,
         }
-        let Some(best) = self.best(&number) else {
-            let answer = if source.is_some() { "404" } else { "401, as for every number" };
-            said.push(format!("No route has the number `{shown}`: the caller gets {answer}. Add it under `numbers`."));
-            return said;
-        };
-        said.push(format!("`{shown}` is for the route `{}`, which leads to {}.", best.number, best.to));
-        for other in self.routes.iter().filter(|route| route.number != best.number && route.number.matches(&number)) {
-            said.push(format!("The route `{}` would match too, and is less special.", other.number));
-        }
-        if let Some(project) = &best.project {
-            said.push(format!("It belongs to project {project}."));
-        }
-        said.push(who(source, &best.open_to));
-        said
     }
 
-    /// Which trunk an address is taken for, in a sentence.
-    pub fn explain_source(&self, address: IpAddr) -> String {
-        match self.block_of(address) {
-            Some((block, trunk)) => {
-                format!("Calls from {address} come by trunk {trunk}, because of its source {block}.")
-            }
-            None => {
-                format!("No trunk has {address} among its sources: a caller from there must prove to be an extension.")
-            }
-        }
+    /// The block of addresses, and its trunk, that an address is taken to belong to.
+    pub fn source_of(&self, address: IpAddr) -> Option<(Cidr, &TrunkId)> {
+        self.block_of(address)
     }
 
     fn block_of(&self, address: IpAddr) -> Option<(Cidr, &TrunkId)> {
@@ -153,27 +147,4 @@ fn is_open(open_to: &OpenTo, source: &Source) -> bool {
         (Source::Trunk(_), OpenTrunks::Any) => true,
         (Source::Trunk(trunk), OpenTrunks::Only(trunks)) => trunks.contains(trunk),
     }
-}
-
-fn who(source: Option<&Source>, open_to: &OpenTo) -> String {
-    let named = match source {
-        None => {
-            return "The caller is neither a trunk nor proves to be an extension: refused with 401, whatever the number."
-                .to_owned();
-        }
-        Some(Source::Trunk(trunk)) => format!("trunk {trunk}"),
-        Some(Source::Extension(agent)) => format!("extension {agent}"),
-    };
-    if source.is_some_and(|source| is_open(open_to, source)) {
-        return format!("It is open to {named}: the call is taken.");
-    }
-    let trunks = match &open_to.trunks {
-        OpenTrunks::Any => "every trunk".to_owned(),
-        OpenTrunks::Only(trunks) if trunks.is_empty() => "no trunk".to_owned(),
-        OpenTrunks::Only(trunks) => trunks.iter().map(TrunkId::as_str).collect::<Vec<_>>().join(", "),
-    };
-    let extensions = if open_to.extensions { "extensions" } else { "no extension" };
-    format!(
-        "It is not open to {named}, only to {trunks} and {extensions}: the caller is refused with 403, and no wider route is tried."
-    )
 }
