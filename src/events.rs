@@ -70,6 +70,19 @@ pub enum EventKind {
         leg: LegId,
         cause: Cause,
     },
+    /// The leg goes on in another call, whose events tell of it from now on.
+    LegMoved {
+        leg: LegId,
+        to: CallId,
+    },
+    /// The other side of `LegMoved`.
+    LegTaken {
+        leg: LegId,
+        from: CallId,
+        role: LegRole,
+        target: Redacted<String>,
+        sip_call_id: String,
+    },
     LegHeld {
         leg: LegId,
     },

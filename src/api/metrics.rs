@@ -130,6 +130,8 @@ impl EventCounts {
             | EventKind::LegRinging { .. }
             | EventKind::LegAnswered { .. }
             | EventKind::LegEnded { .. }
+            | EventKind::LegMoved { .. }
+            | EventKind::LegTaken { .. }
             | EventKind::LegHeld { .. }
             | EventKind::LegResumed { .. }
             | EventKind::FlowStarted { .. }

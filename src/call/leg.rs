@@ -65,7 +65,18 @@ impl Leg {
         offer: Option<&[u8]>,
         out: &mut Vec<CallOutput>,
     ) -> Result<Leg, SdpError> {
-        let mut leg = Leg::new(seat.clone(), LegRole::Caller, None, LegState::Offered { answer: None, early: false });
+        Leg::offered(call, seat, (LegRole::Caller, None), offer, out)
+    }
+
+    /// A leg whose party called us, whatever it then is to the call.
+    pub fn offered(
+        call: CallId,
+        seat: LegSeat,
+        (role, agent): (LegRole, Option<AgentId>),
+        offer: Option<&[u8]>,
+        out: &mut Vec<CallOutput>,
+    ) -> Result<Leg, SdpError> {
+        let mut leg = Leg::new(seat.clone(), role, agent, LegState::Offered { answer: None, early: false });
         let negotiated = offer.map(|sdp| leg.sdp.handle_offer(sdp, None)).transpose()?;
         out.media(leg.worker, MediaCmd::Create { leg: leg.id, call, port: seat.lease.port });
         if let Some((answer, spec)) = negotiated {

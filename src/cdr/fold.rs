@@ -179,6 +179,11 @@ impl Open {
                 self.ring_over(*leg, mono);
                 self.with_segment(*leg, |segment| _ = segment.answered.get_or_insert(wall));
             }
+            EventKind::LegTaken { leg, role, target, sip_call_id, .. } => {
+                self.leg_started(*leg, *role, target.expose(), sip_call_id, wall);
+                self.with_segment(*leg, |segment| segment.answered = Some(wall));
+            }
+            EventKind::LegMoved { leg, .. } => self.leg_ended(*leg, Cause::Normal, mono, wall),
             EventKind::LegEnded { leg, cause } => self.leg_ended(*leg, *cause, mono, wall),
             EventKind::LegHeld { leg } => {
                 if self.held.len() < MAX_SEGMENTS {

@@ -11,10 +11,11 @@ use crate::admission::Class;
 use crate::call::{Call, LegSeat};
 use crate::events::{Cause, EndedBy, EventKind, NumberRole, Refusal, Source};
 use crate::ids::{AgentId, CallId, LegId, ProjectId, Redacted, TrunkId};
+use crate::media::command::WorkerId;
 use crate::routing::{Closed, Destination};
 use crate::sip::endpoint::UsageId;
-use crate::sip::message::Message;
 use crate::sip::message::uri::UriRef;
+use crate::sip::message::{HeaderName, Message};
 use crate::sip::peer::Peer;
 use crate::timers::Now;
 use crate::trunks::Direction;
@@ -24,21 +25,20 @@ use bytes::Bytes;
 const MOST_HOPS: u8 = 70;
 
 /// A refused new call.
-struct Refused {
-    reason: Refusal,
-    status: u16,
-    headers: Vec<(&'static str, String)>,
+pub(super) struct Refused {
+    pub reason: Refusal,
+    pub status: u16,
+    pub headers: Vec<(&'static str, String)>,
 }
 
 impl Refused {
-    fn new(reason: Refusal, status: u16) -> Refused {
+    pub(super) fn new(reason: Refusal, status: u16) -> Refused {
         Refused { reason, status, headers: Vec::new() }
     }
 }
 
 /// A new call that may come in.
 struct Known {
-    source: Source,
     destination: Destination,
     project: Option<ProjectId>,
     caller: Caller,
@@ -88,8 +88,11 @@ impl Switch {
         offer: Option<Bytes>,
         parties: &Parties,
     ) -> Result<(), Refused> {
-        let known = self.identify(now, request, peer, parties)?;
-        let Known { source, destination, project, caller } = known;
+        let source = self.identify(now, request, peer, parties)?;
+        if request.count(HeaderName::Replaces) > 0 {
+            return self.take_over(now, usage, request, peer, offer, &source);
+        }
+        let Known { destination, project, caller } = self.known(&source, request, parties)?;
         let Caller { from, from_display, to, identity, asserted, notes } = caller;
         let hops = request.max_forwards().and_then(Result::ok).unwrap_or(MOST_HOPS);
         // What we would send on has no hop left: a call that went round in a ring, or is about to.
@@ -112,7 +115,13 @@ impl Switch {
             self.trunks.release(leg);
             return Err(Refused::new(denial.refusal(), 503));
         }
-        let Some(lease) = self.ports.take_any(leg) else {
+        // An agent's second call beside its first, so that it can join the two.
+        let beside = match &source {
+            Source::Extension(agent) => self.worker_of(agent),
+            Source::Trunk(_) => None,
+        };
+        let lease = beside.and_then(|worker| self.ports.take_on(worker, leg)).or_else(|| self.ports.take_any(leg));
+        let Some(lease) = lease else {
             self.admission.release(id);
             self.trunks.release(leg);
             return Err(Refused::new(Refusal::NoPort, 503));
@@ -190,11 +199,11 @@ impl Switch {
         Ok(())
     }
 
-    /// Who calls and where the number leads. Strangers are asked for credentials alike, so that no answer tells them
+    /// Who calls. Strangers are asked for credentials alike, so that no answer tells them
     /// which numbers exist; a trunk is known and is told. Nobody speaks in an extension's name without its password, also
     /// not from a trunk's address: softphones and gateways may share one.
-    fn identify(&mut self, now: Now, request: &Message, peer: Peer, parties: &Parties) -> Result<Known, Refused> {
-        let source = match self.prove(now, request, peer) {
+    fn identify(&mut self, now: Now, request: &Message, peer: Peer, parties: &Parties) -> Result<Source, Refused> {
+        Ok(match self.prove(now, request, peer) {
             Proof::Extension(agent) => Source::Extension(agent),
             Proof::None | Proof::Elsewhere if !self.config.extensions.contains_key(parties.from.as_str()) => {
                 let by_address = || self.config.routes.trunk_of(peer.remote.ip());
@@ -206,17 +215,30 @@ impl Switch {
             Proof::None | Proof::Elsewhere => return Err(self.challenged(now, request, Refusal::NotOpen, false)),
             Proof::Stale => return Err(self.challenged(now, request, Refusal::NotOpen, true)),
             Proof::Wrong => return Err(self.challenged(now, request, Refusal::BadCredentials, false)),
+        })
+    }
+
+    /// The media worker of a call that an agent is in.
+    fn worker_of(&self, agent: &AgentId) -> Option<WorkerId> {
+        let of = |entry: &&Entry| {
+            !entry.call.is_ended()
+                && [&entry.own_extension, &entry.serving, &entry.visiting].into_iter().flatten().any(|a| a == agent)
         };
-        let caller = match &source {
+        self.calls.values().find(of).map(|entry| entry.call.caller().worker())
+    }
+
+    /// Who the caller is to us, and where the number leads.
+    fn known(&self, source: &Source, request: &Message, parties: &Parties) -> Result<Known, Refused> {
+        let caller = match source {
             Source::Extension(agent) => self.known_extension(agent, request, parties),
             Source::Trunk(trunk) => self.known_caller(trunk, request, parties),
         };
-        let route = self.config.routes.route(&caller.to, &source).map_err(|closed| match closed {
+        let route = self.config.routes.route(&caller.to, source).map_err(|closed| match closed {
             Closed::NotFound => Refused::new(Refusal::NotOpen, 404),
             Closed::NotOpen => Refused::new(Refusal::NotOpen, 403),
         })?;
         let (destination, project) = (route.to.clone(), route.project.clone());
-        Ok(Known { source, destination, project, caller })
+        Ok(Known { destination, project, caller })
     }
 
     /// An extension can speak neither in another's name nor under one of its own making.

@@ -12,6 +12,7 @@ mod guesses;
 mod identity;
 mod inbound;
 mod ivr_link;
+mod join_link;
 mod kept;
 mod media_link;
 mod outbound_leg;

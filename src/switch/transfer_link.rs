@@ -1,6 +1,7 @@
 //! Between REFER (RFC 3515) and calls: who may send the other party of its call elsewhere, whither, what the referrer is told
 //! of it, and where the caller is when it comes to nothing. A referral obeys the same rules as a call of the referrer's own.
 
+use super::join_link::{Consulted, Seat, Side};
 use super::queue_link::{MUSIC, USUAL_PRIORITY, unprompted};
 use super::test_number::TestCall;
 use super::{Driver, Switch, SwitchTimer};
@@ -11,7 +12,8 @@ use crate::ids::{AgentId, CallId, LegId, Redacted};
 use crate::media::command::{PlayItem, Tone};
 use crate::routing::{Closed, Destination};
 use crate::sip::endpoint::{Notice, ServerRequest, SubscriptionId, UsageId, phrase};
-use crate::sip::message::{HeaderName, Message};
+use crate::sip::message::uri::{Scheme, UriRef};
+use crate::sip::message::{HeaderName, Message, Replaces};
 use crate::timers::Now;
 
 /// A referral under way.
@@ -24,13 +26,6 @@ pub(super) struct Referral {
     seat: Seat,
     /// The call was recorded before, so it is after.
     recorded: bool,
-}
-
-/// What the referrer's side of the call means to the distributor.
-#[derive(Debug, Default)]
-struct Seat {
-    serving: Option<AgentId>,
-    own: Option<AgentId>,
 }
 
 impl Referral {
@@ -47,41 +42,39 @@ impl Switch {
         let Some((id, leg)) = place else {
             return self.endpoint.respond(now.at, request, 481, None, &[], None);
         };
-        let referred = self.referral(id, leg, message);
-        match referred {
-            Ok((by, to, destination)) => {
-                // RFC 4488: `false` asks for no subscription.
-                let told = message.text(HeaderName::ReferSub).is_none_or(|value| !value.starts_with(b"false"));
-                let subscription = self.endpoint.accept_refer(now.at, usage, request, told);
-                self.begin_referral(now, id, leg, (by, to, subscription), destination);
-            }
+        let (by, wanted) = match self.referral(id, leg, message) {
+            Ok(referral) => referral,
             Err((status, to)) => {
                 self.endpoint.respond(now.at, request, status, None, &[], None);
-                self.emit(now, Some(id), EventKind::TransferRefused { leg, to: Redacted::new(to), status });
+                return self.emit(now, Some(id), EventKind::TransferRefused { leg, to: Redacted::new(to), status });
             }
+        };
+        // RFC 4488: `false` asks for no subscription.
+        let told = message.text(HeaderName::ReferSub).is_none_or(|value| !value.starts_with(b"false"));
+        let subscription = self.endpoint.accept_refer(now.at, usage, request, told);
+        match wanted {
+            Wanted::Number(to, destination) => self.begin_referral(now, id, leg, (by, to, subscription), destination),
+            Wanted::SameNumber(other, to, destination) => {
+                // Its phones must be free before they are called again.
+                self.end_call(now, other, Cause::Normal, EndedBy::Agent);
+                self.begin_referral(now, id, leg, (by, to, subscription), destination);
+            }
+            Wanted::Party(there) => self.join(now, &by, (id, leg), there, subscription),
         }
     }
 
     /// Who refers whither, or the status owed.
-    fn referral(
-        &self,
-        id: CallId,
-        leg: LegId,
-        message: &Message,
-    ) -> Result<(AgentId, String, Destination), (u16, String)> {
+    fn referral(&self, id: CallId, leg: LegId, message: &Message) -> Result<(AgentId, Wanted), (u16, String)> {
         let nowhere = |status| (status, String::new());
-        let to = refer_to(message).map_err(nowhere)?;
+        let uri = refer_to(message).map_err(nowhere)?;
+        let to = uri.user_decoded().map(|user| super::inbound::printable(user.as_bytes())).unwrap_or_default();
         let refused = |status| (status, to.clone());
         let entry = self.calls.get(&id).ok_or(refused(481))?;
         if entry.referral.is_some() {
             return Err(refused(491));
         }
         // Only an extension may; a trunk is a stranger to our numbers.
-        let by = match leg == entry.call.caller().id {
-            true => entry.own_extension.clone().or_else(|| entry.call.caller().agent.clone()),
-            false => entry.call.partner().and_then(|partner| partner.agent.clone()),
-        };
-        let by = by.filter(|agent| self.config.extensions.contains_key(agent)).ok_or(refused(403))?;
+        let by = entry.agent_of(leg).filter(|agent| self.config.extensions.contains_key(*agent)).ok_or(refused(403))?;
         // Nobody is there whom it could refer.
         if !entry.call.may_refer() {
             return Err(refused(603));
@@ -89,11 +82,33 @@ impl Switch {
         if entry.hops <= 1 {
             return Err(refused(483));
         }
-        let route = self.config.routes.route(&to, &Source::Extension(by.clone())).map_err(|closed| match closed {
-            Closed::NotFound => refused(404),
-            Closed::NotOpen => refused(403),
-        })?;
-        Ok((by, to, route.to.clone()))
+        if let Some(value) = one_replaces(uri).map_err(refused)? {
+            let named = Replaces::parse(&value).map_err(|_| refused(400))?;
+            let wanted = match self.consulted(by, id, &named).map_err(refused)? {
+                Consulted::Talks { call, leg } if self.are_beside(id, call) => Wanted::Party((call, leg)),
+                Consulted::Talks { .. } => return Err(refused(500)),
+                Consulted::Waits { call } => {
+                    let to = self.calls.get(&call).map(|entry| entry.to.clone()).unwrap_or_default();
+                    let destination = self.destination_for(by, &to).map_err(refused)?;
+                    Wanted::SameNumber(call, to, destination)
+                }
+            };
+            return Ok((by.clone(), wanted));
+        }
+        if to.is_empty() {
+            return Err(refused(404));
+        }
+        let destination = self.destination_for(by, &to).map_err(refused)?;
+        Ok((by.clone(), Wanted::Number(to, destination)))
+    }
+
+    /// Where a number leads that an agent sends somebody to, as if it had called it.
+    fn destination_for(&self, by: &AgentId, to: &str) -> Result<Destination, u16> {
+        match self.config.routes.route(to, &Source::Extension(by.clone())) {
+            Ok(route) => Ok(route.to.clone()),
+            Err(Closed::NotFound) => Err(404),
+            Err(Closed::NotOpen) => Err(403),
+        }
     }
 
     fn begin_referral(
@@ -126,13 +141,13 @@ impl Switch {
     }
 
     /// The caller referred its partner, who is the caller from now on. Whatever drove the call for the other is over.
-    fn promote(&mut self, now: Now, id: CallId) -> Seat {
+    pub(super) fn promote(&mut self, now: Now, id: CallId) -> Seat {
         self.leave_flow(now, id);
         let Some(entry) = self.calls.get_mut(&id) else { return Seat::default() };
         entry.driver = Driver::Direct;
-        let seat = Seat { serving: entry.served.take(), own: entry.own_extension.take() };
-        entry.own_extension = entry.visiting.take();
-        entry.served = entry.serving.take();
+        let seat = entry.take_seat(Side::Caller);
+        let promoted = entry.take_seat(Side::Partner);
+        entry.put_seat(Side::Caller, promoted);
         entry.from = match &entry.call.caller().agent {
             Some(agent) => agent.to_string(),
             None => entry.to.clone(),
@@ -224,9 +239,8 @@ impl Switch {
         let Some(referral) = &mut entry.referral else { return };
         let status = cause.status();
         if entry.call.referrer().is_some() {
-            let seat = std::mem::take(&mut referral.seat);
-            (entry.serving, entry.visiting) = (seat.serving, seat.own);
-            let recorded = referral.recorded;
+            let (seat, recorded) = (std::mem::take(&mut referral.seat), referral.recorded);
+            entry.put_seat(Side::Partner, seat);
             let recording = if recorded { self.recording_for(id) } else { None };
             self.with_call(now, id, |call, out| _ = call.take_back(recording, out));
             return self.end_referral(now, id, status, TransferOutcome::Returned);
@@ -272,7 +286,7 @@ impl Switch {
         );
     }
 
-    fn leave_seat(&mut self, now: Now, seat: Seat) {
+    pub(super) fn leave_seat(&mut self, now: Now, seat: Seat) {
         if let Some(agent) = seat.serving {
             self.acd.call_ended(now.at, &agent);
         }
@@ -283,16 +297,19 @@ impl Switch {
 
     fn tell_referrer(&mut self, now: Now, id: CallId, status: u16) {
         let referral = self.calls.get(&id).and_then(|entry| entry.referral.as_ref());
-        if let Some(subscription) = referral.and_then(|referral| referral.subscription) {
-            // RFC 3515 2.4.4: a status line is as much as the referrer needs to know of the other's call.
-            let text = format!("SIP/2.0 {status} {}\r\n", phrase(status));
-            let body = Some((SIPFRAG, text.into()));
-            let notice = match status {
-                ..200 => Notice { terminated: None, body },
-                _ => Notice { terminated: Some("noresource"), body },
-            };
-            self.endpoint.notify(now.at, subscription, notice);
-        }
+        let subscription = referral.and_then(|referral| referral.subscription);
+        self.tell_subscriber(now, subscription, status);
+    }
+
+    pub(super) fn tell_subscriber(&mut self, now: Now, subscription: Option<SubscriptionId>, status: u16) {
+        let Some(subscription) = subscription else { return };
+        // RFC 3515 2.4.4: a status line is as much as the referrer needs to know of the other's call.
+        let body = Some((SIPFRAG, format!("SIP/2.0 {status} {}\r\n", phrase(status)).into()));
+        let notice = match status {
+            ..200 => Notice { terminated: None, body },
+            _ => Notice::last("noresource", body),
+        };
+        self.endpoint.notify(now.at, subscription, notice);
     }
 
     pub(super) fn referral_of(&self, id: CallId) -> Option<&Referral> {
@@ -302,21 +319,39 @@ impl Switch {
 
 const SIPFRAG: &str = "message/sipfrag;version=2.0";
 
-/// The number that a REFER names, as a new call to it would be routed. `Err`: the status owed.
-fn refer_to(message: &Message) -> Result<String, u16> {
+/// Whither a REFER leads.
+enum Wanted {
+    Number(String, Destination),
+    /// The number that the agent is calling in another call, in which nobody talks to it yet.
+    SameNumber(CallId, String, Destination),
+    /// Who talks to this leg of the agent's in another call.
+    Party((CallId, LegId)),
+}
+
+/// The URI that a REFER names. `Err`: the status owed.
+fn refer_to(message: &Message) -> Result<UriRef<'_>, u16> {
     // RFC 3515 2.4.2: exactly one.
     if message.count(HeaderName::ReferTo) != 1 {
         return Err(400);
     }
     let address = message.refer_to().and_then(Result::ok).ok_or(400u16)?;
-    let uri = address.parse_uri().map_err(|_| 400u16)?;
-    if uri.scheme() == crate::sip::message::Scheme::Other {
+    let uri = UriRef::parse(address.uri).map_err(|_| 400u16)?;
+    if uri.scheme() == Scheme::Other {
         return Err(416);
     }
     // We call; we send nothing else at somebody's wish.
-    if uri.param("method").is_some_and(|method| method != "INVITE") {
-        return Err(403);
+    match uri.param("method").is_some_and(|method| method != "INVITE") {
+        true => Err(403),
+        false => Ok(uri),
     }
-    let user = uri.user_decoded().filter(|user| !user.is_empty()).ok_or(404u16)?;
-    Ok(super::inbound::printable(user.as_bytes()))
+}
+
+/// The Replaces that a URI asks for (RFC 3891 4). `Err`: it asks for two.
+fn one_replaces(uri: UriRef<'_>) -> Result<Option<Vec<u8>>, u16> {
+    let name_of = |pair: &str| pair.split('=').next().unwrap_or(pair).eq_ignore_ascii_case("replaces");
+    match uri.headers().unwrap_or_default().split('&').filter(|pair| name_of(pair)).count() {
+        0 => Ok(None),
+        1 => Ok(uri.header("Replaces").map(|value| value.into_owned())),
+        _ => Err(400),
+    }
 }

@@ -7,6 +7,7 @@ mod sim;
 mod endings;
 mod holding;
 mod identity;
+mod joining;
 mod loops;
 mod media;
 mod menu;

@@ -102,6 +102,16 @@ impl Model {
             EventKind::LegStarted { leg, role, target, .. } => {
                 self.leg_begins(id, *leg, (*role == LegRole::Agent).then(|| AgentId::new(target.expose())));
             }
+            EventKind::LegMoved { leg, to } => {
+                let left = self.calls.get_mut(&id).is_some_and(|call| call.legs.remove(leg));
+                self.demand(left, || format!("leg {leg} left call {id}, which it was not in"));
+                self.legs.get_mut(leg).into_iter().for_each(|leg| leg.call = *to);
+            }
+            EventKind::LegTaken { leg, .. } => {
+                let here = self.legs.get(leg).is_some_and(|leg| leg.call == id && !leg.ended);
+                self.demand(here, || format!("call {id} took leg {leg}, which did not come"));
+                self.calls.get_mut(&id).into_iter().for_each(|call| _ = call.legs.insert(*leg));
+            }
             EventKind::LegAnswered { leg } => self.leg_answered(id, *leg),
             EventKind::LegEnded { leg, .. } => self.leg_ended(id, *leg),
             EventKind::LegRinging { leg } | EventKind::LegHeld { leg } | EventKind::LegResumed { leg } => {

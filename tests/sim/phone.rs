@@ -165,6 +165,8 @@ pub struct Phone {
     /// The Privacy and P-Asserted-Identity of its calls, if it writes any.
     pub privacy: Option<String>,
     pub asserts: Option<String>,
+    /// Further headers of its INVITEs.
+    pub headers: Vec<(String, String)>,
     /// Somebody answers for it by hand ([`super::raw`]).
     pub by_hand: bool,
     pub endpoint: Endpoint,
@@ -196,6 +198,7 @@ impl Phone {
             hops: None,
             privacy: None,
             asserts: None,
+            headers: Vec::new(),
             by_hand: false,
             endpoint: Endpoint::new(EndpointConfig { seed: key, ..settings.phones.clone() }),
             plans: Vec::new(),
@@ -298,7 +301,8 @@ impl Phone {
         let hops = self.hops.map(|hops| hops.to_string());
         let all =
             [("Max-Forwards", hops), ("Privacy", self.privacy.clone()), ("P-Asserted-Identity", self.asserts.clone())];
-        all.into_iter().filter_map(|(name, value)| Some((name.to_string(), value?))).collect()
+        let all = all.into_iter().filter_map(|(name, value)| Some((name.to_string(), value?)));
+        all.chain(self.headers.iter().cloned()).collect()
     }
 
     fn next_port(&self) -> u16 {
@@ -371,6 +375,17 @@ impl Phone {
         let uri = format!("sip:{number}@{}{query}", super::config::REALM);
         let sent = self.endpoint.refer(now, self.calls[nth].usage, &uri, None);
         assert!(sent.is_ok(), "a call that is up, and no other REFER in it");
+    }
+
+    /// Joins the other parties of two of its calls: a REFER in the `nth` that names the `other`.
+    pub fn join(&mut self, now: Instant, nth: usize, other: usize, number: &str) {
+        let named = self.replaces(other).replace(';', "%3B").replace('=', "%3D").replace('@', "%40");
+        self.refer(now, nth, number, &format!("?Replaces={named}"));
+    }
+
+    /// What names its `nth` call in a Replaces.
+    pub fn replaces(&self, nth: usize) -> String {
+        self.endpoint.replaces_value(self.calls[nth].usage).expect("a call under way")
     }
 
     fn told_of_referral(&mut self, usage: UsageId, status: Option<u16>) {

@@ -25,6 +25,7 @@ mod refer;
 mod refresh;
 mod reliable;
 mod reoffer;
+mod replaces;
 mod salvage;
 mod subscribe;
 mod usage;
@@ -32,6 +33,7 @@ mod usage;
 pub use compose::phrase;
 pub use config::{Busy, EndpointConfig, Full, Outgoing, OutgoingRequest, ReliableProvisional};
 pub use event::{EndReason, EndpointStats, RequestId, SeriesId, ServerRequest, SipEvent, Unusable, UsageId};
+pub use replaces::Standing;
 pub use subscribe::{Notice, SubscriptionId, SubscriptionTerms};
 
 use super::dialog::Tag;
