@@ -122,6 +122,10 @@ impl Leg {
         self.worker
     }
 
+    pub fn state(&self) -> &LegState {
+        &self.state
+    }
+
     pub fn codec(&self) -> Option<Codec> {
         self.spec.as_ref().map(|spec| spec.codec)
     }

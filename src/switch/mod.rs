@@ -17,6 +17,7 @@ mod kept;
 mod media_link;
 mod outbound_leg;
 mod port_pool;
+mod presence_link;
 mod proof;
 mod queue_link;
 mod registration;
@@ -52,6 +53,7 @@ use guesses::Guesses;
 use identity::Identity;
 use ivr_link::FlowRun;
 use port_pool::PortPool;
+use presence_link::Watchers;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -157,6 +159,8 @@ enum SwitchTimer {
     Reports(CallId),
     /// Tell how many calls were refused unread.
     Shed,
+    /// Tell watchers what has changed.
+    Lamps,
     /// Compare what is held with what it is held for.
     Sweep,
 }
@@ -233,6 +237,7 @@ pub struct Switch {
     asked_for_life: BTreeMap<RequestId, (String, BindingId, Peer)>,
     tickets: BTreeMap<TicketId, CallId>,
     ports: PortPool,
+    watchers: Watchers,
     timers: Timers<SwitchTimer>,
     notices: VecDeque<(CallId, Notice)>,
     outputs: VecDeque<Output>,
@@ -251,8 +256,11 @@ pub struct Switch {
 impl Switch {
     /// `id_base` must grow from one start of the process to the next (milliseconds since 1970 do).
     pub fn new(now: Now, id_base: u64, config: Arc<SwitchConfig>, bundle: Arc<SwitchBundle>) -> Switch {
+        let mut endpoint = config.endpoint.clone();
+        // RFC 3891: INVITEs with Replaces are ours to understand, not the core's.
+        endpoint.supported.push("replaces");
         let mut switch = Switch {
-            endpoint: Endpoint::new(config.endpoint.clone()),
+            endpoint: Endpoint::new(endpoint),
             auth: Authenticator::new(config.realm.clone(), config.auth_key, config.nonce_ttl.as_secs()),
             auth_failures: AuthFailures::default(),
             guesses: Guesses::default(),
@@ -269,6 +277,7 @@ impl Switch {
             asked_for_life: BTreeMap::new(),
             tickets: BTreeMap::new(),
             ports: PortPool::default(),
+            watchers: Watchers::default(),
             timers: Timers::new(),
             notices: VecDeque::new(),
             outputs: VecDeque::new(),
@@ -337,6 +346,7 @@ impl Switch {
                     self.with_call(now, call, |call, out| call.hang_up(Cause::Limit, EndedBy::System, out))
                 }
                 SwitchTimer::Shed => self.tell_shed(now),
+                SwitchTimer::Lamps => self.light_lamps(now),
                 SwitchTimer::Sweep => {
                     for (failure, count) in self.auth_failures.due(now.at) {
                         self.tell_auth_failed(now, failure, count);
@@ -485,6 +495,7 @@ impl Switch {
             self.endpoint.set_session(terms);
         }
         self.config = config;
+        self.drop_watchers_of_strangers(now);
         // An agent who is new to the distributor may have been registered for long.
         for agent in &self.config.acd.agents {
             self.acd.agent_reachable(now.at, &agent.id, self.registrar.is_reachable(agent.id.as_str()));
@@ -529,6 +540,7 @@ impl Switch {
     }
 
     fn emit(&mut self, now: Now, call: Option<CallId>, kind: EventKind) {
+        self.note_change(now, &kind);
         self.last_event += 1;
         let mono = now.at.saturating_duration_since(self.started).as_millis() as u64;
         self.outputs.push_back(Output::Event(SwitchEvent { seq: self.last_event, wall: now.wall, mono, call, kind }));
@@ -556,7 +568,7 @@ impl Switch {
             calls: self.calls.len(),
             legs: self.legs.len(),
             usages: self.usages.len().max(sip.usages),
-            subscriptions: sip.subscriptions,
+            subscriptions: sip.subscriptions.max(self.watchers.len()),
             transactions: sip.transactions,
             tickets: self.tickets.len(),
             permits: self.admission.in_use() as usize,

@@ -68,7 +68,8 @@ impl Switch {
                 }
             }
             // A referrer who does not listen any more; its transfer goes on.
-            SipEvent::SubscriptionOver { .. } => {}
+            SipEvent::SubscriptionOver { subscription } => self.on_watcher_gone(subscription),
+            SipEvent::Resubscribed { subscription, over } => self.on_resubscribed(now, subscription, over),
             // Nothing of ours refers anybody; a peer's own re-INVITE was answered at once.
             SipEvent::ReferAnswered { .. } | SipEvent::Notified { .. } | SipEvent::ReofferWithdrawn { .. } => {}
         }
@@ -196,6 +197,7 @@ impl Switch {
     fn on_request(&mut self, now: Now, id: ServerRequest, message: Message, peer: Peer) {
         match message.method() {
             Method::Register => self.on_register(now, id, &message, peer),
+            Method::Subscribe => self.on_subscribe(now, id, &message, peer),
             // Outside a call there is nobody to be referred.
             Method::Refer => self.endpoint.respond(now.at, id, 403, None, &[], None),
             _ => self.endpoint.respond(now.at, id, 405, None, &[], None),

@@ -20,6 +20,7 @@ mod registration;
 mod session_timers;
 mod transfers;
 mod trunks;
+mod watching;
 
 use hotline::events::{Cause, EndedBy, EventKind, OfferResult, QueueOutcome, Refusal, Source, TransferOutcome};
 use hotline::ids::AgentId;

@@ -32,6 +32,8 @@ pub struct Settings {
     pub realm: String,
     /// The queues there are.
     pub queues: &'static [&'static str],
+    /// The agents there are.
+    pub agents: &'static [&'static str],
     /// Callers who may wait in each queue.
     pub max_len: u32,
     pub ring_timeout: Duration,
@@ -76,6 +78,7 @@ impl Default for Settings {
             calls_per_second: None,
             realm: REALM.into(),
             queues: &["service", "emergency"],
+            agents: &AGENTS,
             max_len: 1_000,
             ring_timeout: Duration::from_secs(10),
             wrap_up: Duration::from_secs(2),
@@ -98,7 +101,7 @@ impl Settings {
     pub fn config(&self) -> Arc<SwitchConfig> {
         let trunk = TrunkId::new("demo-trunk");
         let queues: Vec<QueueId> = self.queues.iter().map(QueueId::new).collect();
-        let agents = AGENTS.map(AgentId::new);
+        let agents: Vec<AgentId> = self.agents.iter().map(AgentId::new).collect();
         let extension = |id: &AgentId| Extension {
             name: format!("Agent {id}"),
             ha1: Ha1Set::new(id.as_str(), &self.realm, &secret_of(id.as_str())),

@@ -151,6 +151,8 @@ pub struct Phone {
     pub calls: Vec<PhoneCall>,
     /// Final answers to REGISTER and OPTIONS, in order.
     pub answers: Vec<(&'static str, u16)>,
+    /// NOTIFYs about what it watches, in order.
+    pub notified: Vec<Message>,
     /// Switched off: neither hears nor says anything any more.
     pub off: bool,
     /// Registers again in time.
@@ -175,6 +177,8 @@ pub struct Phone {
     pub packets: Vec<(u16, SocketAddr, Vec<u8>)>,
     pub peer: Peer,
     secret: Option<String>,
+    /// Answers that its endpoint knows nothing of.
+    replies: Vec<Transmit>,
     usages: BTreeMap<UsageId, usize>,
     asked: BTreeMap<RequestId, &'static str>,
 }
@@ -189,6 +193,8 @@ impl Phone {
             manners: Manners::default(),
             calls: Vec::new(),
             answers: Vec::new(),
+            notified: Vec::new(),
+            replies: Vec::new(),
             off: false,
             refreshes: true,
             expires_s: 120,
@@ -241,6 +247,17 @@ impl Phone {
     pub fn options(&mut self, now: Instant) {
         let to = format!("sip:{}", self.peer.remote);
         self.ask(now, "OPTIONS", to.clone(), to, Vec::new());
+    }
+
+    /// Wants to be told of what an extension does.
+    pub fn subscribe(&mut self, now: Instant, event: &str, of: &str, expires_s: u32) {
+        let uri = format!("sip:{of}@{}", super::config::REALM);
+        let headers = vec![
+            ("Event".to_string(), event.to_string()),
+            ("Expires".to_string(), expires_s.to_string()),
+            ("Contact".to_string(), format!("<sip:{}@{}>", self.number, self.peer.local)),
+        ];
+        self.ask(now, "SUBSCRIBE", uri.clone(), uri, headers);
     }
 
     fn ask(&mut self, now: Instant, method: &'static str, uri: String, to: String, headers: Vec<(String, String)>) {
@@ -455,6 +472,17 @@ impl Phone {
 
     pub fn receive(&mut self, now: Instant, bytes: Bytes) {
         let message = Message::parse(bytes).expect("the switch sends messages that can be read");
+        let watched = message.text(HeaderName::Event).is_some_and(|event| !event.starts_with(b"refer"));
+        if message.is_request() && *message.method() == Method::Notify && watched {
+            let again = self.notified.iter().any(|n| n.header(HeaderName::Via) == message.header(HeaderName::Via));
+            let mut out = bytes::BytesMut::new();
+            let ok = hotline::sip::message::response_to(&mut out, &message, 200, "OK", None, None).finish();
+            self.replies.push(Transmit { peer: self.peer, bytes: ok });
+            if !again {
+                self.notified.push(message);
+            }
+            return;
+        }
         self.endpoint.handle_message(now, self.peer, message);
     }
 
@@ -463,7 +491,8 @@ impl Phone {
         while let Some(event) = self.endpoint.poll_event() {
             self.react(now, event);
         }
-        std::iter::from_fn(|| self.endpoint.poll_transmit()).collect()
+        let replies = std::mem::take(&mut self.replies);
+        std::iter::from_fn(|| self.endpoint.poll_transmit()).chain(replies).collect()
     }
 
     fn react(&mut self, now: Instant, event: SipEvent) {
@@ -560,7 +589,7 @@ impl Phone {
             SipEvent::Notified { usage, status, .. } => self.told_of_referral(usage, status),
             // Nobody refers a phone of these stories, or watches it.
             SipEvent::Referred { id, .. } => self.endpoint.respond(now, id, 603, None, &[], None),
-            SipEvent::SubscriptionOver { .. } => {}
+            SipEvent::SubscriptionOver { .. } | SipEvent::Resubscribed { .. } => {}
             // The switch sends no keys by INFO.
             SipEvent::Trying { .. }
             | SipEvent::Acked { .. }

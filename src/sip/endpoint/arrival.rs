@@ -64,8 +64,11 @@ impl Endpoint {
         }
         // REGISTER makes no dialog; a To tag in one means nothing (10.2).
         if let Some(tag) = to_tag.filter(|_| method != Method::Register) {
-            return match self.usage_of(tag, &request) {
-                Some(id) => self.receive_in_dialog(now, id, peer, request, fresh),
+            if let Some(id) = self.usage_of(tag, &request) {
+                return self.receive_in_dialog(now, id, peer, request, fresh);
+            }
+            return match self.subscription_of(tag, &request) {
+                Some(id) => self.receive_of_subscriber(now, id, peer, request, fresh),
                 None => self.refuse(peer, &request, Reply::plain(481)),
             };
         }

@@ -18,6 +18,7 @@ pub(super) struct Composer {
     server: String,
     allow: String,
     supported: String,
+    events: String,
     advertised: Option<String>,
     listen_ports: Vec<(Transport, u16)>,
 }
@@ -70,6 +71,7 @@ impl Composer {
             server: config.server.clone(),
             allow: config.allow.join(", "),
             supported: config.supported.join(", "),
+            events: config.events.join(", "),
             advertised: config.advertised.clone(),
             listen_ports: config.listen_ports.clone(),
         }
@@ -139,7 +141,7 @@ impl Composer {
             builder.header(HeaderName::Supported, &self.supported);
         }
         if success && *request.method() == Method::Options {
-            builder.header(HeaderName::Accept, SDP);
+            builder.header(HeaderName::Accept, SDP).header(HeaderName::AllowEvents, &self.events);
         }
         if let Some(seconds) = reply.retry_after_s {
             builder.number(HeaderName::RetryAfter, seconds);

@@ -20,6 +20,8 @@ pub struct EndpointConfig {
     pub supported: Vec<&'static str>,
     /// Which provisional responses of ours the caller has to acknowledge. Unless never, `100rel` is supported.
     pub reliable: ReliableProvisional,
+    /// Event packages for `Allow-Events`: what the app tells its watchers, and `refer`.
+    pub events: Vec<&'static str>,
     /// Calls agree on session timers (RFC 4028), and `timer` is supported. Absent: no call of ours is refreshed.
     pub session: Option<SessionTerms>,
     /// New work is answered 503 from here on. A call leaves about four behind for 32 seconds. Requests inside dialogs are let through up to twice as many.
@@ -44,6 +46,7 @@ impl fmt::Debug for EndpointConfig {
             .field("allow", &self.allow)
             .field("supported", &self.supported)
             .field("reliable", &self.reliable)
+            .field("events", &self.events)
             .field("session", &self.session)
             .field("max_transactions", &self.max_transactions)
             .field("max_usages", &self.max_usages)
@@ -62,10 +65,12 @@ impl Default for EndpointConfig {
             timers: TimerSet::default(),
             allow: [
                 "INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK", "REGISTER", "REFER", "NOTIFY",
+                "SUBSCRIBE",
             ]
             .into(),
             supported: Vec::new(),
             reliable: ReliableProvisional::default(),
+            events: vec!["dialog", "message-summary", "reg", "refer"],
             session: None,
             max_transactions: 131_072,
             max_usages: 16_384,

@@ -132,6 +132,11 @@ pub enum SipEvent {
         status: Option<u16>,
         over: bool,
     },
+    /// A watcher wants to be told on, and is owed the whole state; or (`over`) nothing after one last word.
+    Resubscribed {
+        subscription: SubscriptionId,
+        over: bool,
+    },
     /// Nobody watches any more: it was not refreshed in time, or the subscriber refused or was lost.
     SubscriptionOver {
         subscription: SubscriptionId,

@@ -92,6 +92,7 @@ impl Endpoint {
             Method::Refer => {
                 self.events.push_back(SipEvent::Referred { usage: id, id: ServerRequest(tx), message: request })
             }
+            Method::Subscribe => self.receive_resubscribe(now, id, tx, &request),
             Method::Notify => self.receive_notify(now, id, tx, &request),
             Method::Prack => self.receive_prack(now, id, tx, peer, &request),
             Method::Info => {

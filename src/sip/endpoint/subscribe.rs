@@ -3,13 +3,17 @@
 //!
 //! What a state says is the app's; this file knows only when it may be told, and to whom.
 
+use super::arrival::{header_text, reply_to};
 use super::compose::{Reply, Within};
 use super::usage::Phase;
 use super::{Endpoint, Owner, ServerRequest, SipEvent, UsageId};
 use crate::sip::dialog::{Dialog, Tag};
-use crate::sip::message::Method;
+use crate::sip::message::{HeaderName, Message, Method, UriRef, is_sips};
+use crate::sip::peer::Peer;
+use crate::sip::transaction::{Fresh, ServerId};
 use crate::timers::Timers;
 use bytes::Bytes;
+use smallvec::SmallVec;
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
@@ -87,6 +91,12 @@ struct Subscription {
     next: Option<Notice>,
     /// Its last NOTIFY has been sent.
     ending: bool,
+}
+
+impl Subscription {
+    fn new(place: Place, event: Box<str>, until: Instant, terms: SubscriptionTerms) -> Self {
+        Self { place, event, until, terms, waits: false, rests: false, next: None, ending: false }
+    }
 }
 
 /// The dialog that a subscription lives in.
@@ -185,16 +195,8 @@ impl Endpoint {
                 true => REFER_PACKAGE.into(),
                 false => format!("{REFER_PACKAGE};id={number}").into(),
             };
-            let new = Subscription {
-                place: Place::Call(id),
-                event,
-                until: now + REFER_LASTS,
-                terms: SubscriptionTerms { pause: Duration::ZERO, ..SubscriptionTerms::default() },
-                waits: false,
-                rests: false,
-                next: None,
-                ending: false,
-            };
+            let terms = SubscriptionTerms { pause: Duration::ZERO, ..SubscriptionTerms::default() };
+            let new = Subscription::new(Place::Call(id), event, now + REFER_LASTS, terms);
             let new = self.subscriptions.insert(new);
             usage.subscriptions.push(new);
             subscription = Some(new);
@@ -296,6 +298,147 @@ impl Endpoint {
                 self.notify(now, id, Notice::last("timeout", None));
                 self.events.push_back(SipEvent::SubscriptionOver { subscription: id });
             }
+        }
+    }
+}
+
+/// What a peer that watches asks for.
+impl Endpoint {
+    /// Grants a SUBSCRIBE that makes a dialog of its own: 200 with the time granted, after which the app owes the state by
+    /// [`Endpoint::notify`] (RFC 6665 4.2.1.2); the last word at once where `seconds` is 0. `None`: it was refused.
+    pub fn accept_subscription(
+        &mut self,
+        now: Instant,
+        request: ServerRequest,
+        peer: Peer,
+        seconds: u32,
+        terms: SubscriptionTerms,
+    ) -> Option<SubscriptionId> {
+        let asked = self.layer.open_request(request.0)?.clone();
+        if self.subscriptions.len() >= self.max_subscriptions {
+            self.counts.overloaded += 1;
+            self.answer(now, request.0, Reply::plain(503));
+            return None;
+        }
+        let tag = self.mint.tag();
+        let user = UriRef::parse(asked.request_uri()).ok().and_then(|uri| uri.user());
+        let contact = self.composer.contact(&peer, user, is_sips(asked.request_uri()));
+        let event = header_text(&asked, HeaderName::Event).unwrap_or_default();
+        let Some(dialog) = Dialog::of_callee(&asked, tag, peer, contact.clone()) else {
+            let reply = Reply { reason: Some("Missing or Unusable Contact"), ..Reply::plain(400) };
+            self.answer(now, request.0, reply);
+            return None;
+        };
+        let expires = seconds.to_string();
+        let headers: &[(&str, &str)] = &[("Expires", &expires)];
+        self.answer(now, request.0, Reply { to_tag: Some(tag), contact: Some(&contact), headers, ..Reply::plain(200) });
+        let until = now + Duration::from_secs(u64::from(seconds));
+        let place = Place::Own { tag, dialog: Box::new(dialog) };
+        let id = self.subscriptions.insert(Subscription::new(place, event.into(), until, terms));
+        if seconds == 0 {
+            self.subscriptions.deadlines.clear(&(id, Deadline::Expired));
+        }
+        Some(id)
+    }
+
+    /// The subscription whose dialog a request with our tag belongs to.
+    pub(super) fn subscription_of(&self, tag: &str, request: &Message) -> Option<SubscriptionId> {
+        let id = *self.subscriptions.by_tag.get(&Tag::read(tag)?)?;
+        match &self.subscriptions.table.get(&id)?.place {
+            Place::Own { dialog, .. } => dialog.owns(request).then_some(id),
+            Place::Call(_) => None,
+        }
+    }
+
+    /// A request in the dialog of a subscription.
+    pub(super) fn receive_of_subscriber(
+        &mut self,
+        now: Instant,
+        id: SubscriptionId,
+        peer: Peer,
+        request: Message,
+        fresh: Fresh,
+    ) {
+        let reply_peer = reply_to(peer, &request);
+        let Some(tx) = self.layer.start_server(now, request.clone(), fresh, reply_peer, true, Owner::Nobody) else {
+            return;
+        };
+        let Some(subscription) = self.subscriptions.table.get_mut(&id) else { return };
+        let Place::Own { dialog, .. } = &mut subscription.place else { return };
+        if dialog.take_cseq(request.cseq().map_or(0, |cseq| cseq.number), false).is_err() {
+            self.counts.refused += 1;
+            self.answer(now, tx, Reply { reason: Some("CSeq Out Of Order"), ..Reply::plain(500) });
+            return;
+        }
+        if peer.reliable() {
+            dialog.peer = peer;
+        }
+        match request.method() {
+            Method::Subscribe => self.renew(now, id, tx, &request),
+            Method::Options => {
+                self.answer(now, tx, Reply::plain(200));
+            }
+            // There is no call in it (any more).
+            _ => {
+                self.answer(now, tx, Reply::plain(481));
+            }
+        }
+    }
+
+    /// A SUBSCRIBE in the dialog of a call: about one of its REFERs (RFC 3515 2.4.4).
+    pub(super) fn receive_resubscribe(&mut self, now: Instant, usage: UsageId, tx: ServerId, request: &Message) {
+        let event = header_text(request, HeaderName::Event).unwrap_or_default();
+        let of: SmallVec<[SubscriptionId; 1]> =
+            self.usages.get(usage.0).map(|usage| usage.subscriptions.clone()).unwrap_or_default();
+        let named = |id: &SubscriptionId| {
+            self.subscriptions.table.get(id).is_some_and(|subscription| *subscription.event == *event.trim())
+        };
+        match of.iter().copied().find(named) {
+            Some(id) => self.renew(now, id, tx, request),
+            None => {
+                self.counts.refused += 1;
+                self.answer(now, tx, Reply::plain(481));
+            }
+        }
+    }
+
+    /// Goes on for as long again as is asked for, or ends (RFC 6665 4.2.1.3).
+    fn renew(&mut self, now: Instant, id: SubscriptionId, tx: ServerId, request: &Message) {
+        let Some(subscription) = self.subscriptions.table.get_mut(&id) else { return };
+        let same = header_text(request, HeaderName::Event).is_some_and(|event| *event == *subscription.event);
+        if subscription.ending || !same {
+            self.counts.refused += 1;
+            self.answer(now, tx, Reply::plain(481));
+            return;
+        }
+        let seconds = match subscription.terms.granted(request.expires()) {
+            Ok(seconds) => seconds,
+            Err(least) => {
+                self.counts.refused += 1;
+                let least = least.to_string();
+                self.answer(now, tx, Reply { headers: &[("Min-Expires", &least)], ..Reply::plain(423) });
+                return;
+            }
+        };
+        let contact = match &mut subscription.place {
+            Place::Own { dialog, .. } => {
+                dialog.refresh_target(request);
+                Some(dialog.contact.clone())
+            }
+            Place::Call(usage) => self.usages.get(usage.0).and_then(|usage| usage.dialog()).map(|d| d.contact.clone()),
+        };
+        let is_refer = subscription.event.starts_with(REFER_PACKAGE);
+        subscription.until = now + Duration::from_secs(u64::from(seconds));
+        if seconds > 0 {
+            self.subscriptions.deadlines.set((id, Deadline::Expired), subscription.until);
+        }
+        let expires = seconds.to_string();
+        let headers: &[(&str, &str)] = &[("Expires", &expires)];
+        self.answer(now, tx, Reply { contact: contact.as_deref(), headers, ..Reply::plain(200) });
+        match seconds {
+            // How the transfer goes is not asked for any more.
+            0 if is_refer => self.notify(now, id, Notice::last("timeout", None)),
+            _ => self.events.push_back(SipEvent::Resubscribed { subscription: id, over: seconds == 0 }),
         }
     }
 }

@@ -14,4 +14,5 @@ mod referrals;
 mod reliable;
 mod repetition;
 mod session_timers;
+mod watchers;
 mod world;

@@ -280,6 +280,7 @@ pub fn title(event: &SipEvent) -> String {
         SipEvent::Notified { status, over, .. } => {
             format!("Notified {}{}", status.unwrap_or(0), if *over { " over" } else { "" })
         }
+        SipEvent::Resubscribed { over, .. } => format!("Resubscribed{}", if *over { " over" } else { "" }),
         SipEvent::SubscriptionOver { .. } => "SubscriptionOver".into(),
         SipEvent::Ended { why, .. } => format!("Ended {why:?}"),
         SipEvent::Request { message, .. } => format!("Request {}", message.method()),

@@ -1,0 +1,260 @@
+//! Between SUBSCRIBE and what there is to watch: the calls of an extension, its mailbox, its registrations. Who watches must
+//! have proved to be an extension; what lies behind a number of the outside it is not told.
+
+use super::registration::{Proof, user_of};
+use super::{Switch, SwitchTimer};
+use crate::call::LegState;
+use crate::events::EventKind;
+use crate::ids::AgentId;
+use crate::sip::endpoint::{Notice, ServerRequest, SubscriptionId, SubscriptionTerms};
+use crate::sip::message::{HeaderName, MediaType, Message};
+use crate::sip::package::dialog_info::{DialogLine, DialogState};
+use crate::sip::package::message_summary::MessageCounts;
+use crate::sip::package::{Package, dialog_info, message_summary, reg_info};
+use crate::sip::peer::Peer;
+use crate::timers::Now;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Lamps of the largest console, twice. More from one extension are refused.
+const MOST_OF_ONE: usize = 256;
+/// Changes of a tenth of a second are told as one.
+const GATHER: Duration = Duration::from_millis(100);
+
+/// Who watches what.
+#[derive(Debug, Default)]
+pub(super) struct Watchers {
+    table: BTreeMap<SubscriptionId, Watch>,
+    of_one: BTreeMap<AgentId, usize>,
+}
+
+#[derive(Debug)]
+struct Watch {
+    by: AgentId,
+    package: Package,
+    of: AgentId,
+    /// Of the last state told.
+    version: u32,
+    /// That state, as if it were the first.
+    told: String,
+}
+
+impl Watchers {
+    pub(super) fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    fn insert(&mut self, id: SubscriptionId, watch: Watch) {
+        *self.of_one.entry(watch.by.clone()).or_default() += 1;
+        self.table.insert(id, watch);
+    }
+
+    fn remove(&mut self, id: SubscriptionId) {
+        let Some(watch) = self.table.remove(&id) else { return };
+        if let Some(count) = self.of_one.get_mut(&watch.by) {
+            *count -= 1;
+            if *count == 0 {
+                self.of_one.remove(&watch.by);
+            }
+        }
+    }
+}
+
+/// A refused SUBSCRIBE: status and headers.
+type Refusal = (u16, Vec<(&'static str, String)>);
+
+impl Switch {
+    pub(super) fn on_subscribe(&mut self, now: Now, id: ServerRequest, request: &Message, peer: Peer) {
+        let by = match self.prove(now, request, peer) {
+            Proof::Extension(agent) => agent,
+            unproven => {
+                let challenge = self.challenge(now, request, matches!(unproven, Proof::Stale));
+                return self.endpoint.respond(now.at, id, 401, None, &challenge, None);
+            }
+        };
+        match self.wanted(&by, request) {
+            Ok((package, of, seconds)) => self.watch(now, id, (by, package, of), seconds, peer),
+            Err((status, headers)) => self.endpoint.respond(now.at, id, status, None, &headers, None),
+        }
+    }
+
+    /// What a proven extension asks to be told, and for how long.
+    fn wanted(&self, by: &AgentId, request: &Message) -> Result<(Package, AgentId, u32), Refusal> {
+        let refuse = |status| (status, Vec::new());
+        let event = request.text(HeaderName::Event).map(|value| String::from_utf8_lossy(&value).into_owned());
+        let package = event.as_deref().and_then(Package::of_event).ok_or_else(|| {
+            // RFC 6665 4.2.1.1.
+            let known = Package::ALL.map(Package::name).join(", ");
+            (489, vec![("Allow-Events", known)])
+        })?;
+        let mut accepted = request.list(HeaderName::Accept).filter_map(|range| MediaType::parse(range).ok()).peekable();
+        let (kind, subtype) = package.content_type().split_once('/').unwrap_or_default();
+        if accepted.peek().is_some() && !accepted.any(|range| range.accepts(kind, subtype)) {
+            return Err(refuse(406));
+        }
+        let of = AgentId::new(user_of(request.request_uri()).unwrap_or_default());
+        if !self.config.extensions.contains_key(&of) {
+            return Err(refuse(404));
+        }
+        // Mail and whereabouts are everybody's own; who is on the phone all colleagues may see.
+        if package != Package::Dialog && of != *by {
+            return Err(refuse(403));
+        }
+        let seconds = SubscriptionTerms::default()
+            .granted(request.expires())
+            .map_err(|least| (423, vec![("Min-Expires", least.to_string())]))?;
+        if seconds > 0 && self.watchers.of_one.get(by).is_some_and(|count| *count >= MOST_OF_ONE) {
+            return Err(refuse(403));
+        }
+        Ok((package, of, seconds))
+    }
+
+    fn watch(
+        &mut self,
+        now: Now,
+        id: ServerRequest,
+        (by, package, of): (AgentId, Package, AgentId),
+        seconds: u32,
+        peer: Peer,
+    ) {
+        let terms = SubscriptionTerms::default();
+        let Some(subscription) = self.endpoint.accept_subscription(now.at, id, peer, seconds, terms) else { return };
+        let told = self.state_of(package, &of, 0);
+        let body = Some((package.content_type(), told.clone().into()));
+        if seconds == 0 {
+            // RFC 6665 4.4.3: a fetch.
+            return self.endpoint.notify(now.at, subscription, Notice::last("timeout", body));
+        }
+        self.watchers.insert(subscription, Watch { by, package, of, version: 0, told });
+        self.endpoint.notify(now.at, subscription, Notice { terminated: None, body });
+    }
+
+    /// A watcher refreshed, which is owed the whole state, or wants no more of it.
+    pub(super) fn on_resubscribed(&mut self, now: Now, id: SubscriptionId, over: bool) {
+        let Some(watch) = self.watchers.table.get_mut(&id) else { return };
+        watch.version += 1;
+        let (package, of, version) = (watch.package, watch.of.clone(), watch.version);
+        let body = Some((package.content_type(), self.state_of(package, &of, version).into()));
+        let terminated = over.then_some("timeout");
+        self.endpoint.notify(now.at, id, Notice { terminated, body });
+        if over {
+            self.watchers.remove(id);
+        }
+    }
+
+    pub(super) fn on_watcher_gone(&mut self, id: SubscriptionId) {
+        self.watchers.remove(id);
+    }
+
+    /// Something happened that lamps may show.
+    pub(super) fn note_change(&mut self, now: Now, kind: &EventKind) {
+        let shown = matches!(
+            kind,
+            EventKind::CallArrived { .. }
+                | EventKind::CallEnded { .. }
+                | EventKind::LegStarted { .. }
+                | EventKind::LegRinging { .. }
+                | EventKind::LegAnswered { .. }
+                | EventKind::LegEnded { .. }
+                | EventKind::LegTaken { .. }
+                | EventKind::Bridged { .. }
+                | EventKind::Registered { .. }
+                | EventKind::Unregistered { .. }
+        );
+        if shown && self.watchers.len() > 0 && !self.timers.is_set(&SwitchTimer::Lamps) {
+            self.timers.set(SwitchTimer::Lamps, now.at + GATHER);
+        }
+    }
+
+    /// Tells each watcher whose state is another than the one it was told last.
+    pub(super) fn light_lamps(&mut self, now: Now) {
+        let dialogs = self.dialogs();
+        let none = Vec::new();
+        let mut due = Vec::new();
+        for (id, watch) in &self.watchers.table {
+            let state = match watch.package {
+                Package::Dialog => self.dialog_info(&watch.of, 0, dialogs.get(&watch.of).unwrap_or(&none)),
+                package => self.state_of(package, &watch.of, 0),
+            };
+            if state != watch.told {
+                due.push((*id, state));
+            }
+        }
+        for (id, state) in due {
+            let Some(watch) = self.watchers.table.get_mut(&id) else { continue };
+            watch.told = state;
+            watch.version += 1;
+            let (package, of, version) = (watch.package, watch.of.clone(), watch.version);
+            let body = match package {
+                Package::Dialog => self.dialog_info(&of, version, dialogs.get(&of).unwrap_or(&none)),
+                package => self.state_of(package, &of, version),
+            };
+            self.endpoint.notify(now.at, id, Notice::state(package.content_type(), body));
+        }
+    }
+
+    /// Extensions that are no more are watched no more, and watch nobody.
+    pub(super) fn drop_watchers_of_strangers(&mut self, now: Now) {
+        let known = |agent: &AgentId| self.config.extensions.contains_key(agent);
+        let gone = self.watchers.table.iter().filter(|(_, watch)| !known(&watch.by) || !known(&watch.of));
+        let gone: Vec<SubscriptionId> = gone.map(|(id, _)| *id).collect();
+        for id in gone {
+            self.watchers.remove(id);
+            self.endpoint.notify(now.at, id, Notice::last("noresource", None));
+        }
+    }
+
+    fn state_of(&self, package: Package, of: &AgentId, version: u32) -> String {
+        let entity = format!("sip:{of}@{}", self.config.realm);
+        match package {
+            Package::Dialog => {
+                let dialogs = self.dialogs().remove(of).unwrap_or_default();
+                self.dialog_info(of, version, &dialogs)
+            }
+            // No mailbox holds anything yet.
+            Package::MessageSummary => message_summary::body(&entity, MessageCounts::default()),
+            Package::Reg => {
+                let contacts: Vec<_> = self
+                    .registrar
+                    .bindings(of.as_str())
+                    .map(|binding| reg_info::ContactLine { uri: binding.contact.to_string(), q: binding.q })
+                    .collect();
+                reg_info::body(&entity, version, &contacts)
+            }
+        }
+    }
+
+    fn dialog_info(&self, of: &AgentId, version: u32, dialogs: &[DialogLine]) -> String {
+        dialog_info::body(&format!("sip:{of}@{}", self.config.realm), version, dialogs)
+    }
+
+    /// The calls that extensions are in.
+    fn dialogs(&self) -> BTreeMap<AgentId, Vec<DialogLine>> {
+        let mut found: BTreeMap<AgentId, Vec<DialogLine>> = BTreeMap::new();
+        for entry in self.calls.values().filter(|entry| !entry.call.is_ended()) {
+            let caller = entry.call.caller();
+            for leg in entry.call.legs() {
+                let Some(agent) = entry.agent_of(leg.id) else { continue };
+                let initiator = leg.id == caller.id;
+                let state = match leg.state() {
+                    LegState::Dialing => DialogState::Trying,
+                    LegState::Offered { .. } if !entry.call.is_dialing() => DialogState::Trying,
+                    LegState::Offered { .. } | LegState::Ringing => DialogState::Early,
+                    LegState::Up { .. } => DialogState::Confirmed,
+                    LegState::Gone => continue,
+                };
+                let remote = if initiator { &entry.to } else { &entry.from };
+                // A number of ours; who calls from outside is nobody's business but the agent's.
+                let ours = self.config.extensions.contains_key(remote.as_str());
+                let remote = ours.then(|| format!("sip:{remote}@{}", self.config.realm));
+                found.entry(agent.clone()).or_default().push(DialogLine {
+                    id: leg.id.to_string(),
+                    initiator,
+                    state,
+                    remote,
+                });
+            }
+        }
+        found
+    }
+}
