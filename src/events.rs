@@ -263,6 +263,12 @@ pub enum EventKind {
         state: TrunkStateName,
         why: String,
     },
+    /// A text from one extension to another, and what its sender was told; not the text.
+    Message {
+        from: AgentId,
+        to: AgentId,
+        status: u16,
+    },
 
     BundleLoaded {
         version: FlowVersion,

@@ -105,6 +105,27 @@ pub(super) async fn hang_up(State(api): State<Api>, Path(id): Path<String>) -> R
     run(&api, Command::Hangup { call: call_id(&id)? }).await
 }
 
+/// Digits of the longest number that may be dialled, and some more.
+const MAX_NUMBER: usize = 64;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Transfer {
+    to: String,
+}
+
+pub(super) async fn transfer(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    body: Result<Json<Transfer>, JsonRejection>,
+) -> Result<Json<Done>, Refused> {
+    let Json(Transfer { to }) = body.map_err(|error| Refused::new(error.status(), error.body_text()))?;
+    if to.is_empty() || to.len() > MAX_NUMBER || to.chars().any(char::is_control) {
+        return Err(Refused::bad(format!("`to` is a number as it is dialled, up to {MAX_NUMBER} characters")));
+    }
+    run(&api, Command::Transfer { call: call_id(&id)?, to }).await
+}
+
 pub(super) async fn drain(State(api): State<Api>) -> Result<Json<Done>, Refused> {
     run(&api, Command::Drain).await
 }

@@ -74,6 +74,8 @@ pub struct EventCounts {
     pub queues: BTreeMap<QueueId, QueueCounts>,
     pub transfers: BTreeMap<TransferOutcome, u64>,
     pub transfers_refused: u64,
+    pub messages_delivered: u64,
+    pub messages_refused: u64,
     /// Calls that a trunk did not take, by reason.
     pub trunk_failures: BTreeMap<(TrunkId, TrunkFault), u64>,
     /// By reason.
@@ -114,6 +116,8 @@ impl EventCounts {
             }
             EventKind::TransferEnded { outcome, .. } => *self.transfers.entry(*outcome).or_default() += 1,
             EventKind::TransferRefused { .. } => self.transfers_refused += 1,
+            EventKind::Message { status: 200..300, .. } => self.messages_delivered += 1,
+            EventKind::Message { .. } => self.messages_refused += 1,
             EventKind::AuthFailed { why, count, .. } => {
                 *self.auth_failed.entry(why.replace(' ', "_")).or_default() += u64::from(*count);
             }
@@ -220,6 +224,9 @@ fn events(out: &mut Page, counts: &EventCounts) {
     }
     let refused = counts.transfers_refused;
     out.one("transfers_refused_total", "counter", "Transfers that were not allowed.", refused);
+    let (delivered, refused) = (counts.messages_delivered, counts.messages_refused);
+    out.one("messages_delivered_total", "counter", "Texts between extensions that a phone took.", delivered);
+    out.one("messages_refused_total", "counter", "Texts between extensions that were not delivered.", refused);
     out.family("auth_failures_total", "counter", "Requests with a wrong proof of identity, by reason.");
     for (reason, count) in &counts.auth_failed {
         out.sample("auth_failures_total", &[("reason", reason)], *count);

@@ -103,6 +103,7 @@ impl Api {
             .route("/api/v1/calls", get(records::calls))
             .route("/api/v1/calls/{id}", get(records::call).delete(commands::hang_up))
             .route("/api/v1/calls/{id}/hangup", post(commands::hang_up))
+            .route("/api/v1/calls/{id}/transfer", post(commands::transfer))
             .route("/api/v1/queues", get(commands::queues))
             .route("/api/v1/queues/{id}", get(commands::queue))
             .route("/api/v1/agents", get(commands::agents))

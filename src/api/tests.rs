@@ -88,6 +88,8 @@ impl SwitchPort for Desk {
         let outcome = match &command {
             Command::Hangup { call: CallId(0xabc) } => Ok("hung up".into()),
             Command::Hangup { .. } => Err(CommandError::NotFound("no such call".into())),
+            Command::Transfer { to, .. } if to == "1002" => Ok("sent".into()),
+            Command::Transfer { .. } => Err(CommandError::Conflict("nobody talks".into())),
             Command::Drain => Err(CommandError::Conflict("already draining".into())),
             Command::Reload => Err(CommandError::Invalid(vec!["hotline.yaml:3:5: unknown key".into()])),
             Command::Stop => {
@@ -271,6 +273,28 @@ async fn commands_reach_the_switch_and_its_no_is_told_as_what_it_is() {
     assert_eq!(json_of(reload).await["details"][0], "hotline.yaml:3:5: unknown key");
     let asked = desk.asked.lock().unwrap();
     assert_eq!(asked[0], Command::Hangup { call: CallId(0xabc) });
+}
+
+#[tokio::test]
+async fn a_transfer_names_a_number_and_nothing_else() {
+    let (desk, api) = running();
+    let post = async |id: &str, body: Value| {
+        let request = request("POST", &format!("/api/v1/calls/{id}/transfer"))
+            .header(header::AUTHORIZATION, format!("Bearer {TOKEN}"))
+            .header(header::CONTENT_TYPE, "application/json");
+        send(&api, request.body(Body::from(body.to_string())).unwrap()).await.status().as_u16()
+    };
+    assert_eq!(post("abc", json!({"to": "1002"})).await, 200);
+    assert_eq!(post("abc", json!({"to": "1003"})).await, 409);
+    assert_eq!(post("not-hex", json!({"to": "1002"})).await, 400);
+    assert_eq!(post("abc", json!({})).await, 422);
+    assert_eq!(post("abc", json!({"to": "1002", "by": "1001"})).await, 422);
+    for bad in ["".to_string(), "x".repeat(65), "1\n2".to_string()] {
+        assert_eq!(post("abc", json!({"to": bad})).await, 400);
+    }
+    assert_eq!(desk.asked.lock().unwrap().len(), 2);
+    let without = request("POST", "/api/v1/calls/abc/transfer").body(Body::from("{}")).unwrap();
+    assert_eq!(send(&api, without).await.status(), StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]

@@ -123,6 +123,11 @@ pub enum Command {
     Hangup {
         call: CallId,
     },
+    /// Sends the other party of an agent's call to a number.
+    Transfer {
+        call: CallId,
+        to: String,
+    },
     SetAgent {
         agent: AgentId,
         ready: bool,

@@ -268,6 +268,7 @@ impl Open {
             | EventKind::ContactBack { .. }
             | EventKind::AuthFailed { .. }
             | EventKind::TrunkState { .. }
+            | EventKind::Message { .. }
             | EventKind::BundleLoaded { .. }
             | EventKind::BundleRefused { .. }
             | EventKind::Draining

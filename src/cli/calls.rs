@@ -27,6 +27,13 @@ pub(super) enum CallCommand {
         /// The call's id, as `call list` shows it
         call: String,
     },
+    /// Send whom an agent talks to in a call to another number, as the agent's phone could
+    Transfer {
+        /// The call's id, as `call list` shows it
+        call: String,
+        /// A number that the agent may dial
+        to: String,
+    },
     /// End a call
     Hangup {
         /// The call's id, as `call list` shows it
@@ -118,6 +125,10 @@ pub(super) fn call(common: &Common, command: &CallCommand) -> Result<(), Failure
         CallCommand::Show { call } => {
             let text = client.get(&format!("/api/v1/calls/{}", segment(call)))?;
             show(format, &text)
+        }
+        CallCommand::Transfer { call, to } => {
+            let body = json!({ "to": to });
+            done(common, &client.send("POST", &format!("/api/v1/calls/{}/transfer", segment(call)), Some(&body))?)
         }
         CallCommand::Hangup { call } => {
             done(common, &client.send("DELETE", &format!("/api/v1/calls/{}", segment(call)), None)?)

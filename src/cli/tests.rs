@@ -26,6 +26,7 @@ fn every_command_of_the_contract_that_exists_is_taken() {
         "hotline call list -o csv",
         "hotline call show 1a2b",
         "hotline call hangup 1a2b",
+        "hotline call transfer 1a2b 1002",
         "hotline queue list",
         "hotline queue show service",
         "hotline agent list -o table",

@@ -1,6 +1,6 @@
 //! What holds where a file says nothing, each with its reason.
 
-use super::{Auth, Limits, Queue, Recording, Records, Sip};
+use super::{Auth, Limits, MessagePolicy, Queue, Recording, Records, Sip};
 use crate::ids::QueueId;
 use crate::sip::endpoint::ReliableProvisional;
 use std::time::Duration;
@@ -26,6 +26,7 @@ impl Default for Sip {
         Self {
             session_expires: Duration::from_secs(1800),
             min_se: Duration::from_secs(90),
+            message: MessagePolicy::Refuse,
             reliable_provisional: ReliableProvisional::default(),
         }
     }

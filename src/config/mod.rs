@@ -182,8 +182,17 @@ pub struct Sip {
     pub session_expires: Duration,
     /// The least such time that we agree to.
     pub min_se: Duration,
+    /// What becomes of texts from one extension to another (RFC 3428).
+    pub message: MessagePolicy,
     /// What callers have to acknowledge before the answer (RFC 3262).
     pub reliable_provisional: ReliableProvisional,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MessagePolicy {
+    #[default]
+    Refuse,
+    Deliver,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -58,6 +58,8 @@ pub(super) struct RawRtp {
 pub(super) struct RawSip {
     pub session_expires: Option<At<String>>,
     pub min_se: Option<At<String>>,
+    /// `refuse` or `deliver`.
+    pub message: Option<At<String>>,
     pub reliable_provisional: Option<At<String>>,
 }
 
@@ -238,6 +240,7 @@ pub(super) fn read(root: &Node, diags: &mut Diags) -> Option<RawConfig> {
         sip: keys.group("sip", "`sip: {session_expires: 30m}`", diags, |keys, diags| RawSip {
             session_expires: keys.text("session_expires", TIME, diags),
             min_se: keys.text("min_se", TIME, diags),
+            message: keys.text("message", "`refuse` or `deliver`", diags),
             reliable_provisional: keys.text("reliable_provisional", "`never`, `wanted` or `always`", diags),
         }),
         tls: keys.group("tls", "`tls: {certificate: secrets/hotline.pem, key: secrets/hotline.key}`", diags, tls),

@@ -454,6 +454,15 @@ fn damaged_files_are_refused_with_a_place_or_taken() {
 }
 
 #[test]
+fn texts_between_extensions_are_refused_unless_the_file_has_them_delivered() {
+    use crate::config::MessagePolicy::{Deliver, Refuse};
+    assert_eq!(load("texts", "version: 1\n").unwrap().sip.message, Refuse);
+    assert_eq!(load("texts-on", "version: 1\nsip: {message: deliver}\n").unwrap().sip.message, Deliver);
+    let found = findings("texts-odd", "version: 1\nsip: {message: yes}\n");
+    assert!(format!("{found:?}").contains("C137"), "{found:?}");
+}
+
+#[test]
 fn session_timers_are_read_and_held_to_what_rfc_4028_allows() {
     let sip = load("timers", "version: 1\nsip: {session_expires: 10m, min_se: 2m}\n").unwrap().sip;
     assert_eq!((sip.session_expires.as_secs(), sip.min_se.as_secs()), (600, 120));

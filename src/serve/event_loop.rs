@@ -14,7 +14,7 @@ use crate::media::PortLease;
 use crate::media::worker::{MediaNotice, WorkerHandle};
 use crate::net::{Net, NetEvent, Outlet};
 use crate::store::StoreHandle;
-use crate::switch::{Command, Input, Output, Switch, SwitchBundle, SwitchConfig};
+use crate::switch::{Command, Input, Output, Switch, SwitchBundle, SwitchConfig, Untransferable};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -222,6 +222,19 @@ impl EventLoop {
                 self.input(Input::Command(Command::HangUp { call }));
                 Ok(format!("call {call} is hung up"))
             }
+            api::Command::Transfer { call, to } => match self.switch.may_transfer(call, &to) {
+                Ok(()) => {
+                    self.input(Input::Command(Command::Transfer { call, to }));
+                    Ok(format!("the other party of call {call} is on its way; `hotline call show {call}` tells how it ends"))
+                }
+                Err(Untransferable::NoCall) => Err(NotFound(format!("no call {call} is up"))),
+                Err(Untransferable::NobodyTalks) => {
+                    Err(Conflict(format!("in call {call} no agent talks to anybody, or it is being transferred already")))
+                }
+                Err(Untransferable::NotOpen) => {
+                    Err(Conflict("the agent of this call may not dial that number; see `hotline route explain`".into()))
+                }
+            },
             api::Command::SetAgent { agent, .. } if !self.switch.has_agent(&agent) => {
                 Err(NotFound(format!("there is no agent {agent}; `hotline agent list` shows those there are")))
             }

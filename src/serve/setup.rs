@@ -82,6 +82,7 @@ pub(super) fn switch_config(config: &Config, seeds: &Seeds) -> Result<SwitchConf
         recording: config.recording.enabled,
         rtp_timeout: Some(config.limits.rtp_timeout).filter(|limit| !limit.is_zero()),
         direct_ring_time: DIRECT_RING_TIME,
+        messages: config.sip.message == crate::config::MessagePolicy::Deliver,
         show_digits: config.mode == Mode::Demo,
     })
 }

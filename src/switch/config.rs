@@ -42,6 +42,8 @@ pub struct SwitchConfig {
     pub rtp_timeout: Option<Duration>,
     /// How long an extension or trunk dialled outright rings.
     pub direct_ring_time: Duration,
+    /// Extensions may send each other texts.
+    pub messages: bool,
     /// Keys of test numbers show in events (demo mode only).
     pub show_digits: bool,
 }

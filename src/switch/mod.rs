@@ -15,6 +15,7 @@ mod ivr_link;
 mod join_link;
 mod kept;
 mod media_link;
+mod message_link;
 mod outbound_leg;
 mod port_pool;
 mod presence_link;
@@ -32,6 +33,7 @@ mod view;
 pub use config::{Extension, SwitchBundle, SwitchConfig};
 pub use kept::{KeptContact, KeptExtension};
 pub use registration::OPTIONS as REGISTER_OPTIONS;
+pub use transfer_link::Untransferable;
 pub use view::{CallSummary, SwitchView};
 
 use crate::acd::Acd;
@@ -52,6 +54,7 @@ use bytes::Bytes;
 use guesses::Guesses;
 use identity::Identity;
 use ivr_link::FlowRun;
+use message_link::Messages;
 use port_pool::PortPool;
 use presence_link::Watchers;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -107,6 +110,11 @@ pub enum Input {
 pub enum Command {
     HangUp {
         call: CallId,
+    },
+    /// Send the other party of an agent's call to a number, as the agent itself could.
+    Transfer {
+        call: CallId,
+        to: String,
     },
     AgentReady {
         agent: AgentId,
@@ -238,6 +246,7 @@ pub struct Switch {
     tickets: BTreeMap<TicketId, CallId>,
     ports: PortPool,
     watchers: Watchers,
+    messages: Messages,
     timers: Timers<SwitchTimer>,
     notices: VecDeque<(CallId, Notice)>,
     outputs: VecDeque<Output>,
@@ -278,6 +287,7 @@ impl Switch {
             tickets: BTreeMap::new(),
             ports: PortPool::default(),
             watchers: Watchers::default(),
+            messages: Messages::default(),
             timers: Timers::new(),
             notices: VecDeque::new(),
             outputs: VecDeque::new(),
@@ -292,6 +302,7 @@ impl Switch {
             config,
             bundle,
         };
+        switch.endpoint.set_allowed("MESSAGE", switch.config.messages);
         let version = switch.bundle.flows.version.clone();
         switch.emit(now, None, EventKind::BundleLoaded { version });
         switch.timers.set(SwitchTimer::Sweep, now.at + sweep::EVERY);
@@ -496,6 +507,7 @@ impl Switch {
         }
         self.config = config;
         self.drop_watchers_of_strangers(now);
+        self.endpoint.set_allowed("MESSAGE", self.config.messages);
         // An agent who is new to the distributor may have been registered for long.
         for agent in &self.config.acd.agents {
             self.acd.agent_reachable(now.at, &agent.id, self.registrar.is_reachable(agent.id.as_str()));
@@ -506,6 +518,10 @@ impl Switch {
         match command {
             Command::HangUp { call } => {
                 self.with_call(now, call, |call, out| call.hang_up(Cause::Normal, EndedBy::Operator, out))
+            }
+            Command::Transfer { call, to } => {
+                // What stands against it was told before the command came here; what came between needs nothing.
+                let _ = self.transfer(now, call, to);
             }
             Command::AgentReady { agent } => {
                 // An unknown agent was refused before the command came here; one removed meanwhile needs nothing.

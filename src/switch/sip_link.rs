@@ -64,6 +64,7 @@ impl Switch {
             }
             SipEvent::ResponseTo { id, status, message } => {
                 if !self.on_trunk_response(now, id, status, message.as_ref()) {
+                    self.on_message_answered(now, id, status);
                     self.on_life_sign(now, id, message.is_some());
                 }
             }
@@ -198,6 +199,9 @@ impl Switch {
         match message.method() {
             Method::Register => self.on_register(now, id, &message, peer),
             Method::Subscribe => self.on_subscribe(now, id, &message, peer),
+            Method::Message if message.to().is_ok_and(|to| to.tag().is_none()) => {
+                self.on_message(now, id, &message, peer)
+            }
             // Outside a call there is nobody to be referred.
             Method::Refer => self.endpoint.respond(now.at, id, 403, None, &[], None),
             _ => self.endpoint.respond(now.at, id, 405, None, &[], None),

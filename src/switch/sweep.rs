@@ -175,6 +175,7 @@ mod tests {
             recording: false,
             rtp_timeout: None,
             direct_ring_time: Duration::from_secs(60),
+            messages: false,
             show_digits: false,
         };
         let bundle = SwitchBundle { flows: Arc::new(flows), clips: BTreeMap::new() };

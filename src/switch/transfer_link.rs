@@ -16,6 +16,16 @@ use crate::sip::message::uri::{Scheme, UriRef};
 use crate::sip::message::{HeaderName, Message, Replaces};
 use crate::timers::Now;
 
+/// Why an operator's transfer is not begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Untransferable {
+    NoCall,
+    /// Nobody talks in it, or it is being transferred already.
+    NobodyTalks,
+    /// The agent of the call may not dial that number.
+    NotOpen,
+}
+
 /// A referral under way.
 #[derive(Debug)]
 pub(super) struct Referral {
@@ -108,6 +118,32 @@ impl Switch {
             Ok(route) => Ok(route.to.clone()),
             Err(Closed::NotFound) => Err(404),
             Err(Closed::NotOpen) => Err(403),
+        }
+    }
+
+    /// Sends whom an agent talks to elsewhere at an operator's wish.
+    pub(super) fn transfer(&mut self, now: Now, id: CallId, to: String) -> Result<(), Untransferable> {
+        let (by, leg, destination) = self.transferable(id, &to)?;
+        self.begin_referral(now, id, leg, (by, to, None), destination);
+        Ok(())
+    }
+
+    /// Whether an operator may have the other party of this call sent to a number.
+    pub fn may_transfer(&self, id: CallId, to: &str) -> Result<(), Untransferable> {
+        self.transferable(id, to).map(|_| ())
+    }
+
+    fn transferable(&self, id: CallId, to: &str) -> Result<(AgentId, LegId, Destination), Untransferable> {
+        let entry = self.calls.get(&id).filter(|entry| !entry.call.is_ended()).ok_or(Untransferable::NoCall)?;
+        let partner = entry.call.partner().filter(|_| entry.call.may_refer() && entry.referral.is_none());
+        let partner = partner.ok_or(Untransferable::NobodyTalks)?.id;
+        // The caller goes where the agent who serves it could send it; an agent who called outside has no such caller.
+        let of_agent = |leg: LegId| Some((entry.agent_of(leg)?.clone(), leg));
+        let (by, leg) =
+            of_agent(partner).or_else(|| of_agent(entry.call.caller().id)).ok_or(Untransferable::NobodyTalks)?;
+        match self.destination_for(&by, to) {
+            Ok(destination) => Ok((by, leg, destination)),
+            Err(_) => Err(Untransferable::NotOpen),
         }
     }
 

@@ -425,3 +425,21 @@ fn a_second_referral_waits_for_the_end_of_the_first() {
     world.send_by_hand(hand, call.ok_to(&bye));
     world.finish();
 }
+
+#[test]
+fn an_operator_sends_a_caller_on_as_its_agent_could() {
+    let (mut world, caller, agent) = talking();
+    let other = world.agent("1002");
+    let call = world.view().calls[0].id;
+    assert_eq!(world.switch.may_transfer(call, "7777"), Err(Untransferable::NotOpen));
+    assert_eq!(world.switch.may_transfer(CallId(7), "1002"), Err(Untransferable::NoCall));
+    assert_eq!(world.switch.may_transfer(call, "1002"), Ok(()));
+    world.command(Command::Transfer { call, to: "1002".into() });
+    assert_eq!(world.switch.may_transfer(call, "1002"), Err(Untransferable::NobodyTalks));
+    world.until_heard(caller, "voice of 1002");
+    assert_eq!(world.until_over(agent), Over::Theirs);
+    assert!(told(&world, agent).is_empty());
+    world.hang_up(other);
+    world.until_over(caller);
+    world.finish();
+}

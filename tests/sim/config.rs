@@ -32,6 +32,8 @@ pub struct Settings {
     pub realm: String,
     /// The queues there are.
     pub queues: &'static [&'static str],
+    /// Extensions may send each other texts.
+    pub messages: bool,
     /// The agents there are.
     pub agents: &'static [&'static str],
     /// Callers who may wait in each queue.
@@ -78,6 +80,7 @@ impl Default for Settings {
             calls_per_second: None,
             realm: REALM.into(),
             queues: &["service", "emergency"],
+            messages: false,
             agents: &AGENTS,
             max_len: 1_000,
             ring_timeout: Duration::from_secs(10),
@@ -150,6 +153,7 @@ impl Settings {
             recording: self.recording,
             rtp_timeout: self.rtp_timeout,
             direct_ring_time: Duration::from_secs(60),
+            messages: self.messages,
             show_digits: true,
         })
     }

@@ -151,6 +151,8 @@ pub struct Phone {
     pub calls: Vec<PhoneCall>,
     /// Final answers to REGISTER and OPTIONS, in order.
     pub answers: Vec<(&'static str, u16)>,
+    /// Texts that came for it: from whom, and what.
+    pub texts: Vec<(String, String)>,
     /// NOTIFYs about what it watches, in order.
     pub notified: Vec<Message>,
     /// Switched off: neither hears nor says anything any more.
@@ -193,6 +195,7 @@ impl Phone {
             manners: Manners::default(),
             calls: Vec::new(),
             answers: Vec::new(),
+            texts: Vec::new(),
             notified: Vec::new(),
             replies: Vec::new(),
             off: false,
@@ -206,7 +209,11 @@ impl Phone {
             asserts: None,
             headers: Vec::new(),
             by_hand: false,
-            endpoint: Endpoint::new(EndpointConfig { seed: key, ..settings.phones.clone() }),
+            endpoint: {
+                let mut endpoint = Endpoint::new(EndpointConfig { seed: key, ..settings.phones.clone() });
+                endpoint.set_allowed("MESSAGE", true);
+                endpoint
+            },
             plans: Vec::new(),
             packets: Vec::new(),
             peer,
@@ -247,6 +254,22 @@ impl Phone {
     pub fn options(&mut self, now: Instant) {
         let to = format!("sip:{}", self.peer.remote);
         self.ask(now, "OPTIONS", to.clone(), to, Vec::new());
+    }
+
+    /// Sends a text to an extension.
+    pub fn text(&mut self, now: Instant, to: &str, kind: &str, text: &str) {
+        let order = OutgoingRequest {
+            peer: self.peer,
+            method: "MESSAGE",
+            request_uri: format!("sip:{to}@{}", super::config::REALM),
+            from: format!("sip:{}@{}", self.number, super::config::REALM),
+            to: format!("sip:{to}@{}", super::config::REALM),
+            headers: Vec::new(),
+            body: Some((kind.to_string(), Bytes::from(text.to_string()))),
+            credentials: self.credentials(),
+        };
+        let id = self.endpoint.request(now, order).expect("room in a phone");
+        self.asked.insert(id, "MESSAGE");
     }
 
     /// Wants to be told of what an extension does.
@@ -554,6 +577,11 @@ impl Phone {
                 if let Some(method) = self.asked.remove(&id) {
                     self.answers.push((method, status));
                 }
+            }
+            SipEvent::Request { id, message, .. } if *message.method() == Method::Message => {
+                let from = message.from().map(|from| String::from_utf8_lossy(from.uri).into_owned()).unwrap_or_default();
+                self.texts.push((from, String::from_utf8_lossy(message.body()).into_owned()));
+                self.endpoint.respond(now, id, 200, None, &[], None);
             }
             SipEvent::Request { id, message, .. } => {
                 let status = if *message.method() == Method::Options { 200 } else { 405 };

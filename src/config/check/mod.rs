@@ -10,7 +10,7 @@ mod trunks;
 
 use super::raw::{self, RawConfig};
 use super::read::At;
-use super::{Auth, Config, ConfigError, FlowSource, Limits, Mode, Recording, Records, Sip, duration};
+use super::{Auth, Config, ConfigError, FlowSource, Limits, MessagePolicy, Mode, Recording, Records, Sip, duration};
 use crate::ids::{AgentId, QueueId, TrunkId};
 use crate::sip::endpoint::ReliableProvisional;
 use crate::source::diag::{Diagnostic, Diags, nearest, shown};
@@ -200,7 +200,19 @@ impl<'f> Check<'f> {
                 }
             },
         };
-        Sip { session_expires, min_se, reliable_provisional }
+        Sip { session_expires, min_se, message: self.message_policy(raw), reliable_provisional }
+    }
+
+    fn message_policy(&mut self, raw: &super::raw::RawSip) -> MessagePolicy {
+        match raw.message.as_ref().map(|text| (text, text.value.as_str())) {
+            None | Some((_, "refuse")) => MessagePolicy::Refuse,
+            Some((_, "deliver")) => MessagePolicy::Deliver,
+            Some((text, other)) => {
+                let help = "write `refuse`, or `deliver` to let extensions send each other texts";
+                self.error("C137", text, format!("`{other}` says nothing about texts"), Some(help.into()));
+                MessagePolicy::Refuse
+            }
+        }
     }
 
     fn limits(&mut self, raw: &super::raw::RawLimits, listen: &super::Listen) -> Limits {

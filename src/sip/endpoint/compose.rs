@@ -77,6 +77,10 @@ impl Composer {
         }
     }
 
+    pub fn set_allow(&mut self, allow: &[&str]) {
+        self.allow = allow.join(", ");
+    }
+
     /// Host and port under which peers reach us on this pair's transport.
     fn own_address(&self, peer: &Peer) -> (String, u16) {
         let local = peer.local;

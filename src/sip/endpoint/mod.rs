@@ -173,6 +173,13 @@ impl Endpoint {
         self.unusable.take()
     }
 
+    /// A method that the app handles from now on, or no more: then it is 405 and not in `Allow`.
+    pub fn set_allowed(&mut self, method: &'static str, allowed: bool) {
+        self.allow.retain(|known| *known != method);
+        self.allow.extend(allowed.then_some(method));
+        self.composer.set_allow(&self.allow);
+    }
+
     /// While closed, whoever asks by OPTIONS is told 503, so that trunks send their calls elsewhere. Refusing what comes
     /// all the same stays with call control.
     pub fn set_closed(&mut self, closed: bool) {
