@@ -225,12 +225,14 @@ impl EventLoop {
             api::Command::Transfer { call, to } => match self.switch.may_transfer(call, &to) {
                 Ok(()) => {
                     self.input(Input::Command(Command::Transfer { call, to }));
-                    Ok(format!("the other party of call {call} is on its way; `hotline call show {call}` tells how it ends"))
+                    Ok(format!(
+                        "the other party of call {call} is on its way; `hotline call show {call}` tells how it ends"
+                    ))
                 }
                 Err(Untransferable::NoCall) => Err(NotFound(format!("no call {call} is up"))),
-                Err(Untransferable::NobodyTalks) => {
-                    Err(Conflict(format!("in call {call} no agent talks to anybody, or it is being transferred already")))
-                }
+                Err(Untransferable::NobodyTalks) => Err(Conflict(format!(
+                    "in call {call} no agent talks to anybody, or it is being transferred already"
+                ))),
                 Err(Untransferable::NotOpen) => {
                     Err(Conflict("the agent of this call may not dial that number; see `hotline route explain`".into()))
                 }

@@ -2,7 +2,8 @@
 //! other, whose answer the sender gets. Nothing is kept, and no text is in any event or log.
 
 use super::Switch;
-use super::registration::{Proof, user_of};
+use super::proof::Proof;
+use super::registration::user_of;
 use crate::events::EventKind;
 use crate::ids::AgentId;
 use crate::sip::endpoint::{OutgoingRequest, RequestId, ServerRequest};

@@ -1,7 +1,8 @@
 //! Between SUBSCRIBE and what there is to watch: the calls of an extension, its mailbox, its registrations. Who watches must
 //! have proved to be an extension; what lies behind a number of the outside it is not told.
 
-use super::registration::{Proof, user_of};
+use super::proof::Proof;
+use super::registration::user_of;
 use super::{Switch, SwitchTimer};
 use crate::call::LegState;
 use crate::events::EventKind;

@@ -579,7 +579,8 @@ impl Phone {
                 }
             }
             SipEvent::Request { id, message, .. } if *message.method() == Method::Message => {
-                let from = message.from().map(|from| String::from_utf8_lossy(from.uri).into_owned()).unwrap_or_default();
+                let from =
+                    message.from().map(|from| String::from_utf8_lossy(from.uri).into_owned()).unwrap_or_default();
                 self.texts.push((from, String::from_utf8_lossy(message.body()).into_owned()));
                 self.endpoint.respond(now, id, 200, None, &[], None);
             }

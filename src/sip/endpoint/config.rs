@@ -64,7 +64,17 @@ impl Default for EndpointConfig {
             seed: [0; 32],
             timers: TimerSet::default(),
             allow: [
-                "INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK", "REGISTER", "REFER", "NOTIFY",
+                "INVITE",
+                "ACK",
+                "CANCEL",
+                "BYE",
+                "OPTIONS",
+                "INFO",
+                "UPDATE",
+                "PRACK",
+                "REGISTER",
+                "REFER",
+                "NOTIFY",
                 "SUBSCRIBE",
             ]
             .into(),
