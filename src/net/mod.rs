@@ -102,7 +102,9 @@ impl Inlet {
     fn queue_of(&self, event: &NetEvent) -> &mpsc::Sender<NetEvent> {
         match event {
             event if !is_fresh(event) => &self.urgent,
-            NetEvent::Message { message, .. } if matches!(message.method(), Method::Invite | Method::Options) => {
+            NetEvent::Message { message, .. }
+                if matches!(message.method(), Method::Invite | Method::Cancel | Method::Options) =>
+            {
                 &self.fresh
             }
             _ => &self.patient,

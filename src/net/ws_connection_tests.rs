@@ -66,6 +66,7 @@ impl Site {
         let event = tokio::select! {
             biased;
             event = self.outlet.fresh.recv() => event,
+            event = self.outlet.patient.recv() => event,
             event = self.outlet.urgent.recv() => event,
         };
         match event.unwrap() {
