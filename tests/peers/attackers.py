@@ -12,11 +12,12 @@ import threading
 import time
 
 from courses import dial
-from hand import Message, next_number, sdp
+from hand import Message, digest, next_number, sdp
 from lab import check_hears, expect
 from life import own_switch
 from scenarios import scenario
 from sipp import Failure, Skipped
+from switch import SECRET
 
 EXISTING, UNKNOWN = ("1001", "1004"), ("1999", "8888")
 
@@ -87,6 +88,35 @@ def who_is_there(lab):
                     told[user] = said[0]
                 if any(answer != told["1999"] for answer in told.values()):
                     raise Failure(f"{method} tells who exists: {({user: answer[0] for user, answer in told.items()})}")
+
+
+@scenario(alone=True)
+def guesses_passwords(lab):
+    """of 300 guesses from one address in less than 12 s at most 100 are checked; the owner elsewhere registers meanwhile."""
+    with own_switch(lab, "attack-guess") as own:
+        uri = f"sip:127.0.0.1:{own.switch.sip}"
+        one, owner = Stranger(own, "127.0.0.69"), own.hand("1001")
+
+        def ask(*more):
+            # Without a Contact, so that a right guess binds nothing: whoever is bound is known.
+            text = one.text("REGISTER", uri, "1001", more=more)
+            one.send(re.sub(rb"Contact: [^\r]*\r\n", b"", text))
+            said = one.answers(10, 1)
+            if not said:
+                raise Failure("a guess was not answered")
+            return Message(said[0])
+        challenge, right, began = ask(), 0, time.monotonic()
+        for n in range(300):
+            # Each right one among the wrong ones shows whether guesses are still checked.
+            password = "not-the-password" if n % 2 else SECRET
+            proof = digest(challenge.header("WWW-Authenticate"), "REGISTER", uri, "1001", password, n + 1)
+            right += ask(f"Authorization: {proof}").status == 200
+            if n == 200:
+                owner.register()
+        took = time.monotonic() - began
+        if took < 12 and right > 100:
+            raise Failure(f"{2 * right} of 300 guesses in {took:.1f} s were checked")
+        return f"{right} of 150 right ones among 300 were let in within {took:.1f} s"
 
 
 def sipvicious(tool):

@@ -172,9 +172,7 @@ def both_offer_at_once(lab):
     # re-INVITE because this phone does not know UPDATE.
     call = dial(lab, hand, "9196", 700, headers=["Supported: timer", "Session-Expires: 90;refresher=uas"], allow="INVITE, ACK, BYE, CANCEL, OPTIONS")
     theirs = hand.request("INVITE", 80)
-    call.cseq += 1
-    call.branch = f"{call.branch}x"
-    hand.send(call.line("INVITE", [hand.contact], sdp(call.voice.port, version=9), branch=call.branch))
+    call.send("INVITE", [hand.contact], sdp(call.voice.port, version=9))
     mine = call.final("INVITE")
     hand.reply(theirs, 491)
     if mine.status != 491:

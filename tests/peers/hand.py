@@ -1,6 +1,6 @@
 """A phone played by hand: the scenario writes each of its messages and reads each answer, so that it may do what no
-well-bred phone does. It knows the form of SIP (RFC 3261) and digests, and no transactions: nothing is repeated or
-acknowledged unless the scenario says so.
+well-bred phone does. It knows the form of SIP (RFC 3261) and digests, and of transactions only that a request other than
+INVITE is sent again while it is not answered: no INVITE is repeated and nothing is acknowledged unless the scenario says so.
 """
 
 import hashlib
@@ -8,6 +8,7 @@ import itertools
 import re
 import socket
 import threading
+import time
 
 from sipp import Failure, free_port
 
@@ -153,12 +154,17 @@ class Hand:
         for at in range(0, len(data), self.piece):
             self.socket.sendall(data[at : at + self.piece])
 
-    def take(self, what, wanted, timeout=15):
-        """The first message for which `wanted` is true; it and only it leaves the inbox."""
+    def take(self, what, wanted, timeout=15, again=None):
+        """The first message for which `wanted` is true; it and only it leaves the inbox. `again`: what a datagram phone
+        sends each second until then."""
         with self.arrival:
             def place():
                 return next((at + 1 for at, message in enumerate(self.inbox) if wanted(message)), 0)
-            at = self.arrival.wait_for(place, timeout)
+            end, at = time.monotonic() + timeout, 0
+            while not at and time.monotonic() < end:
+                at = self.arrival.wait_for(place, min(1, end - time.monotonic()))
+                if not at and again and self.transport == "udp":
+                    self.send(again)
             if not at:
                 raise Failure(f"{self.user}: {what} did not come within {timeout:g} s; last came {self.seen[-3:]}")
             return self.inbox.pop(at - 1)
@@ -187,8 +193,9 @@ class Hand:
     def exchange(self, method, uri, headers, cseq, timeout=15):
         """A request outside a dialog and its final answer."""
         call_id = next(h for h in headers if h.startswith("Call-ID:"))[8:].strip()
-        self.send(self.line(method, uri, [*headers, f"CSeq: {cseq} {method}"]))
-        return self.take(f"an answer to {method}", lambda m: (m.status or 0) >= 200 and m.header("Call-ID") == call_id and m.cseq == cseq, timeout)
+        text = self.line(method, uri, [*headers, f"CSeq: {cseq} {method}"])
+        self.send(text)
+        return self.take(f"an answer to {method}", lambda m: (m.status or 0) >= 200 and m.header("Call-ID") == call_id and m.cseq == cseq, timeout, again=text)
 
     def register(self, headers=("Expires: 300",), contact=None, status=200, algorithm=None):
         """REGISTER with digest; gives the last answer."""
@@ -235,18 +242,18 @@ class Hand:
 
 
 class Dialog:
-    """One call of a hand."""
+    """One call of a hand. `invited_by` and `branch` are the CSeq and the branch of its last INVITE."""
 
     def __init__(self, hand, call_id, ours, theirs, target):
         self.hand, self.id, self.ours, self.theirs, self.target = hand, call_id, ours, theirs, target
-        self.routes, self.cseq, self.progress, self.headers = [], 0, [], []
+        self.routes, self.cseq, self.invited_by, self.progress, self.headers = [], 0, 0, [], []
 
     @classmethod
     def calling(cls, hand, number, body, headers):
         uri = f"sip:{number}@{hand.server_text}"
         dialog = cls(hand, f"hand-{next_number()}-{hand.port}", f"<sip:{hand.user}@{hand.server_text}>;tag=h{next_number()}", f"<{uri}>", uri)
         dialog.number, dialog.headers, dialog.body = number, headers, body
-        dialog.cseq = 1
+        dialog.cseq = dialog.invited_by = 1
         dialog.branch = f"z9hG4bKhand{next_number()}"
         dialog.text = dialog.line("INVITE", [hand.contact, *headers], body, branch=dialog.branch)
         hand.send(dialog.text)
@@ -268,7 +275,7 @@ class Dialog:
     def answer(self, status=200, timeout=20):
         """The final answer to the INVITE; provisional answers are kept, refusals acknowledged."""
         while True:
-            said = self.hand.take(f"an answer to INVITE {self.cseq}", lambda m: m.status and m.status > 100 and m.header("Call-ID") == self.id and m.method == "INVITE" and m.cseq == self.cseq, timeout)
+            said = self.hand.take(f"an answer to INVITE {self.invited_by}", lambda m: m.status and m.status > 100 and m.header("Call-ID") == self.id and m.method == "INVITE" and m.cseq == self.invited_by, timeout)
             if said.status < 200:
                 self.progress.append(said)
                 continue
@@ -283,7 +290,7 @@ class Dialog:
     def provisional(self, status, timeout=20):
         """The next answer with that status that is not final."""
         while True:
-            said = self.hand.take(f"{status} to INVITE", lambda m: m.status and m.status > 100 and m.header("Call-ID") == self.id and m.method == "INVITE" and m.cseq == self.cseq, timeout)
+            said = self.hand.take(f"{status} to INVITE", lambda m: m.status and m.status > 100 and m.header("Call-ID") == self.id and m.method == "INVITE" and m.cseq == self.invited_by, timeout)
             if said.status == status:
                 self.progress.append(said)
                 return said
@@ -293,7 +300,7 @@ class Dialog:
     def prove(self, challenge):
         name = "Authorization" if challenge.status == 401 else "Proxy-Authorization"
         self.headers = [*self.headers, f"{name}: {self.hand.proof(challenge, 'INVITE', self.target)}"]
-        self.cseq += 1
+        self.cseq = self.invited_by = self.cseq + 1
         self.branch = f"z9hG4bKhand{next_number()}"
         self.text = self.line("INVITE", [self.hand.contact, *self.headers], self.body, branch=self.branch)
         self.hand.send(self.text)
@@ -306,10 +313,10 @@ class Dialog:
         self.hand.send(self.hand.line("ACK", self.target, lines, branch=self.branch))
 
     def ack(self, body=""):
-        self.hand.send(self.line("ACK", body=body))
+        self.hand.send(self.line("ACK", body=body, cseq=self.invited_by))
 
     def cancel(self):
-        uri_lines = [f"From: {self.ours}", f"To: {self.theirs}", f"Call-ID: {self.id}", f"CSeq: {self.cseq} CANCEL"]
+        uri_lines = [f"From: {self.ours}", f"To: {self.theirs}", f"Call-ID: {self.id}", f"CSeq: {self.invited_by} CANCEL"]
         self.hand.send(self.hand.line("CANCEL", self.target, uri_lines, branch=self.branch))
 
     # --- the one who is called ---
@@ -323,20 +330,27 @@ class Dialog:
 
     # --- both ---
 
+    def send(self, method, headers=(), body=""):
+        """A request within the dialog."""
+        self.cseq += 1
+        branch = f"z9hG4bKhand{next_number()}"
+        if method == "INVITE":
+            self.invited_by, self.branch = self.cseq, branch
+        self.text = self.line(method, headers, body, branch=branch)
+        self.hand.send(self.text)
+
     def ask(self, method, headers=(), body="", timeout=15, status=200):
         """A request within the dialog and its final answer; that to a re-INVITE is acknowledged when it is no success too."""
-        self.cseq += 1
-        self.branch = f"z9hG4bKhand{next_number()}"
         contact = [self.hand.contact] if method in ("INVITE", "UPDATE") else []
-        self.hand.send(self.line(method, [*contact, *headers], body, branch=self.branch))
+        self.send(method, [*contact, *headers], body)
         said = self.final(method, timeout)
         if said.status != status:
             raise Failure(f"{method} of {self.hand.user} within a call was answered {said}, not {status}")
         return said
 
     def final(self, method, timeout=15):
-        cseq = self.cseq
-        said = self.hand.take(f"an answer to {method}", lambda m: (m.status or 0) >= 200 and m.header("Call-ID") == self.id and m.method == method and m.cseq == cseq, timeout)
+        cseq = self.invited_by if method in ("INVITE", "CANCEL") else self.cseq
+        said = self.hand.take(f"an answer to {method}", lambda m: (m.status or 0) >= 200 and m.header("Call-ID") == self.id and m.method == method and m.cseq == cseq, timeout, again=None if method in ("INVITE", "CANCEL") else self.text)
         if method == "INVITE" and said.status >= 300:
             self.acknowledge_refusal(said)
         return said

@@ -13,7 +13,8 @@ from sipp import Failure, Skipped, free_port, installed, poll
 CONFIG = """[sip]
 sip_port={port}
 sip_tcp_port={tcp}
-sip_tls_port=0
+sip_tls_port={tls}
+{authority}
 contact=sip:{user}@127.0.0.1
 guess_hostname=0
 use_info=0
@@ -32,8 +33,8 @@ enabled=0
 display=0
 capture=0
 [proxy_0]
-reg_proxy=<sip:127.0.0.1:{server};transport={transport}>
-reg_identity="{user}" <sip:{user}@127.0.0.1:{server}>
+reg_proxy=<sip:{host}:{server};transport={transport}>
+reg_identity="{user}" <sip:{user}@{host}:{server}>
 reg_expires=300
 reg_sendregister=1
 publish=0
@@ -45,15 +46,21 @@ realm=hotline
 
 
 class Linphone:
-    def __init__(self, folder, user, password, sip_port, microphone, transport="udp"):
+    def __init__(self, folder, user, password, sip_port, microphone, transport="udp", authority=None, patience=30):
+        """`authority`: the file of who has to have issued the certificate that the switch shows over TLS."""
         if not installed("linphonec"):
             raise Skipped("linphonec is not installed (apt-get install linphone-cli)")
         self.user, self.folder, self.server = user, folder, sip_port
         # It does not start without a place for its database.
         (folder / ".local/share/linphone").mkdir(parents=True, exist_ok=True)
         self.port = free_port()
-        places = {"port": 0 if transport == "tcp" else self.port, "tcp": self.port if transport == "tcp" else 0}
-        (folder / "linphonerc").write_text(CONFIG.format(user=user, password=password, server=sip_port, transport=transport, rtp=free_port(), **places))
+        places = {place: self.port if transport == name else 0 for place, name in (("port", "udp"), ("tcp", "tcp"), ("tls", "tls"))}
+        # Its TLS reads names in a certificate, and no addresses.
+        host, server = ("localhost", sip_port + 1) if transport == "tls" else ("127.0.0.1", sip_port)
+        # Asked for a certificate of its own, it asks the one at the console, unless it has one.
+        own = authority and authority.parent / "switch"
+        trust = f"root_ca={authority}\nverify_server_certs=1\nverify_server_cn=1\nclient_cert_chain={own}.pem\nclient_cert_key={own}.key" if authority else ""
+        (folder / "linphonerc").write_text(CONFIG.format(user=user, password=password, host=host, server=server, transport=transport, rtp=free_port(), authority=trust, **places))
         self.output, self.read, self.recordings = folder / "linphone.log", 0, 0
         # Without a terminal it waits for each command and does nothing else meanwhile.
         self.terminal, theirs = pty.openpty()
@@ -66,7 +73,7 @@ class Linphone:
         os.close(theirs)
         threading.Thread(target=self.copy_output, daemon=True).start()
         try:
-            self.start(microphone)
+            self.start(microphone, patience)
         except Failure:
             self.stop()
             raise
@@ -79,7 +86,7 @@ class Linphone:
                 except OSError:  # its end is that of the process
                     return
 
-    def start(self, microphone):
+    def start(self, microphone, patience):
         self.wait_for("linphonec>", 30)
         self.tell("soundcard use files")
         self.wait_for("Using wav files", 10)
@@ -89,10 +96,16 @@ class Linphone:
             if re.search(r"Register refresher \[[45]\d\d\] reason \[(?!Unauthorized)", text):
                 raise Failure(f"linphone {self.user} could not register")
             return "Register refresher [200]" in text
-        poll(f"registration of linphone {self.user}", registered, 30, every=0.1)
+        poll(f"registration of linphone {self.user}", registered, patience, every=0.5)
 
     def tell(self, command):
+        """Types a line when there is a prompt; what is typed ahead of one may be lost."""
+        asked = self.prompts()
         os.write(self.terminal, f"{command}\n".encode())
+        poll(f"linphone {self.user} to obey `{command}`", lambda: self.prompts() > asked or self.process.poll() is not None, 20)
+
+    def prompts(self):
+        return self.output.read_text("latin-1").count("linphonec>")
 
     def wait_for(self, pattern, timeout):
         """Waits for what it says next that matches; what it said before that is passed over."""
@@ -154,7 +167,7 @@ class Linphone:
 
     def stop(self):
         if self.process.poll() is None:
-            self.tell("quit")  # unregisters
+            os.write(self.terminal, b"quit\n")  # unregisters
             try:
                 self.process.wait(10)
             except subprocess.TimeoutExpired:
