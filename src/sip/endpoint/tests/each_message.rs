@@ -2,7 +2,7 @@
 //! sides are told the same story as on a perfect wire, and have forgotten the call 64*T1 after its end.
 
 use super::world::*;
-use crate::sip::endpoint::{OutgoingRequest, SipEvent, UsageId};
+use crate::sip::endpoint::{Notice, OutgoingRequest, ServerRequest, SipEvent, UsageId};
 use crate::sip::transaction::TimerSet;
 use bytes::Bytes;
 use std::time::Duration;
@@ -111,6 +111,29 @@ impl Flow {
         [caller, callee]
     }
 
+    /// A call that does not ring but is spoken in at once, by a 183 that has to be acknowledged (RFC 3262).
+    fn speak_early(&mut self) -> [UsageId; 2] {
+        let (caller, callee) = self.dial();
+        self.world.ends[SWITCH].progress(self.world.now, callee, 183, Some(SDP));
+        self.hears(PHONE, "Progress 183");
+        self.run(ms(2_000));
+        [caller, callee]
+    }
+
+    fn answer_early(&mut self, usages: [UsageId; 2]) {
+        self.world.ends[SWITCH].accept(self.world.now, usages[SWITCH], SDP);
+        self.hears(PHONE, "Answered");
+        self.hears(SWITCH, "Acked");
+    }
+
+    fn refer(&mut self, up: [UsageId; 2]) -> ServerRequest {
+        self.world.ends[PHONE].refer(self.world.now, up[PHONE], "sip:1002@192.0.2.2", None).unwrap();
+        self.until(SWITCH, "Referred", |event| match event {
+            SipEvent::Referred { id, .. } => Some(*id),
+            _ => None,
+        })
+    }
+
     fn hang_up(&mut self, end: usize, usages: [UsageId; 2]) {
         self.world.ends[end].hangup(self.world.now, usages[end], None);
         self.hears(1 - end, "Ended");
@@ -120,7 +143,7 @@ impl Flow {
 type Story = fn(&mut Flow);
 
 /// What a caller, a callee or a trunk may do, one story each.
-const FLOWS: [(&str, Story); 11] = [
+const FLOWS: [(&str, Story); 15] = [
     ("the caller hangs up", |flow| {
         let up = flow.call();
         flow.hang_up(PHONE, up);
@@ -178,6 +201,44 @@ const FLOWS: [(&str, Story); 11] = [
         });
         flow.world.ends[SWITCH].respond(flow.world.now, id, 200, None, &[], None);
         flow.hears(PHONE, "ResponseTo 200");
+    }),
+    ("the callee speaks before its answer, acknowledged by PRACK", |flow| {
+        let usages = flow.speak_early();
+        flow.answer_early(usages);
+        flow.hang_up(PHONE, usages);
+    }),
+    ("the session is changed by UPDATE before the answer", |flow| {
+        let usages = flow.speak_early();
+        flow.world.ends[PHONE].reinvite(flow.world.now, usages[PHONE], SDP).unwrap();
+        flow.hears(SWITCH, "Reoffer");
+        flow.world.ends[SWITCH].answer_reoffer(flow.world.now, usages[SWITCH], Ok(SDP), &[]);
+        flow.hears(PHONE, "ReofferAnswered");
+        flow.run(ms(2_000));
+        flow.answer_early(usages);
+        flow.hang_up(SWITCH, usages);
+    }),
+    ("a transfer, told of by NOTIFY", |flow| {
+        let up = flow.call();
+        let request = flow.refer(up);
+        let subscription = flow.world.ends[SWITCH].accept_refer(flow.world.now, up[SWITCH], request, true).unwrap();
+        flow.hears(PHONE, "ReferAnswered 202");
+        let fragment = |status: u16| ("message/sipfrag", format!("SIP/2.0 {status} So\r\n").into());
+        let (kind, body): (&str, Bytes) = fragment(180);
+        flow.world.ends[SWITCH].notify(flow.world.now, subscription, Notice::state(kind, body));
+        flow.hears(PHONE, "Notified 180");
+        flow.run(ms(2_000));
+        flow.world.ends[SWITCH].notify(flow.world.now, subscription, Notice::last("noresource", Some(fragment(200))));
+        flow.hears(PHONE, "Notified 200 over");
+        flow.run(ms(2_000));
+        flow.hang_up(PHONE, up);
+    }),
+    ("a transfer that is refused", |flow| {
+        let up = flow.call();
+        let request = flow.refer(up);
+        flow.world.ends[SWITCH].respond(flow.world.now, request, 603, None, &[], None);
+        flow.hears(PHONE, "ReferAnswered 603");
+        flow.run(ms(2_000));
+        flow.hang_up(PHONE, up);
     }),
     ("both hang up at once", |flow| {
         let up = flow.call();
