@@ -186,6 +186,7 @@ impl Switch {
             visiting: None,
             served: None,
             referral: None,
+            returned: None,
             ticket: None,
             trunk_hunt: None,
             partner_left: false,

@@ -211,6 +211,8 @@ struct Entry {
     ticket: Option<(TicketId, QueueId)>,
     /// The way out that is being looked for.
     trunk_hunt: Option<TrunkHunt>,
+    /// When the caller came back to who had sent it elsewhere in vain.
+    returned: Option<Instant>,
     /// Somebody had been bridged and hung up first.
     partner_left: bool,
 }

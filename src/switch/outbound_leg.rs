@@ -7,6 +7,9 @@ use crate::ids::{AgentId, CallId};
 use crate::timers::Now;
 use std::time::Duration;
 
+/// Nobody talks to a caller who is back for less.
+const UNHEARD: Duration = Duration::from_secs(2);
+
 impl Switch {
     pub(super) fn dial(
         &mut self,
@@ -107,7 +110,9 @@ impl Switch {
             self.acd.call_ended(now.at, serving);
         }
         // A phone that fell silent was unplugged, not hung up: its caller must not pay for that.
-        let lost = served.is_some() && matches!(cause, Cause::RtpTimeout | Cause::Unreachable);
+        // So was one that hangs up by itself, as some do, when its transfer has come to nothing.
+        let unheard = entry.returned.take().is_some_and(|back| now.at.saturating_duration_since(back) < UNHEARD);
+        let lost = served.is_some() && (unheard || matches!(cause, Cause::RtpTimeout | Cause::Unreachable));
         entry.partner_left = !lost;
         let back = match &entry.driver {
             _ if !lost => false,

@@ -277,6 +277,7 @@ impl Switch {
         if entry.call.referrer().is_some() {
             let (seat, recorded) = (std::mem::take(&mut referral.seat), referral.recorded);
             entry.put_seat(Side::Partner, seat);
+            entry.returned = Some(now.at);
             let recording = if recorded { self.recording_for(id) } else { None };
             self.with_call(now, id, |call, out| _ = call.take_back(recording, out));
             return self.end_referral(now, id, status, TransferOutcome::Returned);

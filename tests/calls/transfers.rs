@@ -443,3 +443,20 @@ fn an_operator_sends_a_caller_on_as_its_agent_could() {
     world.until_over(caller);
     world.finish();
 }
+
+#[test]
+fn a_caller_who_is_back_with_a_phone_that_hangs_up_by_itself_waits_in_front_of_the_queue() {
+    // baresip says BYE to each end of a transfer, also to one that failed.
+    let (mut world, caller, agent) = talking();
+    world.refer(agent, "1004");
+    world.until("the transfer failed", |world| !outcomes_of_transfers(world).is_empty());
+    assert_eq!(outcomes_of_transfers(&world), [(TransferOutcome::Returned, 480)]);
+    world.hang_up(agent);
+    world.run(seconds(1.0));
+    assert!(world.hears(caller, "music"), "{}", world.story());
+    world.until_heard(caller, "voice of 1001");
+    world.run(seconds(5.0));
+    world.hang_up(agent);
+    world.until_over(caller);
+    world.finish();
+}

@@ -2,11 +2,13 @@
 
 import time
 
-from lab import AGENT_HZ, CALLER_HZ, TONE_DBFS, expect
+from lab import AGENT_HZ, CALLER_HZ, TONE_DBFS, WITHIN_DB, expect
 from phones import LINPHONE_HZ
 from scenarios import facts, scenario
 from sipp import Failure, credentials, poll
 from switch import SECRET
+
+COLLEAGUE_HZ = 1100
 
 
 def transfers(lab, record):
@@ -21,9 +23,10 @@ def check_transfers(lab, record, *wanted):
 
 @scenario(alone=True)
 def blind_transfer(lab):
-    """baresip sends its caller on hold to a colleague on linphone: music, then the colleague; its own call ends."""
+    """baresip sends its caller on hold to a colleague (sipp): music, then the colleague; its own call ends."""
     agent = lab.baresip("1001", answer="auto")
-    colleague = lab.linphone("1002", LINPHONE_HZ)
+    voice = lab.voices.open()
+    colleague = lab.sipp_agent("1002", "answer", {"RING": 2500, "HOLD": 60000}, rows=[(voice.port,)])
     lab.settle("1001")
     lab.switch.command("agent", "set", "1002", "not_ready")
     call = lab.call("9000").answered()
@@ -33,41 +36,56 @@ def blind_transfer(lab):
     agent.tell("hold")
     time.sleep(0.5)
     agent.tell("transfer", f"sip:1002@127.0.0.1:{lab.switch.sip}")
-    time.sleep(1.0)
+    time.sleep(0.8)
     start = call.voice.listen(1000)
-    music = call.voice.rms(start, 1000)
-    heard = colleague.records()
-    theirs = colleague.accept()
+    music, first = call.voice.rms(start, 1000), call.voice.level(start, 1000, AGENT_HZ)
+    _, ip, port, _ = colleague.wait_for(r"invited (\S+) (\S+) (\S+) (\S+)", 10)
+    voice.to(ip, port)
+    voice.tone(COLLEAGUE_HZ, TONE_DBFS)
+    colleague.wait_for("talking", 10)
     agent.wait_event("CALL_CLOSED", 10)
     time.sleep(0.6)
-    there = call.check_hears(LINPHONE_HZ, "the colleague at the caller")
+    there = call.check_hears(COLLEAGUE_HZ, "the colleague at the caller")
+    start = voice.listen(1600)
+    back = voice.level(start + 400, 1000, CALLER_HZ)
     call.voice.check_stream()
     call.hang_up()
-    colleague.wait_ended(theirs)
-    if music < -60:
-        raise Failure(f"the caller waited in silence ({music:.0f} dBFS) for the colleague")
+    colleague.finish(10)
+    lab.unregister("1002", colleague.port)
+    if music < -60 or first > -40:
+        raise Failure(f"on the way the caller heard {music:.0f} dBFS, and the first agent at {first:.0f} dBFS")
+    if abs(back - TONE_DBFS) > WITHIN_DB:
+        raise Failure(f"the colleague heard the caller at {back:.1f} dBFS")
     record = call.record()
     expect(record, agent="1002", end="caller", cause="normal")
     check_transfers(lab, record, ("1002", "completed", 200))
-    return f"music at {music:.0f} dBFS, colleague heard at {there:.1f} dBFS ({heard.name})"
+    return f"music at {music:.0f} dBFS, the colleague heard at {there:.1f} and the caller at {back:.1f} dBFS"
 
 
 @scenario(alone=True)
 def blind_transfer_returns(lab):
-    """baresip sends its caller to a colleague who is not there: both talk on."""
+    """baresip sends its caller to a colleague who is not there, and hangs up by itself: the caller waits and is served again."""
     agent = lab.baresip("1001", answer="auto")
     lab.settle("1001")
     call = lab.call("9000").answered()
     agent.wait_event("CALL_ESTABLISHED", 15)
+    time.sleep(0.8)
     agent.tell("transfer", f"sip:1004@127.0.0.1:{lab.switch.sip}")
-    time.sleep(1.5)
+    # It hangs up at each end of a transfer, whatever that is.
+    time.sleep(1.0)
+    start = call.voice.listen(1000)
+    music = call.voice.rms(start, 1000)
+    agent.wait_event("CALL_ESTABLISHED", 30)
+    time.sleep(0.6)
     back = call.check_hears(AGENT_HZ, "the agent after the transfer that failed")
     call.hang_up()
     agent.wait_event("CALL_CLOSED", 5)
+    if music < -60:
+        raise Failure(f"the caller waited in silence ({music:.0f} dBFS)")
     record = call.record()
     expect(record, agent="1001", end="caller")
     check_transfers(lab, record, ("1004", "returned", 480))
-    return f"the agent is heard again at {back:.1f} dBFS"
+    return f"music at {music:.0f} dBFS, the agent is heard again at {back:.1f} dBFS"
 
 
 @scenario(alone=True)
@@ -87,7 +105,7 @@ def attended_transfer(lab):
     second = agent.dial("1002")
     colleague.wait_event("CALL_ESTABLISHED", 10)
     time.sleep(0.5)
-    agent.tell(f"transfer {first} {second}")
+    agent.tell(f"transfer {first} --to-call {second}")
     poll("one call is left", lambda: len(lab.switch.api("calls")["live"]) == 1, 10, every=0.1)
     time.sleep(0.6)
     there = call.check_hears(AGENT_HZ, "the colleague at the caller")
