@@ -63,10 +63,15 @@ fn targets(gateway: &Gateway, transport: Transport, local: SocketAddr) -> Result
             facing(local, remote).map_err(|error| format!("this machine has no way to {}: {error}", remote.ip()))?;
         targets.push(Peer { transport, remote, local, connection: None });
     }
-    match targets.is_empty() {
-        true => Err(format!("`{}` has no address that {} can reach", gateway.host, local.ip())),
-        false => Ok(targets),
+    if targets.is_empty() {
+        let text = format!("`{}` has no address that {} can reach", gateway.host, local.ip());
+        if gateway.host.parse::<IpAddr>().is_ok() {
+            return Err(text);
+        }
+        // A name server that is down must not keep a call centre from starting.
+        tracing::warn!("{text}; `hotline reload` looks it up again");
     }
+    Ok(targets)
 }
 
 /// At start and reload only, never while a call waits.

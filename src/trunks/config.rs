@@ -17,9 +17,9 @@ pub struct TrunksConfig {
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrunkConfig {
-    /// Where calls to it are sent, the first before the others. Empty: it only brings calls.
+    /// Where calls to it are sent, the first before the others. Empty: nothing is known of its name, or it has none.
     pub targets: Vec<Peer>,
-    /// The host part of its URIs, with the port when it is not the default.
+    /// The host part of its URIs, with the port when it is not the default. Empty: it only brings calls.
     pub host: String,
     /// The domain that we are known in there; the host unless the carrier has another.
     pub domain: String,
@@ -33,10 +33,14 @@ pub struct TrunkConfig {
 }
 
 impl TrunkConfig {
-    /// Whether all that was learned of one holds for the other.
-    pub(super) fn is_reached_as(&self, other: &TrunkConfig) -> bool {
-        let strip = |config: &TrunkConfig| TrunkConfig { caps: Caps::default(), ..config.clone() };
+    /// Whether it is the same carrier and account, be it at other addresses.
+    pub(super) fn is_same_as(&self, other: &TrunkConfig) -> bool {
+        let strip = |config: &TrunkConfig| TrunkConfig { caps: Caps::default(), targets: Vec::new(), ..config.clone() };
         strip(self) == strip(other)
+    }
+
+    pub fn takes_calls(&self) -> bool {
+        !self.host.is_empty()
     }
 }
 

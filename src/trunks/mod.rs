@@ -24,6 +24,7 @@ pub use view::{TargetView, TrunkView};
 
 use crate::events::TrunkStateName;
 use crate::ids::{LegId, TrunkId};
+use crate::sip::peer::Peer;
 use crate::timers::Timers;
 use caps::Held;
 use dice::Dice;
@@ -174,7 +175,11 @@ impl Trunks {
         }
         for (id, config) in config.trunks {
             match self.trunks.get_mut(&id) {
-                Some(trunk) if trunk.config.is_reached_as(&config) => trunk.config = Arc::new(config),
+                Some(trunk) if trunk.config.is_same_as(&config) => {
+                    let targets = config.targets.clone();
+                    trunk.config = Arc::new(TrunkConfig { targets: trunk.config.targets.clone(), ..config });
+                    self.retarget(now, &id, targets);
+                }
                 _ => {
                     self.forget(now, &id);
                     self.begin(now, id, config);
@@ -199,7 +204,11 @@ impl Trunks {
         }
         let mut held = Held::default();
         self.legs.values().filter(|(trunk, _)| *trunk == id).for_each(|(_, direction)| held.count(*direction));
-        let (config, why) = (Arc::new(config), "configured".into());
+        let why = match config.takes_calls() && targets.is_empty() {
+            true => "its name has no address that we can reach".into(),
+            false => "configured".into(),
+        };
+        let config = Arc::new(config);
         let trunk = Trunk { config, targets, registration, held, told: None, why };
         self.trunks.insert(id.clone(), trunk);
         self.tell(&id);
@@ -221,6 +230,53 @@ impl Trunks {
             self.timers.clear(&deadline(id.clone()));
         }
         self.trunks.remove(id);
+    }
+
+    /// The name of a trunk stands for these addresses now. What is known of those that stay is kept; a name of which
+    /// nothing is known any more goes on with what was.
+    pub fn retarget(&mut self, now: Instant, id: &TrunkId, targets: Vec<Peer>) {
+        let Some(trunk) = self.trunks.get_mut(id) else { return };
+        if targets.is_empty() || trunk.config.targets == targets {
+            return;
+        }
+        let old = std::mem::take(&mut trunk.targets);
+        let registrar = trunk.config.targets.get(trunk.registration.target()).copied();
+        let mut known: Vec<(Peer, Target)> = trunk.config.targets.iter().copied().zip(old).collect();
+        let before = known.len();
+        trunk.targets = targets
+            .iter()
+            .map(|peer| match known.iter().position(|(old, _)| old == peer) {
+                Some(at) => known.swap_remove(at).1.moved(),
+                None => Target::default(),
+            })
+            .collect();
+        let place = registrar.and_then(|registrar| targets.iter().position(|peer| *peer == registrar));
+        trunk.registration.aim(place.unwrap_or(0));
+        let anew = place.is_none() && trunk.registration.wanted() && !self.leaving;
+        trunk.config = Arc::new(TrunkConfig { targets, ..TrunkConfig::clone(&trunk.config) });
+        let (health, resting) = (trunk.config.health, trunk.targets.iter().map(Target::is_down).collect::<Vec<_>>());
+        for nth in 0..before {
+            self.timers.clear(&Deadline::Probe(id.clone(), nth));
+            self.timers.clear(&Deadline::ProbeOverdue(id.clone(), nth));
+            self.timers.clear(&Deadline::Rested(id.clone(), nth));
+        }
+        for (nth, is_down) in resting.into_iter().enumerate() {
+            match health {
+                Some(every) => {
+                    let first = self.dice.between(Duration::ZERO, PROBE_SOON.min(every));
+                    self.timers.set(Deadline::Probe(id.clone(), nth), now + first);
+                }
+                None if is_down => self.timers.set(Deadline::Rested(id.clone(), nth), now + REST),
+                None => {}
+            }
+        }
+        if anew {
+            self.timers.set(Deadline::Register(id.clone()), now);
+        }
+        if let Some(trunk) = self.trunks.get_mut(id) {
+            trunk.why = "its name stands for other addresses".into();
+        }
+        self.tell(id);
     }
 
     pub fn config(&self, trunk: &TrunkId) -> Option<&TrunkConfig> {
@@ -342,10 +398,10 @@ impl Trunks {
     }
 
     /// A connection to this address is gone: what was registered over it is reached no more (RFC 5626 4.4.1).
-    pub fn connection_lost(&mut self, now: Instant, peer: &crate::sip::peer::Peer) {
+    pub fn connection_lost(&mut self, now: Instant, peer: &Peer) {
         for (id, trunk) in &self.trunks {
             let at = trunk.config.targets.get(trunk.registration.target());
-            let over = |own: &crate::sip::peer::Peer| own.transport == peer.transport && own.remote == peer.remote;
+            let over = |own: &Peer| own.transport == peer.transport && own.remote == peer.remote;
             if at.is_some_and(over) && trunk.registration.is_bound(now) && !trunk.registration.is_asking() {
                 let soon = self.dice.between(Duration::from_millis(500), Duration::from_secs(2));
                 self.timers.set(Deadline::Register(id.clone()), now + soon);
@@ -404,6 +460,9 @@ impl Trunks {
 
     fn register(&mut self, now: Instant, id: &TrunkId) {
         let Some(trunk) = self.trunks.get_mut(id).filter(|trunk| trunk.config.enabled) else { return };
+        if trunk.targets.is_empty() {
+            return;
+        }
         let expires_s = if self.leaving { 0 } else { trunk.registration.expires_s() };
         let target = trunk.registration.target();
         let serial = self.send(id, target, ErrandKind::Register { expires_s });
@@ -548,7 +607,7 @@ impl Trunk {
             TrunkStateName::Disabled
         } else if self.registration.wanted() && !self.registration.is_held() {
             TrunkStateName::Unregistered
-        } else if !self.targets.is_empty() && self.targets.iter().all(Target::is_down) {
+        } else if self.config.takes_calls() && self.targets.iter().all(Target::is_down) {
             TrunkStateName::Down
         } else {
             TrunkStateName::Up

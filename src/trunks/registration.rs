@@ -64,6 +64,11 @@ impl Registration {
         self.target
     }
 
+    /// Which of the targets is the registrar from now on.
+    pub fn aim(&mut self, target: usize) {
+        self.target = target;
+    }
+
     pub fn is_bound(&self, now: Instant) -> bool {
         self.bound_until.is_some_and(|until| until > now)
     }

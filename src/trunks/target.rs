@@ -53,6 +53,11 @@ impl Default for Target {
 }
 
 impl Target {
+    /// The same target at another place of the list: what it was asked there is forgotten.
+    pub fn moved(self) -> Self {
+        Self { asked: None, ..self }
+    }
+
     pub fn is_down(&self) -> bool {
         matches!(self.verdict, Verdict::Down { .. })
     }

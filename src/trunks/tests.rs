@@ -344,6 +344,50 @@ fn a_reload_keeps_what_is_written_as_before_and_unregisters_what_is_gone() {
 }
 
 #[test]
+fn a_name_that_stands_for_other_addresses_keeps_what_is_known_of_those_that_stay() {
+    let mut line = Line::new(only(carrier(&[1, 2])));
+    line.tried("carrier", 0, CallOutcome::Silent);
+    line.tried("carrier", 0, CallOutcome::Silent);
+    let id = TrunkId::new("carrier");
+    line.trunks.retarget(line.now, &id, vec![peer(3), peer(1)]);
+    assert_eq!(line.ways("carrier"), [("carrier".into(), 0, false), ("carrier".into(), 1, true)]);
+    line.trunks.retarget(line.now, &id, Vec::new());
+    assert_eq!(line.ways("carrier").len(), 2, "a name server that knows nothing takes nothing away");
+    line.run(20 * SECOND, |_| status(200));
+    assert!(line.ways("carrier").iter().all(|(_, _, doubtful)| !doubtful));
+    assert!(line.sent.iter().all(|(_, errand)| errand.reach.targets[errand.target] != peer(2)));
+}
+
+#[test]
+fn a_registrar_that_moves_is_registered_at_anew() {
+    let mut line = Line::new(registering());
+    line.run(SECOND, |_| granted(600));
+    let id = TrunkId::new("carrier");
+    line.trunks.retarget(line.now, &id, vec![peer(2), peer(1)]);
+    line.run(SECOND, |_| granted(600));
+    assert_eq!(line.sent.len(), 1, "it has only changed its place in the list");
+    line.trunks.retarget(line.now, &id, vec![peer(3)]);
+    line.run(SECOND, |_| granted(600));
+    assert_eq!((line.sent.len(), line.sent[1].1.reach.targets[0]), (2, peer(3)));
+}
+
+#[test]
+fn a_name_without_an_address_is_down_until_it_has_one() {
+    let mut line = Line::new(only(TrunkConfig { register: Some(600), ..carrier(&[]) }));
+    line.run(60 * SECOND, |_| granted(600));
+    assert_eq!((line.sent.len(), &line.states[..]), (0, &[Unregistered][..]));
+    let mut plain = Line::new(only(carrier(&[])));
+    plain.run(60 * SECOND, |_| status(200));
+    assert_eq!(plain.states, [Down]);
+    assert!(plain.ways("carrier").is_empty());
+    for line in [&mut line, &mut plain] {
+        line.trunks.retarget(line.now, &TrunkId::new("carrier"), vec![peer(1)]);
+        line.run(60 * SECOND, |errand| if errand.kind == ErrandKind::Probe { status(200) } else { granted(600) });
+        assert_eq!(line.states.last(), Some(&Up));
+    }
+}
+
+#[test]
 fn a_disabled_trunk_is_left_alone() {
     let mut line = Line::new(only(TrunkConfig { register: Some(600), enabled: false, ..carrier(&[1]) }));
     line.run(600 * SECOND, |_| status(200));

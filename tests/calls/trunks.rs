@@ -238,6 +238,7 @@ fn a_full_trunk_is_passed_over_and_calls_beyond_all_caps_are_refused() {
 fn a_carrier_that_sends_more_than_agreed_is_refused_with_a_reason_and_running_calls_are_not() {
     let mut usual = trunk(1);
     usual.targets.clear();
+    usual.host.clear();
     usual.caps = Caps { calls_in: Some(1), ..Caps::default() };
     let trunks = TrunksConfig { trunks: [(TrunkId::new("demo-trunk"), usual)].into(), ..TrunksConfig::default() };
     let mut world = World::new(Settings { trunks, ..Settings::default() });
