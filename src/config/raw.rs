@@ -134,6 +134,8 @@ pub(super) struct RawTrunk {
     pub out: RawRules,
     pub caller_id: RawCallerId,
     pub trusted: Option<At<bool>>,
+    /// Where its INVITEs have the number that was called.
+    pub called_number: Option<At<String>>,
 }
 
 pub(super) struct RawPlan {
@@ -367,6 +369,7 @@ fn trunk(keys: &mut Keys, diags: &mut Diags) -> RawTrunk {
             }
         }),
         trusted: keys.flag("trusted", diags),
+        called_number: keys.text("called_number", "`request_uri` or `to`", diags),
     }
 }
 

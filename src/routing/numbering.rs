@@ -67,6 +67,8 @@ pub struct TrunkNumbers {
     pub caller_id: CallerId,
     /// The carrier vouches for whom it names as callers, and may know whom we name (RFC 3325's trust domain).
     pub trusted: bool,
+    /// The number that was called stands in To; the Request-URI has the user that we registered.
+    pub called_in_to: bool,
 }
 
 /// Whose number is shown to whoever is called.

@@ -60,6 +60,8 @@ struct Parties {
     from: String,
     from_display: Option<String>,
     to: String,
+    /// The user of the To header.
+    named: String,
     /// The device whose GRUU was dialled.
     instance: Option<String>,
 }
@@ -268,7 +270,9 @@ impl Switch {
             (made, _) if self.config.extensions.contains_key(made.as_str()) => (number, None),
             made => made,
         };
-        let (to, to_told) = self.rewrite(trunk, NumberRole::CalledIn, &parties.to);
+        let in_to = self.config.trunk_numbers.get(trunk).is_some_and(|numbers| numbers.called_in_to);
+        let called = if in_to { &parties.named } else { &parties.to };
+        let (to, to_told) = self.rewrite(trunk, NumberRole::CalledIn, called);
         let notes = from_told.into_iter().chain(to_told).collect();
         Caller { from, from_display, to, identity: Identity::of_trunk(request), asserted: is_asserted, notes }
     }
@@ -315,7 +319,9 @@ fn parties(request: &Message) -> Parties {
         }
         Err(_) => Default::default(),
     };
-    Parties { from: printable(from.as_bytes()), from_display, to: printable(to.as_bytes()), instance }
+    let named = request.to().ok().and_then(|to| user(to.uri)).unwrap_or_default();
+    let [from, to, named] = [from, to, named].map(|number| printable(number.as_bytes()));
+    Parties { from, from_display, to, named, instance }
 }
 
 /// Text from the wire as records and logs may hold it: no control bytes, bounded.

@@ -90,6 +90,22 @@ fn numbers_have_the_carriers_form_on_its_side_and_ours_on_ours() {
 }
 
 #[test]
+fn a_carrier_that_calls_the_registered_user_has_the_number_in_to() {
+    for (called_in_to, number) in [(true, "9193"), (false, "9196")] {
+        let incoming = TrunkNumbers { called_in_to, ..TrunkNumbers::default() };
+        let (mut world, _) = world_with(TrunkNumbers::default(), incoming);
+        let address = "10.2.50.1:5060".parse().unwrap();
+        let mut call = RawCall::new(address, "9196");
+        call.to = "<sip:9193@carrier.example>".into();
+        call.from = "<sip:13800138000@carrier.example>;tag=hand".into();
+        let sdp = call.sdp();
+        world.send_by_hand(address, call.invite(Some(&sdp)));
+        world.run(seconds(1.0));
+        assert_eq!(arrived(&world).1, number);
+    }
+}
+
+#[test]
 fn no_rule_makes_an_extension_of_a_stranger() {
     let strip = Rule { when: None, then: Change::Edit { strip: 1, add: String::new() } };
     let incoming = TrunkNumbers { caller_in: vec![strip], trusted: true, ..TrunkNumbers::default() };

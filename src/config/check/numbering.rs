@@ -21,7 +21,16 @@ impl Check<'_> {
             caller_out: self.rules(&raw.out.caller, has_plan),
             caller_id: self.caller_id(&raw.caller_id),
             trusted: raw.trusted.as_ref().is_some_and(|trusted| trusted.value),
+            called_in_to: raw.called_number.as_ref().is_some_and(|at| self.is_in_to(at)),
         }
+    }
+
+    fn is_in_to(&mut self, at: &At<String>) -> bool {
+        if !matches!(at.value.as_str(), "request_uri" | "to") {
+            let help = "write `to`, or `request_uri`, which is meant without the key";
+            self.error("C183", at, format!("`{}` is no part of an INVITE with a number", at.value), Some(help.into()));
+        }
+        at.value == "to"
     }
 
     fn plan(&mut self, raw: &RawPlan) -> Option<Plan> {
