@@ -109,7 +109,7 @@ impl Check<'_> {
             }
         };
         let credentials = self.credentials(raw);
-        let register = self.register(raw, credentials.is_some());
+        let register = self.register(raw);
         let text = raw.address.as_ref()?;
         let (open, key) = match &transport {
             GatewayTransport::Udp => (listen.sip_udp.is_some(), "sip_udp"),
@@ -169,7 +169,7 @@ impl Check<'_> {
         }
     }
 
-    fn register(&mut self, raw: &RawTrunk, has_password: bool) -> Option<Duration> {
+    fn register(&mut self, raw: &RawTrunk) -> Option<Duration> {
         let text = raw.register.as_ref()?;
         let lasts = match text.value.as_str() {
             "false" => return None,
@@ -179,8 +179,6 @@ impl Check<'_> {
         if raw.user.is_none() {
             let help = "add `user`, and `password_file` if the carrier asks for a password";
             self.error("C171", text, "nothing says who registers".into(), Some(help.into()));
-        } else if !has_password && raw.password.is_none() && raw.password_file.is_none() {
-            self.error("C171", text, "`user` has no password".into(), Some("add `password_file`".into()));
         }
         Some(lasts)
     }
