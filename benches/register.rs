@@ -83,7 +83,7 @@ impl Bench {
         let user = name(nth);
         self.login = Login::new(Credentials { user, secret: Secret::Password("secret".into()) });
         assert!(self.login.take_challenge(&challenge, || "0123456789abcdef".into()));
-        let proof = self.login.headers("REGISTER", b"sip:hotline").next();
+        let proof = self.login.headers("REGISTER", b"sip:hotline", b"").next();
         let proof = proof.map(|(name, value)| format!("{}: {value}\r\n", name.as_str())).expect("an answer");
         self.text(nth, &proof)
     }

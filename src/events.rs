@@ -172,6 +172,12 @@ pub enum EventKind {
         /// The SIP status that the referrer was told.
         status: u16,
     },
+    /// The phone of `leg` was rung for a caller and sends it on to another number (3xx).
+    Redirected {
+        leg: LegId,
+        by: AgentId,
+        to: Redacted<String>,
+    },
     /// A party asked to send the other elsewhere and may not, or there is no such number.
     TransferRefused {
         leg: LegId,

@@ -150,6 +150,7 @@ impl EventCounts {
             | EventKind::Bridged { .. }
             | EventKind::Unbridged { .. }
             | EventKind::TransferStarted { .. }
+            | EventKind::Redirected { .. }
             | EventKind::RecordingStarted { .. }
             | EventKind::RecordingEnded { .. }
             | EventKind::MediaReport { .. }

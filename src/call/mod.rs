@@ -219,6 +219,19 @@ impl Call {
         self.attempt.as_ref().map_or(Cause::NoAnswer, |attempt| telling(Cause::NoAnswer, attempt.worst))
     }
 
+    /// The extension whose phone is rung by this leg because its own number was dialled.
+    pub fn rung_directly(&self, leg: LegId) -> Option<&AgentId> {
+        let attempt = self.attempt.as_ref().filter(|attempt| attempt.purpose == DialPurpose::Direct)?;
+        attempt.legs.iter().find(|l| l.id == leg)?.agent.as_ref()
+    }
+
+    /// Tells the caller that its call goes elsewhere (RFC 3261 21.1.3).
+    pub fn forwarded(&mut self, out: &mut Vec<CallOutput>) {
+        if !self.caller.is_up() {
+            out.push(CallOutput::Progress { leg: self.caller.id, status: 181, sdp: None });
+        }
+    }
+
     /// Nobody else is on the line or being rung.
     pub fn may_dial(&self) -> bool {
         !self.is_ended() && self.partner.is_none() && self.attempt.is_none()

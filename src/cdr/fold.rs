@@ -255,6 +255,7 @@ impl Open {
             | EventKind::CallerKnown { .. }
             | EventKind::NumberRewritten { .. }
             | EventKind::TrunkFailed { .. }
+            | EventKind::Redirected { .. }
             | EventKind::Alarm { .. } => {}
             // Never of one call, or dealt with before this.
             EventKind::CallArrived { .. }

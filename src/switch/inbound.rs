@@ -191,6 +191,9 @@ impl Switch {
             returned: None,
             ticket: None,
             trunk_hunt: None,
+            redirection: None,
+            diverted: Vec::new(),
+            told: None,
             partner_left: false,
         };
         self.calls.insert(id, entry);
@@ -282,7 +285,7 @@ impl Switch {
     }
 
     /// Hands the new call to whoever drives it.
-    fn drive(&mut self, now: Now, id: CallId, destination: Destination) {
+    pub(super) fn drive(&mut self, now: Now, id: CallId, destination: Destination) {
         match destination {
             Destination::Flow(flow) => self.start_flow(now, id, &flow),
             Destination::Queue(queue) => self.start_queue(now, id, queue),

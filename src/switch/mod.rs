@@ -21,6 +21,7 @@ mod port_pool;
 mod presence_link;
 mod proof;
 mod queue_link;
+mod redirect_link;
 mod registration;
 mod sip_link;
 mod sweep;
@@ -43,6 +44,7 @@ use crate::events::{Cause, EndedBy, EventKind, SwitchEvent, TransferOutcome};
 use crate::ids::{AgentId, CallId, LegId, QueueId, TicketId, TrunkId};
 use crate::media::command::{MediaCmd, MediaEvent, PortLease, WorkerId};
 use crate::registrar::{BindingId, Registrar};
+use crate::sip::dialog::reason::Reason;
 use crate::sip::digest::Authenticator;
 use crate::sip::endpoint::{Endpoint, RequestId, Unusable, UsageId};
 use crate::sip::message::Message;
@@ -57,6 +59,7 @@ use ivr_link::FlowRun;
 use message_link::Messages;
 use port_pool::PortPool;
 use presence_link::Watchers;
+use redirect_link::Redirection;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -218,6 +221,12 @@ struct Entry {
     trunk_hunt: Option<TrunkHunt>,
     /// When the caller came back to who had sent it elsewhere in vain.
     returned: Option<Instant>,
+    /// The caller is to go elsewhere when nobody else is rung.
+    redirection: Option<Redirection>,
+    /// The extensions that have sent the call on, in order.
+    diverted: Vec<AgentId>,
+    /// What the side that ended last said of why, and our own word for it.
+    told: Option<(Cause, Reason)>,
     /// Somebody had been bridged and hung up first.
     partner_left: bool,
 }

@@ -57,6 +57,10 @@ impl Switch {
     pub(super) fn on_dial_answered(&mut self, now: Now, id: CallId, purpose: DialPurpose) {
         self.timers.clear(&SwitchTimer::RingOut(id));
         self.stop_hunting(id);
+        if let Some(entry) = self.calls.get_mut(&id) {
+            // Somebody took the call that another phone wanted elsewhere.
+            entry.redirection = None;
+        }
         match purpose {
             DialPurpose::Offer { ticket, agent } => self.on_offer_answered(now, id, ticket, agent),
             DialPurpose::Direct => self.with_call(now, id, |call, out| call.bridge(None, out)),
@@ -70,6 +74,9 @@ impl Switch {
             return;
         }
         let cause = self.end_trunk_hunt(id).unwrap_or(cause);
+        if self.follow_redirection(now, id) {
+            return;
+        }
         let Err(cause) = self.go_on_hunting(now, id, &purpose, cause) else { return };
         self.timers.clear(&SwitchTimer::RingOut(id));
         match purpose {
@@ -94,6 +101,9 @@ impl Switch {
             _ => None,
         };
         self.with_call(now, id, |call, out| call.stop_dialing(Cause::NoAnswer, out));
+        if self.follow_redirection(now, id) {
+            return;
+        }
         match transfer {
             _ if referred => self.on_referral_failed(now, id, Cause::NoAnswer),
             Some(step) => self.on_transfer_failed(now, id, step, Cause::NoAnswer),

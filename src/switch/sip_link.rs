@@ -1,12 +1,13 @@
 //! Between the SIP endpoint and calls: what a dialog's usage told becomes a leg's input, what a call asks of a leg becomes an
 //! endpoint command.
 
-use super::Switch;
 use super::extension_leg::{OtherWays, routes};
+use super::{Driver, Switch};
 use crate::call::{CallOutput, DialTarget, Notice};
-use crate::events::{Cause, EndedBy, EventKind, KeySource};
+use crate::events::{Cause, EndedBy, EventKind, KeySource, LegRole};
 use crate::ids::{CallId, LegId};
 use crate::sdp::SdpError;
+use crate::sip::dialog::reason::Reason;
 use crate::sip::endpoint::{EndReason, Outgoing, ServerRequest, SipEvent, UsageId};
 use crate::sip::message::{Message, Method};
 use crate::sip::peer::Peer;
@@ -25,12 +26,15 @@ impl Switch {
                 self.with_leg(now, usage, |call, leg, out| call.leg_progress(leg, status, sdp.as_deref(), out))
             }
             SipEvent::Answered { usage, sdp, .. } => {
+                self.note_reason(usage, Cause::Normal, None);
                 self.on_trunk_answered(now, usage);
                 self.with_leg(now, usage, |call, leg, out| call.leg_answered(leg, sdp.as_deref(), out))
             }
             SipEvent::Rejected { usage, status, .. } if self.try_another_way(now, usage, status) => {}
-            SipEvent::Rejected { usage, status, retry_after, local, .. } => {
+            SipEvent::Rejected { usage, status, retry_after, local, why, contacts, .. } => {
                 self.on_trunk_refused(now, usage, status, retry_after, local);
+                self.on_redirected(now, usage, &contacts);
+                self.note_reason(usage, cause_of_status(status), why);
                 self.with_leg(now, usage, |call, leg, out| call.leg_ended(leg, cause_of_status(status), out))
             }
             SipEvent::Acked { usage, sdp } => {
@@ -44,6 +48,11 @@ impl Switch {
             }
             SipEvent::Info { usage, content_type, body } => self.on_info(now, usage, &content_type, &body),
             SipEvent::Ended { usage, why } => {
+                let told = match &why {
+                    EndReason::Bye { reason } | EndReason::Cancelled { reason } => reason.as_deref(),
+                    _ => None,
+                };
+                let told = told.and_then(Reason::read);
                 let cause = match why {
                     EndReason::Bye { .. } => Cause::Normal,
                     EndReason::Cancelled { .. } => Cause::Cancelled,
@@ -51,6 +60,7 @@ impl Switch {
                     EndReason::Timeout | EndReason::SessionExpired | EndReason::Transport => Cause::Unreachable,
                     _ => Cause::PeerError,
                 };
+                self.note_reason(usage, cause, told);
                 self.with_leg(now, usage, |call, leg, out| call.leg_ended(leg, cause, out));
             }
             SipEvent::RefreshDue { usage } => {
@@ -92,7 +102,8 @@ impl Switch {
             }
             CallOutput::Reject { leg, cause } => {
                 if let Some(usage) = self.usage_of(leg) {
-                    self.endpoint.reject(now.at, usage, cause.status(), None, &[("Reason", &reason_header(cause))]);
+                    let reason = self.told(call, cause).unwrap_or(Reason::Q850(cause.q850())).to_string();
+                    self.endpoint.reject(now.at, usage, cause.status(), None, &[("Reason", &reason)]);
                 }
             }
             CallOutput::Hangup { leg, cause } => {
@@ -100,7 +111,10 @@ impl Switch {
                     // RFC 3326: a phone whose call was answered elsewhere must not show it as missed.
                     let reason = match cause {
                         Cause::AnsweredElsewhere => ("SIP", 200, "Call completed elsewhere"),
-                        other => ("Q.850", u16::from(other.q850()), ""),
+                        other => {
+                            let reason = self.told(call, other).unwrap_or(Reason::Q850(other.q850()));
+                            (reason.protocol(), reason.cause(), "")
+                        }
                     };
                     self.endpoint.hangup(now.at, usage, Some(reason));
                 }
@@ -140,6 +154,9 @@ impl Switch {
         let mut headers = target.headers;
         headers.push(("Max-Forwards".into(), hops.to_string()));
         headers.extend(routes(&target.route));
+        if target.role == LegRole::Agent {
+            headers.extend(self.diversions(call));
+        }
         // RFC 3892: whom the callee owes this call to. It is our word, whatever the referrer wrote.
         if let Some(referral) = self.referral_of(call) {
             headers.push(("Referred-By".into(), format!("<sip:{}@{}>", referral.by, self.config.realm)));
@@ -168,6 +185,22 @@ impl Switch {
                 self.with_call(now, call, |call, out| call.leg_ended(leg, Cause::Overload, out));
             }
         }
+    }
+
+    /// Keeps why one side of a call ended, so that the other is told the same (RFC 3326). What a flow does afterwards has
+    /// reasons of its own.
+    fn note_reason(&mut self, usage: UsageId, cause: Cause, reason: Option<Reason>) {
+        let call = self.usages.get(&usage).and_then(|leg| self.legs.get(leg)).map(|(call, _)| *call);
+        if let Some(entry) = call.and_then(|call| self.calls.get_mut(&call)) {
+            let passed = matches!(entry.driver, Driver::Direct | Driver::Queue(_));
+            entry.told = reason.filter(|_| passed).map(|reason| (cause, reason));
+        }
+    }
+
+    /// What one side said, if the other ends for the same cause.
+    fn told(&self, call: CallId, cause: Cause) -> Option<Reason> {
+        let (told_for, reason) = self.calls.get(&call)?.told?;
+        (told_for == cause).then_some(reason)
     }
 
     fn usage_of(&self, leg: LegId) -> Option<UsageId> {
@@ -230,14 +263,10 @@ pub(super) fn warning_header(refusal: SdpError) -> String {
     format!("{code} hotline \"{text}\"")
 }
 
-fn reason_header(cause: Cause) -> String {
-    format!("Q.850;cause={}", cause.q850())
-}
-
 fn cause_of_status(status: u16) -> Cause {
     match status {
         486 | 600 => Cause::Busy,
-        408 | 480 => Cause::NoAnswer,
+        300..=399 | 408 | 480 => Cause::NoAnswer,
         487 => Cause::Cancelled,
         603 | 607 => Cause::Declined,
         404 | 410 | 484 | 604 => Cause::NotFound,

@@ -130,7 +130,7 @@ fn a_guesser_is_heard_a_hundred_times_in_twelve_seconds_and_locks_nobody_out() {
         let mut login = Login::new(Credentials { user: user.into(), ..credentials(secret) });
         assert!(login.take_challenge(&challenge, || format!("cnonce-{nth}")));
         let proof = login
-            .headers("REGISTER", b"sip:hotline")
+            .headers("REGISTER", b"sip:hotline", b"")
             .next()
             .unwrap()
             .1
@@ -205,7 +205,7 @@ fn each_reason_of_a_failed_proof_is_written_down_once_a_minute() {
     let mut hand = Hand::udp("10.9.9.9:5060", "1001");
     let challenge = hand.register_once(&mut world, "");
     hand.login.take_challenge(&challenge, || "c0ffee".into());
-    let proof = hand.login.headers("REGISTER", b"sip:hotline").next().unwrap().1;
+    let proof = hand.login.headers("REGISTER", b"sip:hotline", b"").next().unwrap().1;
     let mut say = |proof: String| {
         hand.login = Login::new(Credentials { user: "1001".into(), secret: Secret::Password(String::new()) });
         let answer =

@@ -45,7 +45,7 @@ impl Hand {
         let Hand { peer, number, call_id, cseq, aor, .. } = self;
         let proof: String = self
             .login
-            .headers("REGISTER", b"sip:hotline")
+            .headers("REGISTER", b"sip:hotline", b"")
             .map(|(name, value)| format!("{}: {value}\r\n", name.as_str()))
             .collect();
         let transport = peer.transport.via_name();

@@ -7,6 +7,7 @@ use super::sound::{self, Heard};
 use bytes::Bytes;
 use hotline::media::rtp;
 use hotline::sdp::{Codec, Direction, MediaSpec, Session};
+use hotline::sip::dialog::reason::Reason;
 use hotline::sip::digest::{Credentials, Secret};
 use hotline::sip::endpoint::{
     EndReason, Endpoint, EndpointConfig, Outgoing, OutgoingRequest, RequestId, SipEvent, UsageId,
@@ -100,6 +101,8 @@ pub struct PhoneCall {
     /// What it was told of its REFERs: the answers to them, then the statuses of their NOTIFYs.
     pub referred: Vec<u16>,
     pub retry_after: Option<u32>,
+    /// Why it was refused.
+    pub why: Option<Reason>,
     /// Who calls, as the phone shows it.
     pub from: String,
     pub heard: Vec<Stretch>,
@@ -360,6 +363,7 @@ impl Phone {
             statuses: Vec::new(),
             referred: Vec::new(),
             retry_after: None,
+            why: None,
             from,
             heard: Vec::new(),
             unasked: 0,
@@ -544,9 +548,10 @@ impl Phone {
                     self.up(now, nth);
                 }
             }
-            SipEvent::Rejected { usage, status, retry_after, local, .. } => {
+            SipEvent::Rejected { usage, status, retry_after, local, why, .. } => {
                 if let Some(nth) = self.told(usage, status) {
                     self.calls[nth].retry_after = retry_after;
+                    self.calls[nth].why = why;
                     self.over(now, nth, if local { Over::Lost } else { Over::Refused(status) });
                 }
             }

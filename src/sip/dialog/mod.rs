@@ -3,6 +3,7 @@
 //! A dialog holds names, numbers and the way to the peer. What may be done in it, and when, is the usage's business.
 
 pub mod body;
+pub mod reason;
 pub mod route;
 pub mod session_timer;
 

@@ -2,7 +2,7 @@
 //! memory; only a nonce with which somebody proved a password is remembered, to refuse a counter seen before.
 
 use super::client::quoted;
-use super::{Algorithm, Ha1Set, hmac_sha256, response};
+use super::{Algorithm, Ha1Set, Proof, hmac_sha256};
 use crate::sip::message::digest::Auth;
 use crate::sip::message::{HeaderName, Message, UriRef};
 use std::collections::BTreeMap;
@@ -127,12 +127,11 @@ impl Authenticator {
             return refused(Why::WrongUri);
         }
         let known = lookup(&claim.user);
-        let ha1 = match &known {
-            Some(set) => set.of(claim.algorithm),
-            None => "00000000000000000000000000000000",
-        };
+        let ha1 = known.as_ref().and_then(|set| set.of(claim.algorithm)).unwrap_or("00000000000000000000000000000000");
         let counted = Some((claim.nc.as_bytes(), claim.cnonce.as_bytes()));
-        let expected = response(claim.algorithm, ha1, claim.nonce.as_bytes(), counted, method.as_bytes(), &claim.uri);
+        let (nonce, method) = (claim.nonce.as_bytes(), method.as_bytes());
+        let proof = Proof { nonce, counted, method, uri: &claim.uri, body: None };
+        let expected = proof.response(claim.algorithm, ha1);
         let given = claim.response.to_ascii_lowercase();
         let matches = bool::from(expected.as_str().as_bytes().ct_eq(given.as_bytes()));
         let nonce = self.nonce_id(now, claim.nonce.as_bytes());
@@ -240,7 +239,9 @@ struct Claim {
 impl Claim {
     /// `None` when anything is missing or was not offered. Without `qop=auth` a captured answer could be played again.
     fn read(auth: &Auth<'_>) -> Option<Self> {
-        if !auth.has_qop("auth") {
+        // A user name that is hashed is none that could be looked up; no challenge of ours offers it (RFC 7616 3.4.4).
+        let hashed = auth.param("userhash").is_some_and(|value| value.eq_ignore_ascii_case(b"true"));
+        if !auth.has_qop("auth") || hashed {
             return None;
         }
         Some(Self {
@@ -248,7 +249,7 @@ impl Claim {
             nonce: auth.nonce()?.into_owned(),
             uri: auth.uri()?.into_owned(),
             response: auth.response()?.into_owned(),
-            algorithm: Algorithm::of(auth.algorithm())?,
+            algorithm: Algorithm::of(auth.algorithm()).filter(|algorithm| Algorithm::OFFERED.contains(algorithm))?,
             count: auth.nonce_count()?,
             nc: auth.text("nc")?.into_owned(),
             cnonce: auth.cnonce()?.into_owned(),

@@ -1,6 +1,6 @@
 //! The side that is challenged.
 
-use super::{Algorithm, Ha1Set, response};
+use super::{Algorithm, Ha1Set, Proof};
 use crate::sip::message::{HeaderName, Message, digest as fields};
 use std::fmt;
 
@@ -20,6 +20,16 @@ pub enum Secret {
     Password(String),
     /// For one realm only; a challenge of another is answered wrongly, and so refused.
     Ha1(Ha1Set),
+}
+
+impl Credentials {
+    /// Whether a challenge of this algorithm can be answered.
+    fn know(&self, algorithm: Algorithm) -> bool {
+        match &self.secret {
+            Secret::Password(_) => true,
+            Secret::Ha1(set) => set.of(algorithm).is_some(),
+        }
+    }
 }
 
 impl fmt::Debug for Secret {
@@ -45,6 +55,8 @@ struct Answer {
     algorithm: Algorithm,
     /// Absent where the challenge offered no qop (RFC 2069): no counter then.
     cnonce: Option<String>,
+    /// The body is proven too: the challenge offers nothing but `auth-int`.
+    with_body: bool,
     count: u32,
 }
 
@@ -67,8 +79,10 @@ impl Login {
         for challenge in refusal.challenges(asked) {
             let (Some(realm), Some(nonce)) = (challenge.realm(), challenge.nonce()) else { continue };
             // The topmost one that we can answer, for each realm (RFC 8760 2.4).
-            let Some(algorithm) = Algorithm::of(challenge.algorithm()) else { continue };
-            let counts = challenge.has_qop("auth");
+            let algorithm = Algorithm::of(challenge.algorithm()).filter(|algorithm| self.credentials.know(*algorithm));
+            let Some(algorithm) = algorithm else { continue };
+            let with_body = !challenge.has_qop("auth") && challenge.has_qop("auth-int");
+            let counts = challenge.has_qop("auth") || with_body;
             if taken.iter().any(|t| *t == realm) || (challenge.asks_qop() && !counts) || !challenge.is_digest() {
                 continue;
             }
@@ -87,6 +101,7 @@ impl Login {
                 opaque: challenge.opaque().map(Into::into),
                 algorithm,
                 cnonce: counts.then(&mut cnonce),
+                with_body,
                 count: 0,
             };
             match known {
@@ -107,18 +122,18 @@ impl Login {
     }
 
     /// The headers for the next request; counts it.
-    pub fn headers(&mut self, method: &str, uri: &[u8]) -> impl Iterator<Item = (HeaderName, String)> {
+    pub fn headers(&mut self, method: &str, uri: &[u8], body: &[u8]) -> impl Iterator<Item = (HeaderName, String)> {
         let credentials = &self.credentials;
-        self.answers.iter_mut().map(move |answer| (answer.header, answer.write(credentials, method, uri)))
+        self.answers.iter_mut().map(move |answer| (answer.header, answer.write(credentials, method, uri, body)))
     }
 }
 
 impl Answer {
-    fn write(&mut self, credentials: &Credentials, method: &str, uri: &[u8]) -> String {
+    fn write(&mut self, credentials: &Credentials, method: &str, uri: &[u8], body: &[u8]) -> String {
         self.count += 1;
         let user = &credentials.user;
         let ha1 = match &credentials.secret {
-            Secret::Ha1(set) => set.of(self.algorithm).to_owned(),
+            Secret::Ha1(set) => set.of(self.algorithm).unwrap_or_default().to_owned(),
             Secret::Password(password) => {
                 let parts = [user.as_bytes(), self.realm.as_bytes(), password.as_bytes()];
                 self.algorithm.hash(&parts).as_str().to_owned()
@@ -126,7 +141,8 @@ impl Answer {
         };
         let nc = format!("{:08x}", self.count);
         let counted = self.cnonce.as_ref().map(|cnonce| (nc.as_bytes(), cnonce.as_bytes()));
-        let proof = response(self.algorithm, &ha1, self.nonce.as_bytes(), counted, method.as_bytes(), uri);
+        let (nonce, body) = (self.nonce.as_bytes(), Some(body).filter(|_| self.with_body));
+        let proof = Proof { nonce, counted, method: method.as_bytes(), uri, body }.response(self.algorithm, &ha1);
         let mut text = format!(
             "Digest username={}, realm={}, nonce={}, uri=\"{}\", response=\"{}\", algorithm={}",
             quoted(user),
@@ -137,7 +153,8 @@ impl Answer {
             self.algorithm.token(),
         );
         if let Some(cnonce) = &self.cnonce {
-            text.push_str(&format!(", cnonce=\"{cnonce}\", qop=auth, nc={nc}"));
+            let qop = if self.with_body { "auth-int" } else { "auth" };
+            text.push_str(&format!(", cnonce=\"{cnonce}\", qop={qop}, nc={nc}"));
         }
         if let Some(opaque) = &self.opaque {
             text.push_str(&format!(", opaque={}", quoted(opaque)));
@@ -151,9 +168,9 @@ impl Algorithm {
         match read {
             fields::Algorithm::Sha256 => Some(Algorithm::Sha256),
             fields::Algorithm::Md5 => Some(Algorithm::Md5),
+            fields::Algorithm::Sha512_256 => Some(Algorithm::Sha512_256),
             fields::Algorithm::Md5Sess
             | fields::Algorithm::Sha256Sess
-            | fields::Algorithm::Sha512_256
             | fields::Algorithm::Sha512_256Sess
             | fields::Algorithm::Unknown => None,
         }

@@ -1,4 +1,5 @@
-//! Digest authentication: RFC 7616 with SHA-256 and MD5 as RFC 8760 asks of SIP, `qop=auth`.
+//! Digest authentication: RFC 7616 with SHA-256 and MD5 as RFC 8760 asks of SIP, `qop=auth`; challenges of others are
+//! answered with SHA-512-256 and `auth-int` too.
 //!
 //! [`Authenticator`] challenges and verifies, [`Credentials`] answer a challenge. Passwords are needed once, to make an
 //! [`Ha1Set`]; only that is stored. Nothing here knows where users come from or what they may do.
@@ -13,23 +14,25 @@ pub use client::{Credentials, Login, Secret};
 pub(crate) use hmac::hmac_sha256;
 
 use md5::Md5;
-use sha2::{Digest, Sha256};
+use sha2::{Digest, Sha256, Sha512_256};
 use std::fmt;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Algorithm {
     Sha256,
+    Sha512_256,
     Md5,
 }
 
 impl Algorithm {
-    /// In the order in which we offer them. RFC 8760 2.4 would have the stronger one first; phones in the field read the
+    /// Those that we challenge with, for which an [`Ha1Set`] has the hashes, in the order in which we offer them. RFC 8760 2.4 would have the stronger one first; phones in the field read the
     /// first challenge only and give up when it is not MD5, so the one that all of them know leads.
     pub const OFFERED: [Algorithm; 2] = [Algorithm::Md5, Algorithm::Sha256];
 
     pub fn token(self) -> &'static str {
         match self {
             Algorithm::Sha256 => "SHA-256",
+            Algorithm::Sha512_256 => "SHA-512-256",
             Algorithm::Md5 => "MD5",
         }
     }
@@ -48,6 +51,7 @@ impl Algorithm {
         }
         match self {
             Algorithm::Sha256 => Hex::of(&joined::<Sha256>(parts).finalize()),
+            Algorithm::Sha512_256 => Hex::of(&joined::<Sha512_256>(parts).finalize()),
             Algorithm::Md5 => Hex::of(&joined::<Md5>(parts).finalize()),
         }
     }
@@ -85,10 +89,12 @@ impl Ha1Set {
         &self.sha256
     }
 
-    pub(crate) fn of(&self, algorithm: Algorithm) -> &str {
+    /// `None` for an algorithm that is not kept.
+    pub(crate) fn of(&self, algorithm: Algorithm) -> Option<&str> {
         match algorithm {
-            Algorithm::Sha256 => &self.sha256,
-            Algorithm::Md5 => &self.md5,
+            Algorithm::Sha256 => Some(&self.sha256),
+            Algorithm::Md5 => Some(&self.md5),
+            Algorithm::Sha512_256 => None,
         }
     }
 }
@@ -99,19 +105,29 @@ impl fmt::Debug for Ha1Set {
     }
 }
 
-/// `response` of RFC 7616 3.4.1 for `qop=auth`, or of RFC 2617 3.2.2.1 where a challenge offered no `qop`.
-pub(crate) fn response(
-    algorithm: Algorithm,
-    ha1: &str,
-    nonce: &[u8],
-    counted: Option<(&[u8], &[u8])>,
-    method: &[u8],
-    uri: &[u8],
-) -> Hex {
-    let ha2 = algorithm.hash(&[method, uri]);
-    match counted {
-        Some((nc, cnonce)) => algorithm.hash(&[ha1.as_bytes(), nonce, nc, cnonce, b"auth", ha2.as_str().as_bytes()]),
-        None => algorithm.hash(&[ha1.as_bytes(), nonce, ha2.as_str().as_bytes()]),
+/// What a `response` proves: RFC 7616 3.4.1, or RFC 2617 3.2.2.1 where a challenge offered no `qop`.
+pub(crate) struct Proof<'a> {
+    pub nonce: &'a [u8],
+    /// Nonce count and cnonce.
+    pub counted: Option<(&'a [u8], &'a [u8])>,
+    pub method: &'a [u8],
+    pub uri: &'a [u8],
+    /// With `qop=auth-int` the body is proven too.
+    pub body: Option<&'a [u8]>,
+}
+
+impl Proof<'_> {
+    pub(crate) fn response(&self, algorithm: Algorithm, ha1: &str) -> Hex {
+        let body = self.body.map(|body| algorithm.hash(&[body]));
+        let (ha2, qop) = match &body {
+            Some(body) => (algorithm.hash(&[self.method, self.uri, body.as_str().as_bytes()]), &b"auth-int"[..]),
+            None => (algorithm.hash(&[self.method, self.uri]), &b"auth"[..]),
+        };
+        let (ha1, ha2) = (ha1.as_bytes(), ha2.as_str().as_bytes());
+        match self.counted {
+            Some((nc, cnonce)) => algorithm.hash(&[ha1, self.nonce, nc, cnonce, qop, ha2]),
+            None => algorithm.hash(&[ha1, self.nonce, ha2]),
+        }
     }
 }
 

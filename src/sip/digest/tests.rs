@@ -12,10 +12,20 @@ fn agrees_with_the_examples_of_rfc_7616() {
     let set = Ha1Set::new("Mufasa", "http-auth@example.org", "Circle of Life");
     let of = |algorithm| {
         let counted = Some((&b"00000001"[..], &cnonce[..]));
-        response(algorithm, set.of(algorithm), nonce, counted, b"GET", b"/dir/index.html").as_str().to_owned()
+        let proof = Proof { nonce, counted, method: b"GET", uri: b"/dir/index.html", body: None };
+        proof.response(algorithm, set.of(algorithm).unwrap()).as_str().to_owned()
     };
     assert_eq!(of(Algorithm::Md5), "8ca523f5e9506fed4657c9700eebdbec");
     assert_eq!(of(Algorithm::Sha256), "753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1");
+}
+
+#[test]
+fn the_third_hash_is_sha_512_256_and_no_cut_off_sha_512() {
+    // RFC 7616 3.9.2 as erratum 4897 mends it, and FIPS 180-4.
+    let hash = |text: &str| Algorithm::Sha512_256.hash(&[text.as_bytes()]).as_str().to_owned();
+    let user = "J\u{e4}s\u{f8}n Doe:api@example.org";
+    assert_eq!(hash(user), "793263caabb707a56211940d90411ea4a575adeccb7e360aeb624ed06ece9b0b");
+    assert_eq!(hash("abc"), "53048e2681941ef99b2e29b76b4c7dabe4c2d0c634fc6d46e0e2f13107e7af23");
 }
 
 fn register(extra: &str) -> Message {
@@ -55,8 +65,9 @@ impl Client {
         let nc = format!("{nc:08x}");
         let set = Ha1Set::new(self.user, "hotline", self.password);
         let counted = Some((nc.as_bytes(), &b"cn"[..]));
-        let (method, uri) = (self.method.as_bytes(), self.uri.as_bytes());
-        let proof = response(self.algorithm, set.of(self.algorithm), self.nonce.as_bytes(), counted, method, uri);
+        let (nonce, method, uri) = (self.nonce.as_bytes(), self.method.as_bytes(), self.uri.as_bytes());
+        let proof = Proof { nonce, counted, method, uri, body: None };
+        let proof = proof.response(self.algorithm, set.of(self.algorithm).unwrap());
         let (user, nonce, uri, token) = (self.user, &self.nonce, self.uri, self.algorithm.token());
         let proof = proof.as_str();
         format!(
@@ -178,6 +189,7 @@ fn what_was_not_offered_is_refused() {
         ("algorithm=MD5", "algorithm=SHA-512-256"),
         ("nc=00000001", "nc=1"),
         (", cnonce=\"cn\"", ""),
+        ("qop=auth", "userhash=true, qop=auth"),
         ("username=\"1001\", ", ""),
         ("uri=\"sip:pbx.example.com\"", "uri=\"sip:elsewhere.example.com\""),
     ] {

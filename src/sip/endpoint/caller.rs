@@ -1,13 +1,15 @@
 //! The side that calls: an INVITE of ours until it is answered, refused, cancelled or lost, with every phone it reached.
 
+use super::arrival::header_text;
 use super::compose::{Invitation, Within};
 use super::prack::rseq_of;
 use super::usage::{Calling, Cancelling, Exchange, Fork, Offering, Phase, Up};
 use super::{EndReason, Endpoint, Full, Outgoing, Owner, SipEvent, UsageId};
+use crate::sip::dialog::reason::Reason;
 use crate::sip::dialog::session_timer::{LEAST_S, SessionTerms};
 use crate::sip::dialog::{Dialog, body::sdp_of};
 use crate::sip::digest::Login;
-use crate::sip::message::{HeaderName, Message, Method, Uri, is_sips};
+use crate::sip::message::{Contact, HeaderName, Message, Method, Uri, is_sips};
 use crate::sip::peer::Transmit;
 use crate::sip::transaction::{Branch, ClientId, derived};
 use smallvec::SmallVec;
@@ -16,6 +18,12 @@ use std::time::Instant;
 /// Early dialogs of one INVITE that are kept. A proxy that forks to more phones is served; what they say before they
 /// answer is not.
 const MAX_EARLY: usize = 16;
+
+/// The status by which a proxy tells that one of several phones has refused (RFC 6228).
+const EARLY_DIALOG_TERMINATED: u16 = 199;
+
+/// Contacts of a redirection that are looked at.
+const MAX_PLACES: usize = 10;
 
 /// INVITEs of one call that may be sent before a 422 counts as a refusal.
 const MAX_TRIES: u32 = 8;
@@ -88,6 +96,12 @@ impl Endpoint {
     /// 101 to 199. One that wants a PRACK gets it, and counts once and in its turn (RFC 3262 4).
     fn hear_progress(&mut self, now: Instant, id: UsageId, calling: &mut Calling, response: &Message) {
         let status = response.status();
+        if status == EARLY_DIALOG_TERMINATED {
+            // Of several phones one has refused; what the others say is still to come (RFC 6228 5).
+            let tag = response.to().ok().and_then(|to| to.tag()).unwrap_or_default();
+            calling.forks.retain(|fork| fork.dialog.remote_tag() != tag);
+            return;
+        }
         let place = self.fork_of(calling, response);
         let cseq = calling.cseq;
         let Some(fork) = place.and_then(|place| calling.forks.get_mut(place)) else {
@@ -265,7 +279,8 @@ impl Endpoint {
                     usage: id,
                     status,
                     reason: super::compose::phrase(status).into(),
-                    contact: None,
+                    why: None,
+                    contacts: Vec::new(),
                     retry_after: None,
                     local: true,
                 });
@@ -332,14 +347,27 @@ fn invitation<'a>(
     }
 }
 
+/// The Contacts of a 3xx by their q-values; where they are alike, as they stand.
+fn places(response: &Message) -> Vec<Uri> {
+    if !(300..400).contains(&response.status()) {
+        return Vec::new();
+    }
+    let contacts = response.contacts().filter_map(|contact| match contact {
+        Ok(Contact::Address(at)) => Some((at.q().unwrap_or(1000), at.parse_uri().ok()?.to_owned())),
+        _ => None,
+    });
+    let mut contacts: Vec<(u16, Uri)> = contacts.take(MAX_PLACES).collect();
+    contacts.sort_by_key(|(q, _)| std::cmp::Reverse(*q));
+    contacts.into_iter().map(|(_, uri)| uri).collect()
+}
+
 fn rejection(usage: UsageId, response: &Message) -> SipEvent {
-    let redirected = (300..400).contains(&response.status());
-    let contact = response.contact().ok().filter(|_| redirected);
     SipEvent::Rejected {
         usage,
         status: response.status(),
         reason: String::from_utf8_lossy(response.reason()).into_owned(),
-        contact: contact.and_then(|contact| contact.parse_uri().ok()).map(|uri| uri.to_owned()),
+        why: header_text(response, HeaderName::Reason).and_then(|value| Reason::read(&value)),
+        contacts: places(response),
         retry_after: response.seconds(HeaderName::RetryAfter),
         local: false,
     }

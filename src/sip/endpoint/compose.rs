@@ -184,7 +184,7 @@ impl Composer {
             builder.named(name, value);
         }
         extra(&mut builder, call.headers);
-        credentials(&mut builder, login, &Method::Invite, request_uri.as_bytes());
+        credentials(&mut builder, login, &Method::Invite, request_uri.as_bytes(), call.offer);
         builder.header(HeaderName::UserAgent, &self.server).body(SDP, call.offer).finish()
     }
 
@@ -219,7 +219,8 @@ impl Composer {
             }
         }
         extra(&mut builder, &order.headers);
-        credentials(&mut builder, login, &method, request_uri.as_bytes());
+        let body = order.body.as_ref().map_or(&[][..], |(_, body)| body);
+        credentials(&mut builder, login, &method, request_uri.as_bytes(), body);
         builder.header(HeaderName::UserAgent, &self.server);
         if let Some((content_type, body)) = &order.body {
             builder.body(content_type, body);
@@ -261,7 +262,8 @@ impl Composer {
         for (name, value) in with.headers {
             builder.named(name, value);
         }
-        credentials(&mut builder, with.login, method, path.request_uri);
+        let body = with.body.map_or(&[][..], |(_, body)| body);
+        credentials(&mut builder, with.login, method, path.request_uri, body);
         if let Some(reason) = with.reason {
             builder.header(HeaderName::Reason, reason);
         }
@@ -336,8 +338,8 @@ fn forwards(builder: &mut Builder<'_>, headers: &[(String, String)]) {
     builder.number(HeaderName::MaxForwards, hops.min(MAX_FORWARDS));
 }
 
-fn credentials(builder: &mut Builder<'_>, login: Option<&mut Login>, method: &Method, uri: &[u8]) {
-    for (name, value) in login.into_iter().flat_map(|login| login.headers(method.as_str(), uri)) {
+fn credentials(builder: &mut Builder<'_>, login: Option<&mut Login>, method: &Method, uri: &[u8], body: &[u8]) {
+    for (name, value) in login.into_iter().flat_map(|login| login.headers(method.as_str(), uri, body)) {
         builder.header(name, value);
     }
 }

@@ -1,6 +1,7 @@
 //! What call control is told. It sees calls, not transactions.
 
 use super::subscribe::SubscriptionId;
+use crate::sip::dialog::reason::Reason;
 use crate::sip::message::Message;
 use crate::sip::message::uri::Uri;
 use crate::sip::peer::Peer;
@@ -67,8 +68,10 @@ pub enum SipEvent {
         usage: UsageId,
         status: u16,
         reason: String,
-        /// First Contact of a 3xx.
-        contact: Option<Uri>,
+        /// What its Reason header says.
+        why: Option<Reason>,
+        /// Where a 3xx says to try, the best first (RFC 3261 8.1.3.4).
+        contacts: Vec<Uri>,
         /// Seconds.
         retry_after: Option<u32>,
         local: bool,

@@ -101,13 +101,16 @@ fn a_refusal_is_acknowledged_and_ends_both_sides() {
 }
 
 #[test]
-fn a_redirection_brings_its_contact() {
+fn a_redirection_brings_its_contacts_the_best_first() {
     let mut world = World::new();
     let (_, callee) = world.ring();
-    world.ends[SWITCH].reject(world.now, callee, 302, None, &[("Contact", "<sip:2002@192.0.2.9>")]);
+    let contacts =
+        "<sip:2002@192.0.2.9>;q=0.2, \"Desk, B\" <sip:2003@192.0.2.9>, <sip:2004@192.0.2.9>;q=0.9, <tel:+123>;q=0.1";
+    world.ends[SWITCH].reject(world.now, callee, 302, None, &[("Contact", contacts)]);
     world.run(ms(5));
-    let Some(SipEvent::Rejected { contact: Some(contact), .. }) = world.events[PHONE].pop() else { panic!() };
-    assert_eq!(contact.as_str(), "sip:2002@192.0.2.9");
+    let Some(SipEvent::Rejected { contacts, .. }) = world.events[PHONE].pop() else { panic!() };
+    let places: Vec<_> = contacts.iter().map(|uri| uri.as_str()).collect();
+    assert_eq!(places, ["sip:2003@192.0.2.9", "sip:2004@192.0.2.9", "sip:2002@192.0.2.9", "tel:+123"]);
     world.finish();
 }
 
@@ -427,4 +430,38 @@ fn the_same_seed_says_the_same_things() {
         world.log.iter().map(|sent| sent.message.raw().clone()).collect::<Vec<_>>()
     };
     assert_eq!(run(), run());
+}
+
+#[test]
+fn a_phone_of_several_that_refused_is_forgotten_and_the_call_rings_on() {
+    // RFC 6228: 199 ends one early dialog; requests in it find nothing, and the call is still answered by another.
+    let mut world = World::new();
+    world.fate = Box::new(|_| vec![]);
+    let caller = world.dial();
+    let invite = world.last(PHONE, "INVITE");
+    let hear = |world: &mut World, status: u16, tag: &str| {
+        let mut out = bytes::BytesMut::new();
+        let mut response = crate::sip::message::response_to(&mut out, &invite, status, "x", Some(tag), None);
+        response.header(HeaderName::Contact, "<sip:b@192.0.2.2>");
+        let message = crate::sip::message::Message::parse(response.finish()).unwrap();
+        let (peer, now) = (world.peer(PHONE), world.now);
+        world.ends[PHONE].handle_message(now, peer, message);
+    };
+    hear(&mut world, 180, "one");
+    hear(&mut world, 180, "two");
+    hear(&mut world, 199, "one");
+    let our_tag = invite.from().unwrap().tag().unwrap();
+    let call_id = invite.call_id().unwrap();
+    for tag in ["one", "two"] {
+        let info = super::hand::message(&format!(
+            "INFO sip:1001@192.0.2.1 SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.2;branch=z9hG4bKinfo{tag}\nFrom: <sip:b@x>;tag={tag}\nTo: <sip:a@x>;tag={our_tag}\nCall-ID: {call_id}\nCSeq: 1 INFO\nContent-Length: 0\n\n"
+        ));
+        let (peer, now) = (world.peer(PHONE), world.now);
+        world.ends[PHONE].handle_message(now, peer, info);
+    }
+    hear(&mut world, 200, "two");
+    assert_eq!(world.heard(PHONE), ["Progress 180", "Progress 180", "Info", "Answered"]);
+    assert_eq!(world.sent(PHONE), ["INVITE", "481 INFO", "200 INFO", "ACK"]);
+    world.ends[PHONE].hangup(world.now, caller, None);
+    world.finish();
 }

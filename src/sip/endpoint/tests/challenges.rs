@@ -182,3 +182,98 @@ fn a_register_of_ours_is_challenged_and_accepted_with_a_stored_hash() {
     assert_eq!(second.cseq().unwrap().number, 2);
     world.finish();
 }
+
+/// A request of ours that meets these refusals in turn; the last one sent.
+fn refused(world: &mut World, refusals: &[(u16, HeaderName, &str)]) -> Message {
+    let mut out = bytes::BytesMut::new();
+    for (status, header, challenge) in refusals {
+        let invite = world.last(PHONE, "INVITE");
+        let mut refusal = crate::sip::message::response_to(&mut out, &invite, *status, "x", Some("t"), None);
+        refusal.header(*header, challenge);
+        let refusal = Message::parse(refusal.finish()).unwrap();
+        let (peer, now) = (world.peer(PHONE), world.now);
+        world.ends[PHONE].handle_message(now, peer, refusal);
+        world.drain();
+    }
+    world.last(PHONE, "INVITE")
+}
+
+fn login() -> World {
+    let mut world = World::new();
+    world.fate = Box::new(|_| vec![]);
+    let order = world.with_credentials("1001", "secret");
+    world.ends[PHONE].invite(world.now, order).unwrap();
+    world.drain();
+    world
+}
+
+/// What a client has to send: RFC 7616 3.4.1 written out.
+fn expected(algorithm: Algorithm, message: &Message, header: HeaderName, body: Option<&[u8]>) -> bool {
+    let auth = message.credentials(header).next().expect("credentials");
+    let hash = |parts: &[&[u8]]| algorithm.hash(parts).as_str().to_owned();
+    let realm = auth.realm().unwrap().into_owned();
+    let ha1 = hash(&[b"1001", realm.as_bytes(), b"secret"]);
+    let uri = auth.uri().unwrap();
+    let ha2 = match body {
+        Some(body) => hash(&[b"INVITE", &uri, hash(&[body]).as_bytes()]),
+        None => hash(&[b"INVITE", &uri]),
+    };
+    let (nonce, cnonce) = (auth.nonce().unwrap(), auth.cnonce().unwrap());
+    let qop: &[u8] = if body.is_some() { b"auth-int" } else { b"auth" };
+    let proof = hash(&[ha1.as_bytes(), nonce.as_bytes(), b"00000001", cnonce.as_bytes(), qop, ha2.as_bytes()]);
+    auth.response().unwrap() == proof && auth.has_qop(std::str::from_utf8(qop).unwrap())
+}
+
+#[test]
+fn each_algorithm_of_rfc_8760_is_answered_and_the_topmost_known_one_chosen() {
+    for (algorithm, challenge) in [
+        (Algorithm::Sha512_256, "Digest realm=\"r\", nonce=\"n\", algorithm=SHA-512-256, qop=\"auth,auth-int\""),
+        (Algorithm::Sha256, "Digest realm=\"r\", nonce=\"n\", algorithm=SHA-256, qop=\"auth\", userhash=true"),
+        (
+            Algorithm::Sha256,
+            "Digest realm=\"r\", nonce=\"x\", algorithm=SHA-3, qop=\"auth\", Digest realm=\"r\", nonce=\"n\", algorithm=SHA-256, qop=\"auth\", Digest realm=\"r\", nonce=\"m\", algorithm=MD5, qop=\"auth\"",
+        ),
+    ] {
+        let mut world = login();
+        let second = refused(&mut world, &[(401, HeaderName::WwwAuthenticate, challenge)]);
+        assert!(expected(algorithm, &second, HeaderName::Authorization, None), "{challenge} (RFC 8760 2.4)");
+        assert_eq!(second.credentials(HeaderName::Authorization).next().unwrap().nonce().unwrap(), "n");
+    }
+}
+
+#[test]
+fn a_server_that_wants_the_body_proven_gets_it_proven() {
+    let mut world = login();
+    let challenge = "Digest realm=\"r\", nonce=\"n\", algorithm=MD5, qop=\"auth-int\"";
+    let second = refused(&mut world, &[(401, HeaderName::WwwAuthenticate, challenge)]);
+    assert!(expected(Algorithm::Md5, &second, HeaderName::Authorization, Some(second.body())));
+    // A stored hash cannot be turned into one of another algorithm: the next challenge is answered instead.
+    let mut world = World::new();
+    world.fate = Box::new(|_| vec![]);
+    let secret = Secret::Ha1(Ha1Set::new("1001", "r", "secret"));
+    let order = crate::sip::endpoint::Outgoing {
+        credentials: Some(Credentials { user: "1001".into(), secret }),
+        ..world.order()
+    };
+    world.ends[PHONE].invite(world.now, order).unwrap();
+    world.drain();
+    let challenges = "Digest realm=\"r\", nonce=\"m\", algorithm=SHA-512-256, qop=\"auth\", Digest realm=\"r\", nonce=\"n\", algorithm=MD5, qop=\"auth\"";
+    let second = refused(&mut world, &[(401, HeaderName::WwwAuthenticate, challenges)]);
+    assert!(expected(Algorithm::Md5, &second, HeaderName::Authorization, None));
+}
+
+#[test]
+fn a_proxy_and_the_callee_behind_it_are_both_answered() {
+    let mut world = login();
+    let proxy = "Digest realm=\"proxy\", nonce=\"p\", algorithm=MD5, qop=\"auth\"";
+    let callee = "Digest realm=\"callee\", nonce=\"c\", algorithm=SHA-256, qop=\"auth\"";
+    let third =
+        refused(&mut world, &[(407, HeaderName::ProxyAuthenticate, proxy), (401, HeaderName::WwwAuthenticate, callee)]);
+    assert!(expected(Algorithm::Sha256, &third, HeaderName::Authorization, None));
+    let chain = third.credentials(HeaderName::ProxyAuthorization).next().unwrap();
+    assert_eq!((chain.realm().as_deref(), chain.nonce_count()), (Some("proxy"), Some(2)), "22.3: both go along");
+    assert_eq!(third.cseq().unwrap().number, 3);
+    // The callee refuses the password: there is nothing to try again with.
+    refused(&mut world, &[(401, HeaderName::WwwAuthenticate, callee)]);
+    assert_eq!(world.heard(PHONE), ["Rejected 401"]);
+}
