@@ -151,7 +151,7 @@ fn header(message: &Message, name: HeaderName) -> &[u8] {
 
 fn cases() -> ProptestConfig {
     let cases = std::env::var("HOTLINE_FUZZ_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(300);
-    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+    ProptestConfig { cases, failure_persistence: None, max_global_rejects: u32::MAX, ..ProptestConfig::default() }
 }
 
 proptest! {
