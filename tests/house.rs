@@ -185,6 +185,7 @@ fn outside_crates_are_named_in_their_one_room() {
         ("webpki::", "net/tls"),
         ("rcgen::", "net/tls"),
         ("tungstenite::", "net/ws"),
+        ("domain::", "net/resolver"),
         ("httparse::", "net/ws"),
     ];
     let mut wrong = Vec::new();

@@ -250,6 +250,8 @@ pub struct Trunk {
 pub struct Gateway {
     pub host: String,
     pub port: u16,
+    /// As written; without it the host's SRV records may say another.
+    pub port_given: bool,
     pub transport: GatewayTransport,
     pub credentials: Option<(String, Secret)>,
     /// The domain of our account there.

@@ -7,12 +7,15 @@
 mod converse;
 mod facing;
 mod places;
+mod resolver;
+mod stun;
 mod tcp;
 pub mod tls;
 mod udp;
 mod ws;
 
 pub use facing::address_facing;
+pub use resolver::Resolver;
 pub use tcp::TcpTransport;
 pub use udp::UdpTransport;
 pub use ws::Origins;

@@ -59,6 +59,23 @@ async fn a_connection_to_a_wildcard_listener_names_the_address_that_was_dialled(
 }
 
 #[tokio::test]
+async fn a_phone_that_keeps_its_nat_open_by_stun_is_answered_at_the_port_of_sip_rfc5626_8() {
+    let (inlet, mut outlet) = channel();
+    let ours = UdpTransport::bind(at("127.0.0.1:0"), inlet).unwrap();
+    let phone = UdpSocket::bind(at("127.0.0.1:0")).await.unwrap();
+    let request = [&[0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42][..], &[7; 12]].concat();
+    phone.send_to(&request, ours.local()).await.unwrap();
+    let mut answer = [0; 64];
+    let (length, from) = phone.recv_from(&mut answer).await.unwrap();
+    assert_eq!((from, length), (ours.local(), 32));
+    assert_eq!(answer[8..20], [7; 12], "to that very request");
+    let port = u16::from_be_bytes([answer[26], answer[27]]) ^ 0x2112;
+    assert_eq!(port, phone.local_addr().unwrap().port());
+    phone.send_to(OPTIONS.as_bytes(), ours.local()).await.unwrap();
+    next_fresh(&mut outlet).await;
+}
+
+#[tokio::test]
 async fn the_largest_datagram_is_read() {
     let (inlet, mut outlet) = channel();
     let ours = UdpTransport::bind(at("127.0.0.1:0"), inlet).unwrap();

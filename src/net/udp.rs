@@ -1,7 +1,7 @@
 //! SIP over UDP (RFC 3261 18). One socket, one reading task; writing never waits.
 
 use super::facing::Facing;
-use super::{Inlet, NetCounters, NetEvent};
+use super::{Inlet, NetCounters, NetEvent, stun};
 use crate::sip::message::Message;
 use crate::sip::peer::{Peer, Transport};
 use bytes::Bytes;
@@ -72,6 +72,11 @@ async fn read(socket: Arc<UdpSocket>, local: SocketAddr, inlet: Inlet) {
         let Some(datagram) = buffer.get(..length) else { continue };
         // Keep-alives of RFC 5626 and of common NAT helpers carry no message.
         if datagram.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0 | b' ')) {
+            continue;
+        }
+        if let Some(answer) = stun::answer(datagram, remote) {
+            // Lost where the kernel has no room: the phone asks again.
+            let _ = socket.try_send_to(&answer, remote);
             continue;
         }
         let Some(local) = facing.local(remote) else {

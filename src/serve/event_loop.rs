@@ -29,7 +29,8 @@ pub(super) enum Control {
     /// A checked set of files takes the place of the one in force.
     Swap {
         config: Arc<SwitchConfig>,
-        bundle: Arc<SwitchBundle>,
+        /// Absent: the one in force stays.
+        bundle: Option<Arc<SwitchBundle>>,
     },
     Fetched {
         call: CallId,
@@ -197,7 +198,9 @@ impl EventLoop {
             }
             Control::Swap { config, bundle } => {
                 self.input(Input::Config(config));
-                self.input(Input::Bundle(bundle));
+                if let Some(bundle) = bundle {
+                    self.input(Input::Bundle(bundle));
+                }
                 self.picture = None;
             }
             Control::Fetched { call, id, result } => self.input(Input::Fetched { call, id, result }),

@@ -8,6 +8,7 @@ mod event_loop;
 mod kept;
 mod listen;
 mod lookups;
+mod names;
 mod reload;
 mod setup;
 mod telemetry;
@@ -33,6 +34,7 @@ use complaints::Complaints;
 use event_loop::{Control, EventLoop};
 use listen::Sockets;
 use lookups::Lookups;
+use names::{Known, Names};
 use reload::InForce;
 use setup::Seeds;
 use std::io::Write;
@@ -112,7 +114,14 @@ async fn operate(config: Config, options: Options, desk: &Handle) -> Result<Exit
         format!("the flows in {} cannot be used:\n{}", bundle::origin(&config.flows), findings.join("\n"))
     })?;
     warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-    let switch_config = setup::switch_config(&config, &seeds)?;
+    let (names_changed, changed_names) = mpsc::channel(1);
+    let names = {
+        // The desk's, as are all waits for others.
+        let _desk = desk.enter();
+        Names::start(Known::new(trunks::reach(&config), seeds.media), net::Resolver::of_system(), names_changed)
+    };
+    let known = names.keep(trunks::places(&config)).await;
+    let switch_config = setup::switch_config(&config, &seeds, &known)?;
     let version = bundle.flows.version.clone();
     let in_force = InForce { config: config.clone(), bundle: version, state_dir: options.state_dir.clone() };
 
@@ -173,7 +182,7 @@ async fn operate(config: Config, options: Options, desk: &Handle) -> Result<Exit
         broken: false,
     };
     let mut owner = tokio::spawn(owner.run());
-    desk.spawn(reload::task(in_force, seeds, tls, control.clone(), reload_requests));
+    desk.spawn(reload::task(in_force, seeds, tls, control.clone(), reload_requests, (names, changed_names)));
 
     let token_file = config.admin_token_file();
     let (access, is_new) = Access::open(options.admin_token.as_deref(), &token_file).map_err(|error| {

@@ -2,7 +2,9 @@
 
 use super::bundle;
 use super::event_loop::Control;
+use super::names::{Known, Names};
 use super::setup::{self, Seeds};
+use super::trunks;
 use crate::api::{self, CommandError, Done};
 use crate::config::Config;
 use crate::events::EventKind;
@@ -11,6 +13,7 @@ use crate::net::tls::{Tls, TlsSettings};
 use crate::switch::{SwitchBundle, SwitchConfig};
 use std::path::PathBuf;
 use std::sync::Arc;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
 /// What is in force, as far as a reload compares with it.
@@ -38,10 +41,34 @@ pub(super) async fn task(
     tls: Option<Tls>,
     control: mpsc::Sender<Control>,
     mut requests: mpsc::Receiver<oneshot::Sender<api::CommandReply>>,
+    (names, mut names_changed): (Names, mpsc::Receiver<()>),
 ) {
-    while let Some(reply) = requests.recv().await {
-        let (before, seeds) = (in_force.clone(), seeds.clone());
-        let read = tokio::task::spawn_blocking(move || read(&before, &seeds)).await;
+    loop {
+        let reply = tokio::select! {
+            reply = requests.recv() => match reply {
+                Some(reply) => reply,
+                None => return,
+            },
+            Some(()) = names_changed.recv() => {
+                // The files are as they were; only the addresses behind the trunks' names are others.
+                match made_of(&in_force.config, &seeds, &names.known()) {
+                    Ok((config, fresh_tls)) => {
+                        if let (Some(tls), Some(settings)) = (&tls, fresh_tls) {
+                            tls.replace(settings);
+                        }
+                        let _ = control.send(Control::Swap { config: Arc::new(config), bundle: None }).await;
+                    }
+                    Err(text) => tracing::error!("trunks stay at the addresses that they had: {text}"),
+                }
+                continue;
+            }
+        };
+        let (before, seeds, lookup) = (in_force.clone(), seeds.clone(), names.clone());
+        let read = tokio::task::spawn_blocking(move || {
+            let known = |config: &Config| Handle::current().block_on(lookup.keep(trunks::places(config)));
+            read(&before, &seeds, &known)
+        });
+        let read = read.await;
         let answer = match read {
             Ok(Ok(Fresh { config, switch_config, bundle, tls: fresh_tls, done })) => {
                 if let (Some(tls), Some(settings)) = (&tls, fresh_tls) {
@@ -49,12 +76,13 @@ pub(super) async fn task(
                 }
                 in_force.config = config;
                 in_force.bundle = bundle.flows.version.clone();
-                let swap = Control::Swap { config: Arc::new(switch_config), bundle: Arc::new(bundle) };
+                let swap = Control::Swap { config: Arc::new(switch_config), bundle: Some(Arc::new(bundle)) };
                 let _ = control.send(swap).await;
                 log(&done);
                 Ok(done)
             }
             Ok(Err(findings)) => {
+                names.keep(trunks::places(&in_force.config)).await;
                 let error = findings.join("\n");
                 tracing::error!("reload refused, what was in force stays:\n{error}");
                 let _ = control.send(Control::Fact { call: None, fact: EventKind::BundleRefused { error } }).await;
@@ -67,7 +95,18 @@ pub(super) async fn task(
     }
 }
 
-fn read(before: &InForce, seeds: &Seeds) -> Result<Fresh, Vec<String>> {
+/// What the switch and its TLS are made of, with what is known of the trunks' names.
+fn made_of(config: &Config, seeds: &Seeds, known: &Known) -> Result<(SwitchConfig, Option<TlsSettings>), String> {
+    let switch_config = setup::switch_config(config, seeds, known)?;
+    let tls = match setup::tls_files(config, &switch_config) {
+        Some(files) => Some(files.load().map_err(|fault| fault.to_string())?),
+        None => None,
+    };
+    Ok((switch_config, tls))
+}
+
+/// `known` finds out what is known of the trunks of a configuration.
+fn read(before: &InForce, seeds: &Seeds, known: &dyn Fn(&Config) -> Known) -> Result<Fresh, Vec<String>> {
     let mut fresh = match &before.config.file {
         Some(file) => Config::load(file).map_err(|error| vec![error.to_string()])?,
         None => before.config.clone(),
@@ -82,11 +121,7 @@ fn read(before: &InForce, seeds: &Seeds) -> Result<Fresh, Vec<String>> {
     if bundle.flows.version != before.bundle {
         taken.push("flows and prompts".into());
     }
-    let switch_config = setup::switch_config(&fresh, seeds).map_err(|text| vec![text])?;
-    let tls = match setup::tls_files(&fresh, &switch_config) {
-        Some(files) => Some(files.load().map_err(|fault| vec![fault.to_string()])?),
-        None => None,
-    };
+    let (switch_config, tls) = made_of(&fresh, seeds, &known(&fresh)).map_err(|text| vec![text])?;
     let done = format!("in force: configuration {}, bundle {}", fresh.id, bundle.flows.version);
     Ok(Fresh { config: fresh, switch_config, bundle, tls, done: Done { done, taken, needs_restart, warnings } })
 }
@@ -152,6 +187,10 @@ mod tests {
     use crate::config::{FILE_NAME, template};
     use std::path::Path;
 
+    fn nothing(config: &Config) -> Known {
+        Known::new(trunks::reach(config), 1)
+    }
+
     fn seeds() -> Seeds {
         Seeds { sip: [1; 32], nonce_key: [2; 32], media: 3 }
     }
@@ -171,7 +210,7 @@ mod tests {
         let bundle = bundle::load(&config, &mut |_| {}).unwrap().flows.version.clone();
         let in_force = InForce { config: config.clone(), bundle, state_dir: None };
 
-        let Fresh { done, .. } = read(&in_force, &seeds()).unwrap();
+        let Fresh { done, .. } = read(&in_force, &seeds(), &nothing).unwrap();
         assert_eq!((done.taken.len(), done.needs_restart.len()), (0, 0), "{done:?}");
 
         replace(&file, "calls: 500", "calls: 20");
@@ -179,7 +218,7 @@ mod tests {
         replace(&file, "http: 127.0.0.1:8080", "http: 127.0.0.1:8081");
         replace(&file, "cdr_days: 400", "cdr_days: 40");
         std::fs::write(folder.join("secrets/1001"), "short\n").unwrap();
-        let Fresh { config: fresh, switch_config, done, .. } = read(&in_force, &seeds()).unwrap();
+        let Fresh { config: fresh, switch_config, done, .. } = read(&in_force, &seeds(), &nothing).unwrap();
         assert_eq!(done.taken, ["limits.calls", "agents"]);
         assert_eq!(done.needs_restart, ["listen", "limits.drain_timeout", "records"]);
         assert!(done.warnings.iter().any(|text| text.contains("C147")), "{:?}", done.warnings);
@@ -188,7 +227,7 @@ mod tests {
 
         // What waits is told again until the switch was restarted.
         let next = InForce { config: fresh, ..in_force };
-        let Fresh { done, .. } = read(&next, &seeds()).unwrap();
+        let Fresh { done, .. } = read(&next, &seeds(), &nothing).unwrap();
         assert_eq!((done.taken.len(), done.needs_restart.len()), (0, 3), "{done:?}");
     }
     #[test]
@@ -206,10 +245,10 @@ mod tests {
         let in_force = InForce { config, bundle, state_dir: None };
 
         std::fs::copy(&renewed.certificate, &own.certificate).unwrap();
-        let refused = read(&in_force, &seeds()).err().unwrap().join("\n");
+        let refused = read(&in_force, &seeds(), &nothing).err().unwrap().join("\n");
         assert!(refused.contains("is not that of the certificate"), "{refused}");
         std::fs::copy(&renewed.key, &own.key).unwrap();
-        let Fresh { tls, done, .. } = read(&in_force, &seeds()).unwrap();
+        let Fresh { tls, done, .. } = read(&in_force, &seeds(), &nothing).unwrap();
         assert!(tls.is_some());
         assert_eq!(done.taken, ["tls"]);
         assert!(done.needs_restart.is_empty(), "{done:?}");

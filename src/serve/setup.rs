@@ -1,5 +1,6 @@
 //! From the checked configuration to what the switch is made with.
 
+use super::names::Known;
 use super::trunks;
 use crate::acd::{AcdConfig, AgentConfig, QueueConfig};
 use crate::admission::AdmissionConfig;
@@ -37,7 +38,7 @@ impl Seeds {
 }
 
 /// `Err` is a sentence for the operator.
-pub(super) fn switch_config(config: &Config, seeds: &Seeds) -> Result<SwitchConfig, String> {
+pub(super) fn switch_config(config: &Config, seeds: &Seeds, known: &Known) -> Result<SwitchConfig, String> {
     let listen = &config.listen;
     let mut endpoint = EndpointConfig { seed: seeds.sip, ..EndpointConfig::default() };
     let seconds = |length: std::time::Duration| u32::try_from(length.as_secs()).unwrap_or(u32::MAX);
@@ -68,7 +69,7 @@ pub(super) fn switch_config(config: &Config, seeds: &Seeds) -> Result<SwitchConf
             .values()
             .map(|agent| (agent.id.clone(), Extension { name: agent.name.clone(), ha1: agent.ha1.clone() }))
             .collect(),
-        trunks: trunks::resolved(config)?,
+        trunks: trunks::resolved(config, known)?,
         trunk_numbers: config.trunks.values().map(|trunk| (trunk.id.clone(), trunk.numbers.clone())).collect(),
         routes: config.routes()?,
         acd: acd(config),
@@ -152,7 +153,7 @@ mod tests {
         );
         std::fs::write(&file, yaml).unwrap();
         let config = Config::load(Path::new(&file)).unwrap();
-        switch_config(&config, &SEEDS).unwrap()
+        switch_config(&config, &SEEDS, &Known::new(trunks::reach(&config), 1)).unwrap()
     }
 
     #[test]

@@ -1,23 +1,61 @@
 //! Trunks of the configuration with the addresses that their names stand for.
 
+use super::names::Known;
 use crate::config::{Config, Gateway, GatewayTransport, Trunk};
 use crate::net;
 use crate::sip::digest::{Credentials, Secret};
+use crate::sip::locate::{Family, Place, Reach};
+use crate::sip::message::{Host, HostRef};
 use crate::sip::peer::{Peer, Transport};
 use crate::trunks::{TrunkConfig, TrunksConfig};
+use std::collections::BTreeSet;
 use std::io;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr};
 
 /// Addresses of one name that calls are tried at.
 const MOST_TARGETS: usize = 4;
 
-/// `Err` is a sentence for the operator.
-pub(super) fn resolved(config: &Config) -> Result<TrunksConfig, String> {
-    let trunks = config.trunks.values().map(|trunk| Ok((trunk.id.clone(), one(config, trunk)?)));
+/// What calls to trunks can be sent by.
+pub(super) fn reach(config: &Config) -> Reach {
+    let listen = &config.listen;
+    let all = [
+        (Transport::Udp, listen.sip_udp),
+        (Transport::Tcp, listen.sip_tcp.or(listen.sip_udp)),
+        (Transport::Tls, listen.sip_tls),
+    ];
+    Reach::new(all.into_iter().filter_map(|(transport, at)| Some((transport, Family::of(at?.ip())))))
+}
+
+/// What has to be found for the trunks.
+pub(super) fn places(config: &Config) -> BTreeSet<Place> {
+    config.trunks.values().filter_map(|trunk| trunk.gateway.as_ref()).map(place).collect()
+}
+
+/// A port leaves nothing to SRV records, and the transport nothing to NAPTR (RFC 3263 4.1, 4.2).
+fn place(gateway: &Gateway) -> Place {
+    let transport = transport(gateway);
+    let host = match gateway.host.parse::<IpAddr>() {
+        Ok(address) => Host::from(address),
+        Err(_) => HostRef::parse(&gateway.host).map_or_else(|| Host::Name("".into()), HostRef::to_owned),
+    };
+    Place::new(host, gateway.port_given.then_some(gateway.port), Some(transport))
+}
+
+fn transport(gateway: &Gateway) -> Transport {
+    match &gateway.transport {
+        GatewayTransport::Udp => Transport::Udp,
+        GatewayTransport::Tcp => Transport::Tcp,
+        GatewayTransport::Tls { .. } => Transport::Tls,
+    }
+}
+
+/// With what is `known` of their names. One whose name is not found takes no calls. `Err` is a sentence for the operator.
+pub(super) fn resolved(config: &Config, known: &Known) -> Result<TrunksConfig, String> {
+    let trunks = config.trunks.values().map(|trunk| Ok((trunk.id.clone(), one(config, trunk, known)?)));
     Ok(TrunksConfig { trunks: trunks.collect::<Result<_, String>>()?, groups: config.trunk_groups.clone() })
 }
 
-fn one(config: &Config, trunk: &Trunk) -> Result<TrunkConfig, String> {
+fn one(config: &Config, trunk: &Trunk, known: &Known) -> Result<TrunkConfig, String> {
     let mut made = TrunkConfig {
         targets: Vec::new(),
         host: String::new(),
@@ -29,10 +67,11 @@ fn one(config: &Config, trunk: &Trunk) -> Result<TrunkConfig, String> {
         enabled: trunk.enabled,
     };
     let Some(gateway) = &trunk.gateway else { return Ok(made) };
-    let (transport, local) = match &gateway.transport {
-        GatewayTransport::Udp => (Transport::Udp, config.listen.sip_udp),
-        GatewayTransport::Tcp => (Transport::Tcp, config.listen.sip_tcp.or(config.listen.sip_udp)),
-        GatewayTransport::Tls { .. } => (Transport::Tls, config.listen.sip_tls),
+    let transport = transport(gateway);
+    let local = match transport {
+        Transport::Udp => config.listen.sip_udp,
+        Transport::Tcp => config.listen.sip_tcp.or(config.listen.sip_udp),
+        _ => config.listen.sip_tls,
     };
     let local = local.ok_or_else(|| {
         format!(
@@ -41,7 +80,8 @@ fn one(config: &Config, trunk: &Trunk) -> Result<TrunkConfig, String> {
             trunk.id
         )
     })?;
-    made.targets = targets(gateway, transport, local).map_err(|error| format!("trunk {}: {error}", trunk.id))?;
+    made.targets = targets(&known.addresses(&place(gateway)), transport, local)
+        .map_err(|error| format!("trunk {}: {error}", trunk.id))?;
     made.host = in_uri(&gateway.host);
     if gateway.port != transport.default_port() {
         made.host = format!("{}:{}", made.host, gateway.port);
@@ -56,30 +96,13 @@ fn one(config: &Config, trunk: &Trunk) -> Result<TrunkConfig, String> {
     Ok(made)
 }
 
-fn targets(gateway: &Gateway, transport: Transport, local: SocketAddr) -> Result<Vec<Peer>, String> {
-    let mut targets = Vec::new();
-    for remote in resolve(&gateway.host, gateway.port, local).into_iter().take(MOST_TARGETS) {
+fn targets(found: &[SocketAddr], transport: Transport, local: SocketAddr) -> Result<Vec<Peer>, String> {
+    let targets = found.iter().take(MOST_TARGETS).map(|remote| {
         let local =
-            facing(local, remote).map_err(|error| format!("this machine has no way to {}: {error}", remote.ip()))?;
-        targets.push(Peer { transport, remote, local, connection: None });
-    }
-    if targets.is_empty() {
-        let text = format!("`{}` has no address that {} can reach", gateway.host, local.ip());
-        if gateway.host.parse::<IpAddr>().is_ok() {
-            return Err(text);
-        }
-        // A name server that is down must not keep a call centre from starting.
-        tracing::warn!("{text}; `hotline reload` looks it up again");
-    }
-    Ok(targets)
-}
-
-/// At start and reload only, never while a call waits.
-fn resolve(host: &str, port: u16, local: SocketAddr) -> Vec<SocketAddr> {
-    let found = (host, port).to_socket_addrs().into_iter().flatten();
-    let mut found: Vec<SocketAddr> = found.filter(|address| address.is_ipv4() == local.is_ipv4()).collect();
-    found.dedup();
-    found
+            facing(local, *remote).map_err(|error| format!("this machine has no way to {}: {error}", remote.ip()))?;
+        Ok(Peer { transport, remote: *remote, local, connection: None })
+    });
+    targets.collect()
 }
 
 /// Our end towards `remote`, of a listener that may listen at all addresses of this machine.

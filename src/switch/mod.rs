@@ -88,11 +88,6 @@ pub enum Input {
         peer: Peer,
     },
     Media(MediaEvent),
-    /// What the name of a trunk stands for now, the first before the others.
-    Targets {
-        trunk: TrunkId,
-        targets: Vec<Peer>,
-    },
     /// RTP ports that a worker has opened and waits to use.
     Ports(Vec<PortLease>),
     /// The answer to an [`Output::Fetch`].
@@ -339,7 +334,6 @@ impl Switch {
                 self.trunks.connection_lost(now.at, &peer);
             }
             Input::Media(event) => self.on_media(now, event),
-            Input::Targets { trunk, targets } => self.trunks.retarget(now.at, &trunk, targets),
             Input::Ports(leases) => self.ports.add(leases),
             Input::Fetched { call, id, result } => self.on_fetched(now, call, id, result),
             Input::Fact { call, fact } => self.on_fact(now, call, fact),

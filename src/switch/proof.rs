@@ -87,12 +87,31 @@ impl Switch {
 }
 
 /// Clients that fail as soon as any challenge names an algorithm that they do not know, instead of passing over it.
-const MD5_ONLY_CLIENTS: [&[u8]; 2] = [b"baresip v0.", b"baresip v1."];
+const MD5_ONLY_CLIENTS: [&[u8]; 4] = [b"baresip v0.", b"baresip v1.", b"JsSIP ", b"SIP.js/"];
 
 fn offered_to(request: &Message) -> &'static [Algorithm] {
     let client = request.header(HeaderName::UserAgent).unwrap_or_default();
     match MD5_ONLY_CLIENTS.iter().any(|known| client.starts_with(known)) {
         true => &[Algorithm::Md5],
         false => &Algorithm::OFFERED,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_that_fail_at_an_algorithm_they_do_not_know_are_not_shown_it() {
+        let offered = |agent: &str| {
+            let text = format!(
+                "REGISTER sip:a SIP/2.0\r\nVia: SIP/2.0/WSS a.invalid;branch=z9hG4bK1\r\nFrom: <sip:1@a>;tag=1\r\nTo: <sip:1@a>\r\nCall-ID: 1\r\nCSeq: 1 REGISTER\r\nUser-Agent: {agent}\r\n\r\n"
+            );
+            offered_to(&Message::parse(text.into_bytes().into()).unwrap())
+        };
+        for agent in ["JsSIP 3.13.8", "SIP.js/0.21.2", "baresip v1.0.0 (x86_64/linux)"] {
+            assert_eq!(offered(agent), [Algorithm::Md5], "{agent}");
+        }
+        assert_eq!(offered("baresip v3.1.0"), Algorithm::OFFERED);
     }
 }

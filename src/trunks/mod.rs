@@ -234,7 +234,7 @@ impl Trunks {
 
     /// The name of a trunk stands for these addresses now. What is known of those that stay is kept; a name of which
     /// nothing is known any more goes on with what was.
-    pub fn retarget(&mut self, now: Instant, id: &TrunkId, targets: Vec<Peer>) {
+    fn retarget(&mut self, now: Instant, id: &TrunkId, targets: Vec<Peer>) {
         let Some(trunk) = self.trunks.get_mut(id) else { return };
         if targets.is_empty() || trunk.config.targets == targets {
             return;

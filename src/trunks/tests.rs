@@ -462,3 +462,18 @@ fn no_second_has_more_new_calls_than_agreed() {
     assert_eq!(taken, [true, true, false, false, true, true, false, false]);
     assert!(line.trunks.take(line.now, LegId(99), &id, Direction::In), "the other direction has its own");
 }
+
+#[test]
+fn a_trunk_whose_name_leads_nowhere_is_down_until_it_leads_somewhere() {
+    let mut line = Line::new(only(carrier(&[])));
+    line.run(60 * SECOND, |_| None);
+    assert_eq!((&line.states[..], line.whys[0].as_str()), (&[Down][..], "its name has no address that we can reach"));
+    assert!(line.sent.is_empty());
+    line.trunks.reconfigure(line.now, only(carrier(&[1])));
+    line.run(SECOND, |_| None);
+    assert_eq!(line.states, [Down, Up]);
+    // One that only brings calls has no name to be found.
+    let mut line = Line::new(only(TrunkConfig { host: String::new(), ..carrier(&[]) }));
+    line.run(SECOND, |_| None);
+    assert_eq!(line.states, [Up]);
+}

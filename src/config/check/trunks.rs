@@ -126,7 +126,9 @@ impl Check<'_> {
                 let domain = raw.domain.as_ref().map(|domain| self.domain(domain));
                 let health = self.health(raw.health.as_ref());
                 let domain = domain.unwrap_or_else(|| host.clone());
-                Some(Gateway { host, port, transport, credentials, domain, register, health })
+                // Port 0 is nobody's.
+                let port_given = host_port(&text.value, 0).is_some_and(|(_, port)| port != 0);
+                Some(Gateway { host, port, port_given, transport, credentials, domain, register, health })
             }
             None => {
                 let help = "write `sip.example.com`, `192.0.2.1:5060` or `[2001:db8::1]:5060`";

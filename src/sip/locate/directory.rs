@@ -87,6 +87,11 @@ impl Directory {
         self.advance(now, &asked.place);
     }
 
+    /// Whether an answer is awaited.
+    pub fn is_searching(&self) -> bool {
+        self.entries.values().any(|entry| entry.search.is_some())
+    }
+
     pub fn next_timeout(&self) -> Option<Instant> {
         self.timers.next().map(|(at, _)| at)
     }

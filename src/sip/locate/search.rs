@@ -289,8 +289,9 @@ impl Search {
             let Named { transport, rank, weight, port, name } = named;
             let of_name = found.get(&name)?.iter().copied();
             let mut addresses: Vec<_> = of_name.filter(|ip| self.reach.reaches(transport, *ip)).collect();
-            // Whichever answer came first.
-            addresses.sort_by_key(|ip| ip.is_ipv4());
+            // Whichever answer came first, and however a name server turns its answers: a trunk whose addresses changed
+            // places would be another trunk.
+            addresses.sort_by_key(|ip| (ip.is_ipv4(), *ip));
             (!addresses.is_empty()).then_some(Server { transport, rank, weight, port, addresses })
         });
         let servers: Vec<Server> = servers.collect();

@@ -220,6 +220,18 @@ fn weights_share_the_calls_out_and_nobody_of_a_lower_priority_gets_any_rfc2782()
 }
 
 #[test]
+fn a_name_server_that_turns_its_answers_round_changes_nothing() {
+    let mut desk = Desk::new();
+    desk.zone.host("t.example", &["192.0.2.1", "192.0.2.2", "192.0.2.3"]);
+    desk.directory.keep(desk.now, [place("sip:t.example:5060")].into());
+    assert_eq!(desk.settle().len(), 1);
+    for _ in 0..3 {
+        desk.zone.records.values_mut().for_each(|records| records.rotate_left(1));
+        assert_eq!(desk.pass(300), [""; 0]);
+    }
+}
+
+#[test]
 fn a_hostile_zone_neither_grows_nor_spins_us() {
     let mut zone = Zone::default();
     for number in 0..5_000 {
