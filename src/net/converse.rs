@@ -10,7 +10,7 @@ use crate::sip::peer::{ConnectionId, Peer};
 use bytes::Bytes;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
@@ -18,7 +18,10 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 /// Time for the first whole message of a peer, and for the rest of a later one that has begun: what a slow-loris gets.
 pub(super) const MESSAGE_LIMIT: Duration = Duration::from_secs(10);
-/// Silence of a peer that has sent a message: longer than any registration (1 h) or call (4 h) that may live on it.
+/// Silence of a peer that has sent a message and has nothing here: no registration, no call. It connects anew when it wants
+/// something again, and a stranger holds no place for long.
+pub(super) const GUEST_LIMIT: Duration = Duration::from_secs(120);
+/// Silence of a peer that has: longer than any registration (1 h) or call (4 h) that may live on it.
 const IDLE_LIMIT: Duration = Duration::from_secs(5 * 3600);
 /// Silence of a browser until it is asked whether it is there (RFC 6455 5.5.2), and the time it has to say so. A browser's
 /// page is gone more often than a phone, and a proxy between us keeps the kernel's own keep-alives to itself.
@@ -149,11 +152,11 @@ pub(super) async fn converse<R, W>(
 {
     let counters = inlet.counters();
     counters.connections.fetch_add(1, Ordering::Relaxed);
-    let Line { id, queued, mut dropped } = line;
+    let Line { id, queued, held, mut dropped } = line;
     let Wire { reader, writer, framing } = wire;
     let mut writing = pin!(write(writer, queued, &counters));
     let ended = tokio::select! {
-        ended = read(reader, framing, peer, id, &standing, &shared, &inlet) => ended,
+        ended = read(reader, framing, (peer, id, &held), &standing, &shared, &inlet) => ended,
         () = &mut writing => End::Cut,
         _ = &mut dropped => End::Cut,
     };
@@ -194,8 +197,7 @@ async fn write(mut writer: impl AsyncWrite + Unpin, mut queued: mpsc::Receiver<B
 async fn read(
     mut reader: impl AsyncRead + Unpin,
     mut framing: Framing,
-    peer: Peer,
-    id: ConnectionId,
+    (peer, id, held): (Peer, ConnectionId, &AtomicBool),
     standing: &Standing,
     shared: &Shared,
     inlet: &Inlet,
@@ -203,12 +205,18 @@ async fn read(
     let mut proven = !matches!(standing, Standing::Stranger);
     let mut unfinished = Unfinished::new(shared);
     let (idle_limit, mut question) = framing.patience();
+    let is_held = || matches!(standing, Standing::Trunk(_)) || held.load(Ordering::Relaxed);
+    let mut heard_at = Instant::now();
     let mut deadline = Instant::now() + if proven { idle_limit } else { MESSAGE_LIMIT };
     let mut chunk = [0u8; CHUNK];
     loop {
         let length = match timeout_at(deadline, reader.read(&mut chunk)).await {
             Ok(Ok(length)) => length,
             Ok(Err(_)) => return End::Cut,
+            Err(_) if proven && !framing.in_message() && is_held() && deadline < heard_at + idle_limit => {
+                deadline = heard_at + idle_limit;
+                continue;
+            }
             Err(_) => match question.take().filter(|_| proven && !framing.in_message()) {
                 Some(question) => {
                     shared.say(id, question);
@@ -225,6 +233,7 @@ async fn read(
             },
         };
         let Some(bytes) = chunk.get(..length).filter(|bytes| !bytes.is_empty()) else { return End::Over };
+        heard_at = Instant::now();
         let had_begun = framing.in_message();
         framing.push(bytes);
         let mut whole = false;
@@ -267,7 +276,8 @@ async fn read(
         }
         if proven && !framing.in_message() {
             (_, question) = framing.patience();
-            deadline = Instant::now() + idle_limit;
+            // What it is given by then is looked at when the shorter time is over.
+            deadline = heard_at + idle_limit.min(GUEST_LIMIT);
         } else if proven && (whole || !had_begun) {
             deadline = Instant::now() + MESSAGE_LIMIT;
         }

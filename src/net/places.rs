@@ -4,7 +4,7 @@ use crate::sip::peer::{ConnectionId, Transport};
 use bytes::Bytes;
 use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -68,6 +68,8 @@ pub(super) struct Connection {
     pub transport: Transport,
     remote: SocketAddr,
     pub queue: mpsc::Sender<Bytes>,
+    /// Something lives on it: a registration, a call, or a request of ours.
+    pub held: Arc<AtomicBool>,
     /// Dropped with the entry, which ends the connection's task.
     _hold: oneshot::Sender<()>,
 }
@@ -76,6 +78,7 @@ pub(super) struct Connection {
 pub(super) struct Line {
     pub id: ConnectionId,
     pub queued: mpsc::Receiver<Bytes>,
+    pub held: Arc<AtomicBool>,
     pub dropped: oneshot::Receiver<()>,
 }
 
@@ -135,7 +138,8 @@ impl Shared {
         let id = ConnectionId(self.last_id.fetch_add(1, Ordering::Relaxed) + 1);
         let (queue, queued) = mpsc::channel(WRITE_QUEUE);
         let (hold, dropped) = oneshot::channel();
-        table.by_id.insert(id, Connection { transport, remote, queue, _hold: hold });
+        let held = Arc::<AtomicBool>::default();
+        table.by_id.insert(id, Connection { transport, remote, queue, held: held.clone(), _hold: hold });
         *table.per_address.entry(remote.ip()).or_default() += 1;
         match (opened_by, transport) {
             (OpenedBy::Peer, Transport::Tls | Transport::Ws | Transport::Wss) => {
@@ -154,7 +158,7 @@ impl Shared {
             // Whom we call is no stranger.
             (OpenedBy::Us, _) => drop(table.by_remote.insert((transport, remote), id)),
         }
-        Some(Line { id, queued, dropped })
+        Some(Line { id, queued, held, dropped })
     }
 
     /// Queues what is no message but belongs to the connection itself. One whose queue is full has other worries.

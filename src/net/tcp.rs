@@ -2,7 +2,8 @@
 //! with the parser's own scanner.
 //!
 //! A connection lives as long as what was set up over it: a registration or a call whose connection is closed has lost its
-//! way back through the peer's NAT. Strangers get ten seconds; who has sent a message is watched by the kernel's keep-alives.
+//! way back through the peer's NAT. Strangers get ten seconds, whoever has nothing here two minutes; the others are watched by
+//! the kernel's keep-alives.
 //! Whatever ends a connection, [`NetEvent::Lost`] tells of it, so nothing that was to be written is lost in silence.
 
 use super::converse::{Framing, Standing, Wire, converse};
@@ -89,6 +90,9 @@ impl TcpTransport {
             let id = peer.connection.filter(|id| table.by_id.contains_key(id));
             let id = id.or_else(|| table.by_remote.get(&(peer.transport, peer.remote)).copied());
             if let Some((id, connection)) = id.and_then(|id| Some((id, table.by_id.get(&id)?))) {
+                if !connection.held.load(Ordering::Relaxed) && holds(&transmit.bytes) {
+                    connection.held.store(true, Ordering::Relaxed);
+                }
                 let octets = match connection.transport {
                     Transport::Ws | Transport::Wss => ws::framed(transmit.bytes),
                     _ => transmit.bytes,
@@ -110,11 +114,20 @@ impl TcpTransport {
             return;
         };
         if let Some(connection) = self.shared.table().by_id.get(&line.id) {
+            connection.held.store(true, Ordering::Relaxed);
             // The queue is new and empty, so this fits.
             let _ = connection.queue.try_send(transmit.bytes);
         }
         tokio::spawn(connect(peer, line, self.tls.clone(), self.shared.clone(), self.inlet.clone()));
     }
+}
+
+/// Whether somebody who is sent this has something here: all but refusals, "trying", and answers to OPTIONS.
+fn holds(message: &[u8]) -> bool {
+    let Some(status) = message.strip_prefix(b"SIP/2.0 ") else { return true };
+    let agreed = matches!(status.first(), Some(b'1' | b'2')) && !status.starts_with(b"100");
+    let mut lines = message.split(|octet| *octet == b'\n').take_while(|line| line.len() > 1);
+    agreed && !lines.any(|line| line.starts_with(b"CSeq:") && line.trim_ascii_end().ends_with(b"OPTIONS"))
 }
 
 fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::net::NetEvent;
-use crate::net::converse::{ANSWER_TIME, MESSAGE_LIMIT};
+use crate::net::converse::{ANSWER_TIME, GUEST_LIMIT, MESSAGE_LIMIT};
 use crate::net::places::{Bounds, WRITE_QUEUE};
 use crate::net::{Outlet, channel};
 use crate::sip::peer::ConnectionId;
@@ -12,6 +12,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::time::{Instant, sleep};
 
 const OPTIONS: &[u8] = b"OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/TCP c;branch=z9hG4bK1\r\nFrom: <sip:c@d>;tag=1\r\nTo: <sip:a@b>\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n";
+
+const REGISTERED: &[u8] = b"SIP/2.0 200 OK\r\nVia: SIP/2.0/TCP c\r\nCSeq: 1 REGISTER\r\n\r\n";
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -110,6 +112,8 @@ async fn a_connection_outlives_a_registration_and_a_call_without_a_word() {
     let (mut pipe, peer) = site.caller(1024).unwrap();
     pipe.write_all(OPTIONS).await.unwrap();
     assert_eq!(site.news().await, ("message", peer.connection));
+    site.send(peer, REGISTERED);
+    pipe.read_exact(&mut [0; REGISTERED.len()]).await.unwrap();
     for hours in [1, 4] {
         sleep(seconds(hours * 3600 + 60)).await;
         site.send(peer, b"INVITE");
@@ -119,6 +123,31 @@ async fn a_connection_outlives_a_registration_and_a_call_without_a_word() {
         assert_eq!(site.news().await, ("message", peer.connection));
     }
     assert_eq!(site.news().await, ("lost", peer.connection), "but not for ever");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_has_nothing_here_is_let_go_after_two_minutes_of_silence() {
+    let mut site = Site::new(BOUNDS);
+    for answer in [
+        &b"SIP/2.0 200 OK\r\nVia: SIP/2.0/TCP c\r\nCSeq: 1 OPTIONS\r\n\r\n"[..],
+        b"SIP/2.0 100 Trying\r\nCSeq: 1 INVITE\r\n\r\n",
+        b"SIP/2.0 403 Forbidden\r\nCSeq: 1 INVITE\r\n\r\n",
+    ] {
+        let (mut pipe, peer) = site.caller(1024).unwrap();
+        pipe.write_all(OPTIONS).await.unwrap();
+        assert_eq!(site.news().await, ("message", peer.connection));
+        site.send(peer, answer);
+        let began = Instant::now();
+        assert_eq!(site.news().await, ("lost", peer.connection));
+        assert_eq!(began.elapsed(), GUEST_LIMIT);
+    }
+    assert_eq!(site.transport.inlet.counters().connections_slow.load(Ordering::Relaxed), 0, "no fault of theirs");
+    // A caller who hears it ring, and whose call then takes long.
+    let (mut pipe, peer) = site.caller(1024).unwrap();
+    pipe.write_all(OPTIONS).await.unwrap();
+    assert_eq!(site.news().await, ("message", peer.connection));
+    site.send(peer, b"SIP/2.0 180 Ringing\r\nCSeq: 1 INVITE\r\n\r\n");
+    assert!(timeout(seconds(4 * 3600), site.news()).await.is_err());
 }
 
 #[tokio::test(start_paused = true)]
