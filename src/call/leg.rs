@@ -183,8 +183,14 @@ impl Leg {
 
     /// The caller answered that offer.
     pub fn early_answered(&mut self, sdp: Option<&[u8]>, out: &mut Vec<CallOutput>) -> Result<(), SdpError> {
-        if !matches!(self.state, LegState::Offered { answer: None, .. }) {
-            return Ok(());
+        match &mut self.state {
+            LegState::Offered { answer: None, .. } => {}
+            // It was answered meanwhile, and its 2xx waits for this very answer (RFC 3262 3).
+            LegState::Up { offer_out: offer_out @ true } => {
+                *offer_out = false;
+                return self.handle_answer(sdp.ok_or(SdpError::NoAudio)?, out).map(drop);
+            }
+            _ => return Ok(()),
         }
         let offer = self.late_offer();
         self.handle_answer(sdp.ok_or(SdpError::NoAudio)?, out)?;

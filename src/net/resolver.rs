@@ -132,12 +132,12 @@ fn records(reply: &Message<bytes::Bytes>, kind: Rtype) -> Option<(Vec<Record>, O
     let owner = reply.canonical_name()?;
     let mut found = Vec::new();
     let mut shortest: Option<Duration> = None;
+    let mut alias = Duration::MAX;
     for record in reply.answer().ok()?.take(MOST_RECORDS) {
         let record = record.ok()?;
         let ttl = record.ttl().into_duration();
         if record.rtype() == Rtype::CNAME {
-            // An alias that goes elsewhere takes its addresses along.
-            shortest = shortest.map(|shortest| shortest.min(ttl));
+            alias = alias.min(ttl);
             continue;
         }
         if record.rtype() != kind || record.class() != Class::IN || !record.owner().name_eq(&owner) {
@@ -172,7 +172,8 @@ fn records(reply: &Message<bytes::Bytes>, kind: Rtype) -> Option<(Vec<Record>, O
             shortest = Some(shortest.map_or(ttl, |shortest| shortest.min(ttl)));
         }
     }
-    Some((found, shortest))
+    // The alias in front that goes elsewhere takes its addresses along.
+    Some((found, shortest.map(|ttl| ttl.min(alias))))
 }
 
 /// How long the absence of a record holds (RFC 2308 5).

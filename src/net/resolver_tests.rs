@@ -65,7 +65,7 @@ async fn records_are_read_as_the_server_wrote_them_along_the_chain_of_aliases() 
     let addresses = |list: &[[u8; 4]]| list.iter().map(|octets| Record::Address(IpAddr::from(*octets))).collect();
     assert_eq!(
         resolver.ask(&question(RecordKind::A, "trunk.example")).await,
-        Answer::Records { records: addresses(&[[192, 0, 2, 1], [192, 0, 2, 2]]), ttl: seconds(120) }
+        Answer::Records { records: addresses(&[[192, 0, 2, 1], [192, 0, 2, 2]]), ttl: seconds(60) }
     );
     let srv = domain::rdata::Srv::new(10, 60, 5070, name("SBC.example"));
     let resolver = server(Rcode::NOERROR, vec![("_sip._udp.trunk.example", 90, ZoneRecordData::Srv(srv))]).await;

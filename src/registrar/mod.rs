@@ -133,10 +133,12 @@ impl<F: Clone + Ord> Registrar<F> {
     ) -> Result<Vec<BindingView<F>>, RegisterError> {
         self.refreshes += 1;
         let before = self.aors.get(aor).map_or(&[][..], Vec::as_slice);
-        let after = self.planned(now, before, updates, call_id, cseq)?;
+        let mut after = self.planned(now, before, updates, call_id, cseq)?;
         let elsewhere = self.bindings - before.len();
-        if after.len() > before.len() && after.len() > self.config.max_contacts {
-            return Err(RegisterError::TooManyContacts);
+        while after.len() > before.len() && after.len() > self.config.max_contacts {
+            // A device that no longer answers makes room for one that does.
+            let silent = after.iter().position(Binding::is_silent).ok_or(RegisterError::TooManyContacts)?;
+            after.remove(silent);
         }
         if after.len() > before.len() && elsewhere + after.len() > self.config.max_bindings {
             return Err(RegisterError::Full);

@@ -330,6 +330,25 @@ fn whoever_takes_a_flow_away_need_not_name_it() {
 }
 
 #[test]
+fn a_device_that_no_longer_answers_makes_room_for_one_that_does() {
+    let mut world = World::new();
+    for n in 0..10u32 {
+        let contact = format!("sip:1001@10.0.0.{n}");
+        let kept = ContactUpdate { keep_alive: true, ..update(&contact, Some(3600), "f1") };
+        world.registrar.register(world.now, "1001", vec![kept], &format!("call-{n}"), 1).unwrap();
+    }
+    world.told();
+    let id = world.registrar.bindings("1001").nth(3).unwrap().id;
+    world.registrar.kept_alive(world.now, "1001", id, &"f1", false);
+    world.told();
+    world.register(&[("sip:1001@10.0.0.77", None)], "new", 1, "f2").unwrap();
+    assert_eq!(world.contacts().len(), 10);
+    assert!(world.told().iter().any(|line| line.contains("10.0.0.3")), "told of the one that went");
+    let full = world.register(&[("sip:1001@10.0.0.78", None)], "newer", 1, "f2");
+    assert_eq!(full, Err(RegisterError::TooManyContacts), "all others answer");
+}
+
+#[test]
 fn a_silent_contact_is_not_called_and_is_still_registered() {
     let mut world = World::new();
     let kept = ContactUpdate { keep_alive: true, ..update(DESK, Some(600), "f1") };

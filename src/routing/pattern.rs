@@ -169,7 +169,7 @@ fn set(rest: &mut std::str::Chars<'_>) -> Result<Vec<char>, PatternError> {
 /// of RFC 3966 5.1.1 left out where everything else is a digit.
 pub fn dialled(user: &str) -> String {
     let number = user.split(';').next().unwrap_or_default();
-    let is_separator = |c: char| matches!(c, '-' | '.' | '(' | ')');
+    let is_separator = |c: char| matches!(c, '-' | '.' | '(' | ')' | ' ' | '\u{a0}');
     let is_phone_number = number.chars().all(|c| c.is_ascii_digit() || matches!(c, '+' | '*' | '#') || is_separator(c))
         && number.contains(|c: char| c.is_ascii_digit());
     if is_phone_number { number.chars().filter(|c| !is_separator(*c)).collect() } else { number.to_owned() }

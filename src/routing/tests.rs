@@ -114,7 +114,7 @@ fn a_pattern_that_cannot_be_meant_is_refused_with_what_to_write() {
     let error = |text: &str| text.parse::<NumberPattern>().unwrap_err();
     assert_eq!(error(""), PatternError::Empty);
     assert_eq!(error("_"), PatternError::Empty);
-    assert_eq!(error("12 34"), PatternError::Unexpected(' '));
+    assert_eq!(error("12/34"), PatternError::Unexpected('/'));
     assert_eq!(error("_1[5-3]"), PatternError::BadSet);
     assert_eq!(error("_1["), PatternError::BadSet);
     assert_eq!(error("_1[]"), PatternError::BadSet);
@@ -175,4 +175,12 @@ fn an_explanation_says_which_route_which_others_and_who_may() {
     assert!(table.examine("95598", Some(&phone())).open);
     assert!(table.examine("1", Some(&phone())).best.is_none());
     assert!(!table.examine("95598", None).open, "a stranger");
+}
+
+#[test]
+fn separators_hide_no_prefix() {
+    for written in ["0 0449-123", "00(449)123", "0\u{a0}0449.123"] {
+        assert_eq!(dialled(written), "00449123", "{written:?}");
+    }
+    assert_eq!(dialled("line 1.a"), "line 1.a", "a name is left as it is");
 }

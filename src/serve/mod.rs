@@ -120,7 +120,7 @@ async fn operate(config: Config, options: Options, desk: &Handle) -> Result<Exit
         let _desk = desk.enter();
         Names::start(Known::new(trunks::reach(&config), seeds.media), net::Resolver::of_system(), names_changed)
     };
-    let known = names.keep(trunks::places(&config)).await;
+    let known = names.keep(trunks::places(&config), names::START_PATIENCE).await;
     let switch_config = setup::switch_config(&config, &seeds, &known)?;
     let version = bundle.flows.version.clone();
     let in_force = InForce { config: config.clone(), bundle: version, state_dir: options.state_dir.clone() };

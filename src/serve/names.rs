@@ -10,8 +10,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
-/// How long a start or a reload waits for first answers: NAPTR, SRV and addresses of a name server that is there.
-const FIRST_ANSWERS: Duration = Duration::from_secs(3);
+/// How long a reload waits for first answers: NAPTR, SRV and addresses of a name server that is there.
+pub(super) const RELOAD_PATIENCE: Duration = Duration::from_secs(3);
+/// A start waits less, as phones wait for it; what is found later is swapped in.
+pub(super) const START_PATIENCE: Duration = Duration::from_millis(500);
 /// Questions under way; the others wait.
 const AT_ONCE: usize = 8;
 
@@ -69,11 +71,11 @@ impl Names {
         Names { known, orders }
     }
 
-    /// From now on exactly these are kept. Gives what is known of them, after at most three seconds.
-    pub(super) async fn keep(&self, places: BTreeSet<Place>) -> Known {
+    /// From now on exactly these are kept. Gives what is known of them, at the latest when `patience` is at its end.
+    pub(super) async fn keep(&self, places: BTreeSet<Place>, patience: Duration) -> Known {
         let (settled, waiting) = oneshot::channel();
         if self.orders.send((places, settled)).await.is_ok() {
-            let _ = tokio::time::timeout(FIRST_ANSWERS, waiting).await;
+            let _ = tokio::time::timeout(patience, waiting).await;
         }
         self.known()
     }
@@ -193,10 +195,10 @@ mod tests {
         let names = Names::start(Known::new(reach(), 1), Resolver::of_hosts_only("192.0.2.7 trunk.example"), changed);
         let trunk = place("trunk.example", Some(5070));
         let nowhere = place("nowhere.example", Some(5070));
-        let known = names.keep([trunk.clone(), nowhere.clone()].into()).await;
+        let known = names.keep([trunk.clone(), nowhere.clone()].into(), RELOAD_PATIENCE).await;
         assert_eq!(known.addresses(&trunk), ["192.0.2.7:5070".parse().unwrap()]);
         assert_eq!(known.addresses(&nowhere), [], "its trunk is down, and nothing else is");
         assert_eq!(news.recv().await, Some(()));
-        assert_eq!(names.keep(BTreeSet::new()).await.addresses(&trunk), []);
+        assert_eq!(names.keep(BTreeSet::new(), RELOAD_PATIENCE).await.addresses(&trunk), []);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::bundle;
 use super::event_loop::Control;
-use super::names::{Known, Names};
+use super::names::{Known, Names, RELOAD_PATIENCE};
 use super::setup::{self, Seeds};
 use super::trunks;
 use crate::api::{self, CommandError, Done};
@@ -51,10 +51,13 @@ pub(super) async fn task(
             },
             Some(()) = names_changed.recv() => {
                 // The files are as they were; only the addresses behind the trunks' names are others.
-                match made_of(&in_force.config, &seeds, &names.known()) {
-                    Ok((config, fresh_tls)) => {
-                        if let (Some(tls), Some(settings)) = (&tls, fresh_tls) {
-                            tls.replace(settings);
+                match setup::switch_config(&in_force.config, &seeds, &names.known()) {
+                    Ok(config) => {
+                        // A certificate that cannot be read just now is no reason to call a dead address.
+                        match (&tls, setup::tls_files(&in_force.config, &config).map(|files| files.load())) {
+                            (Some(tls), Some(Ok(settings))) => tls.replace(settings),
+                            (_, Some(Err(fault))) => tracing::error!("TLS stays as it was: {fault}"),
+                            _ => {}
                         }
                         let _ = control.send(Control::Swap { config: Arc::new(config), bundle: None }).await;
                     }
@@ -65,7 +68,8 @@ pub(super) async fn task(
         };
         let (before, seeds, lookup) = (in_force.clone(), seeds.clone(), names.clone());
         let read = tokio::task::spawn_blocking(move || {
-            let known = |config: &Config| Handle::current().block_on(lookup.keep(trunks::places(config)));
+            let known =
+                |config: &Config| Handle::current().block_on(lookup.keep(trunks::places(config), RELOAD_PATIENCE));
             read(&before, &seeds, &known)
         });
         let read = read.await;
@@ -82,7 +86,7 @@ pub(super) async fn task(
                 Ok(done)
             }
             Ok(Err(findings)) => {
-                names.keep(trunks::places(&in_force.config)).await;
+                names.keep(trunks::places(&in_force.config), RELOAD_PATIENCE).await;
                 let error = findings.join("\n");
                 tracing::error!("reload refused, what was in force stays:\n{error}");
                 let _ = control.send(Control::Fact { call: None, fact: EventKind::BundleRefused { error } }).await;

@@ -121,7 +121,7 @@ pub(super) fn tls_files(config: &Config, switch: &SwitchConfig) -> Option<TlsFil
         let of = |peer: &Peer| TlsGateway { remote: peer.remote, name: gateway.host.clone(), ca: ca.clone() };
         targets.iter().map(of)
     });
-    let clients = config.trunks.values();
+    let clients = config.trunks.values().filter(|trunk| trunk.enabled);
     let clients = clients.filter_map(|trunk| Some((trunk.id.clone(), trunk.client_certificate.clone()?)));
     Some(TlsFiles {
         certificate: own.certificate.clone(),

@@ -2,6 +2,7 @@
 
 use super::names::Known;
 use crate::config::{Config, Gateway, GatewayTransport, Trunk};
+use crate::ids::TrunkId;
 use crate::net;
 use crate::sip::digest::{Credentials, Secret};
 use crate::sip::locate::{Family, Place, Reach};
@@ -80,8 +81,7 @@ fn one(config: &Config, trunk: &Trunk, known: &Known) -> Result<TrunkConfig, Str
             trunk.id
         )
     })?;
-    made.targets = targets(&known.addresses(&place(gateway)), transport, local)
-        .map_err(|error| format!("trunk {}: {error}", trunk.id))?;
+    made.targets = targets(&trunk.id, &known.addresses(&place(gateway)), transport, local);
     made.host = in_uri(&gateway.host);
     if gateway.port != transport.default_port() {
         made.host = format!("{}:{}", made.host, gateway.port);
@@ -96,13 +96,16 @@ fn one(config: &Config, trunk: &Trunk, known: &Known) -> Result<TrunkConfig, Str
     Ok(made)
 }
 
-fn targets(found: &[SocketAddr], transport: Transport, local: SocketAddr) -> Result<Vec<Peer>, String> {
-    let targets = found.iter().take(MOST_TARGETS).map(|remote| {
-        let local =
-            facing(local, *remote).map_err(|error| format!("this machine has no way to {}: {error}", remote.ip()))?;
-        Ok(Peer { transport, remote: *remote, local, connection: None })
-    });
-    targets.collect()
+/// An address that this machine has no way to is left out: it is the carrier's mistake, and others have to be called.
+fn targets(trunk: &TrunkId, found: &[SocketAddr], transport: Transport, local: SocketAddr) -> Vec<Peer> {
+    let peer = |remote: &SocketAddr| match facing(local, *remote) {
+        Ok(local) => Some(Peer { transport, remote: *remote, local, connection: None }),
+        Err(error) => {
+            tracing::warn!("trunk {trunk}: this machine has no way to {}: {error}", remote.ip());
+            None
+        }
+    };
+    found.iter().filter_map(peer).take(MOST_TARGETS).collect()
 }
 
 /// Our end towards `remote`, of a listener that may listen at all addresses of this machine.

@@ -118,10 +118,15 @@ impl Switch {
             return Err(Refused::new(denial.refusal(), 503));
         }
         // An agent's second call beside its first, so that it can join the two.
-        let beside = match &source {
+        let calls = match &source {
             Source::Extension(agent) => self.worker_of(agent),
             Source::Trunk(_) => None,
         };
+        let is_called = || match &destination {
+            Destination::Extension(agent) => self.worker_of(agent),
+            _ => None,
+        };
+        let beside = calls.or_else(is_called);
         let lease = beside.and_then(|worker| self.ports.take_on(worker, leg)).or_else(|| self.ports.take_any(leg));
         let Some(lease) = lease else {
             self.admission.release(id);
@@ -213,7 +218,12 @@ impl Switch {
             Proof::Extension(agent) => Source::Extension(agent),
             Proof::None | Proof::Elsewhere if !self.config.extensions.contains_key(parties.from.as_str()) => {
                 let by_address = || self.config.routes.trunk_of(peer.remote.ip());
-                match self.vouched.clone().or_else(by_address).or_else(|| self.registered_trunk(peer.remote.ip())) {
+                match self
+                    .vouched
+                    .clone()
+                    .or_else(by_address)
+                    .or_else(|| self.registered_trunk(peer.remote.ip(), &parties.to))
+                {
                     Some(trunk) => Source::Trunk(trunk),
                     None => return Err(self.challenged(now, request, Refusal::NotOpen, false)),
                 }

@@ -52,7 +52,13 @@ impl Entry {
     pub(super) fn agent_of(&self, leg: LegId) -> Option<&AgentId> {
         match self.side_of(leg) {
             Side::Caller => self.own_extension.as_ref().or(self.call.caller().agent.as_ref()),
-            Side::Partner => self.call.legs().find(|other| other.id == leg).and_then(|other| other.agent.as_ref()),
+            Side::Partner => {
+                let other = self.call.legs().find(|other| other.id == leg)?;
+                // Who was the caller once, and has taken a party back, is known by the seat.
+                let once_caller = || (other.role == LegRole::Caller).then_some(());
+                let seated = || once_caller().and(self.visiting.as_ref().or(self.serving.as_ref()));
+                other.agent.as_ref().or_else(seated)
+            }
         }
     }
 }

@@ -135,6 +135,10 @@ impl Switch {
         let Some(watch) = self.watchers.table.get_mut(&id) else { return };
         watch.version += 1;
         let (package, of, version) = (watch.package, watch.of.clone(), watch.version);
+        let told = self.state_of(package, &of, 0);
+        if let Some(watch) = self.watchers.table.get_mut(&id) {
+            watch.told = told;
+        }
         let body = Some((package.content_type(), self.state_of(package, &of, version).into()));
         let terminated = over.then_some("timeout");
         self.endpoint.notify(now.at, id, Notice { terminated, body });

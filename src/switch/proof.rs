@@ -62,7 +62,7 @@ impl Switch {
         let claims = || request.credentials(HeaderName::Authorization).filter(|auth| auth.is_digest());
         self.guesses.are_used_up(now.at, peer.remote.ip())
             && claims().next().is_some()
-            && !claims().any(|auth| auth.username().is_some_and(|user| self.registrar.has_flow(&user, &peer)))
+            && !claims().all(|auth| auth.username().is_some_and(|user| self.registrar.has_flow(&user, &peer)))
     }
 
     /// The headers of a 401. A `stale` one makes the client try again by itself.

@@ -78,6 +78,8 @@ impl Switch {
         let Some(Redirection { leg, by, to, destination }) = entry.redirection.take() else { return false };
         entry.hops = entry.hops.saturating_sub(1);
         entry.diverted.push(by.clone());
+        // It named a device of whoever sent the call on.
+        entry.instance = None;
         self.stop_hunting(id);
         self.end_visit(now, id);
         self.timers.clear(&SwitchTimer::RingOut(id));

@@ -118,14 +118,18 @@ impl Switch {
         }
     }
 
-    /// The trunk that calls from this sender come by, where it has no block of addresses: we are registered there.
-    pub(super) fn registered_trunk(&self, sender: std::net::IpAddr) -> Option<TrunkId> {
+    /// The trunk that calls from this sender come by, where it has no block of addresses: we are registered there. Of
+    /// several accounts at one carrier the one whose user is called.
+    pub(super) fn registered_trunk(&self, sender: std::net::IpAddr, called: &str) -> Option<TrunkId> {
         let sends = |config: &TrunkConfig| {
             config.register.is_some()
                 && config.enabled
                 && config.targets.iter().any(|peer| peer.remote.ip().to_canonical() == sender.to_canonical())
         };
-        self.trunks.configs().find(|(_, config)| sends(config)).map(|(id, _)| id.clone())
+        let is_called = |config: &TrunkConfig| config.credentials.as_ref().is_some_and(|own| own.user == called);
+        let of_sender = || self.trunks.configs().filter(|(_, config)| sends(config));
+        let named = of_sender().find(|(_, config)| is_called(config));
+        named.or_else(|| of_sender().next()).map(|(id, _)| id.clone())
     }
 }
 

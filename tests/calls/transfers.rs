@@ -190,6 +190,24 @@ fn a_caller_sent_back_to_the_menu_hears_it_from_its_beginning() {
 }
 
 #[test]
+fn who_called_and_has_its_partner_back_may_send_it_on_again() {
+    let mut world = world();
+    let (first, second, third) = (world.agent("1001"), world.agent("1002"), world.agent("1003"));
+    world.manners(third, |manners| manners.taking = Taking::Refuse(486));
+    world.dial(first, "1002");
+    world.until_heard(first, "voice of 1002");
+    world.refer(first, "1003");
+    world.run(seconds(2.0));
+    assert!(world.hears(second, "voice of 1001"), "{}", world.story());
+    world.manners(third, |manners| manners.taking = Taking::AnswerAfter(seconds(1.0)));
+    world.refer(first, "1003");
+    world.until_heard(second, "voice of 1003");
+    world.hang_up(second);
+    world.until_over(third);
+    world.finish();
+}
+
+#[test]
 fn whom_an_agent_called_can_be_sent_on_too() {
     let mut world = world();
     let (first, second, third) = (world.agent("1001"), world.agent("1002"), world.agent("1003"));

@@ -333,7 +333,15 @@ fn a_registering_trunk_proves_itself_takes_its_number_of_seconds_and_brings_call
     let again = register_within(&mut world, address, 3);
     assert!(header(&again, HeaderName::Authorization).contains("nonce=\"n2\""));
     answer_register(&mut world, address, &again, 200, granted);
+    // Nor has a registrar that does not say `stale` forgotten us.
+    let refresh = register_within(&mut world, address, 4);
+    let fresh = "WWW-Authenticate: Digest realm=\"carrier\", nonce=\"n3\", qop=\"auth\", algorithm=MD5\r\n";
+    answer_register(&mut world, address, &refresh, 401, fresh);
+    let again = register_within(&mut world, address, 5);
+    assert!(header(&again, HeaderName::Authorization).contains("nonce=\"n3\""));
+    answer_register(&mut world, address, &again, 200, granted);
     world.run(seconds(1.0));
+    assert_eq!(states(&world, "carrier").last(), Some(&TrunkStateName::Up));
 
     // Calls take the route that the registrar named (RFC 3608 6.1).
     let agent = world.agent("1001");
@@ -344,7 +352,7 @@ fn a_registering_trunk_proves_itself_takes_its_number_of_seconds_and_brings_call
 
     // A stop takes the binding away.
     world.command(Command::Drain);
-    let last = register_within(&mut world, address, 4);
+    let last = register_within(&mut world, address, 6);
     assert_eq!(header(&last, HeaderName::Expires), "0");
     assert!(!world.switch.is_over());
     answer_register(&mut world, address, &last, 200, "");
@@ -366,4 +374,36 @@ fn a_trunk_with_a_wrong_password_says_so_and_does_not_hammer() {
     assert!(why.contains("password"), "{why}");
     let asked = world.by_hand[&address].iter().filter(|m| m.is_request() && *m.method() == Method::Register).count();
     assert_eq!(asked, 2);
+}
+
+#[test]
+fn a_callee_that_answers_before_our_offer_is_acknowledged_is_heard_all_the_same() {
+    // RFC 3262 3: the 2xx waits for the PRACK, which brings the caller's answer to the offer in our 180.
+    let (mut world, [callee, _], _) = two_carriers(|_| {});
+    world.manners(callee, |manners| manners.taking = Taking::AnswerAfter(seconds(0.3)));
+    let address = "10.2.99.1:5060".parse().unwrap();
+    let mut call = RawCall::new(address, OUTSIDE);
+    call.headers = "Supported: 100rel\r\n".into();
+    world.send_by_hand(address, call.invite(None));
+    let told = |world: &World, status| {
+        let all = world.by_hand.get(&address).into_iter().flatten();
+        all.filter(|message| !message.is_request() && message.status() == status).cloned().collect::<Vec<_>>()
+    };
+    world.until("the 180 with our offer", |world| told(world, 180).iter().any(|ringing| !ringing.body().is_empty()));
+    let ringing = told(&world, 180).pop().unwrap();
+    world.run(seconds(1.0));
+    assert!(!told(&world, 200).iter().any(|ok| header(ok, HeaderName::CSeq).ends_with("INVITE")), "it waits");
+    call.learn(&ringing);
+    let sdp = call.sdp();
+    let prack = call.prack(&ringing, Some(&sdp));
+    world.send_by_hand(address, prack);
+    world.run(seconds(0.5));
+    assert!(told(&world, 200).iter().any(|ok| header(ok, HeaderName::CSeq).ends_with("INVITE")), "{}", world.story());
+    world.send_by_hand(address, call.ack(None));
+    world.run(seconds(2.0));
+    assert!(world.is_up(callee), "nobody was hung up on: {}", world.story());
+    let bye = call.bye();
+    world.send_by_hand(address, bye);
+    world.until_over(callee);
+    world.finish();
 }

@@ -58,6 +58,8 @@ struct Answer {
     /// The body is proven too: the challenge offers nothing but `auth-int`.
     with_body: bool,
     count: u32,
+    /// The server took it once, so that a new challenge is about the nonce and not about the password.
+    proven: bool,
 }
 
 impl Login {
@@ -87,7 +89,8 @@ impl Login {
                 continue;
             }
             let known = self.answers.iter().position(|a| a.header == header && a.realm == realm);
-            if known.is_some() && !challenge.stale() {
+            // Not every server says `stale` of a nonce that has run out.
+            if known.is_some_and(|at| !self.answers[at].proven) && !challenge.stale() {
                 return false; // the password was refused
             }
             if known.is_none() && self.answers.len() >= MAX_REALMS {
@@ -103,6 +106,7 @@ impl Login {
                 cnonce: counts.then(&mut cnonce),
                 with_body,
                 count: 0,
+                proven: false,
             };
             match known {
                 Some(at) => self.answers[at] = answer,
@@ -119,6 +123,7 @@ impl Login {
     /// What they proved was accepted: challenges to come are counted anew, as nonces go stale in a long series.
     pub fn accepted(&mut self) {
         self.rounds = 0;
+        self.answers.iter_mut().for_each(|answer| answer.proven = true);
     }
 
     /// The headers for the next request; counts it.

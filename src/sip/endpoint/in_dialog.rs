@@ -89,6 +89,10 @@ impl Endpoint {
             }
             Method::Invite => self.receive_reinvite(now, id, tx, peer, &request),
             Method::Update => self.receive_update(now, id, tx, peer, &request),
+            // Our answer to its INVITE still waits for a PRACK.
+            Method::Refer if !matches!(self.usages.get(id.0).map(|usage| &usage.phase), Some(Phase::Up(_))) => {
+                self.answer(now, tx, Reply::plain(491));
+            }
             Method::Refer => {
                 self.events.push_back(SipEvent::Referred { usage: id, id: ServerRequest(tx), message: request })
             }

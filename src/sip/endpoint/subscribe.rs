@@ -315,7 +315,9 @@ impl Endpoint {
         terms: SubscriptionTerms,
     ) -> Option<SubscriptionId> {
         let asked = self.layer.open_request(request.0)?.clone();
-        if self.subscriptions.len() >= self.max_subscriptions {
+        // Who only fetches leaves half of the room to those who watch.
+        let room = if seconds == 0 { self.max_subscriptions / 2 } else { self.max_subscriptions };
+        if self.subscriptions.len() >= room {
             self.counts.overloaded += 1;
             self.answer(now, request.0, Reply::plain(503));
             return None;

@@ -119,6 +119,10 @@ impl Directory {
         let Some(result) = search.result().cloned() else { return };
         entry.search = None;
         match result {
+            // What is known goes on being used until all questions have had their answers.
+            Ok(located) if located.doubtful && entry.located.is_some() => {
+                self.timers.set(place.clone(), now + located.ttl);
+            }
             Ok(located) => {
                 entry.failures = 0;
                 // An address has no record that could change.

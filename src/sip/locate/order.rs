@@ -12,6 +12,8 @@ pub struct Located {
     pub(super) servers: Vec<Server>,
     /// How long this holds.
     pub(super) ttl: Duration,
+    /// A question went unanswered on the way, so that something may be missing.
+    pub(super) doubtful: bool,
 }
 
 /// One server: a name with a port, and the addresses that it has.
@@ -52,7 +54,8 @@ impl Located {
     pub(super) fn fixed(target: Target) -> Located {
         let Target { transport, remote } = target;
         let (port, addresses) = (remote.port(), vec![remote.ip()]);
-        Located { servers: vec![Server { transport, rank: (0, 0), weight: 0, port, addresses }], ttl: Duration::MAX }
+        let servers = vec![Server { transport, rank: (0, 0), weight: 0, port, addresses }];
+        Located { servers, ttl: Duration::MAX, doubtful: false }
     }
 
     /// Where a request is sent, in order, drawn by lot among servers of one priority in proportion to their weights

@@ -298,7 +298,7 @@ impl Search {
         let ttl = if self.doubtful { DOUBTFUL_TTL } else { self.ttl.clamp(*TTL.start(), *TTL.end()) };
         self.stage = Stage::Over(match servers.is_empty() {
             true => Err(self.nothing()),
-            false => Ok(Located { servers, ttl }),
+            false => Ok(Located { servers, ttl, doubtful: self.doubtful }),
         });
     }
 

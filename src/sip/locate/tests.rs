@@ -335,6 +335,22 @@ fn a_trunk_follows_its_records_and_keeps_what_it_had_when_the_name_server_dies()
 }
 
 #[test]
+fn a_lost_answer_does_not_send_calls_to_the_carriers_web_server() {
+    let mut desk = Desk::new();
+    desk.zone.host("carrier.example", &["192.0.2.80"]).srv("_sip._udp.carrier.example", "1 1 5060 sip.carrier.example");
+    desk.zone.host("sip.carrier.example", &["192.0.2.1"]);
+    let trunk = Place::new(Host::Name("carrier.example".into()), None, Some(Transport::Udp));
+    desk.directory.keep(desk.now, [trunk.clone()].into());
+    assert_eq!(desk.settle(), ["carrier.example UDP 192.0.2.1:5060"]);
+    desk.zone.dead.push("_udp.carrier.example");
+    assert_eq!(desk.pass(300), [""; 0]);
+    desk.zone.dead.clear();
+    for _ in 0..3 {
+        assert_eq!(desk.pass(300), [""; 0], "and all is as before");
+    }
+}
+
+#[test]
 fn a_name_that_is_unknown_at_start_is_told_once_and_found_within_a_minute_of_being_there() {
     let mut desk = Desk::new();
     let trunk = place("sip:t.example");
