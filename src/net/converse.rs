@@ -207,6 +207,7 @@ async fn read(
     let (idle_limit, mut question) = framing.patience();
     let is_held = || matches!(standing, Standing::Trunk(_)) || held.load(Ordering::Relaxed);
     let mut heard_at = Instant::now();
+    let mut said_at = heard_at;
     let mut deadline = Instant::now() + if proven { idle_limit } else { MESSAGE_LIMIT };
     let mut chunk = [0u8; CHUNK];
     loop {
@@ -242,6 +243,7 @@ async fn read(
             match heard {
                 Heard::Message(raw) => match Message::from_frame(raw.clone()) {
                     Ok(message) => {
+                        said_at = heard_at;
                         if !proven {
                             proven = true;
                             shared.proven(id);
@@ -271,7 +273,9 @@ async fn read(
                 }
             }
         }
-        if !unfinished.hold(framing.buffered()) {
+        // Signs of life keep no connection on which nothing is.
+        let is_guest = proven && !framing.in_message() && !is_held();
+        if !unfinished.hold(framing.buffered()) || is_guest && heard_at >= said_at + GUEST_LIMIT {
             return End::Cut;
         }
         if proven && !framing.in_message() {

@@ -142,6 +142,18 @@ async fn whoever_has_nothing_here_is_let_go_after_two_minutes_of_silence() {
         assert_eq!(began.elapsed(), GUEST_LIMIT);
     }
     assert_eq!(site.transport.inlet.counters().connections_slow.load(Ordering::Relaxed), 0, "no fault of theirs");
+    // Keep-alives are no reason to stay.
+    let (mut pipe, peer) = site.caller(1024).unwrap();
+    pipe.write_all(OPTIONS).await.unwrap();
+    assert_eq!(site.news().await, ("message", peer.connection));
+    let mut keeping = tokio::time::interval(seconds(50));
+    let gone = loop {
+        tokio::select! {
+            news = site.news() => break news,
+            _ = keeping.tick() => drop(pipe.write_all(b"\r\n\r\n").await),
+        }
+    };
+    assert_eq!(gone, ("lost", peer.connection));
     // A caller who hears it ring, and whose call then takes long.
     let (mut pipe, peer) = site.caller(1024).unwrap();
     pipe.write_all(OPTIONS).await.unwrap();

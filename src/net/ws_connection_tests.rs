@@ -141,6 +141,9 @@ async fn a_page_that_is_there_is_kept_and_one_that_went_without_a_word_is_notice
     let mut page = site.page().await;
     page.says(text(REGISTER)).await;
     assert_eq!(site.news().await.0, "message");
+    let registered = Bytes::from_static(b"SIP/2.0 200 OK\r\nCSeq: 1 REGISTER\r\n\r\n");
+    site.transport.send(Transmit { peer: page.peer, bytes: registered });
+    page.hears().await;
     let began = Instant::now();
     for _ in 0..100 {
         assert_eq!(page.hears().await, Message::text("Control(Ping)"));
