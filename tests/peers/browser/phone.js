@@ -9,6 +9,13 @@ globalThis.WebSocket = class extends WebSocket {
     // The certificate is the demo's own.
     super(address, protocol, { rejectUnauthorized: false, origin: "https://phone.example" });
     socket = this;
+    // JsSIP tells of the first registration only, and not of what refreshes it.
+    this.on("message", (data) => {
+      const lines = data.toString().split("\r\n");
+      if (lines[0].startsWith("SIP/2.0 200 ") && lines.some((line) => /^CSeq: \d+ REGISTER$/.test(line))) {
+        tell("registered", { contacts: lines.filter((line) => line.startsWith("Contact: ")) });
+      }
+    });
   }
 };
 
@@ -47,7 +54,6 @@ const ua = new JsSIP.UA({
 });
 ua.on("connected", () => tell("connected"));
 ua.on("disconnected", () => tell("disconnected"));
-ua.on("registered", ({ response }) => tell("registered", { contacts: response.getHeaders("Contact") }));
 ua.on("unregistered", () => tell("unregistered"));
 ua.on("registrationFailed", ({ response, cause }) => tell("registrationFailed", { status: response && response.status_code, cause }));
 ua.on("newRTCSession", ({ originator, session, request }) => {
