@@ -32,6 +32,11 @@ pub(super) enum Control {
         /// Absent: the one in force stays.
         bundle: Option<Arc<SwitchBundle>>,
     },
+    Posted {
+        call: CallId,
+        id: u32,
+        reference: Option<String>,
+    },
     Fetched {
         call: CallId,
         id: u32,
@@ -204,6 +209,7 @@ impl EventLoop {
                 self.picture = None;
             }
             Control::Fetched { call, id, result } => self.input(Input::Fetched { call, id, result }),
+            Control::Posted { call, id, reference } => self.input(Input::Posted { call, id, reference }),
             Control::Fact { call, fact } => self.input(Input::Fact { call, fact }),
             Control::Drain => {
                 self.leaving = true;
@@ -294,7 +300,8 @@ impl EventLoop {
                 }
                 Output::Event(event) => self.publish(event),
                 Output::Keep(extension) => self.store.keep(extension.id.as_str(), kept::written(&extension)),
-                Output::Fetch { call, id, lookup, args } => self.lookups.fetch(call, id, lookup, args),
+                Output::Fetch { call, id, lookup, args, .. } => self.lookups.fetch(call, id, lookup, args),
+                Output::Post { call, id, .. } => self.lookups.refuse_post(call, id),
             }
         }
     }
