@@ -144,7 +144,7 @@ impl EventLoop {
                 self.switch.handle_timeout(clock::now());
                 self.drain();
             }
-            self.workers.iter().for_each(WorkerHandle::wake);
+            self.workers.iter_mut().for_each(WorkerHandle::wake);
             if !self.waiting_for_empty.is_empty() && self.switch.is_over() {
                 for waiter in self.waiting_for_empty.drain(..) {
                     // Whoever no longer waits needs no answer.
@@ -153,7 +153,7 @@ impl EventLoop {
             }
         }
         self.drain();
-        self.workers.iter().for_each(WorkerHandle::wake);
+        self.workers.iter_mut().for_each(WorkerHandle::wake);
     }
 
     /// What is there already, without another wait.
@@ -292,7 +292,7 @@ impl EventLoop {
             match output {
                 Output::Sip(transmit) => self.net.send(transmit),
                 Output::Media(worker, command) => {
-                    let sent = self.workers.get(usize::from(worker.0)).map(|worker| worker.send(command));
+                    let sent = self.workers.get_mut(usize::from(worker.0)).map(|worker| worker.send(command));
                     if !matches!(sent, Some(Ok(()))) {
                         // The call's RTP timeout and its report limit end what the worker never heard of.
                         tracing::error!(worker = worker.0, "media worker does not keep up; a command was lost");
