@@ -4,6 +4,10 @@
 //! No event carries a secret digit, a credential or a message body. Numbers and addresses are `Redacted`: in clear where
 //! an event is stored, masked where it is printed.
 
+pub mod media;
+
+pub use media::{MediaReport, MediaTrouble};
+
 use crate::ids::{AgentId, CallId, FlowVersion, LegId, ProjectId, QueueId, Redacted, TicketId, TrunkId};
 use serde::{Deserialize, Serialize};
 
@@ -212,6 +216,13 @@ pub enum EventKind {
     MediaReport {
         leg: LegId,
         report: MediaReport,
+    },
+    MediaTrouble {
+        leg: LegId,
+        #[serde(flatten)]
+        trouble: MediaTrouble,
+        /// The same for people.
+        text: String,
     },
     RtpTimeout {
         leg: LegId,
@@ -537,27 +548,6 @@ impl TrunkStateName {
             Self::Disabled => "disabled",
         }
     }
-}
-
-/// What one leg's media did, from our receive side and the peer's RTCP reports.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct MediaReport {
-    pub packets_in: u64,
-    pub packets_out: u64,
-    pub octets_in: u64,
-    pub octets_out: u64,
-    /// RTP packets missing from the peer's sequence (RFC 3550 A.3).
-    pub lost: u64,
-    /// Interarrival jitter in microseconds (RFC 3550 A.8).
-    pub jitter_us: u32,
-    /// Packets from an address other than the latched one, dropped unheard.
-    pub stray: u64,
-    /// Datagrams that were not RTP, dropped.
-    pub malformed: u64,
-    /// Fraction lost that the peer last reported of what we sent, in 1/256.
-    pub peer_loss_256: u8,
-    pub peer_jitter_us: u32,
-    pub round_trip_us: Option<u32>,
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ fn table() -> BTreeMap<&'static str, &'static [&'static str]> {
                 "media::clip",
             ],
         ),
-        ("media", &["ids", "sdp", "events::MediaReport"]),
+        ("media", &["ids", "sdp", "events::media"]),
         ("recording", &["ids", "sdp", "media"]),
         ("net", &["ids", "events", "sip"]),
         (

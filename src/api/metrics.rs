@@ -1,11 +1,14 @@
 //! Figures for Prometheus: counters folded from switch events, gauges copied in by the event loop, written in the text
 //! format 0.0.4. Names begin with `hotline_`, units are base units, labels take only configured or enumerated values.
 
+mod quality;
+
 use super::view::Snapshot;
 use crate::events::{
     Cause, EventKind, OfferResult, QueueOutcome, Refusal, SwitchEvent, TransferOutcome, TrunkFault, TrunkStateName,
 };
 use crate::ids::{QueueId, TrunkId};
+use quality::QualityCounts;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -83,6 +86,7 @@ pub struct EventCounts {
     pub contacts_silent: u64,
     pub shed: u64,
     pub rtp_timeouts: u64,
+    pub quality: QualityCounts,
     pub recordings_failed: u64,
     pub alarms: u64,
 }
@@ -127,6 +131,8 @@ impl EventCounts {
             }
             EventKind::CallsShed { count } => self.shed += count,
             EventKind::RtpTimeout { .. } => self.rtp_timeouts += 1,
+            EventKind::MediaReport { report, .. } => self.quality.report(report),
+            EventKind::MediaTrouble { trouble, .. } => self.quality.trouble(trouble),
             EventKind::RecordingFailed { .. } => self.recordings_failed += 1,
             EventKind::Alarm { .. } => self.alarms += 1,
             // Steps within a call, and states that are shown as gauges of the snapshot.
@@ -155,7 +161,6 @@ impl EventCounts {
             | EventKind::Redirected { .. }
             | EventKind::RecordingStarted { .. }
             | EventKind::RecordingEnded { .. }
-            | EventKind::MediaReport { .. }
             | EventKind::AgentState { .. }
             | EventKind::Registered { .. }
             | EventKind::Unregistered { .. }
@@ -196,6 +201,7 @@ pub fn page(snapshot: &Snapshot) -> String {
     trunks(&mut out, snapshot);
     sip(&mut out, &metrics.sip);
     media(&mut out, &metrics.media);
+    quality::write(&mut out, &metrics.events.quality);
     store(&mut out, &metrics.store);
     out.0
 }

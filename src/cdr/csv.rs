@@ -5,14 +5,15 @@
 //! cursor or forges another cell. Points in time are ISO 8601 in UTC here, because people read them.
 
 use super::record::{Cdr, word};
-use crate::events::Source;
+use crate::events::media::Quality;
+use crate::events::{MediaReport, Source};
 use std::fmt::Write;
 
 /// A column's name, and how its cell is read from a record.
 type Column = (&'static str, fn(&Cdr) -> String);
 
 /// Names are stable; new columns go to the end.
-const COLUMNS: [Column; 33] = [
+const COLUMNS: [Column; 38] = [
     ("call_id", |cdr| text(&cdr.call_id)),
     ("sip_call_id", |cdr| cdr.sip_call_id.clone()),
     ("project", |cdr| text(&cdr.project)),
@@ -46,6 +47,14 @@ const COLUMNS: [Column; 33] = [
     ("lost_packets", |cdr| media(cdr, |report| report.lost)),
     ("worst_jitter_us", |cdr| worst_jitter(cdr)),
     ("left_out", |cdr| cdr.left_out.to_string()),
+    // Of all legs and directions the worst.
+    ("worst_mos", |cdr| lowest(qualities(cdr).map(|quality| quality.mos))),
+    ("worst_r", |cdr| lowest(qualities(cdr).map(|quality| quality.r))),
+    ("worst_loss_percent", |cdr| worst_loss(cdr)),
+    ("worst_round_trip_ms", |cdr| {
+        text(&reports(cdr).filter_map(|report| report.round_trip_us).max().map(|us| us / 1000))
+    }),
+    ("stray_packets", |cdr| media(cdr, |report| report.stray)),
 ];
 
 /// The line of column names, with its line end.
@@ -112,13 +121,29 @@ fn source(source: &Source) -> String {
     }
 }
 
-fn media(cdr: &Cdr, of: impl Fn(&crate::events::MediaReport) -> u64) -> String {
-    cdr.segments.iter().filter_map(|segment| segment.media.as_ref()).map(of).sum::<u64>().to_string()
+fn reports(cdr: &Cdr) -> impl Iterator<Item = &MediaReport> {
+    cdr.segments.iter().filter_map(|segment| segment.media.as_ref())
+}
+
+fn media(cdr: &Cdr, of: impl Fn(&MediaReport) -> u64) -> String {
+    reports(cdr).map(of).sum::<u64>().to_string()
 }
 
 fn worst_jitter(cdr: &Cdr) -> String {
-    let jitter = cdr.segments.iter().filter_map(|segment| segment.media.as_ref()).map(|report| report.jitter_us).max();
-    text(&jitter)
+    text(&reports(cdr).map(|report| report.jitter_us).max())
+}
+
+fn qualities(cdr: &Cdr) -> impl Iterator<Item = Quality> {
+    reports(cdr).flat_map(|report| [report.heard, report.sent]).flatten()
+}
+
+fn lowest(values: impl Iterator<Item = f32>) -> String {
+    text(&values.min_by(f32::total_cmp))
+}
+
+fn worst_loss(cdr: &Cdr) -> String {
+    let worst = qualities(cdr).map(|quality| quality.loss).max_by(f32::total_cmp);
+    worst.map_or_else(String::new, |loss| format!("{:.2}", loss * 100.0))
 }
 
 /// `2026-03-01T08:00:00.000Z` for milliseconds since 1970.

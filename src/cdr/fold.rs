@@ -253,6 +253,7 @@ impl Open {
             | EventKind::Posted { .. }
             | EventKind::RecordingFailed { .. }
             | EventKind::RtpTimeout { .. }
+            | EventKind::MediaTrouble { .. }
             | EventKind::TransferRefused { .. }
             | EventKind::CallerKnown { .. }
             | EventKind::NumberRewritten { .. }

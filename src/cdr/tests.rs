@@ -1,4 +1,5 @@
 use super::*;
+use crate::events::media::Quality;
 use crate::events::{
     AgentStateName, Cause, EndedBy, EventKind, KeySource, LegRole, MediaReport, OfferResult, QueueOutcome, Refusal,
     Source, SwitchEvent,
@@ -381,6 +382,31 @@ fn a_csv_line_has_a_cell_for_each_column_and_reads_back_as_it_was() {
     assert_eq!(cell("started_utc"), "2026-09-21T14:13:20.000Z");
     assert_eq!((cell("end"), cell("cause"), cell("q850")), ("caller".into(), "normal".into(), "16".into()));
     assert_eq!(cell("recording"), "2026/09/21/1.wav");
+}
+
+#[test]
+fn a_csv_line_has_the_worst_of_both_legs_and_directions_and_nothing_where_nothing_was_measured() {
+    let quality = |r, mos, loss| Some(Quality { r, mos, loss });
+    let caller = MediaReport {
+        heard: quality(93.2, 4.41, 0.0),
+        sent: quality(61.5, 3.18, 0.0725),
+        round_trip_us: Some(180_400),
+        stray: 3,
+        ..MediaReport::default()
+    };
+    let agent = MediaReport { heard: quality(80.0, 4.02, 0.01), stray: 4, ..MediaReport::default() };
+    let ends = |rated: bool| {
+        let mut journal = Journal::new();
+        talking(&mut journal);
+        if rated {
+            journal.of(1, EventKind::MediaReport { leg: CALLER, report: caller });
+            journal.of(1, EventKind::MediaReport { leg: AGENT, report: agent });
+        }
+        csv_row(&journal.ends(1, Cause::Normal, EndedBy::Caller))
+    };
+    assert!(csv_header().ends_with(",worst_mos,worst_r,worst_loss_percent,worst_round_trip_ms,stray_packets\r\n"));
+    assert!(ends(true).ends_with(",3.18,61.5,7.25,180,7\r\n"), "{}", ends(true));
+    assert!(ends(false).ends_with(",,,,,0\r\n"), "{}", ends(false));
 }
 
 #[test]

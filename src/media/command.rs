@@ -4,7 +4,7 @@
 //! two sides need no handshake. Keys are hidden from `Debug`, because a caller's PIN passes here.
 
 use super::clip::Clip;
-use crate::events::MediaReport;
+use crate::events::media::{MediaReport, MediaTrouble};
 use crate::ids::{CallId, LegId};
 use crate::sdp::MediaSpec;
 use std::fmt;
@@ -163,6 +163,10 @@ pub enum MediaEvent {
     RtpTimeout {
         leg: LegId,
     },
+    Trouble {
+        leg: LegId,
+        trouble: MediaTrouble,
+    },
     Dropped {
         leg: LegId,
         report: MediaReport,
@@ -232,6 +236,9 @@ impl fmt::Debug for MediaEvent {
                 .finish(),
             Self::Captured { leg, clip } => f.debug_struct("Captured").field("leg", leg).field("clip", clip).finish(),
             Self::RtpTimeout { leg } => f.debug_struct("RtpTimeout").field("leg", leg).finish(),
+            Self::Trouble { leg, trouble } => {
+                f.debug_struct("Trouble").field("leg", leg).field("trouble", trouble).finish()
+            }
             Self::Dropped { leg, report } => {
                 f.debug_struct("Dropped").field("leg", leg).field("report", report).finish()
             }

@@ -254,6 +254,11 @@ impl Latch {
         }
     }
 
+    /// Where the peer's SDP says that it is.
+    pub fn signalled(&self) -> SocketAddr {
+        self.signalled
+    }
+
     /// Whether the peer's packets come from where its SDP said.
     pub fn as_signalled(&self) -> bool {
         self.believed().is_none_or(|remote| remote == self.signalled)

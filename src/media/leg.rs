@@ -1,9 +1,10 @@
 //! One party's stream: what is heard from it, and what it is sent when its turn of the wheel comes.
 //!
-//! A leg knows its own parts only; its reports are in `reports`. What concerns two legs is in `relay`, what concerns all of
+//! A leg knows its own parts only; its reports are in `reports`, the watch for its silence in `silence`. What concerns two legs is in `relay`, what concerns all of
 //! them in `plane`.
 
 mod reports;
+mod silence;
 
 use super::capture::Capture;
 use super::codec;
@@ -18,10 +19,12 @@ use super::stream::{Arrival, Stream};
 use super::tap::{Side, TapFrame};
 use super::wheel::{ROTATION, Seat};
 use super::{MS, Micros};
-use crate::events::MediaReport;
+use crate::events::media::{MediaReport, MediaTrouble};
 use crate::ids::LegId;
 use crate::sdp::{Codec, MediaSpec};
 use reports::Rtcp;
+pub use silence::Missed;
+use silence::Silence;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -56,7 +59,7 @@ pub struct Leg {
     stream: Stream,
     /// When the peer's allowance is full again.
     allowance: Micros,
-    silence: RtpSilence,
+    silence: Silence,
     /// When the next packet of our own is due; 0 = at the next turn.
     next_frame: Micros,
     rtcp: Rtcp,
@@ -69,15 +72,6 @@ struct Peer {
     spec: MediaSpec,
     latch: Latch,
     since: Micros,
-}
-
-/// Watches for a peer that should send and does not.
-#[derive(Debug)]
-struct RtpSilence {
-    after: Option<Micros>,
-    /// Packets, or what restarts the watch: the command, an offer/answer.
-    since: Micros,
-    told: bool,
 }
 
 /// Random numbers a leg starts with (RFC 3550 5.1, 8; RFC 7022).
@@ -106,6 +100,7 @@ pub struct Looked {
     pub next: Micros,
     /// A key whose end was lost, held for so many samples.
     pub released: Option<u32>,
+    pub missed: Option<Missed>,
 }
 
 impl Leg {
@@ -125,7 +120,7 @@ impl Leg {
             keypad: Keypad::default(),
             stream: Stream::default(),
             allowance: 0,
-            silence: RtpSilence { after: None, since: 0, told: false },
+            silence: Silence::default(),
             next_frame: 0,
             rtcp: Rtcp::new(origin.cname, origin.dice),
             counts: MediaReport::default(),
@@ -133,7 +128,7 @@ impl Leg {
     }
 
     pub fn set_remote(&mut self, now: Micros, spec: MediaSpec, via: IpAddr, out: &mut impl Sink) {
-        self.silence.since = now;
+        self.silence.restart(now);
         match &mut self.peer {
             Some(peer) => {
                 let wiring = peer.latch.signal(now, spec.remote);
@@ -173,11 +168,15 @@ impl Leg {
                 let remote = peer.latch.believed().unwrap_or(from);
                 let wiring = peer.latch.wiring(now, true);
                 self.stream.peer_moved();
+                let elsewhere = (!peer.latch.as_signalled()).then(|| peer.latch.signalled());
                 out.event(MediaEvent::Latched { leg: self.id, remote });
                 self.wire(wiring, out);
+                if let Some(signalled) = elsewhere {
+                    self.found_elsewhere(signalled, remote, out);
+                }
             }
             Verdict::Stray => {
-                self.counts.stray += 1;
+                self.count_stray(from, out);
                 return Heard::Nothing;
             }
         }
@@ -187,8 +186,9 @@ impl Leg {
             self.counts.malformed += 1;
             return Heard::Nothing;
         }
-        self.silence.since = now;
-        self.silence.told = false;
+        if let Some(trouble) = self.silence.heard(now) {
+            self.tell(trouble, out);
+        }
         // Some gateways send keys under an SSRC of their own, beside the voice; a key is known by SSRC and time stamp.
         let keys_apart = matches!(kind, Kind::Keys) && self.stream.ssrc() != Some(rtp.ssrc);
         if !keys_apart && self.stream.arrive(now, rtp.ssrc, rtp.sequence) == Arrival::Unwanted {
@@ -238,14 +238,16 @@ impl Leg {
     /// The leg's turn of the wheel, which was due at `turn`.
     pub fn look(&mut self, now: Micros, turn: Micros, out: &mut impl Sink) -> Looked {
         let released = self.keypad.look(now);
-        let Some(peer) = &mut self.peer else { return Looked { next: now + GAP, released } };
+        let Some(peer) = &mut self.peer else { return Looked { next: now + GAP, released, missed: None } };
         let listening = peer.spec.direction.may_receive();
         let wiring = peer.latch.wiring(now, listening);
         let look_at_latch = peer.latch.next_look(now);
         self.wire(wiring, out);
         let mut next = look_at_latch.min(self.pace(now, turn, out));
+        // Not while it is on hold, which is no silence of its own.
+        let missed = listening.then(|| self.silence.look(now)).flatten();
         if listening {
-            next = next.min(self.watch(now, out));
+            next = next.min(self.silence.next_look());
         }
         if self.rtcp.due() <= now {
             self.report(now, false, out);
@@ -254,7 +256,7 @@ impl Leg {
         if self.keypad.is_down() {
             next = 0;
         }
-        Looked { next: next.min(self.rtcp.due()), released }
+        Looked { next: next.min(self.rtcp.due()), released, missed }
     }
 
     pub fn play(&mut self, player: Player, out: &mut impl Sink) {
@@ -270,8 +272,16 @@ impl Leg {
 
     /// Starts the watch for a silent peer anew.
     pub fn watch_silence(&mut self, now: Micros, after: Option<Duration>) {
-        let after = after.map(|after| Micros::try_from(after.as_micros()).unwrap_or(Micros::MAX / 2));
-        self.silence = RtpSilence { after, since: now, told: false };
+        self.silence.watch(now, after);
+    }
+
+    /// Whether the peer sends now.
+    pub fn speaks(&self, now: Micros) -> bool {
+        self.silence.speaks(now)
+    }
+
+    pub fn tell(&self, trouble: MediaTrouble, out: &mut impl Sink) {
+        out.event(MediaEvent::Trouble { leg: self.id, trouble });
     }
 
     /// Whether sound may be sent now: agreed, and to an address that can be sent to.
@@ -299,18 +309,6 @@ impl Leg {
         if let Some(to) = self.peer.as_ref().and_then(|peer| peer.latch.target()) {
             self.egress.count(packet.len().saturating_sub(HEADER));
             out.send_rtp(self.slot, to, packet);
-        }
-    }
-
-    /// Says good-bye and gives the account.
-    pub fn close(mut self, now: Micros, out: &mut impl Sink) -> MediaReport {
-        self.report(now, true, out);
-        MediaReport {
-            packets_out: self.egress.packets(),
-            octets_out: self.egress.octets(),
-            lost: self.stream.lost(),
-            jitter_us: self.stream.jitter_us(),
-            ..self.counts
         }
     }
 
@@ -386,19 +384,6 @@ impl Leg {
         if let Some(player) = self.player.take() {
             out.event(MediaEvent::PlayDone { leg: self.id, id: player.id, heard_ms: player.heard_ms(), stopped });
         }
-    }
-
-    /// Tells once of a peer that should send and is silent (not while it is on hold: the caller asks only then). Returns
-    /// when to look again.
-    fn watch(&mut self, now: Micros, out: &mut impl Sink) -> Micros {
-        let Some(after) = self.silence.after else { return Micros::MAX };
-        let deadline = self.silence.since.saturating_add(after);
-        if self.silence.told || now < deadline {
-            return if self.silence.told { Micros::MAX } else { deadline };
-        }
-        self.silence.told = true;
-        out.event(MediaEvent::RtpTimeout { leg: self.id });
-        Micros::MAX
     }
 
     fn wire(&self, wiring: Option<Wiring>, out: &mut impl Sink) {

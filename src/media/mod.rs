@@ -16,6 +16,7 @@
 //! | `stream` | what arrives: order, loss, jitter (one SSRC at a time) |
 //! | `egress` | what leaves: one SSRC, sequence and time line per leg, for life |
 //! | `relay` | one packet from a leg to its bridge partner |
+//! | `quality` | how good a direction sounds (ITU-T G.107) |
 //! | `capture` | what a party says, to be played back to it |
 //! | `dtmf` | keys in and out by RFC 4733 |
 //! | `player`, `sounds`, `clip` | prompts, tones and hold music |
@@ -41,6 +42,7 @@ pub mod plane;
 pub mod player;
 pub mod ports;
 pub mod prompts;
+pub mod quality;
 mod relay;
 mod resample;
 pub mod ring;

@@ -8,7 +8,7 @@ use super::Micros;
 use super::capture::Capture;
 use super::command::{MediaCmd, MediaEvent, RecordingId};
 use super::dtmf::Press;
-use super::leg::{Heard, Leg, Origin};
+use super::leg::{Heard, Leg, Missed, Origin};
 use super::player::Player;
 use super::relay;
 use super::rtp;
@@ -16,7 +16,7 @@ use super::sink::{LegSlot, Sink};
 use super::sounds::Sounds;
 use super::tap::Side;
 use super::wheel::Wheel;
-use crate::events::MediaReport;
+use crate::events::media::{MediaReport, MediaTrouble};
 use crate::ids::{CallId, LegId};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -143,10 +143,10 @@ impl Plane {
     }
 
     /// One datagram of a leg's RTCP socket.
-    pub fn handle_rtcp(&mut self, now: Instant, slot: LegSlot, from: SocketAddr, packet: &[u8], _out: &mut impl Sink) {
+    pub fn handle_rtcp(&mut self, now: Instant, slot: LegSlot, from: SocketAddr, packet: &[u8], out: &mut impl Sink) {
         let at = self.micros(now);
         if let Some(leg) = live(&mut self.legs, slot) {
-            leg.hear_rtcp(at, from, packet);
+            leg.hear_rtcp(at, from, packet, out);
         }
     }
 
@@ -164,7 +164,22 @@ impl Plane {
                 if let Some(samples) = looked.released {
                     self.key_released(slot, samples);
                 }
+                if let Some(missed) = looked.missed {
+                    self.missed(at, slot, missed, out);
+                }
             }
+        }
+    }
+
+    /// A peer that should send is silent.
+    fn missed(&mut self, at: Micros, slot: LegSlot, missed: Missed, out: &mut impl Sink) {
+        let far = live(&mut self.legs, slot).and_then(|leg| leg.bridge);
+        let one_way = far.and_then(|far| live(&mut self.legs, far)).is_some_and(|far| far.speaks(at));
+        let Some(leg) = live(&mut self.legs, slot) else { return };
+        match missed {
+            Missed::Audio { since_answer: true } => leg.tell(MediaTrouble::NoAudio { one_way }, out),
+            Missed::Audio { since_answer: false } => leg.tell(MediaTrouble::AudioStopped { one_way }, out),
+            Missed::TimedOut => out.event(MediaEvent::RtpTimeout { leg: leg.id }),
         }
     }
 

@@ -1,13 +1,18 @@
-//! RTCP compound packets (RFC 3550 6): sender and receiver reports with SDES CNAME, and BYE, written; reports about us
-//! and the sender's clock, read. One source each way, as ours are point-to-point streams.
+//! RTCP compound packets (RFC 3550 6): sender and receiver reports with SDES CNAME, and BYE, written; reports about us,
+//! the sender's clock and what its meter says (RFC 3611), read. One source each way, as ours are point-to-point streams.
 
 use super::Micros;
 use super::stream::Reception;
+use crate::events::media::VoipMetrics;
 
 const SENDER_REPORT: u8 = 200;
 const RECEIVER_REPORT: u8 = 201;
 const SOURCE_DESCRIPTION: u8 = 202;
 const BYE: u8 = 203;
+const EXTENDED_REPORT: u8 = 207;
+/// The block of RFC 3611 4.7, and its length in octets behind the block's head.
+const VOIP_METRICS: u8 = 7;
+const VOIP_METRICS_OCTETS: usize = 32;
 const CNAME: u8 = 1;
 
 /// SR with one block, SDES with a CNAME of 16 octets, BYE.
@@ -31,18 +36,25 @@ pub struct PeerClock {
 }
 
 /// What one compound packet says.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Read {
     /// The middle 32 bits of the sender's NTP time, if it is a sender.
     pub clock: Option<u32>,
+    /// It has a report, if only of others.
+    pub reports: bool,
     pub about_us: Option<AboutUs>,
-    pub bye: bool,
+    pub metrics: Option<VoipMetrics>,
+    /// The source that takes its leave.
+    pub bye: Option<u32>,
 }
 
 /// How the peer hears us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AboutUs {
     pub fraction_lost: u8,
+    /// Below zero when copies outnumber what was lost.
+    pub cumulative_lost: i32,
+    pub highest: u32,
     pub jitter: u32,
     /// Of our report that it last saw (0 = none), and how long it held it, in 1/65536 s.
     last_report: u32,
@@ -127,13 +139,19 @@ pub fn parse(packet: &[u8], ours: u32) -> Result<Read, Malformed> {
             SENDER_REPORT => {
                 let sender = body.get(..24).ok_or(Malformed)?;
                 read.clock = Some(word(sender, 4) << 16 | word(sender, 8) >> 16);
+                read.reports = true;
                 read.about_us = blocks(&body[24..], count, ours)?.or(read.about_us);
             }
             RECEIVER_REPORT => {
                 let blocks_start = body.get(4..).ok_or(Malformed)?;
+                read.reports = true;
                 read.about_us = blocks(blocks_start, count, ours)?.or(read.about_us);
             }
-            BYE => read.bye = true,
+            BYE => read.bye = body.get(..4).filter(|_| count > 0).map(|ssrc| word(ssrc, 0)).or(read.bye),
+            EXTENDED_REPORT => {
+                let blocks = body.get(4..).ok_or(Malformed)?;
+                read.metrics = metrics(blocks, ours)?.or(read.metrics);
+            }
             192..=223 => {}
             _ => return Err(Malformed),
         }
@@ -174,10 +192,45 @@ fn blocks(body: &[u8], count: usize, ours: u32) -> Result<Option<AboutUs>, Malfo
     let ours = blocks.chunks_exact(24).find(|block| word(block, 0) == ours);
     Ok(ours.map(|block| AboutUs {
         fraction_lost: block[4],
+        // The upper 8 bits are the fraction: shifted out, and the sign of 24 bits shifted back.
+        cumulative_lost: (word(block, 4) << 8) as i32 >> 8,
+        highest: word(block, 8),
         jitter: word(block, 12),
         last_report: word(block, 16),
         delay: word(block, 20),
     }))
+}
+
+/// The VoIP metrics about us among the blocks of an extended report (RFC 3611 3).
+fn metrics(mut rest: &[u8], ours: u32) -> Result<Option<VoipMetrics>, Malformed> {
+    let mut found = None;
+    while let [kind, _, high, low, ..] = *rest {
+        let length = 4 + 4 * usize::from(u16::from_be_bytes([high, low]));
+        let block = rest.get(4..length).ok_or(Malformed)?;
+        if kind == VOIP_METRICS {
+            // The length of this block is fixed (4.7).
+            let block: &[u8; VOIP_METRICS_OCTETS] = block.try_into().map_err(|_| Malformed)?;
+            found = found.or((word(block, 0) == ours).then(|| voip_metrics(block)));
+        }
+        rest = &rest[length..];
+    }
+    if rest.is_empty() { Ok(found) } else { Err(Malformed) }
+}
+
+fn voip_metrics(block: &[u8; VOIP_METRICS_OCTETS]) -> VoipMetrics {
+    let fraction = |octet: u8| (f32::from(octet) / 256.0 * 1000.0).round() / 1000.0;
+    let pair = |at: usize| u16::from_be_bytes([block[at], block[at + 1]]);
+    // 127 = not known; what is out of the scale is not believed.
+    let opinion = |octet: u8| (10..=50).contains(&octet).then(|| f32::from(octet) / 10.0);
+    VoipMetrics {
+        loss: fraction(block[4]),
+        discard: fraction(block[5]),
+        end_system_delay_ms: pair(14),
+        r: Some(block[20]).filter(|r| *r <= 100),
+        mos_listening: opinion(block[22]),
+        mos_conversation: opinion(block[23]),
+        jitter_buffer_ms: pair(26),
+    }
 }
 
 fn word(bytes: &[u8], at: usize) -> u32 {
@@ -236,7 +289,8 @@ mod tests {
         assert_eq!(packet.len() % 4, 0);
         let read = parse(&packet, 0xaaaa).unwrap();
         let about = read.about_us.unwrap();
-        assert_eq!((about.fraction_lost, about.jitter, read.bye), (64, 9, true));
+        assert_eq!((about.fraction_lost, about.jitter, read.bye), (64, 9, Some(0xbbbb)));
+        assert_eq!((about.cumulative_lost, about.highest), (0x02_0304, 0x1_0005));
         assert_eq!(read.clock, Some(middle(ntp(5_000_000))));
         assert_eq!(parse(&packet, 0xcccc).unwrap().about_us, None, "about someone else");
     }
@@ -266,6 +320,52 @@ mod tests {
         assert!((79_900..=80_100).contains(&trip), "{trip}");
         assert_eq!(about.round_trip_us(2_000_000), None, "a report from the future");
         assert_eq!(AboutUs { last_report: 0, ..about }.round_trip_us(5_000_000), None, "it has seen none of ours");
+    }
+
+    /// An extended report of 0x0a0b about 0xaaaa: a receiver's reference time first, then VoIP metrics.
+    fn extended() -> Vec<u8> {
+        let mut packet = vec![0x80, 207, 0, 13, 0, 0, 0x0a, 0x0b];
+        packet.extend([4, 0, 0, 2, 1, 2, 3, 4, 5, 6, 7, 8]);
+        packet.extend([7, 0, 0, 8, 0, 0, 0xaa, 0xaa, 26, 13, 0, 0, 0, 0, 0, 0]);
+        packet.extend([0, 80, 0, 65, 0xd8, 0xc4, 90, 16, 78, 127, 39, 38, 0x10, 0, 0, 60, 0, 80, 0, 200]);
+        packet
+    }
+
+    #[test]
+    fn what_the_peers_meter_says_is_read_where_it_is_about_us() {
+        let read = parse(&extended(), 0xaaaa).unwrap();
+        let metrics = VoipMetrics {
+            loss: 0.102,
+            discard: 0.051,
+            end_system_delay_ms: 65,
+            jitter_buffer_ms: 60,
+            r: Some(78),
+            mos_listening: Some(3.9),
+            mos_conversation: Some(3.8),
+        };
+        assert_eq!((read.metrics, read.reports), (Some(metrics), false));
+        assert_eq!(parse(&extended(), 0xbbbb).unwrap().metrics, None, "about someone else");
+        let mut unknown = extended();
+        unknown[44..48].copy_from_slice(&[127, 127, 127, 0]);
+        let metrics = parse(&unknown, 0xaaaa).unwrap().metrics.unwrap();
+        assert_eq!((metrics.r, metrics.mos_listening, metrics.mos_conversation), (None, None, None));
+    }
+
+    #[test]
+    fn an_extended_report_whose_blocks_lie_is_refused() {
+        for (at, lie) in [(11, 99), (11, 1), (23, 7), (23, 9), (3, 12), (3, 14)] {
+            let mut bad = extended();
+            bad[at] = lie;
+            assert_eq!(parse(&bad, 0xaaaa), Err(Malformed), "octet {at} = {lie}");
+        }
+        assert_eq!(parse(&[0x80, 207, 0, 0], 0), Err(Malformed), "no sender");
+    }
+
+    #[test]
+    fn losses_below_zero_are_read_with_their_sign() {
+        let below = Reception { cumulative_lost: -3, ..heard() };
+        let compound = Compound { ssrc: 1, sent: None, heard: Some((below, None)), cname: NAME, bye: false };
+        assert_eq!(parse(&write(0, compound), 0xaaaa).unwrap().about_us.unwrap().cumulative_lost, -3);
     }
 
     #[test]

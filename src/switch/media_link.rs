@@ -2,7 +2,7 @@
 
 use super::test_number::TestEvent;
 use super::{Driver, Switch};
-use crate::events::{Cause, EventKind, KeySource};
+use crate::events::{Cause, EventKind, KeySource, LegRole};
 use crate::ids::{CallId, LegId};
 use crate::media::command::{MediaEvent, PlayId};
 use crate::timers::Now;
@@ -24,6 +24,12 @@ impl Switch {
             MediaEvent::RtpTimeout { leg } => {
                 if let Some(call) = self.call_of(leg) {
                     self.with_call(now, call, |call, out| call.leg_silent(leg, out));
+                }
+            }
+            MediaEvent::Trouble { leg, trouble } => {
+                if let Some(call) = self.call_of(leg) {
+                    let text = trouble.words(&self.party(call, leg));
+                    self.emit(now, Some(call), EventKind::MediaTrouble { leg, trouble, text });
                 }
             }
             MediaEvent::Dropped { leg, report } => {
@@ -51,6 +57,16 @@ impl Switch {
         self.emit(now, call, fact);
         if let (true, Some(call)) = (written, call) {
             self.with_call(now, call, |call, out| call.recording_written(out));
+        }
+    }
+
+    /// A party of a call, in words.
+    fn party(&self, call: CallId, leg: LegId) -> String {
+        let found = self.calls.get(&call).and_then(|entry| entry.call.legs().find(|party| party.id == leg));
+        match found.map(|party| (party.role, &party.agent)) {
+            Some((LegRole::Caller, _)) => "the caller".into(),
+            Some((_, Some(agent))) => format!("agent {agent}"),
+            Some((_, None)) | None => "the called party".into(),
         }
     }
 

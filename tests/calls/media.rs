@@ -51,6 +51,11 @@ fn a_caller_whose_audio_stops_is_let_go_and_the_agent_is_free_again() {
     assert_eq!(world.until_over(agent), Over::Theirs);
     let after = (world.now - lost).as_secs_f64();
     assert!((9.5..12.0).contains(&after), "{after}");
+    let told = |kind: &EventKind| {
+        matches!(kind, EventKind::MediaTrouble { text, .. }
+        if text == "audio from the caller has stopped; the other side is heard: one-way audio")
+    };
+    assert_eq!(world.count(told), 1);
     world.run(seconds(40.0));
     assert_eq!(world.record().cause, Cause::RtpTimeout);
     let next = world.caller("13900139000");

@@ -4,6 +4,7 @@ mod hostile;
 mod keys;
 mod latch;
 mod playing;
+mod quality;
 mod recording;
 mod relaying;
 mod reports;
