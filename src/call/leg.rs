@@ -268,7 +268,7 @@ impl Leg {
     /// The session timer wants the session offered again as it is (RFC 4028 7.4).
     pub fn refresh(&mut self, out: &mut Vec<CallOutput>) {
         if self.is_up() {
-            let offer = self.sdp.offer(&codecs_from(self.codec()), Direction::SendRecv);
+            let offer = self.sdp.repeat();
             out.push(CallOutput::Refresh { leg: self.id, offer });
         }
     }

@@ -249,8 +249,6 @@ impl Open {
             EventKind::FlowStep { .. }
             | EventKind::FlowOutcome { .. }
             | EventKind::Collected { .. }
-            | EventKind::Answered { .. }
-            | EventKind::Posted { .. }
             | EventKind::RecordingFailed { .. }
             | EventKind::RtpTimeout { .. }
             | EventKind::MediaTrouble { .. }

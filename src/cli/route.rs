@@ -147,17 +147,7 @@ impl Story {
             let Some(known) = config.trunks.get(&trunk) else {
                 return Err(Failure::Usage(format!("there is no trunk `{name}`; see trunks in {FILE_NAME}")));
             };
-            if !known.enabled {
-                let en = format!("Trunk {trunk} is disabled: a call from its addresses is a stranger's.");
-                self.say(
-                    "source",
-                    en,
-                    format!("中继 {trunk} 已停用：来自其地址的呼叫视为陌生来源。"),
-                    json!({"trunk": name}),
-                );
-                return Ok((None, args.from.clone()));
-            }
-            return Ok((Some(Source::Trunk(trunk)), args.from.clone()));
+            return Ok((self.by_trunk(trunk, known.enabled), args.from.clone()));
         }
         let Some(text) = &args.from else {
             let first = config.agents.keys().next().cloned();
@@ -186,13 +176,24 @@ impl Story {
         if config.agents.contains_key(text.as_str()) {
             return Ok((Some(Source::Extension(AgentId::new(text))), Some(text.clone())));
         }
-        if config.trunks.contains_key(text.as_str()) {
-            return Ok((Some(Source::Trunk(TrunkId::new(text))), None));
+        if let Some(known) = config.trunks.get(text.as_str()) {
+            return Ok((self.by_trunk(TrunkId::new(text), known.enabled), None));
         }
         Err(Failure::Usage(format!(
             "`{text}` is no extension, trunk or IP address; see agents and trunks in {FILE_NAME}, or name the trunk with \
              --trunk"
         )))
+    }
+
+    /// A call that comes by a trunk; from one that is disabled, nobody in particular.
+    fn by_trunk(&mut self, trunk: TrunkId, enabled: bool) -> Option<Source> {
+        if enabled {
+            return Some(Source::Trunk(trunk));
+        }
+        let en = format!("Trunk {trunk} is disabled: a call from its addresses is a stranger's.");
+        let zh = format!("中继 {trunk} 已停用：来自其地址的呼叫视为陌生来源。");
+        self.say("source", en, zh, json!({"trunk": trunk}));
+        None
     }
 
     fn rewritten(
@@ -380,6 +381,7 @@ impl Story {
                 json!({"group": name, "order": members.iter().map(|(_, trunk)| trunk).collect::<Vec<_>>()}),
             );
         }
+        let mut of_use = false;
         for (_, trunk) in members {
             let Some(known) = config.trunks.get(&trunk) else { continue };
             if !known.enabled {
@@ -392,6 +394,7 @@ impl Story {
                 );
                 continue;
             }
+            of_use = true;
             let numbers = &known.numbers;
             let (dialled, rule) = numbers.apply(&numbers.called_out, number);
             let shown = match &numbers.caller_id {
@@ -413,6 +416,13 @@ impl Story {
             let data =
                 json!({"trunk": trunk, "number": dialled, "rule": rule, "host": host, "shows": shown, "enabled": true});
             self.say("trunk", en, zh, data);
+        }
+        if !of_use {
+            let en = "No trunk is left that could take the call: the caller gets 503.";
+            let zh = "没有可用的中继：主叫收到 503。";
+            self.say("fallback", en.into(), zh.into(), json!({"status": 503}));
+            self.outcome = Outcome::Refused(503);
+            return;
         }
         let en = "A trunk that fails, is silent or full is followed by the next; after the last the caller gets 503.";
         self.say(
@@ -447,11 +457,13 @@ mod tests {
           carrier: {sources: [192.0.2.0/28], address: 192.0.2.1, numbering: {plan: cn, area: \"10\"}, \
             in: {called: [{match: \"+8610*\", strip: 5}]}, out: {called: [{match: \"*\", to: e164}]}, \
             caller_id: {replace: \"01088886600\"}}\n  \
-          spare: {address: 192.0.2.2, caller_id: {hide: true}}\n\
+          spare: {address: 192.0.2.2, caller_id: {hide: true}}\n  \
+          off: {sources: [192.0.2.64/28], address: 192.0.2.65, enabled: false}\n\
         trunk_groups: {outside: {members: [{trunk: spare, priority: 2}, {trunk: carrier}]}}\n\
         numbers:\n  \
           - {number: \"95598\", to: {queue: service}, open_to: [carrier]}\n  \
           - {number: \"955*\", to: {test: echo}}\n  \
+          - {number: \"19*\", to: {trunk: {name: off}}}\n  \
           - {number: \"0*\", to: {trunk: {name: outside}}}\n";
 
     fn told(change: impl FnOnce(&mut ExplainArgs)) -> Story {
@@ -510,6 +522,18 @@ mod tests {
             ],
         );
         says(&story, Lang::Zh, &["中继组 outside", "不显示主叫"]);
+    }
+
+    #[test]
+    fn a_trunk_that_is_disabled_neither_brings_a_call_nor_takes_one() {
+        for name in [(Some("off"), None), (None, Some("off"))] {
+            let story = told(|args| (args.from, args.trunk) = (name.0.map(str::to_string), name.1.map(str::to_string)));
+            assert_eq!(story.outcome, Outcome::Refused(401), "{name:?}");
+            says(&story, Lang::En, &["a call from its addresses is a stranger's"]);
+        }
+        let story = told(|args| args.number = "1900".into());
+        assert_eq!(story.outcome, Outcome::Refused(503));
+        says(&story, Lang::En, &["Trunk off is disabled and passed over", "No trunk is left"]);
     }
 
     #[test]

@@ -61,10 +61,10 @@ impl Demo {
         let ip = listen.http.ip();
         let (certificate, key) = (self.config.state_dir.join("demo.pem"), self.config.state_dir.join("demo.key"));
         let fingerprint = match tls::check_identity(&certificate, &key) {
-            Ok(fingerprint) => fingerprint,
-            Err(_) => {
+            Ok(own) if own.doubt.is_none() => own.fingerprint,
+            Ok(_) | Err(_) => {
                 tls::make_identity(&certificate, &key, &["localhost".into(), ip.to_string()])?;
-                tls::check_identity(&certificate, &key)?
+                tls::check_identity(&certificate, &key)?.fingerprint
             }
         };
         self.config.tls = Some(Tls { certificate, fingerprint, key, client_ca: None });

@@ -155,7 +155,15 @@ pub struct Tls {
     pub fingerprint: [u8; 32],
     pub key: PathBuf,
     /// Without it no peer is asked for a certificate.
-    pub client_ca: Option<PathBuf>,
+    pub client_ca: Option<Authorities>,
+}
+
+/// A file with the certificates of authorities.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Authorities {
+    pub file: PathBuf,
+    /// Of what is in it, by which another list is told from the one before.
+    pub digest: [u8; 32],
 }
 
 /// Ports `first..=last`, used in pairs: RTP on the even one, RTCP above it.
@@ -268,7 +276,7 @@ pub enum GatewayTransport {
     Tcp,
     Tls {
         /// Whose authorities' certificates the gateway may show.
-        ca: PathBuf,
+        ca: Authorities,
     },
 }
 

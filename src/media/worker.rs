@@ -15,12 +15,13 @@ use super::sounds::Sounds;
 use rustix::event::{EventfdFlags, epoll, eventfd};
 use rustix::thread::ClockId;
 use rustix::time::Timespec;
+use std::cell::Cell;
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -95,10 +96,8 @@ pub struct WorkerCounters {
 /// Owns a worker. Dropping it ends the thread and closes every socket.
 pub struct WorkerHandle {
     id: WorkerId,
-    /// A ring, not a channel: the worker outranks the thread that fills it, so it must never wait for that thread to
-    /// complete a send, as the receivers of channels do in a loop. On one core that loop would not end.
-    commands: rtrb::Producer<MediaCmd>,
-    unseen: bool,
+    commands: SyncSender<MediaCmd>,
+    unseen: Cell<bool>,
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -111,8 +110,7 @@ struct Shared {
     /// It looks every millisecond anyway.
     looks: AtomicBool,
     stop: AtomicBool,
-    /// Bound pairs on their way from the keeper. The worker only tries the lock: who holds it wakes the worker afterwards.
-    pairs: Mutex<Vec<PortPair>>,
+    waiting: AtomicUsize,
     counters: WorkerCounters,
 }
 
@@ -143,10 +141,11 @@ pub fn spawn(
         woken: AtomicBool::new(false),
         looks: AtomicBool::new(false),
         stop: AtomicBool::new(false),
-        pairs: Mutex::default(),
+        waiting: AtomicUsize::new(0),
         counters: WorkerCounters::default(),
     });
-    let (commands, commands_out) = rtrb::RingBuffer::new(MAX_COMMANDS);
+    let (commands, commands_out) = mpsc::sync_channel(MAX_COMMANDS);
+    let (pairs_in, pairs) = mpsc::channel();
     let (news_in, news) = mpsc::channel();
     let shell = Shell::new(&config, news_in, taps, notify.clone(), &shared.wake)?;
 
@@ -160,7 +159,8 @@ pub fn spawn(
         deliver: {
             let shared = shared.clone();
             move |batch: Vec<PortPair>| {
-                shared.pairs.lock().unwrap_or_else(PoisonError::into_inner).extend(batch);
+                // The worker is gone when this fails, and so are we next.
+                let _ = pairs_in.send(batch);
                 shared.wake();
             }
         },
@@ -174,6 +174,7 @@ pub fn spawn(
         plane: Plane::with_sounds(config.seed, now, sounds),
         shell,
         commands: commands_out,
+        pairs,
         shared: shared.clone(),
         clock: Clock::new(now),
         rhythm: Rhythm::EachPacket,
@@ -188,7 +189,7 @@ pub fn spawn(
             notify(MediaNotice::Died(id));
         }
     })?;
-    let mut handle = WorkerHandle { id, commands, unseen: false, shared, threads: vec![media] };
+    let mut handle = WorkerHandle { id, commands, unseen: Cell::new(false), shared, threads: vec![media] };
     handle.threads.push(keeper.spawn(format!("ports-{}", id.0))?);
     Ok(handle)
 }
@@ -215,27 +216,32 @@ impl WorkerHandle {
 
     /// Never waits. Commands that end something are still taken when others are refused. The worker sees it at its next
     /// wake-up, which [`wake`](Self::wake) brings about.
-    pub fn send(&mut self, command: MediaCmd) -> Result<(), Full> {
+    pub fn send(&self, command: MediaCmd) -> Result<(), Full> {
         let ends = matches!(
             command,
             MediaCmd::Drop { .. } | MediaCmd::RecordStop { .. } | MediaCmd::Unbridge { .. } | MediaCmd::StopPlay { .. }
         );
-        if !ends && self.commands.slots() <= KEPT_FOR_ENDINGS {
+        let room = if ends { MAX_COMMANDS } else { MAX_COMMANDS - KEPT_FOR_ENDINGS };
+        if self.shared.waiting.load(Ordering::Relaxed) >= room {
             return Err(Full(Box::new(command)));
         }
-        match self.commands.push(command) {
+        self.shared.waiting.fetch_add(1, Ordering::Relaxed);
+        match self.commands.try_send(command) {
             Ok(()) => {
-                self.unseen = true;
+                self.unseen.set(true);
                 Ok(())
             }
-            Err(rtrb::PushError::Full(command)) => Err(Full(Box::new(command))),
+            Err(TrySendError::Full(command) | TrySendError::Disconnected(command)) => {
+                self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
+                Err(Full(Box::new(command)))
+            }
         }
     }
 
     /// Wakes the worker if anything was sent since: once for all commands of one turn, as each wake-up costs more than
     /// the commands.
-    pub fn wake(&mut self) {
-        if std::mem::take(&mut self.unseen) {
+    pub fn wake(&self) {
+        if self.unseen.take() {
             self.shared.wake();
         }
     }
@@ -298,7 +304,8 @@ impl Clock {
 struct Worker {
     plane: Plane,
     shell: Shell,
-    commands: rtrb::Consumer<MediaCmd>,
+    commands: Receiver<MediaCmd>,
+    pairs: Receiver<Vec<PortPair>>,
     shared: Arc<Shared>,
     clock: Clock,
     rhythm: Rhythm,
@@ -419,15 +426,15 @@ impl Worker {
         // signals anew. The swap, unlike a store, makes what every earlier `wake` announced visible.
         self.shell.forget_wake(&self.shared.wake);
         self.shared.woken.swap(false, Ordering::AcqRel);
-        let pairs = self.shared.pairs.try_lock().map(|mut pairs| std::mem::take(&mut *pairs)).unwrap_or_default();
-        if !pairs.is_empty() {
+        while let Ok(pairs) = self.pairs.try_recv() {
             self.shell.take_ports(pairs);
         }
         for _ in 0..COMMANDS_PER_WAKE {
-            let Ok(command) = self.commands.pop() else {
+            let Ok(command) = self.commands.try_recv() else {
                 self.publish(0);
                 return;
             };
+            self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
             self.plane.command(now, command, &mut self.shell);
         }
         self.shared.wake();

@@ -227,7 +227,7 @@ async fn read(
                 None => {
                     let awaited = !proven || framing.in_message();
                     if awaited {
-                        too_slow(peer, shared, inlet);
+                        too_slow(peer, MESSAGE_LIMIT, shared, inlet);
                     }
                     return End::Cut;
                 }
@@ -288,10 +288,10 @@ async fn read(
     }
 }
 
-fn too_slow(peer: Peer, shared: &Shared, inlet: &Inlet) {
+pub(super) fn too_slow(peer: Peer, limit: Duration, shared: &Shared, inlet: &Inlet) {
     inlet.counters().connections_slow.fetch_add(1, Ordering::Relaxed);
     if let Some(count) = shared.too_slow() {
-        let seconds = MESSAGE_LIMIT.as_secs();
+        let seconds = limit.as_secs();
         tracing::warn!(last = %peer.remote, "{count} connections closed: no whole message came within {seconds} s");
     }
 }

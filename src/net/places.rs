@@ -12,8 +12,18 @@ use tokio::time::Instant;
 
 /// Between two lines of the log about certificates.
 const WARN_EVERY: Duration = Duration::from_secs(1);
-/// Between two lines about peers that send no whole message: port scanners are everywhere.
-const TELL_SLOW_EVERY: Duration = Duration::from_secs(60);
+/// Between two lines about peers that send no whole message, or want too much: port scanners are everywhere.
+const TELL_EVERY: Duration = Duration::from_secs(60);
+/// A handshake of TLS costs about a millisecond of CPU with an RSA key: all peers together get no more than half a core,
+/// and one site all its phones back in the time that one of them waits.
+const HANDSHAKE_EVERY: Duration = Duration::from_millis(2);
+const HANDSHAKE_OF_ONE_EVERY: Duration = Duration::from_millis(10);
+/// How many come at once before the pace holds.
+const HANDSHAKES_AT_ONCE: u32 = 50;
+/// Who would wait longer for its turn has none.
+const LONGEST_TURN: Duration = Duration::from_secs(10);
+/// Sites whose pace is kept before those that are over are swept out.
+const PACES: usize = 1024;
 /// Messages waiting for a slow reader; a connection that falls behind further is closed.
 pub(super) const WRITE_QUEUE: usize = 256;
 /// Read at once.
@@ -39,16 +49,33 @@ pub(super) struct Shared {
     table: Mutex<Table>,
     last_id: AtomicU64,
     unfinished: AtomicUsize,
-    /// When a certificate was last complained of.
-    warned: Mutex<Option<Instant>>,
-    slow: Mutex<Slow>,
+    /// When a certificate was last complained of: a caller's, or that of somebody whom we called.
+    warned: Mutex<[Option<Instant>; 2]>,
+    slow: Mutex<Tally>,
+    hasty: Mutex<Tally>,
+    paces: Mutex<Paces>,
 }
 
-/// Peers that were too slow, for the log.
+/// What peers did too often, for the log.
 #[derive(Default)]
-struct Slow {
+struct Tally {
     untold: u64,
     told: Option<Instant>,
+}
+
+/// When the next handshake of anybody, and of each site, is in pace.
+#[derive(Default)]
+struct Paces {
+    of_all: Option<Instant>,
+    of_site: HashMap<IpAddr, Instant>,
+}
+
+/// An address, or the network of one customer where each has 2^64 of them.
+fn site_of(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V6(ip) => IpAddr::V6((u128::from(ip) >> 64 << 64).into()),
+        ip => ip,
+    }
 }
 
 #[derive(Default)]
@@ -97,7 +124,7 @@ impl Table {
         if self.by_remote.get(&reach) == Some(&id) {
             self.by_remote.remove(&reach);
         }
-        let ip = gone.remote.ip();
+        let ip = site_of(gone.remote.ip());
         match self.per_address.get_mut(&ip) {
             Some(held) if *held > 1 => *held -= 1,
             _ => {
@@ -116,6 +143,8 @@ impl Shared {
             unfinished: AtomicUsize::new(0),
             warned: Mutex::default(),
             slow: Mutex::default(),
+            hasty: Mutex::default(),
+            paces: Mutex::default(),
         })
     }
 
@@ -127,7 +156,7 @@ impl Shared {
     /// silent longest since it came makes room; peers that have sent a message are never displaced.
     pub fn admit(&self, transport: Transport, remote: SocketAddr, opened_by: OpenedBy) -> Option<Line> {
         let mut table = self.table();
-        let held = table.per_address.get(&remote.ip()).copied().unwrap_or(0);
+        let held = table.per_address.get(&site_of(remote.ip())).copied().unwrap_or(0);
         if held >= self.bounds.per_address {
             return None;
         }
@@ -140,7 +169,7 @@ impl Shared {
         let (hold, dropped) = oneshot::channel();
         let held = Arc::<AtomicBool>::default();
         table.by_id.insert(id, Connection { transport, remote, queue, held: held.clone(), _hold: hold });
-        *table.per_address.entry(remote.ip()).or_default() += 1;
+        *table.per_address.entry(site_of(remote.ip())).or_default() += 1;
         match (opened_by, transport) {
             (OpenedBy::Peer, Transport::Tls | Transport::Ws | Transport::Wss) => {
                 if table.shaking.len() >= self.bounds.handshakes
@@ -168,9 +197,12 @@ impl Shared {
         }
     }
 
-    pub fn may_warn(&self) -> bool {
+    /// Strangers' certificates take no line from those of carriers.
+    pub fn may_warn(&self, opened_by: OpenedBy) -> bool {
         let now = Instant::now();
         let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        let [by_peer, by_us] = &mut *warned;
+        let warned = if opened_by == OpenedBy::Peer { by_peer } else { by_us };
         let may = warned.is_none_or(|at| now - at >= WARN_EVERY);
         if may {
             *warned = Some(now);
@@ -180,14 +212,35 @@ impl Shared {
 
     /// Counts a peer that was too slow. Gives how many there were since the log was last told, when it is time to tell it.
     pub fn too_slow(&self) -> Option<u64> {
+        Tally::count(&self.slow)
+    }
+
+    /// The same for peers whose handshakes came too fast.
+    pub fn too_hasty(&self) -> Option<u64> {
+        Tally::count(&self.hasty)
+    }
+
+    /// How long a peer has to wait for its handshake; `None` when that is too long.
+    pub fn turn(&self, ip: IpAddr) -> Option<Duration> {
         let now = Instant::now();
-        let mut slow = self.slow.lock().unwrap_or_else(PoisonError::into_inner);
-        slow.untold += 1;
-        if slow.told.is_some_and(|at| now - at < TELL_SLOW_EVERY) {
+        let mut paces = self.paces.lock().unwrap_or_else(PoisonError::into_inner);
+        if paces.of_site.len() >= PACES {
+            paces.of_site.retain(|_, next| *next > now);
+        }
+        let due = |next: Option<Instant>, every: Duration| {
+            let earliest = now.checked_sub(every * HANDSHAKES_AT_ONCE).unwrap_or(now);
+            next.map_or(earliest, |next| next.max(earliest)) + every
+        };
+        let site = site_of(ip);
+        let of_site = due(paces.of_site.get(&site).copied(), HANDSHAKE_OF_ONE_EVERY);
+        let of_all = due(paces.of_all, HANDSHAKE_EVERY);
+        let wait = of_site.max(of_all).saturating_duration_since(now);
+        if wait > LONGEST_TURN {
             return None;
         }
-        slow.told = Some(now);
-        Some(std::mem::take(&mut slow.untold))
+        paces.of_all = Some(of_all);
+        paces.of_site.insert(site, of_site);
+        Some(wait)
     }
 
     pub fn shaken(&self, id: ConnectionId) {
@@ -200,6 +253,19 @@ impl Shared {
 
     pub fn forget(&self, id: ConnectionId) {
         self.table().remove(id);
+    }
+}
+
+impl Tally {
+    fn count(tally: &Mutex<Tally>) -> Option<u64> {
+        let now = Instant::now();
+        let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
+        tally.untold += 1;
+        if tally.told.is_some_and(|at| now - at < TELL_EVERY) {
+            return None;
+        }
+        tally.told = Some(now);
+        Some(std::mem::take(&mut tally.untold))
     }
 }
 

@@ -6,9 +6,9 @@
 //! the kernel's keep-alives.
 //! Whatever ends a connection, [`NetEvent::Lost`] tells of it, so nothing that was to be written is lost in silence.
 
-use super::converse::{Framing, Standing, Wire, converse};
+use super::converse::{Framing, Standing, Wire, converse, too_slow};
 use super::places::{BOUNDS, Line, OpenedBy, Shared};
-use super::tls::{self, Tls, TrunkProof};
+use super::tls::{self, Fault, Tls, TrunkProof};
 use super::ws::{self, Origins};
 use super::{Inlet, NetEvent};
 use crate::sip::peer::{Peer, Transmit, Transport};
@@ -19,6 +19,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, split};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 /// A host that vanished is noticed after two minutes. Phones behind NAT are kept reachable by it, too.
@@ -38,29 +40,30 @@ pub struct TcpTransport {
     inlet: Inlet,
     local: Option<SocketAddr>,
     tls: Option<Tls>,
+    /// Whose thread computes the handshakes of TLS, so that they delay no call.
+    desk: Handle,
 }
 
 impl TcpTransport {
-    /// Listens at `address` (when given) and connects out as needed.
-    pub async fn open(address: Option<SocketAddr>, inlet: Inlet) -> std::io::Result<TcpTransport> {
+    /// Listens at `address` (when given) and connects out as needed. Handshakes are computed on `desk`.
+    pub async fn open(address: Option<SocketAddr>, inlet: Inlet, desk: Handle) -> std::io::Result<TcpTransport> {
         let shared = Shared::new(BOUNDS);
         let mut local = None;
         if let Some(address) = address {
             let listener = listen(address)?;
             local = Some(listener.local_addr()?);
-            let (shared, inlet) = (shared.clone(), inlet.clone());
-            tokio::spawn(accept(listener, Door { transport: Transport::Tcp, tls: None, web: None, shared, inlet }));
+            let (shared, inlet, desk) = (shared.clone(), inlet.clone(), desk.clone());
+            let door = Door { transport: Transport::Tcp, tls: None, web: None, shared, inlet, desk };
+            tokio::spawn(accept(listener, door));
         }
-        Ok(TcpTransport { shared, inlet, local, tls: None })
+        Ok(TcpTransport { shared, inlet, local, tls: None, desk })
     }
 
     /// Listens for TLS, too, and connects to the gateways of `tls` by it. Gives where it listens.
     pub fn secure(&mut self, address: SocketAddr, tls: Tls) -> std::io::Result<SocketAddr> {
         let listener = listen(address)?;
         let local = listener.local_addr()?;
-        let (shared, inlet) = (self.shared.clone(), self.inlet.clone());
-        let door = Door { transport: Transport::Tls, tls: Some(tls.clone()), web: None, shared, inlet };
-        tokio::spawn(accept(listener, door));
+        tokio::spawn(accept(listener, self.door(Transport::Tls, Some(tls.clone()), None)));
         self.tls = Some(tls);
         Ok(local)
     }
@@ -70,9 +73,13 @@ impl TcpTransport {
         let listener = listen(address)?;
         let local = listener.local_addr()?;
         let transport = if tls.is_some() { Transport::Wss } else { Transport::Ws };
-        let door = Door { transport, tls, web: Some(origins), shared: self.shared.clone(), inlet: self.inlet.clone() };
-        tokio::spawn(accept(listener, door));
+        tokio::spawn(accept(listener, self.door(transport, tls, Some(origins))));
         Ok(local)
+    }
+
+    fn door(&self, transport: Transport, tls: Option<Tls>, web: Option<Origins>) -> Door {
+        let (shared, inlet, desk) = (self.shared.clone(), self.inlet.clone(), self.desk.clone());
+        Door { transport, tls, web, shared, inlet, desk }
     }
 
     /// Where it listens; `0.0.0.0` or `[::]` for all addresses of this machine.
@@ -153,6 +160,7 @@ struct Door {
     web: Option<Origins>,
     shared: Arc<Shared>,
     inlet: Inlet,
+    desk: Handle,
 }
 
 async fn accept(listener: TcpListener, door: Door) {
@@ -192,8 +200,21 @@ async fn greet<S>(stream: S, peer: Peer, mut line: Line, door: Door)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let turn = if door.tls.is_some() { door.shared.turn(peer.remote.ip()) } else { Some(Duration::ZERO) };
+    let Some(turn) = turn else {
+        door.shared.forget(line.id);
+        door.inlet.counters().connections_refused.fetch_add(1, Ordering::Relaxed);
+        if let Some(count) = door.shared.too_hasty() {
+            tracing::warn!(last = %peer.remote, "{count} connections closed: too many TLS handshakes in a row");
+        }
+        return;
+    };
+    let shaking = async {
+        tokio::time::sleep(turn).await;
+        timeout(HANDSHAKE_LIMIT, shake(stream, &door)).await.unwrap_or_else(|late| Err(late.into()))
+    };
     let shaken = tokio::select! {
-        shaken = timeout(HANDSHAKE_LIMIT, shake(stream, &door)) => shaken.unwrap_or_else(|late| Err(late.into())),
+        shaken = shaking => shaken,
         _ = &mut line.dropped => Err(std::io::Error::other("others needed its place")),
     };
     let Door { shared, inlet, .. } = door;
@@ -212,7 +233,10 @@ where
         }
         Err(error) => {
             shared.forget(line.id);
-            failed_handshake(&shared, &inlet, peer, &error);
+            if error.kind() == std::io::ErrorKind::TimedOut {
+                too_slow(peer, HANDSHAKE_LIMIT, &shared, &inlet);
+            }
+            failed_handshake(&shared, &inlet, peer, OpenedBy::Peer, &error);
         }
     }
 }
@@ -233,7 +257,12 @@ where
 {
     let (mut stream, proof): (Box<dyn Duplex>, _) = match &door.tls {
         Some(tls) => {
-            let (stream, proof) = tls.accept(stream).await?;
+            let tls = tls.clone();
+            // Ends with this future, too.
+            let mut shaking = JoinSet::new();
+            shaking.spawn_on(async move { tls.accept(stream).await }, &door.desk);
+            let shaken = shaking.join_next().await.ok_or(std::io::ErrorKind::Interrupted)?;
+            let (stream, proof) = shaken.map_err(std::io::Error::other)??;
             (Box::new(stream), proof)
         }
         None => (Box::new(stream), None),
@@ -282,7 +311,7 @@ async fn open(peer: Peer, tls: Option<&Tls>, shared: &Shared, inlet: &Inlet) -> 
     match tls?.connect(stream, peer.remote).await {
         Ok(stream) => Some(Opened::Secure(Box::new(stream))),
         Err(error) => {
-            failed_handshake(shared, inlet, peer, &error);
+            failed_handshake(shared, inlet, peer, OpenedBy::Us, &error);
             None
         }
     }
@@ -290,10 +319,16 @@ async fn open(peer: Peer, tls: Option<&Tls>, shared: &Shared, inlet: &Inlet) -> 
 
 /// Counted each time. The log hears of bad certificates, which somebody has to mend, though not of each in a flood, and
 /// not of what strangers otherwise try at an open port.
-fn failed_handshake(shared: &Shared, inlet: &Inlet, peer: Peer, error: &std::io::Error) {
+fn failed_handshake(shared: &Shared, inlet: &Inlet, peer: Peer, opened_by: OpenedBy, error: &std::io::Error) {
     inlet.counters().handshakes_failed.fetch_add(1, Ordering::Relaxed);
-    let (why, certificate) = tls::reason(error);
-    match certificate && shared.may_warn() {
+    let (why, fault) = tls::reason(error);
+    let to_mend = match fault {
+        Fault::Theirs => true,
+        // Anybody can say so who connects to us.
+        Fault::Ours => opened_by == OpenedBy::Us,
+        Fault::Other => false,
+    };
+    match to_mend && shared.may_warn(opened_by) {
         true => tracing::warn!(peer = %peer.remote, "TLS handshake failed: {why}"),
         false => tracing::debug!(peer = %peer.remote, "{} handshake failed: {why}", peer.transport.via_name()),
     }

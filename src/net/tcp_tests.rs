@@ -30,7 +30,13 @@ impl Site {
     fn new(bounds: Bounds) -> Site {
         let (inlet, outlet) = channel();
         Site {
-            transport: TcpTransport { shared: Shared::new(bounds), inlet, local: None, tls: None },
+            transport: TcpTransport {
+                shared: Shared::new(bounds),
+                inlet,
+                local: None,
+                tls: None,
+                desk: Handle::current(),
+            },
             outlet,
             callers: 0,
         }
@@ -326,27 +332,7 @@ async fn the_kernel_watches_over_a_silent_connection() {
     drop(dialled);
 }
 
-/// A peer that connects to us for TLS and says nothing.
-fn silent_caller(site: &mut Site, tls: &Tls) -> DuplexStream {
-    site.callers += 1;
-    let remote = SocketAddr::new([192, 0, 2, site.callers as u8].into(), 10_000);
-    let shared = site.transport.shared.clone();
-    let line = shared.admit(Transport::Tls, remote, OpenedBy::Peer).unwrap();
-    let local = ([192, 0, 2, 254], 5061).into();
-    let peer = Peer { transport: Transport::Tls, remote, local, connection: Some(line.id) };
-    let (theirs, ours) = duplex(1024);
-    let inlet = site.transport.inlet.clone();
-    tokio::spawn(greet(
-        ours,
-        peer,
-        line,
-        Door { transport: Transport::Tls, tls: Some(tls.clone()), web: None, shared, inlet },
-    ));
-    theirs
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_handshake_has_ten_seconds_and_many_at_once_make_the_oldest_give_way() {
+fn own_tls() -> Tls {
     let authority = tls::testing::Authority::new();
     let own = authority.issue(&["hotline.example"]);
     let files = tls::TlsFiles {
@@ -356,7 +342,25 @@ async fn a_handshake_has_ten_seconds_and_many_at_once_make_the_oldest_give_way()
         clients: Vec::new(),
         gateways: Vec::new(),
     };
-    let tls = Tls::new(files.load().unwrap());
+    Tls::new(files.load().unwrap())
+}
+
+/// A peer that connects to us for TLS and says nothing.
+fn silent_caller(site: &mut Site, tls: &Tls) -> DuplexStream {
+    site.callers += 1;
+    let remote = SocketAddr::new([192, 0, 2, site.callers as u8].into(), 10_000);
+    let shared = site.transport.shared.clone();
+    let line = shared.admit(Transport::Tls, remote, OpenedBy::Peer).unwrap();
+    let local = ([192, 0, 2, 254], 5061).into();
+    let peer = Peer { transport: Transport::Tls, remote, local, connection: Some(line.id) };
+    let (theirs, ours) = duplex(1024);
+    tokio::spawn(greet(ours, peer, line, site.transport.door(Transport::Tls, Some(tls.clone()), None)));
+    theirs
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handshake_has_ten_seconds_and_many_at_once_make_the_oldest_give_way() {
+    let tls = own_tls();
     let mut site = Site::new(Bounds { handshakes: 2, ..BOUNDS });
     let failed = site.transport.inlet.counters();
     let began = Instant::now();
@@ -371,4 +375,61 @@ async fn a_handshake_has_ten_seconds_and_many_at_once_make_the_oldest_give_way()
     assert_eq!(failed.handshakes_failed.load(Ordering::Relaxed), 3);
     let table = site.transport.shared.table();
     assert!(table.by_id.is_empty() && table.shaking.is_empty() && table.unproven.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn six_hundred_peers_that_say_nothing_or_drip_are_gone_in_forty_seconds_and_disturb_nobody() {
+    let tls = own_tls();
+    let mut site = Site::new(BOUNDS);
+    let (mut phone, of_phone) = site.caller(4096).unwrap();
+    phone.write_all(OPTIONS).await.unwrap();
+    assert_eq!(site.news().await, ("message", of_phone.connection));
+    site.send(of_phone, REGISTERED);
+    let attacker = [198, 51, 100, 7].into();
+    let silent: Vec<DuplexStream> = (0..200).map(|_| silent_caller(&mut site, &tls)).collect();
+    let mut dripping: Vec<DuplexStream> = (0..400).map(|_| site.caller_from(attacker, 4096).unwrap().0).collect();
+    assert!(site.transport.shared.table().by_id.len() == 601);
+    // One octet a second each; none of it comes to an end in time.
+    let (mut lost, mut served) = (0, 0);
+    for second in 0..40 {
+        for pipe in &mut dripping {
+            let _ = pipe.write_all(&OPTIONS[second..=second]).await;
+        }
+        phone.write_all(OPTIONS).await.unwrap();
+        let until = Instant::now() + seconds(1);
+        while let Ok((news, connection)) = tokio::time::timeout_at(until, site.news()).await {
+            served += usize::from(news == "message" && connection == of_phone.connection);
+            lost += usize::from(news == "lost");
+        }
+    }
+    assert_eq!(served, 40, "the phone is heard each time");
+    assert_eq!(lost, 400, "those who shook no hands never were anybody");
+    assert_eq!(site.transport.shared.table().by_id.len(), 1);
+    let counters = site.transport.inlet.counters();
+    assert_eq!(counters.connections_slow.load(Ordering::Relaxed), 600);
+    assert_eq!(counters.handshakes_failed.load(Ordering::Relaxed), 200);
+    assert_eq!(counters.connections.load(Ordering::Relaxed), 1);
+    assert_eq!(site.transport.shared.too_slow(), None, "the log was told a moment ago");
+    drop(silent);
+}
+
+#[tokio::test(start_paused = true)]
+async fn handshakes_have_a_pace_that_lets_a_site_back_in_and_no_flood() {
+    let site = Site::new(BOUNDS);
+    let shared = &site.transport.shared;
+    let phones: Vec<Option<Duration>> = (0..2_000).map(|_| shared.turn([192, 0, 2, 1].into())).collect();
+    assert_eq!(phones[..50], [Some(Duration::ZERO); 50], "those of a small site at once");
+    let served: Vec<Duration> = phones.iter().flatten().copied().collect();
+    assert!((1_000..=1_100).contains(&served.len()), "{} of a large one in ten seconds", served.len());
+    assert!(served.is_sorted() && served.last() <= Some(&seconds(10)));
+    assert!(shared.turn([192, 0, 2, 2].into()).unwrap() < seconds(3), "others do not wait for that site");
+    // However many addresses a customer of IPv6 has, it is one.
+    let of_one_site = |n: u16| IpAddr::from([0x2001, 0xdb8, 0, 1, 0, 0, 0, n]);
+    sleep(seconds(20)).await;
+    let turns = (0..2_000).filter_map(|n| shared.turn(of_one_site(n))).count();
+    assert!(turns <= 1_100, "{turns}");
+    // And all together get no more than half of a core.
+    sleep(seconds(20)).await;
+    let from_everywhere = (0..20_000u32).filter_map(|n| shared.turn(IpAddr::from(n.to_be_bytes()))).count();
+    assert!((5_000..=5_100).contains(&from_everywhere), "{from_everywhere}");
 }

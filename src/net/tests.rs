@@ -50,7 +50,7 @@ async fn a_datagram_to_a_wildcard_socket_names_an_address_that_its_sender_can_re
 async fn a_connection_to_a_wildcard_listener_names_the_address_that_was_dialled() {
     for dialled in ["127.0.0.1", "127.0.0.2"] {
         let (inlet, mut outlet) = channel();
-        let ours = TcpTransport::open(Some(at("0.0.0.0:0")), inlet).await.unwrap();
+        let ours = TcpTransport::open(Some(at("0.0.0.0:0")), inlet, tokio::runtime::Handle::current()).await.unwrap();
         let dialled = SocketAddr::new(dialled.parse().unwrap(), ours.local().unwrap().port());
         let mut phone = TcpStream::connect(dialled).await.unwrap();
         phone.write_all(OPTIONS.as_bytes()).await.unwrap();

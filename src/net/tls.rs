@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -32,6 +33,8 @@ pub use self_made::make_identity;
 /// A connection that we opened.
 pub(super) type Outgoing = client::TlsStream<TcpStream>;
 
+/// How long before its end a certificate is complained of: a week's leave of whoever renews it, twice.
+const RENEW_BEFORE: Duration = Duration::from_secs(14 * 86_400);
 /// A system's whole bundle of authorities has 300 kB; more is another file by mistake.
 const MAX_PEM: u64 = 4 << 20;
 
@@ -79,15 +82,30 @@ impl fmt::Display for TlsFault {
 
 impl std::error::Error for TlsFault {}
 
-/// Whether `certificate` and `key` can be used today; gives the certificate's SHA-256 fingerprint.
-pub fn check_identity(certificate: &Path, key: &Path) -> Result<[u8; 32], TlsFault> {
-    identity(certificate, key, &provider())?;
-    Ok(certificates(certificate)?.first().map(|leaf| Sha256::digest(leaf).into()).unwrap_or_default())
+/// A certificate that can be shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// SHA-256.
+    pub fingerprint: [u8; 32],
+    /// Why peers refuse it, or soon will. That is for them to say: those who do not look are served, and so is everything
+    /// that needs no certificate.
+    pub doubt: Option<TlsFault>,
 }
 
-/// Whether `path` holds certificates of authorities.
-pub fn check_authorities(path: &Path) -> Result<(), TlsFault> {
-    authorities(path).map(drop)
+/// Whether `certificate` and `key` can be used.
+pub fn check_identity(certificate: &Path, key: &Path) -> Result<Identity, TlsFault> {
+    let provider = provider();
+    identity(certificate, key, &provider)?;
+    let chain = certificates(certificate)?;
+    let leaf = chain.first().map(|leaf| leaf.as_ref()).unwrap_or_default();
+    let doubt = chain.first().and_then(|leaf| doubt(certificate, leaf, &provider));
+    Ok(Identity { fingerprint: Sha256::digest(leaf).into(), doubt })
+}
+
+/// Whether `path` holds certificates of authorities; gives a digest of the file, by which a new one is told from it.
+pub fn check_authorities(path: &Path) -> Result<[u8; 32], TlsFault> {
+    authorities(path)?;
+    Ok(Sha256::digest(pem(path)?).into())
 }
 
 /// What new connections are set up with, made whole or not at all.
@@ -160,6 +178,12 @@ impl Tls {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
     }
 
+    /// No trunk is known by a certificate any more, nor called by TLS; whoever else comes is served as before.
+    pub fn forget_trunks(&self) {
+        let acceptor = self.current().acceptor.clone();
+        self.replace(TlsSettings { acceptor, gateways: HashMap::new(), clients: Vec::new() });
+    }
+
     fn current(&self) -> Arc<TlsSettings> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -209,13 +233,25 @@ impl TrunkProof {
     }
 }
 
-/// Why a handshake failed, for the log, and whether a certificate was the reason: then somebody has to mend something.
-pub(super) fn reason(error: &io::Error) -> (String, bool) {
+/// Whose certificate a handshake failed for: then somebody has to mend something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    Theirs,
+    /// The peer said something against ours, or against something else.
+    Ours,
+    /// No certificate's.
+    Other,
+}
+
+/// Why a handshake failed, for the log.
+pub(super) fn reason(error: &io::Error) -> (String, Fault) {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
-        Some(Error::InvalidCertificate(fault)) => (format!("its certificate is refused: {}", fault_text(fault)), true),
-        Some(Error::AlertReceived(alert)) => (format!("it refused ours: {alert:?}"), true),
-        Some(other) => (other.to_string(), false),
-        None => (error.to_string(), false),
+        Some(Error::InvalidCertificate(fault)) => {
+            (format!("its certificate is refused: {}", fault_text(fault)), Fault::Theirs)
+        }
+        Some(Error::AlertReceived(alert)) => (format!("it refused ours: {alert:?}"), Fault::Ours),
+        Some(other) => (other.to_string(), Fault::Other),
+        None => (error.to_string(), Fault::Other),
     }
 }
 
@@ -336,9 +372,6 @@ fn identity(certificate: &Path, key: &Path, provider: &Arc<CryptoProvider>) -> R
         message: format!("there is no private key in {}", key.display()),
         remedy: "give a PEM file with an unencrypted key (`-----BEGIN PRIVATE KEY-----`)".into(),
     })?;
-    if let Some(leaf) = chain.first() {
-        in_force(certificate, leaf, provider)?;
-    }
     let own = CertifiedKey::from_der(chain, private, provider).map_err(|error| match error {
         Error::InconsistentKeys(_) => TlsFault {
             message: format!(
@@ -356,24 +389,38 @@ fn identity(certificate: &Path, key: &Path, provider: &Arc<CryptoProvider>) -> R
     Ok(Arc::new(SingleCertAndKey::from(own)))
 }
 
-fn in_force(path: &Path, leaf: &CertificateDer<'_>, provider: &CryptoProvider) -> Result<(), TlsFault> {
-    let parsed = ParsedCertificate::try_from(leaf).map_err(|error| unusable(path, &error))?;
+/// What is to be said of a certificate's dates.
+fn doubt(path: &Path, leaf: &CertificateDer<'_>, provider: &CryptoProvider) -> Option<TlsFault> {
+    let parsed = ParsedCertificate::try_from(leaf).ok()?;
     // Its dates are looked at before its issuer, who need not be known here.
     let algorithms = provider.signature_verification_algorithms.all;
-    let found =
-        verify_server_cert_signed_by_trust_anchor(&parsed, &RootCertStore::empty(), &[], UnixTime::now(), algorithms);
-    let fault = |what: &str, remedy: &str| {
-        Err(TlsFault { message: format!("the certificate in {} {what}", path.display()), remedy: remedy.into() })
+    let at = |time| {
+        let found = verify_server_cert_signed_by_trust_anchor(&parsed, &RootCertStore::empty(), &[], time, algorithms);
+        match found {
+            Err(Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. })) => {
+                Some(Dates::Over)
+            }
+            Err(Error::InvalidCertificate(
+                CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. },
+            )) => Some(Dates::ToCome),
+            _ => None,
+        }
     };
-    match found {
-        Err(Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. })) => {
-            fault("has expired", "get a new one, and then `hotline reload`")
-        }
-        Err(Error::InvalidCertificate(CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. })) => {
-            fault("is not valid yet", "set this machine's clock, or wait until it is")
-        }
-        _ => Ok(()),
-    }
+    let now = UnixTime::now();
+    let soon = UnixTime::since_unix_epoch(Duration::from_secs(now.as_secs()) + RENEW_BEFORE);
+    let renew = "get a new one, and then `hotline reload`";
+    let (what, remedy) = match (at(now), at(soon)) {
+        (Some(Dates::Over), _) => ("has expired", renew),
+        (Some(Dates::ToCome), _) => ("is not valid yet", "set this machine's clock, or wait until it is"),
+        (None, Some(Dates::Over)) => ("expires within two weeks", renew),
+        _ => return None,
+    };
+    Some(TlsFault { message: format!("the certificate in {} {what}", path.display()), remedy: remedy.into() })
+}
+
+enum Dates {
+    ToCome,
+    Over,
 }
 
 fn authorities(path: &Path) -> Result<Arc<RootCertStore>, TlsFault> {

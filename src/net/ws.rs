@@ -314,8 +314,9 @@ impl Frames {
         self.waiting > 0
     }
 
+    /// No message grows beyond the longest; what came besides were frames that hold nothing.
     pub fn buffered(&self) -> usize {
-        self.waiting
+        self.waiting.min(LONGEST_MESSAGE)
     }
 
     pub fn ping() -> Bytes {

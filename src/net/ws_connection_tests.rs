@@ -32,7 +32,8 @@ impl Site {
     fn new() -> Site {
         let (inlet, outlet) = channel();
         let counters = inlet.counters();
-        let transport = TcpTransport { shared: Shared::new(BOUNDS), inlet, local: None, tls: None };
+        let transport =
+            TcpTransport { shared: Shared::new(BOUNDS), inlet, local: None, tls: None, desk: Handle::current() };
         Site { transport, outlet, counters, callers: 0 }
     }
 
@@ -45,8 +46,7 @@ impl Site {
         let local = ([192, 0, 2, 254], 8088).into();
         let peer = Peer { transport: Transport::Ws, remote, local, connection: Some(line.id) };
         let (pipe, ours) = duplex(16_384);
-        let (inlet, web) = (self.transport.inlet.clone(), Some(Origins::any()));
-        tokio::spawn(greet(ours, peer, line, Door { transport: Transport::Ws, tls: None, web, shared, inlet }));
+        tokio::spawn(greet(ours, peer, line, self.transport.door(Transport::Ws, None, Some(Origins::any()))));
         Page { pipe, peer }
     }
 

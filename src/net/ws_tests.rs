@@ -200,3 +200,19 @@ fn messages_leave_as_text_where_they_are_text() {
     let (header, _) = FrameHeader::parse(&mut cursor).unwrap().unwrap();
     assert!(header.mask.is_none(), "a server does not mask (RFC 6455 5.1)");
 }
+
+#[test]
+fn frames_that_hold_nothing_count_for_no_more_than_one_message() {
+    let mut frames = Frames::new();
+    let frame = |code, last| {
+        let mut header = FrameHeader { is_final: last, opcode: OpCode::Data(code), ..FrameHeader::default() };
+        header.mask = Some([0; 4]);
+        written(Frame::from_payload(header, Bytes::new()))
+    };
+    frames.push(&frame(Data::Text, false));
+    for _ in 0..100_000 {
+        frames.push(&frame(Data::Continue, false));
+        assert!(frames.next().is_none());
+    }
+    assert!(frames.in_message() && frames.buffered() <= LONGEST_MESSAGE);
+}

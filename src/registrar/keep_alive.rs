@@ -1,7 +1,7 @@
 //! Signs of life of phones behind NAT. The question keeps the NAT's way open; a phone that leaves it unanswered is not
 //! called any more, until it answers one or registers again. Its binding stays: a phone that was asleep need not know.
 
-use super::{BindingId, Deadline, Registrar, RegistrarOutput, can_be_called};
+use super::{Binding, BindingId, Deadline, Registrar, RegistrarOutput, can_be_called};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -15,6 +15,16 @@ impl<F: Clone + Ord> Registrar<F> {
                 contact: binding.contact.clone(),
                 flow: binding.flow.clone(),
             });
+        }
+    }
+
+    /// The bindings that a start brings back were not made in one instant, and are not asked in one: each at its own part
+    /// of the period, which the golden ratio keeps apart from all others.
+    pub(super) fn stagger(&mut self, now: Instant, aor: &Arc<str>, binding: &Binding<F>) {
+        let key = (aor.clone(), binding.id, Deadline::KeepAlive);
+        if self.timers.is_set(&key) {
+            let part = (binding.id.0 as u32).wrapping_mul(0x9e37_79b9);
+            self.timers.set(key, now + self.config.keep_alive.mul_f64(f64::from(part) / f64::from(u32::MAX)));
         }
     }
 

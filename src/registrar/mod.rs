@@ -159,6 +159,7 @@ impl<F: Clone + Ord> Registrar<F> {
             let longest = Duration::from_secs(u64::from(self.config.max_expires_s));
             let binding = Binding::new(BindingId(self.next_id), update, now + left.min(longest), (call_id, cseq), 0);
             self.index(now, &key, &binding);
+            self.stagger(now, &key, &binding);
             self.bindings += 1;
             bindings.push(binding);
         }

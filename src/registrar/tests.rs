@@ -390,3 +390,26 @@ fn phones_that_came_all_at_once_come_back_spread_and_leave_others_their_turn() {
     }
     assert!(world.registrar.is_empty() && turns >= 5_000 / MOST_EXPIRED);
 }
+
+#[test]
+fn phones_that_a_start_brings_back_are_asked_one_after_the_other() {
+    let mut world = World::new();
+    for n in 0..1_000u32 {
+        let kept = Kept {
+            update: ContactUpdate { keep_alive: true, ..update(DESK, Some(600), "f") },
+            left: Duration::from_secs(600),
+            call_id: "a".into(),
+            cseq: 1,
+        };
+        world.registrar.restore(world.now, &n.to_string(), [kept].into_iter());
+    }
+    world.told();
+    let begin = world.now;
+    let mut most = 0;
+    while world.now < begin + Duration::from_secs(25) {
+        world.now += Duration::from_secs(1);
+        world.registrar.handle_timeout(world.now);
+        most = most.max(world.told().len());
+    }
+    assert!((40..80).contains(&most), "a thousand in 25 s, and {most} of them in one");
+}

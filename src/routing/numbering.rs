@@ -136,7 +136,11 @@ impl Plan {
     /// Mainland China.
     pub fn china() -> Self {
         Self {
-            bare: NumberPattern::pattern("1[3-9]XXXXXXXXX").into_iter().collect(),
+            // Mobiles, and the numbers of companies that are dialled alike from everywhere.
+            bare: ["1[3-9]XXXXXXXXX", "[48]00XXXXXXX"]
+                .into_iter()
+                .filter_map(|it| NumberPattern::pattern(it).ok())
+                .collect(),
             local_digits: 7..=8,
             local_first: b'2',
             ..Self::of("86")
@@ -201,7 +205,7 @@ impl Plan {
         if number.is_empty() || !number.bytes().all(|b| b.is_ascii_digit()) {
             return None;
         }
-        if let Some(digits) = number.strip_prefix(&self.international_prefix) {
+        if let Some(digits) = number.strip_prefix(&self.international_prefix).filter(|_| self.has_international()) {
             return self.read_international(digits);
         }
         if let Some(national) = number.strip_prefix(&self.trunk_prefix).filter(|_| !self.trunk_prefix.is_empty()) {
@@ -229,6 +233,10 @@ impl Plan {
             Some(national) => Some(Place::Home(national.into())),
             None => Some(Place::Abroad(digits.into())),
         }
+    }
+
+    fn has_international(&self) -> bool {
+        !self.international_prefix.is_empty()
     }
 
     fn is_bare(&self, national: &str) -> bool {
@@ -300,10 +308,24 @@ mod tests {
 
     #[test]
     fn service_and_emergency_numbers_have_no_other_form() {
-        for number in ["95598", "12345", "110", "119", "10086", "4001234567", "8008101234", "400-123-4567", "1001", "0"]
-        {
+        for number in ["95598", "12345", "110", "119", "10086", "1001", "0"] {
             forms(&beijing(), number, ["-"; 4]);
         }
+    }
+
+    #[test]
+    fn a_companys_number_is_dialled_alike_from_everywhere() {
+        let forms_of_400 = ["+864001234567", "00864001234567", "4001234567", "4001234567"];
+        for written in ["400-123-4567", "+864001234567", "00864001234567"] {
+            forms(&beijing(), written, forms_of_400);
+        }
+        assert_eq!(beijing().write("+868008101234", Form::National).as_deref(), Some("8008101234"));
+    }
+
+    #[test]
+    fn a_plan_without_an_international_prefix_takes_no_number_for_one_abroad() {
+        let plan = Plan { international_prefix: String::new(), ..beijing() };
+        assert_eq!(plan.write("88886666", Form::E164).as_deref(), Some("+861088886666"));
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub struct Session {
     wanted: Direction,
     /// The description last sent, from below its `o=` line.
     sent: String,
+    /// The codecs that it names, and whether RTCP shares their port.
+    said: (Vec<(u8, Codec)>, bool),
     /// The `m=` lines of the peer's last offer, in order; our own first offer has one line.
     lines: SmallVec<[Line; 1]>,
     payload_types: PayloadTypes,
@@ -54,6 +56,7 @@ struct PayloadTypes {
 struct Offer {
     codecs: Vec<(u8, Codec)>,
     event: u8,
+    rtcp_mux: bool,
     wanted_before: Direction,
 }
 
@@ -79,6 +82,7 @@ impl Session {
             port,
             wanted: Direction::SendRecv,
             sent: String::new(),
+            said: (Vec::new(), false),
             lines: SmallVec::from_iter([Line::Ours { feedback: false }]),
             payload_types: PayloadTypes {
                 pcmu: Codec::Pcmu.payload_type(),
@@ -99,8 +103,18 @@ impl Session {
         let wanted_before = self.offer.as_ref().map_or(self.wanted, |offer| offer.wanted_before);
         self.wanted = direction;
         let text = self.text(&self.lines, &codecs, Some(event), direction, 20, false);
-        self.offer = Some(Offer { codecs, event, wanted_before });
+        self.said = (codecs.clone(), false);
+        self.offer = Some(Offer { codecs, event, rtcp_mux: false, wanted_before });
         self.send(text)
+    }
+
+    /// The description last sent as an offer that changes nothing: the same version too (RFC 3264 8, RFC 4028 7.4).
+    pub fn repeat(&mut self) -> Bytes {
+        let (codecs, rtcp_mux) = self.said.clone();
+        let wanted_before = self.offer.as_ref().map_or(self.wanted, |offer| offer.wanted_before);
+        self.offer = Some(Offer { codecs, event: self.payload_types.event, rtcp_mux, wanted_before });
+        let sent = self.sent.clone();
+        self.send(sent)
     }
 
     /// Our offer was refused: the stream goes on as it was (RFC 3264 8).
@@ -125,6 +139,7 @@ impl Session {
         let text = self.text(&lines, &answered, stream.event, direction, stream.ptime_ms, stream.rtcp_mux);
         let answer = self.send(text);
 
+        self.said = (answered.to_vec(), stream.rtcp_mux);
         self.lines = lines;
         self.offer = None;
         self.remote = Some(stream.remote);
@@ -158,8 +173,8 @@ impl Session {
         let spec = MediaSpec {
             remote: stream.remote,
             remote_rtcp: stream.remote_rtcp,
-            // We never offer it, and only what was offered may be answered (RFC 5761 5.1.1).
-            rtcp_mux: false,
+            // Only what was offered may be answered (RFC 5761 5.1.1).
+            rtcp_mux: stream.rtcp_mux && offer.rtcp_mux,
             codec,
             send_pt,
             recv_pt,

@@ -436,3 +436,27 @@ fn mutated_descriptions_never_panic_and_answers_stay_parseable() {
         let _ = session.handle_answer(&text);
     }
 }
+
+// RFC 4028 7.4: a refresh by re-INVITE repeats the session.
+
+#[test]
+fn a_session_said_again_is_the_same_to_the_letter_whoever_offered_it() {
+    let mut held = session();
+    let (said, _) =
+        answer(&mut held, &offer("0 8 101", "a=rtpmap:101 telephone-event/8000\r\na=sendonly\r\na=rtcp-mux\r\n"));
+    assert!(said.contains("a=recvonly"));
+    assert_eq!(text(&held.repeat()), said);
+    let spec = held
+        .handle_answer(offer("0 101", "a=rtpmap:101 telephone-event/8000\r\na=sendonly\r\na=rtcp-mux\r\n").as_bytes())
+        .unwrap();
+    assert_eq!((spec.direction, spec.codec, spec.rtcp_mux), (Direction::RecvOnly, Codec::Pcmu, true));
+
+    let mut caller = session();
+    let said = caller.offer(&[Codec::Pcma, Codec::Pcmu], Direction::SendRecv);
+    caller.handle_answer(offer("8", "").as_bytes()).unwrap();
+    assert_eq!(caller.repeat(), said);
+    // Refused, it leaves everything as it was.
+    caller.withdraw_offer();
+    assert_eq!(caller.repeat(), said);
+    assert_eq!(caller.handle_answer(offer("8", "").as_bytes()).unwrap().direction, Direction::SendRecv);
+}

@@ -7,6 +7,7 @@ use crate::net::{Inlet, Net, Origins, TcpTransport, UdpTransport};
 use crate::switch::SwitchConfig;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
+use tokio::runtime::Handle;
 
 pub(super) struct Sockets {
     pub net: Net,
@@ -18,7 +19,12 @@ pub(super) struct Sockets {
 }
 
 /// `Err` is a sentence for the operator.
-pub(super) async fn open(config: &Config, switch: &SwitchConfig, inlet: Inlet) -> Result<Sockets, String> {
+pub(super) async fn open(
+    config: &Config,
+    switch: &SwitchConfig,
+    inlet: Inlet,
+    desk: &Handle,
+) -> Result<Sockets, String> {
     let wanted = &config.listen;
     let mut listen = Vec::new();
     let mut udp = Vec::new();
@@ -27,7 +33,7 @@ pub(super) async fn open(config: &Config, switch: &SwitchConfig, inlet: Inlet) -
         udp.push(bound.map_err(|error| taken(config.mode, Kind::Udp, address, &error))?);
         listen.push(format!("sip/udp {address}"));
     }
-    let mut tcp = TcpTransport::open(wanted.sip_tcp, inlet)
+    let mut tcp = TcpTransport::open(wanted.sip_tcp, inlet, desk.clone())
         .await
         .map_err(|error| taken(config.mode, Kind::Tcp, wanted.sip_tcp.unwrap_or(([0, 0, 0, 0], 0).into()), &error))?;
     if let Some(address) = wanted.sip_tcp {

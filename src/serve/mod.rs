@@ -127,7 +127,7 @@ async fn operate(config: Config, options: Options, desk: &Handle) -> Result<Exit
 
     let (inlet, outlet) = net::channel();
     let counters = inlet.counters();
-    let Sockets { net, tls, http, listen } = listen::open(&config, &switch_config, inlet).await?;
+    let Sockets { net, tls, http, listen } = listen::open(&config, &switch_config, inlet, desk).await?;
 
     let (control, control_out) = mpsc::channel(CONTROL_QUEUE);
     let board = Arc::new(Board::new(mode(&config), listen.clone(), counters));

@@ -75,8 +75,11 @@ pub(super) async fn task(
         let read = read.await;
         let answer = match read {
             Ok(Ok(Fresh { config, switch_config, bundle, tls: fresh_tls, done })) => {
-                if let (Some(tls), Some(settings)) = (&tls, fresh_tls) {
-                    tls.replace(settings);
+                match (&tls, fresh_tls) {
+                    (Some(tls), Some(settings)) => tls.replace(settings),
+                    // The listener stays until a start; what its peers' certificates were good for does not.
+                    (Some(tls), None) => tls.forget_trunks(),
+                    (None, _) => {}
                 }
                 in_force.config = config;
                 in_force.bundle = bundle.flows.version.clone();
@@ -139,6 +142,7 @@ fn keep_until_restart(running: &Config, fresh: &mut Config) -> Vec<String> {
         }
     };
     keep(running.listen != fresh.listen, "listen");
+    keep(running.tls.is_some() != fresh.tls.is_some(), "tls");
     keep(running.state_dir != fresh.state_dir, "state_dir");
     keep(running.auth.admin_token_file != fresh.auth.admin_token_file, "auth.admin_token_file");
     let reliable = running.sip.reliable_provisional;
@@ -159,7 +163,7 @@ fn taken(running: &Config, fresh: &Config) -> Vec<String> {
     let all = [
         ("realm", running.realm != fresh.realm),
         ("sip", running.sip != fresh.sip),
-        // Whether there is TLS at all is `listen`'s.
+        // Whether there is TLS at all is settled at a start.
         ("tls", running.tls.is_some() && fresh.tls.is_some() && running.tls != fresh.tls),
         ("limits.calls", running.limits.calls != fresh.limits.calls),
         ("limits.calls_per_second", running.limits.calls_per_second != fresh.limits.calls_per_second),
@@ -256,5 +260,26 @@ mod tests {
         assert!(tls.is_some());
         assert_eq!(done.taken, ["tls"]);
         assert!(done.needs_restart.is_empty(), "{done:?}");
+
+        // One whose day has come is told of, and holds up nothing else.
+        let old = ca.issue_until(&["hotline.example"], 2020);
+        std::fs::copy(&old.certificate, &own.certificate).unwrap();
+        std::fs::copy(&old.key, &own.key).unwrap();
+        let Fresh { tls, done, .. } = read(&in_force, &seeds(), &nothing).unwrap();
+        assert!(tls.is_some() && done.warnings.iter().any(|text| text.contains("has expired")), "{done:?}");
+
+        // Whom we believe is told as changed, too, and a file without TLS as one for the next start.
+        let section = format!("tls: {{certificate: {certificate}, key: {key}}}");
+        let believing = format!("tls: {{certificate: {certificate}, key: {key}, client_ca: {}}}", ca.file.display());
+        replace(&file, &section, &believing);
+        let Fresh { config, .. } = read(&in_force, &seeds(), &nothing).unwrap();
+        let in_force = InForce { config, ..in_force };
+        std::fs::copy(&crate::net::tls::testing::Authority::new().file, &ca.file).unwrap();
+        assert_eq!(read(&in_force, &seeds(), &nothing).unwrap().done.taken, ["tls"]);
+        replace(&file, &believing, "");
+        replace(&file, "sip_tls: 127.0.0.1:5061", "# sip_tls: 127.0.0.1:5061");
+        let Fresh { tls, done, .. } = read(&in_force, &seeds(), &nothing).unwrap();
+        assert!(tls.is_none());
+        assert_eq!(done.needs_restart, ["listen", "tls"]);
     }
 }

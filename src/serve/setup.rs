@@ -118,7 +118,7 @@ pub(super) fn tls_files(config: &Config, switch: &SwitchConfig) -> Option<TlsFil
         Some((gateway, ca, &switch.trunks.trunks.get(&trunk.id)?.targets))
     });
     let gateways = secure.flat_map(|(gateway, ca, targets)| {
-        let of = |peer: &Peer| TlsGateway { remote: peer.remote, name: gateway.host.clone(), ca: ca.clone() };
+        let of = |peer: &Peer| TlsGateway { remote: peer.remote, name: gateway.host.clone(), ca: ca.file.clone() };
         targets.iter().map(of)
     });
     let clients = config.trunks.values().filter(|trunk| trunk.enabled);
@@ -126,7 +126,7 @@ pub(super) fn tls_files(config: &Config, switch: &SwitchConfig) -> Option<TlsFil
     Some(TlsFiles {
         certificate: own.certificate.clone(),
         key: own.key.clone(),
-        client_ca: own.client_ca.clone(),
+        client_ca: own.client_ca.as_ref().map(|ca| ca.file.clone()),
         clients: clients.collect(),
         gateways: gateways.collect(),
     })

@@ -153,19 +153,22 @@ impl Switch {
         }
         let usage = self.legs.get(&leg).and_then(|(_, usage)| *usage);
         let sip_call_id = usage.and_then(|usage| self.endpoint.call_id(usage)).unwrap_or_default().to_owned();
-        let taken = EventKind::LegTaken { leg, from: goes.0, role, target: Redacted::new(target), sip_call_id };
+        let taken = EventKind::LegTaken { leg, from: goes.0, role, target: Redacted::new(target.clone()), sip_call_id };
         self.emit(now, Some(stays.0), taken);
         let was_side = self.calls.get(&stays.0).map(|entry| entry.side_of(stays.1));
         let recorded = self.calls.get(&stays.0).is_some_and(|entry| entry.call.is_recording());
         let recording = if recorded { self.recording_for(stays.0) } else { None };
+        self.with_call(now, stays.0, |call, out| call.take_place(stays.1, given, recording, out));
         let left = match was_side {
             Some(Side::Caller) => self.promote(now, stays.0),
             _ => self.calls.get_mut(&stays.0).map(|entry| entry.take_seat(Side::Partner)).unwrap_or_default(),
         };
         if let Some(entry) = self.calls.get_mut(&stays.0) {
             entry.put_seat(Side::Partner, seat);
+            if was_side == Some(Side::Caller) {
+                entry.to = target;
+            }
         }
-        self.with_call(now, stays.0, |call, out| call.take_place(stays.1, given, recording, out));
         self.leave_seat(now, left);
     }
 
@@ -213,6 +216,9 @@ impl Switch {
         if !may {
             return Err(refused(603));
         }
+        // Whoever called goes on as the one who called.
+        let same_role = entry.call.legs().find(|other| other.id == leg && standing == Standing::Up);
+        let role = same_role.map_or(LegRole::Agent, |other| other.role);
         let worker = entry.call.caller().worker();
         let new = LegId(self.fresh_id());
         let lease = self.ports.take_on(worker, new).ok_or_else(|| Refused::new(Refusal::NoPort, 503))?;
@@ -224,7 +230,7 @@ impl Switch {
             rtp_timeout: self.config.rtp_timeout,
         };
         let mut outputs = Vec::new();
-        let given = Leg::offered(id, seat, (LegRole::Agent, Some(agent.clone())), offer.as_deref(), &mut outputs);
+        let given = Leg::offered(id, seat, (role, Some(agent.clone())), offer.as_deref(), &mut outputs);
         let given = given.map_err(|refusal| {
             self.ports.put_back(new);
             let headers = vec![("Warning", warning_header(refusal))];
@@ -234,7 +240,7 @@ impl Switch {
         self.usages.insert(usage, new);
         let sip_call_id = printable(request.call_id().unwrap_or_default().as_bytes());
         let target = Redacted::new(agent.to_string());
-        self.emit(now, Some(id), EventKind::LegStarted { leg: new, role: LegRole::Agent, target, sip_call_id });
+        self.emit(now, Some(id), EventKind::LegStarted { leg: new, role, target, sip_call_id });
         for output in outputs {
             self.carry_out(now, id, output);
         }
@@ -253,7 +259,7 @@ impl Switch {
     }
 
     /// Both take calls of one queue, so that one may take what rings at the other's.
-    fn are_colleagues(&self, one: &AgentId, other: &AgentId) -> bool {
+    pub(super) fn are_colleagues(&self, one: &AgentId, other: &AgentId) -> bool {
         let queues = |agent: &AgentId| {
             let config = self.config.acd.agents.iter().find(|known| known.id == *agent);
             config.map(|config| config.queues.as_slice()).unwrap_or_default()

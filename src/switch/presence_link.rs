@@ -7,13 +7,16 @@ use super::{Switch, SwitchTimer};
 use crate::call::LegState;
 use crate::events::EventKind;
 use crate::ids::AgentId;
+use crate::registrar::Binding;
 use crate::sip::endpoint::{Notice, ServerRequest, SubscriptionId, SubscriptionTerms};
 use crate::sip::message::{HeaderName, MediaType, Message};
 use crate::sip::package::dialog_info::{DialogLine, DialogState};
 use crate::sip::package::message_summary::MessageCounts;
+use crate::sip::package::reg_info::ContactLine;
 use crate::sip::package::{Package, dialog_info, message_summary, reg_info};
 use crate::sip::peer::Peer;
 use crate::timers::Now;
+use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -36,9 +39,19 @@ struct Watch {
     of: AgentId,
     /// Of the last state told.
     version: u32,
-    /// That state, as if it were the first.
-    told: String,
+    told: Shown,
 }
+
+/// What a watcher is told of, before it is written down.
+#[derive(Debug, PartialEq)]
+enum Shown {
+    Dialogs(Vec<DialogLine>),
+    Mail(MessageCounts),
+    Contacts(Vec<ContactLine>),
+}
+
+/// The calls of each extension that is in one.
+type Dialogs = BTreeMap<AgentId, Vec<DialogLine>>;
 
 impl Watchers {
     pub(super) fn len(&self) -> usize {
@@ -120,8 +133,8 @@ impl Switch {
     ) {
         let terms = SubscriptionTerms::default();
         let Some(subscription) = self.endpoint.accept_subscription(now.at, id, peer, seconds, terms) else { return };
-        let told = self.state_of(package, &of, 0);
-        let body = Some((package.content_type(), told.clone().into()));
+        let told = self.state_of(package, (&by, &of), &self.dialogs());
+        let body = Some((package.content_type(), self.body_of(&of, 0, &told).into()));
         if seconds == 0 {
             // RFC 6665 4.4.3: a fetch.
             return self.endpoint.notify(now.at, subscription, Notice::last("timeout", body));
@@ -132,14 +145,10 @@ impl Switch {
 
     /// A watcher refreshed, which is owed the whole state, or wants no more of it.
     pub(super) fn on_resubscribed(&mut self, now: Now, id: SubscriptionId, over: bool) {
-        let Some(watch) = self.watchers.table.get_mut(&id) else { return };
-        watch.version += 1;
-        let (package, of, version) = (watch.package, watch.of.clone(), watch.version);
-        let told = self.state_of(package, &of, 0);
-        if let Some(watch) = self.watchers.table.get_mut(&id) {
-            watch.told = told;
-        }
-        let body = Some((package.content_type(), self.state_of(package, &of, version).into()));
+        let Some(watch) = self.watchers.table.get(&id) else { return };
+        let told = self.state_of(watch.package, (&watch.by, &watch.of), &self.dialogs());
+        let Some(body) = self.write_down(id, told) else { return };
+        let body = Some(body);
         let terminated = over.then_some("timeout");
         self.endpoint.notify(now.at, id, Notice { terminated, body });
         if over {
@@ -174,28 +183,23 @@ impl Switch {
     /// Tells each watcher whose state is another than the one it was told last.
     pub(super) fn light_lamps(&mut self, now: Now) {
         let dialogs = self.dialogs();
-        let none = Vec::new();
-        let mut due = Vec::new();
-        for (id, watch) in &self.watchers.table {
-            let state = match watch.package {
-                Package::Dialog => self.dialog_info(&watch.of, 0, dialogs.get(&watch.of).unwrap_or(&none)),
-                package => self.state_of(package, &watch.of, 0),
-            };
-            if state != watch.told {
-                due.push((*id, state));
-            }
-        }
+        let state = |watch: &Watch| self.state_of(watch.package, (&watch.by, &watch.of), &dialogs);
+        let states = self.watchers.table.iter().map(|(id, watch)| (*id, state(watch), watch));
+        let due: Vec<_> =
+            states.filter(|(_, state, watch)| *state != watch.told).map(|(id, state, _)| (id, state)).collect();
         for (id, state) in due {
-            let Some(watch) = self.watchers.table.get_mut(&id) else { continue };
-            watch.told = state;
-            watch.version += 1;
-            let (package, of, version) = (watch.package, watch.of.clone(), watch.version);
-            let body = match package {
-                Package::Dialog => self.dialog_info(&of, version, dialogs.get(&of).unwrap_or(&none)),
-                package => self.state_of(package, &of, version),
-            };
-            self.endpoint.notify(now.at, id, Notice::state(package.content_type(), body));
+            let Some(body) = self.write_down(id, state) else { continue };
+            self.endpoint.notify(now.at, id, Notice { terminated: None, body: Some(body) });
         }
+    }
+
+    /// The body of the next NOTIFY of a subscription, which tells this state.
+    fn write_down(&mut self, id: SubscriptionId, state: Shown) -> Option<(&'static str, Bytes)> {
+        let watch = self.watchers.table.get_mut(&id)?;
+        watch.version += 1;
+        watch.told = state;
+        let watch = self.watchers.table.get(&id)?;
+        Some((watch.package.content_type(), self.body_of(&watch.of, watch.version, &watch.told).into()))
     }
 
     /// Extensions that are no more are watched no more, and watch nobody.
@@ -209,33 +213,40 @@ impl Switch {
         }
     }
 
-    fn state_of(&self, package: Package, of: &AgentId, version: u32) -> String {
-        let entity = format!("sip:{of}@{}", self.config.realm);
+    fn state_of(&self, package: Package, (by, of): (&AgentId, &AgentId), dialogs: &Dialogs) -> Shown {
         match package {
-            Package::Dialog => {
-                let dialogs = self.dialogs().remove(of).unwrap_or_default();
-                self.dialog_info(of, version, &dialogs)
-            }
+            Package::Dialog => Shown::Dialogs(self.lines_for(by, of, dialogs)),
             // No mailbox holds anything yet.
-            Package::MessageSummary => message_summary::body(&entity, MessageCounts::default()),
+            Package::MessageSummary => Shown::Mail(MessageCounts::default()),
             Package::Reg => {
-                let contacts: Vec<_> = self
-                    .registrar
-                    .bindings(of.as_str())
-                    .map(|binding| reg_info::ContactLine { uri: binding.contact.to_string(), q: binding.q })
-                    .collect();
-                reg_info::body(&entity, version, &contacts)
+                let bindings = self.registrar.bindings(of.as_str());
+                let line = |binding: &Binding<Peer>| ContactLine { uri: binding.contact.to_string(), q: binding.q };
+                Shown::Contacts(bindings.map(line).collect())
             }
         }
     }
 
-    fn dialog_info(&self, of: &AgentId, version: u32, dialogs: &[DialogLine]) -> String {
-        dialog_info::body(&format!("sip:{of}@{}", self.config.realm), version, dialogs)
+    fn body_of(&self, of: &AgentId, version: u32, state: &Shown) -> String {
+        let entity = format!("sip:{of}@{}", self.config.realm);
+        match state {
+            Shown::Dialogs(lines) => dialog_info::body(&entity, version, lines),
+            Shown::Mail(counts) => message_summary::body(&entity, *counts),
+            Shown::Contacts(contacts) => reg_info::body(&entity, version, contacts),
+        }
+    }
+
+    /// The calls of an extension, with the names of those dialogs whose place the watcher may take.
+    fn lines_for(&self, by: &AgentId, of: &AgentId, dialogs: &Dialogs) -> Vec<DialogLine> {
+        let Some(lines) = dialogs.get(of) else { return Vec::new() };
+        let colleague = self.are_colleagues(of, by);
+        let may = |line: &DialogLine| by == of || colleague && line.state == DialogState::Early && !line.initiator;
+        let shown = |line: &DialogLine| DialogLine { named: line.named.clone().filter(|_| may(line)), ..line.clone() };
+        lines.iter().map(shown).collect()
     }
 
     /// The calls that extensions are in.
-    fn dialogs(&self) -> BTreeMap<AgentId, Vec<DialogLine>> {
-        let mut found: BTreeMap<AgentId, Vec<DialogLine>> = BTreeMap::new();
+    fn dialogs(&self) -> Dialogs {
+        let mut found = Dialogs::new();
         for entry in self.calls.values().filter(|entry| !entry.call.is_ended()) {
             let caller = entry.call.caller();
             for leg in entry.call.legs() {
@@ -252,11 +263,16 @@ impl Switch {
                 // A number of ours; who calls from outside is nobody's business but the agent's.
                 let ours = self.config.extensions.contains_key(remote.as_str());
                 let remote = ours.then(|| format!("sip:{remote}@{}", self.config.realm));
+                // Whom a queue offers a caller to, the queue decides.
+                let usage = self.legs.get(&leg.id).and_then(|(_, usage)| *usage);
+                let usage = usage.filter(|_| entry.call.offered_to().is_none());
+                let named = usage.and_then(|usage| self.endpoint.dialog_name(usage));
                 found.entry(agent.clone()).or_default().push(DialogLine {
                     id: leg.id.to_string(),
                     initiator,
                     state,
                     remote,
+                    named,
                 });
             }
         }

@@ -48,6 +48,14 @@ struct Try {
     failed: bool,
 }
 
+/// Why a trunk's target is not called.
+enum NoWay {
+    /// A reload, or its name, has taken it away meanwhile; others may be there.
+    Gone,
+    /// We have no RTP port, for this one or another.
+    NoPort,
+}
+
 impl Switch {
     /// Rings a number behind a trunk or a group of trunks. False, and nothing done, when there is no way out.
     pub(super) fn dial_trunk(
@@ -118,26 +126,23 @@ impl Switch {
                 }
                 continue;
             }
-            return match self.call_way(now, id, leg, way) {
-                Some(()) => true,
-                None => {
+            match self.call_way(now, id, leg, way) {
+                Ok(()) => return true,
+                Err(NoWay::Gone) => self.trunks.release(leg),
+                Err(NoWay::NoPort) => {
                     self.trunks.release(leg);
-                    false
+                    return false;
                 }
-            };
+            }
         }
     }
 
-    fn call_way(&mut self, now: Now, id: CallId, leg: LegId, way: Way) -> Option<()> {
-        let config = self.trunks.config(&way.trunk)?.clone();
-        let peer = *config.targets.get(way.target)?;
-        let entry = self.calls.get_mut(&id).filter(|entry| entry.call.may_dial())?;
+    fn call_way(&mut self, now: Now, id: CallId, leg: LegId, way: Way) -> Result<(), NoWay> {
+        let config = self.trunks.config(&way.trunk).ok_or(NoWay::Gone)?.clone();
+        let peer = *config.targets.get(way.target).ok_or(NoWay::Gone)?;
+        let entry = self.calls.get(&id).filter(|entry| entry.call.may_dial()).ok_or(NoWay::Gone)?;
         let (worker, called) = (entry.call.caller().worker(), entry.to.clone());
-        let hunt = entry.trunk_hunt.as_mut()?;
-        let Some(lease) = self.ports.take_on(worker, leg) else {
-            hunt.cause = Cause::Overload;
-            return None;
-        };
+        let hunt = entry.trunk_hunt.as_ref().ok_or(NoWay::Gone)?;
         let silence = match (way.doubtful || hunt.silent, hunt.to_come.is_empty()) {
             (true, _) => SHORT_SILENCE,
             (false, true) => LONE_SILENCE,
@@ -145,7 +150,16 @@ impl Switch {
         };
         let (purpose, number) = (hunt.purpose.clone(), hunt.number.clone());
         let diverted = number != called;
-        let target = self.target(now, id, &config, &way, peer, &number, diverted)?;
+        let target = self.target(now, id, &config, &way, peer, &number, diverted).ok_or(NoWay::Gone)?;
+        let lease = self.ports.take_on(worker, leg);
+        let Some(hunt) = self.calls.get_mut(&id).and_then(|entry| entry.trunk_hunt.as_mut()) else {
+            return Err(NoWay::Gone);
+        };
+        let Some(lease) = lease else {
+            hunt.cause = Cause::Overload;
+            return Err(NoWay::NoPort);
+        };
+        hunt.trying = Some(Try { way, leg, media: false, failed: false });
         let seat = LegSeat {
             id: leg,
             lease,
@@ -153,12 +167,9 @@ impl Switch {
             via: peer.remote.ip(),
             rtp_timeout: self.config.rtp_timeout,
         };
-        if let Some(hunt) = self.calls.get_mut(&id).and_then(|entry| entry.trunk_hunt.as_mut()) {
-            hunt.trying = Some(Try { way, leg, media: false, failed: false });
-        }
         self.timers.set(SwitchTimer::TrunkSilent(id), now.at + silence);
         self.with_call(now, id, |call, out| call.dial(purpose, vec![(seat, target)], out));
-        Some(())
+        Ok(())
     }
 
     #[allow(clippy::too_many_arguments)]

@@ -28,7 +28,7 @@ use crate::sip::peer::Peer;
 use crate::timers::Timers;
 use caps::Held;
 use dice::Dice;
-use registration::{Granted, Registration};
+use registration::{Granted, Registration, is_refusal};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -526,7 +526,7 @@ impl Trunks {
         };
         self.timers.set(Deadline::Register(id.clone()), now + pause.max(named.unwrap_or_default()));
         // A registrar that no longer wants us has not kept the binding either.
-        if matches!(answer.status, Some(400..500 | 600..)) {
+        if is_refusal(answer.status) {
             trunk.registration.forgotten();
             self.timers.clear(&Deadline::BindingOver(id.clone()));
         }

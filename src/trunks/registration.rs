@@ -36,6 +36,11 @@ pub struct Granted {
     pub service_route: Vec<String>,
 }
 
+/// The registrar wants no binding of ours; a 408 says that it never heard of one (RFC 3261 21.4.9).
+pub fn is_refusal(status: Option<u16>) -> bool {
+    matches!(status, Some(400..=407 | 409..500 | 600..))
+}
+
 /// A binding as it was granted, in seconds.
 pub struct Binding(u32);
 
@@ -119,7 +124,7 @@ impl Registration {
     /// The pause until the next try, at the next target if the registrar did not answer.
     pub fn failed(&mut self, status: Option<u16>, targets: usize, dice: &mut Dice) -> Duration {
         self.phase = Phase::Idle;
-        let refused = matches!(status, Some(400..=407 | 409..500 | 600..));
+        let refused = is_refusal(status);
         if !refused {
             self.target = (self.target + 1) % targets.max(1);
         }

@@ -318,3 +318,52 @@ fn who_asks_a_caller_of_the_flow_finds_nobody_to_take_the_place_of() {
     world.until_over(away);
     world.finish();
 }
+
+#[test]
+fn who_was_called_by_an_agent_that_left_calls_on_under_its_own_number() {
+    let mut world = world();
+    let agent = world.agent("1001");
+    let (first, second, third) = (world.agent("1002"), world.agent("1003"), world.agent("1004"));
+    world.command(Command::AgentNotReady { agent: AgentId::new("1003"), reason: "lunch".into() });
+    world.command(Command::AgentNotReady { agent: AgentId::new("1004"), reason: "lunch".into() });
+    world.dial(agent, "9000");
+    world.until_rings(first);
+    world.until_heard(first, "voice of 1001");
+    world.dial(agent, "1003");
+    world.until_rings(second);
+    world.until_heard(second, "voice of 1001");
+    join(&mut world, agent, 0, 1);
+    talk_to_each_other(&mut world, first, second);
+    world.refer(second, "1004");
+    world.until_rings(third);
+    let from = world.call(third).from.clone();
+    assert!(from.contains("1002") && !from.contains("9000") && !from.contains("1001"), "{from}");
+    world.until_heard(first, "voice of 1004");
+    world.hang_up(third);
+    world.until_over(first);
+    world.finish();
+}
+
+#[test]
+fn the_record_of_a_caller_who_goes_on_from_another_phone_names_each_side_rightly() {
+    let mut world = world();
+    let (desk, asked) = (world.agent("1001"), world.agent("1002"));
+    world.dial(desk, "1002");
+    world.until_rings(asked);
+    world.until_heard(asked, "voice of 1001");
+    let mobile = world.agent("1001");
+    let named = world.phones[desk.0].replaces(0);
+    world.with(mobile, |phone, now| {
+        phone.headers = vec![("Replaces".into(), named)];
+        phone.dial(now, "1002", None);
+    });
+    world.until_heard(mobile, "voice of 1002");
+    world.hang_up(mobile);
+    world.until_over(asked);
+    world.run(seconds(3.0));
+    let record = world.record();
+    assert_eq!(record.agent, Some(AgentId::new("1002")), "{record:#?}");
+    let agents: Vec<_> = record.segments.iter().filter_map(|segment| segment.agent.as_ref()).collect();
+    assert_eq!(agents, [&AgentId::new("1002")], "of the three legs one was called: {record:#?}");
+    world.finish();
+}

@@ -3,6 +3,8 @@
 use super::*;
 use hotline::sip::dialog::session_timer::SessionTerms;
 use hotline::sip::endpoint::EndpointConfig;
+use std::cell::RefCell;
+use std::rc::Rc;
 
 /// Both sides know session timers; the phones take UPDATE or not.
 fn timed(phones_take_update: bool) -> World {
@@ -31,12 +33,30 @@ fn a_talk_longer_than_the_session_interval_goes_on_and_so_does_a_hold() {
         world.until_heard(caller, "voice of 1001");
         world.run(seconds(300.0));
         assert!(world.hears(caller, "voice of 1001") && world.hears(agent, "voice of 13800138000"));
-        world.hold(agent, true);
-        world.until_heard(caller, "music");
+        world.hold(caller, true);
+        world.until_heard(agent, "music");
+        world.run(seconds(1.0));
+        let offers: Rc<RefCell<Vec<String>>> = Rc::default();
+        let seen = offers.clone();
+        world.filter(move |way, message| {
+            if way == Way::ToPhone && *message.method() == Method::Invite && message.is_request() {
+                seen.borrow_mut().push(String::from_utf8_lossy(message.body()).into_owned());
+            }
+            Fate::Passes
+        });
         world.run(seconds(300.0));
-        assert!(world.hears(caller, "music"), "a refresh is no end of the hold");
-        world.hold(agent, false);
-        world.until_heard(caller, "voice of 1001");
+        world.no_filter();
+        let offers = offers.borrow();
+        assert_eq!(offers.is_empty(), phones_take_update);
+        let holds = |sdp: &&String| sdp.contains("a=recvonly");
+        let (held, talking): (Vec<&String>, Vec<&String>) = offers.iter().partition(holds);
+        for same in [held, talking] {
+            assert!(same.iter().all(|sdp| *sdp == same[0]), "the same session, of the same version: {same:#?}");
+        }
+        assert!(phones_take_update || offers.iter().any(|sdp| holds(&sdp)), "the hold, as it was answered");
+        assert!(world.hears(agent, "music"), "a refresh is no end of the hold");
+        world.hold(caller, false);
+        world.until_heard(agent, "voice of 13800138000");
         world.hang_up(caller);
         assert_eq!(world.until_over(agent), Over::Theirs);
         assert_eq!(world.count(|kind| matches!(kind, EventKind::LegHeld { .. })), 1);

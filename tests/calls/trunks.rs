@@ -75,6 +75,33 @@ fn a_trunk_that_cannot_take_the_call_hands_it_to_the_next_at_once() {
 }
 
 #[test]
+fn an_address_that_a_trunk_has_lost_meanwhile_is_passed_over_and_the_next_trunk_tried() {
+    let two = |config: &mut TrunkConfig| {
+        let again = config.targets[0];
+        config.targets.push(again);
+    };
+    let (mut world, [first, second], agent) = two_carriers(two);
+    world.manners(first, |manners| manners.taking = Taking::Ring);
+    world.dial(agent, OUTSIDE);
+    world.until_rings(first);
+    // Its name stands for one address now, and that one gives the call back.
+    let mut settings = world.settings.clone();
+    for config in settings.trunks.trunks.values_mut() {
+        config.targets.truncate(1);
+    }
+    world.reconfigure(&settings);
+    world.with(first, |phone, now| {
+        let usage = phone.calls[0].usage;
+        phone.endpoint.reject(now, usage, 503, None, &[]);
+        phone.calls[0].state = State::Over(Over::Ours);
+    });
+    world.until_heard(agent, "voice of second");
+    world.hang_up(second);
+    world.until_over(agent);
+    world.finish();
+}
+
+#[test]
 fn a_silent_trunk_is_left_within_seconds_and_from_the_third_call_on_not_even_asked() {
     let (mut world, [first, second], agent) = two_carriers(|_| {});
     world.switch_off(first);

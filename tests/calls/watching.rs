@@ -183,3 +183,62 @@ fn an_extension_that_a_reload_took_away_is_watched_no_more() {
     assert_eq!(last(&world), "terminated;reason=noresource");
     world.finish();
 }
+
+/// What a phone writes into Replaces when the key of a blinking lamp is pressed.
+fn replaces_of(body: &str) -> Option<String> {
+    let of = |name: &str| body.split_once(name).and_then(|(_, rest)| rest.split('"').next());
+    Some(format!("{};to-tag={};from-tag={};early-only", of("call-id=\"")?, of("local-tag=\"")?, of("remote-tag=\"")?))
+}
+
+fn told_last(world: &World, watcher: PhoneId) -> String {
+    String::from_utf8_lossy(world.phones[watcher.0].notified.last().expect("a NOTIFY").body()).into_owned()
+}
+
+#[test]
+fn a_colleague_takes_what_rings_by_the_key_under_its_lamp() {
+    let mut world = world();
+    let (away, near, asking) = (world.agent("1001"), world.agent("1002"), world.agent("1003"));
+    assert_eq!(watch(&mut world, near, "dialog", "1001"), 200);
+    world.manners(away, |manners| manners.taking = Taking::Ring);
+    world.dial(asking, "1001");
+    world.until_rings(away);
+    world.run(seconds(1.0));
+    let named = replaces_of(&told_last(&world, near)).expect("the dialog's name");
+    world.with(near, |phone, now| {
+        phone.headers = vec![("Replaces".into(), named)];
+        phone.dial(now, "1001", None);
+    });
+    world.until_heard(near, "voice of 1003");
+    assert_eq!(world.state(away), Some(&State::Over(Over::Cancelled)));
+    world.run(seconds(1.0));
+    assert!(lamp(&world, near).is_empty());
+    world.hang_up(asking);
+    world.until_over(near);
+    end_of_watching(world);
+}
+
+#[test]
+fn a_lamp_names_no_dialog_that_its_watcher_may_not_take() {
+    // Of a call that is up, of one that the extension makes, and of whom a queue offers a caller to.
+    let mut world = world();
+    let (agent, near, other) = (world.agent("1001"), world.agent("1002"), world.agent("1003"));
+    assert_eq!(watch(&mut world, near, "dialog", "1001"), 200);
+    world.command(Command::AgentNotReady { agent: AgentId::new("1002"), reason: "lunch".into() });
+    world.command(Command::AgentNotReady { agent: AgentId::new("1003"), reason: "lunch".into() });
+    world.manners(other, |manners| manners.taking = Taking::Ring);
+    world.dial(agent, "1003");
+    world.until_rings(other);
+    world.run(seconds(1.0));
+    assert!(is(&lamp(&world, near), &[("initiator", "early")]) && replaces_of(&told_last(&world, near)).is_none());
+    world.hang_up(agent);
+    world.until_over(other);
+    let caller = ringing_agent(&mut world, agent);
+    world.run(seconds(1.0));
+    assert!(is(&lamp(&world, near), &[("recipient", "early")]) && replaces_of(&told_last(&world, near)).is_none());
+    world.until_heard(caller, "voice of 1001");
+    world.run(seconds(1.0));
+    assert!(is(&lamp(&world, near), &[("recipient", "confirmed")]) && replaces_of(&told_last(&world, near)).is_none());
+    world.hang_up(caller);
+    world.until_over(agent);
+    end_of_watching(world);
+}

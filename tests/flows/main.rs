@@ -7,6 +7,5 @@ mod docs;
 mod garbage;
 mod input;
 mod limits;
-mod live;
 mod secrets;
 mod world;

@@ -87,7 +87,6 @@ enum What {
     Ports(Vec<PortLease>),
     Fact(CallId, EventKind),
     Fetched(CallId, u32, LookupResult),
-    Posted(CallId, u32, Option<String>),
 }
 
 struct Due {
@@ -139,7 +138,7 @@ pub struct World {
     /// What the switch wants to find again after a restart.
     pub kept: BTreeMap<AgentId, KeptExtension>,
     connections: u64,
-    settings: Settings,
+    pub settings: Settings,
     filter: Option<Filter>,
     speech: Vec<Arc<Speech>>,
     fold: Fold,
@@ -473,7 +472,6 @@ impl World {
             What::Ports(leases) => self.lease(leases),
             What::Fact(call, fact) => self.input(Input::Fact { call: Some(call), fact }),
             What::Fetched(call, id, result) => self.input(Input::Fetched { call, id, result }),
-            What::Posted(call, id, reference) => self.input(Input::Posted { call, id, reference }),
         }
     }
 
@@ -500,10 +498,6 @@ impl World {
                     if let Some(result) = self.look_up(&lookup) {
                         self.after(LOOKUP, What::Fetched(call, id, result));
                     }
-                }
-                Output::Post { call, id, .. } => {
-                    let reference = Some(format!("{}", 100_000 + id));
-                    self.after(LOOKUP, What::Posted(call, id, reference));
                 }
             }
         }

@@ -77,6 +77,15 @@ impl Check<'_> {
                 into.clone_from(&at.value);
             }
         }
+        if let Some(at) = raw.international_prefix.as_ref().filter(|at| at.value.is_empty()) {
+            let help = "write what is dialled before a country code, such as `\"00\"`, or leave the key out";
+            self.error(
+                "C180",
+                at,
+                "without an international prefix every number would be abroad".into(),
+                Some(help.into()),
+            );
+        }
         if let Some(at) = &raw.local_digits {
             let ends = at.value.split_once('-').unwrap_or((&at.value, &at.value));
             match (ends.0.trim().parse::<usize>(), ends.1.trim().parse::<usize>()) {

@@ -1,21 +1,24 @@
 //! Certificates: our own, and by whose a trunk is known.
 
-use super::super::Tls;
 use super::super::raw::{RawTls, RawTrunk};
 use super::super::read::At;
+use super::super::{Authorities, Tls};
 use super::Check;
 use crate::ids::TrunkId;
-use crate::net::tls::{ClientCertificate, TlsFault, check_authorities, check_identity};
+use crate::net::tls::{ClientCertificate, Identity, TlsFault, check_authorities, check_identity};
 use sha2::Digest;
-use std::path::PathBuf;
 
 impl Check<'_> {
     pub(super) fn tls(&mut self, raw: RawTls) -> Tls {
         let (certificate, key) = (self.folder.join(&raw.certificate.value), self.folder.join(&raw.key.value));
-        let fingerprint = check_identity(&certificate, &key).unwrap_or_else(|fault| {
+        let own = check_identity(&certificate, &key).unwrap_or_else(|fault| {
             self.tls_fault(&raw.certificate, fault);
-            [0; 32]
+            Identity { fingerprint: [0; 32], doubt: None }
         });
+        let fingerprint = own.fingerprint;
+        if let Some(TlsFault { message, remedy }) = own.doubt {
+            self.warning("C164", &raw.certificate, message, Some(remedy));
+        }
         self.contents.update(fingerprint);
         self.private(&raw.key, &key);
         let client_ca = raw.client_ca.map(|ca| self.authorities(&ca));
@@ -23,12 +26,14 @@ impl Check<'_> {
     }
 
     /// The file, looked into.
-    pub(super) fn authorities(&mut self, at: &At<String>) -> PathBuf {
-        let path = self.folder.join(&at.value);
-        if let Err(fault) = check_authorities(&path) {
+    pub(super) fn authorities(&mut self, at: &At<String>) -> Authorities {
+        let file = self.folder.join(&at.value);
+        let digest = check_authorities(&file).unwrap_or_else(|fault| {
             self.tls_fault(at, fault);
-        }
-        path
+            [0; 32]
+        });
+        self.contents.update(digest);
+        Authorities { file, digest }
     }
 
     pub(super) fn client_certificate(

@@ -104,6 +104,13 @@ impl Dialog {
             && request.from().is_ok_and(|from| from.tag().unwrap_or_default() == &*self.remote_tag)
     }
 
+    /// The peer speaks from here now. What was said in secret is not said aloud for it.
+    pub fn follow(&mut self, peer: Peer) {
+        if peer.transport.secure() || !self.peer.transport.secure() {
+            self.peer = peer;
+        }
+    }
+
     pub fn remote_tag(&self) -> &str {
         &self.remote_tag
     }

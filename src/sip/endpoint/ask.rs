@@ -99,9 +99,16 @@ impl Endpoint {
 
     /// The next request of the series, whenever it is sent, goes on from here.
     fn remember(&mut self, asked: &Asked) {
+        if self.is_superseded(asked) {
+            return;
+        }
         if let Some(kept) = asked.of.and_then(|of| self.series.get_mut(&of)) {
             *kept = asked.series.clone();
         }
+    }
+
+    fn is_superseded(&self, asked: &Asked) -> bool {
+        asked.of.and_then(|of| self.series.get(&of)).is_some_and(|kept| kept.cseq > asked.series.cseq)
     }
 
     pub(super) fn request_answered(&mut self, now: Instant, id: RequestId, response: &Message) {
@@ -110,8 +117,11 @@ impl Endpoint {
             return;
         }
         let Some(mut asked) = self.asked.remove(&id) else { return };
+        let superseded = self.is_superseded(&asked);
         let login = asked.series.login.as_mut();
         match status {
+            // Its successor of the same series is out, and has to be the last word (RFC 3261 10.2: CSeq orders them).
+            401 | 407 if superseded => {}
             401 | 407 => {
                 if login.is_some_and(|login| login.take_challenge(response, || self.mint.cnonce())) {
                     self.send_request(now, id, &mut asked);

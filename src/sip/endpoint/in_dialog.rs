@@ -75,9 +75,9 @@ impl Endpoint {
             self.answer(now, tx, Reply { reason: Some("CSeq Out Of Order"), ..Reply::plain(500) }); // 12.2.2
             return;
         }
-        // A peer that comes by another connection has lost the old one. What was said in secret is not said aloud for it.
-        if peer.reliable() && (peer.transport.secure() || !dialog.peer.transport.secure()) {
-            dialog.peer = peer;
+        // A peer that comes by another connection has lost the old one.
+        if peer.reliable() {
+            dialog.follow(peer);
         }
         match method {
             Method::Bye => self.receive_bye(now, id, tx, &request),

@@ -115,9 +115,10 @@ impl Endpoint {
         self.receive_offer(now, id, tx, peer, request, OfferBy::Invite);
     }
 
-    /// UPDATE (RFC 3311). Without SDP it refreshes, which needs no decision.
+    /// UPDATE (RFC 3311). Without SDP, whatever else its body has, it refreshes, which needs no decision: its 2xx could
+    /// bring no offer of ours (5.2).
     pub(super) fn receive_update(&mut self, now: Instant, id: UsageId, tx: ServerId, peer: Peer, request: &Message) {
-        if !request.body().is_empty() {
+        if sdp_of(request).is_some() {
             return self.receive_offer(now, id, tx, peer, request, OfferBy::Update);
         }
         let running = self.usages.get(id.0).and_then(Usage::session);
@@ -169,7 +170,7 @@ impl Endpoint {
         // Before the final answer to the INVITE there is no session that a timer could end.
         let session = session.filter(|_| matches!(usage.phase, Phase::Up(_)));
         let Some(talk) = usage.phase.talk(|talk| talk.dialog.owns(request)) else { return };
-        talk.dialog.peer = peer;
+        talk.dialog.follow(peer);
         *talk.offering = Offering::Theirs(Theirs { tx, by, offered: sdp.is_some(), session });
         self.layer.set_owner(tx, Owner::Reoffer(id));
         self.events.push_back(SipEvent::Reoffer { usage: id, sdp, message: request.clone() });

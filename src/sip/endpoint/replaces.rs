@@ -4,6 +4,7 @@ use super::usage::Phase;
 use super::{Endpoint, UsageId};
 use crate::sip::dialog::{Dialog, Tag};
 use crate::sip::message::Replaces;
+use crate::sip::package::dialog_info::DialogName;
 
 /// How far the call of a dialog is that somebody wants to take the place of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +47,12 @@ impl Endpoint {
 
     /// The value of a Replaces that names this call to its peer.
     pub fn replaces_value(&self, id: UsageId) -> Option<String> {
+        let DialogName { call_id, local_tag, remote_tag } = self.dialog_name(id)?;
+        Some(format!("{call_id};to-tag={local_tag};from-tag={remote_tag}"))
+    }
+
+    /// The dialog of this call, as its peer knows it.
+    pub fn dialog_name(&self, id: UsageId) -> Option<DialogName> {
         let usage = self.usages.get(id.0)?;
         let dialog = match &usage.phase {
             Phase::Ringing(ringing) => &ringing.dialog,
@@ -53,6 +60,10 @@ impl Endpoint {
             Phase::Up(up) => &up.dialog,
             _ => return None,
         };
-        Some(format!("{};to-tag={};from-tag={}", dialog.call_id, dialog.remote_tag(), usage.tag))
+        Some(DialogName {
+            call_id: dialog.call_id.to_string(),
+            local_tag: dialog.remote_tag().to_string(),
+            remote_tag: usage.tag.to_string(),
+        })
     }
 }

@@ -33,6 +33,17 @@ pub struct DialogLine {
     pub state: DialogState,
     /// The other party's URI, where the watcher may know it.
     pub remote: Option<String>,
+    /// The dialog, where the watcher may take its place (RFC 3891).
+    pub named: Option<DialogName>,
+}
+
+/// A dialog as the phone that is watched knows it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DialogName {
+    pub call_id: String,
+    /// That phone's own.
+    pub local_tag: String,
+    pub remote_tag: String,
 }
 
 /// The whole state; `version` counts up from one NOTIFY of a subscription to the next.
@@ -42,14 +53,18 @@ pub fn body(entity: &str, version: u32, dialogs: &[DialogLine]) -> String {
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n<dialog-info xmlns=\"urn:ietf:params:xml:ns:dialog-info\" \
          version=\"{version}\" state=\"full\" entity=\"{entity}\">\r\n"
     );
-    for DialogLine { id, initiator, state, remote } in dialogs {
+    for DialogLine { id, initiator, state, remote, named } in dialogs {
         let direction = if *initiator { "initiator" } else { "recipient" };
         // Writing into a String does not fail.
+        let _ = write!(out, "<dialog id=\"{}\"", escaped(id));
+        if let Some(DialogName { call_id, local_tag, remote_tag }) = named {
+            let (call_id, local, remote) = (escaped(call_id), escaped(local_tag), escaped(remote_tag));
+            let _ = write!(out, " call-id=\"{call_id}\" local-tag=\"{local}\" remote-tag=\"{remote}\"");
+        }
         let _ = write!(
             out,
-            "<dialog id=\"{}\" direction=\"{direction}\">\r\n<state>{}</state>\r\n\
+            " direction=\"{direction}\">\r\n<state>{}</state>\r\n\
              <local><identity>{entity}</identity></local>\r\n",
-            escaped(id),
             state.name()
         );
         if let Some(remote) = remote {
@@ -74,7 +89,12 @@ mod tests {
             initiator: false,
             state: DialogState::Early,
             remote: Some("sip:\"x\"<1>@pbx".into()),
+            named: None,
         };
+        let named = DialogName { call_id: "c\"1".into(), local_tag: "l".into(), remote_tag: "r".into() };
+        let picked_up = body("sip:1001@pbx", 7, &[DialogLine { named: Some(named), ..line.clone() }]);
+        let ids = "<dialog id=\"1f\" call-id=\"c&quot;1\" local-tag=\"l\" remote-tag=\"r\" direction=";
+        assert!(picked_up.contains(ids), "{picked_up}");
         let rings = body("sip:1001@pbx", 7, &[line]);
         assert!(rings.contains("<dialog id=\"1f\" direction=\"recipient\">\r\n<state>early</state>"), "{rings}");
         assert!(rings.contains("<identity>sip:&quot;x&quot;&lt;1&gt;@pbx</identity>"), "{rings}");

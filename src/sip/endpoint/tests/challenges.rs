@@ -277,3 +277,44 @@ fn a_proxy_and_the_callee_behind_it_are_both_answered() {
     refused(&mut world, &[(401, HeaderName::WwwAuthenticate, callee)]);
     assert_eq!(world.heard(PHONE), ["Rejected 401"]);
 }
+
+/// A REGISTER of the carrier's user.
+fn register(world: &World, expires_s: u32) -> OutgoingRequest {
+    let order = world.with_credentials("1001", "secret");
+    OutgoingRequest {
+        peer: order.peer,
+        method: "REGISTER",
+        request_uri: "sip:192.0.2.2".into(),
+        to: order.to,
+        from: order.from,
+        headers: vec![("Contact".into(), format!("<sip:1001@192.0.2.1>;expires={expires_s}"))],
+        body: None,
+        credentials: order.credentials,
+    }
+}
+
+#[test]
+fn a_binding_that_is_taken_away_and_made_anew_at_once_is_there_in_the_end_rfc_3261_10_2() {
+    let mut world = World::new();
+    let mut door = Authenticator::new("hotline", [1; 32], 60);
+    let series = world.ends[PHONE].open_series();
+    for expires_s in [0, 600] {
+        let order = register(&world, expires_s);
+        world.ends[PHONE].request_in(world.now, series, order).unwrap();
+    }
+    // Both are challenged, and only the last is tried again: nothing takes its binding away behind it.
+    serve(&mut world, &mut door, || 0, 50);
+    let sent: Vec<(u32, bool)> = world
+        .log
+        .iter()
+        .filter(|sent| name(&sent.message) == "REGISTER")
+        .map(|sent| {
+            (sent.message.cseq().unwrap().number, sent.message.header(HeaderName::Contact).unwrap().ends_with(b"=0"))
+        })
+        .collect();
+    assert_eq!(sent, [(1, true), (2, false), (3, false)]);
+    let order = register(&world, 600);
+    world.ends[PHONE].request_in(world.now, series, order).unwrap();
+    serve(&mut world, &mut door, || 0, 50);
+    assert_eq!(world.last(PHONE, "REGISTER").cseq().unwrap().number, 4, "no number twice");
+}

@@ -257,3 +257,26 @@ fn what_a_digest_is_made_of_may_be_any_bytes() {
     assert_eq!(world.heard(PHONE), ["Rejected 401"]);
     assert_eq!(hand::message(INVITE).method(), &Method::Invite);
 }
+
+#[test]
+fn an_update_with_a_body_that_is_no_sdp_is_a_refresh_and_gets_no_offer_rfc_3311_5_2() {
+    let mut hand = Hand::new();
+    hand.send(hand::INVITE);
+    let usage = hand.invited();
+    hand.endpoint.accept(hand.now, usage, Bytes::from_static(b"v=0\r\n"));
+    let tag = hand.answer().to().unwrap().tag().unwrap().to_owned();
+    hand.send(&request("ACK", 1, "ack", Some(&tag)));
+    hand.events();
+    let body = "--x\nContent-Type: application/pidf+xml\n\n<presence/>\n--x--\n";
+    let head = request("UPDATE", 2, "update", Some(&tag));
+    let length = body.replace('\n', "\r\n").len();
+    let head = head
+        .replace("Content-Length: 0", &format!("Content-Type: multipart/mixed;boundary=x\nContent-Length: {length}"));
+    hand.send(&format!("{head}{body}"));
+    let ok = hand.answer();
+    assert_eq!((ok.status(), ok.body().len()), (200, 0));
+    assert!(hand.events().is_empty(), "nothing to decide");
+    // And the session is free for a change.
+    hand.send(&request("INVITE", 3, "re-invite", Some(&tag)));
+    assert!(matches!(hand.events()[..], [SipEvent::Reoffer { .. }]));
+}
