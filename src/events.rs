@@ -126,6 +126,19 @@ pub enum EventKind {
     Resolved {
         topic: String,
     },
+    /// An answer of a survey; `None` where the caller passed the question over.
+    Answered {
+        form: String,
+        question: String,
+        answer: Option<char>,
+    },
+    /// A flow posted something that is kept until it is delivered: `what` is `sms`, `mail`, `webhook`, `form` or
+    /// `callback`, `name` what the platform calls it, `reference` the number that it is kept under.
+    Posted {
+        what: String,
+        name: String,
+        reference: String,
+    },
     FlowEnded {
         flow: String,
         outcome: String,

@@ -151,6 +151,8 @@ impl EventCounts {
             | EventKind::Collected { .. }
             | EventKind::Tagged { .. }
             | EventKind::Resolved { .. }
+            | EventKind::Answered { .. }
+            | EventKind::Posted { .. }
             | EventKind::FlowEnded { .. }
             | EventKind::Offered { .. }
             | EventKind::Bridged { .. }

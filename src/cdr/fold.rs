@@ -249,6 +249,8 @@ impl Open {
             EventKind::FlowStep { .. }
             | EventKind::FlowOutcome { .. }
             | EventKind::Collected { .. }
+            | EventKind::Answered { .. }
+            | EventKind::Posted { .. }
             | EventKind::RecordingFailed { .. }
             | EventKind::RtpTimeout { .. }
             | EventKind::MediaTrouble { .. }

@@ -131,6 +131,11 @@ const BUILT_IN: [(&str, Type); 6] = [
     ("queue.wait", Type::Duration),
 ];
 
+/// The switch that a variable `live.*` tells of. Operators turn it on and off while calls run, so it is never unset.
+pub(super) fn switch_of(name: &str) -> Option<&str> {
+    name.strip_prefix("live.").filter(|switch| !switch.is_empty())
+}
+
 impl Flow {
     pub fn section_index(&self, name: &str) -> Option<u16> {
         self.by_name.get(name).copied()
@@ -152,6 +157,9 @@ impl Known for Flow {
         }
         if name == "lang" {
             return Some(Type::OneOf(self.languages.clone()));
+        }
+        if switch_of(name).is_some() {
+            return Some(Type::Flag);
         }
         BUILT_IN.iter().find(|(known, _)| *known == name).map(|(_, ty)| ty.clone())
     }

@@ -32,6 +32,6 @@ pub use lookup::Lookup;
 pub use run::{CallState, MAX_DEPTH, MAX_IVR_MS, MAX_LOOKUPS, MAX_STEPS, MAX_STEPS_IDLE, MAX_TYPED, start, step};
 pub use value::{Type, Value};
 pub use wire::{
-    Action, ActionId, Event, LookupResult, QueueEnd, QueueEvent, Speech, Target, TraceEvent, TransferFailure,
-    TransferResult,
+    Action, ActionId, Channel, Event, Kept, LookupResult, Mailbox, Post, QueueEnd, QueueEvent, Speech, Target,
+    TraceEvent, TransferFailure, TransferResult,
 };

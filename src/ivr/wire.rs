@@ -6,7 +6,7 @@
 use super::value::Value;
 use crate::events::Cause;
 use crate::ids::Redacted;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// Names one thing that was asked for: a play, a timer, a lookup, a place in a queue, a dial.
@@ -21,6 +21,10 @@ pub enum Event {
         called: String,
         wall_ms: u64,
         lang: Option<String>,
+    },
+    /// The switches (`live.*`) that are on from now: told before `Started`, and whenever one is flipped.
+    Live {
+        on: BTreeSet<String>,
     },
     /// `0`-`9`, `*`, `#`. The media side has already stopped a bargeable play.
     Key(char),
@@ -44,6 +48,16 @@ pub enum Event {
         id: ActionId,
         result: TransferResult,
     },
+    /// The recording has ended by its longest time, by `RecordStop` or with the call; `None` = nothing could be kept.
+    Recorded {
+        id: ActionId,
+        kept: Option<Kept>,
+    },
+    /// What was posted is kept until it is delivered, under this number; `None` = it could not be kept.
+    Posted {
+        id: ActionId,
+        reference: Option<String>,
+    },
     /// The agent or transfer target that was talking with the caller has gone; the caller is still there.
     AgentGone,
     CallerHungUp,
@@ -56,6 +70,14 @@ pub enum LookupResult {
     Found(BTreeMap<String, Value>),
     NotFound,
     Failed,
+}
+
+/// A recording of the caller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// As the recordings' folder names it.
+    pub file: String,
+    pub length_ms: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,7 +138,7 @@ impl TransferFailure {
     }
 }
 
-/// To be carried out in order. What may be answered at once (`Enqueue`, `Dial`, `Fetch`) comes last of its step, so that
+/// To be carried out in order. What may be answered at once (`Enqueue`, `Dial`, `Fetch`, `Record`, `Post`) comes last of its step, so that
 /// the answer may be given from within.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
@@ -145,6 +167,8 @@ pub enum Action {
         id: ActionId,
         lookup: String,
         args: Vec<(String, Value)>,
+        /// An answer that comes later finds nobody.
+        within_ms: u64,
     },
     Enqueue {
         id: ActionId,
@@ -168,6 +192,24 @@ pub enum Action {
     DialCancel {
         id: ActionId,
     },
+    /// Records the caller, for `max_ms` at most. Answered by `Recorded`, which may be that it could not begin.
+    Record {
+        id: ActionId,
+        max_ms: u64,
+        /// Where it is filed when it is complete, also if that is because the caller hung up.
+        mailbox: Option<Mailbox>,
+    },
+    RecordStop {
+        id: ActionId,
+    },
+    /// Something for another system or for somebody to do, kept until it is delivered, however long that system is away.
+    /// Answered by `Posted`.
+    Post {
+        id: ActionId,
+        what: Post,
+        /// In clear: for the one who gets it, and for nobody's log.
+        fields: Vec<(String, Value)>,
+    },
     Trace(TraceEvent),
     /// The last action of a call.
     Hangup {
@@ -184,6 +226,50 @@ pub enum Target {
         trunk: String,
         number: String,
     },
+}
+
+/// Where a spoken message goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mailbox {
+    pub name: String,
+    pub urgent: bool,
+}
+
+/// What is posted, by the name that the platform has for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Post {
+    /// A text, mail or request to another system, made of a template. `to` is who gets it, where the template asks for it.
+    Message {
+        channel: Channel,
+        template: String,
+        to: Option<Redacted<String>>,
+    },
+    Form {
+        template: String,
+    },
+    /// Somebody calls back. `within_s` says until when that is of use.
+    Callback {
+        queue: String,
+        number: Redacted<String>,
+        within_s: Option<u64>,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Channel {
+    Sms,
+    Mail,
+    Webhook,
+}
+
+impl Channel {
+    pub fn name(self) -> &'static str {
+        match self {
+            Channel::Sms => "sms",
+            Channel::Mail => "mail",
+            Channel::Webhook => "webhook",
+        }
+    }
 }
 
 /// One thing to play. `id` names the file `prompts/<lang>/<id>.wav`.
@@ -251,6 +337,19 @@ pub enum TraceEvent {
     },
     Resolved {
         topic: String,
+    },
+    /// An answer of a survey; `None` = the caller passed it over.
+    Answered {
+        form: String,
+        question: String,
+        answer: Option<char>,
+    },
+    /// What was posted: `sms`, `mail`, `webhook`, `form` or `callback`, the platform's name for it, and the
+    /// number that it is kept under.
+    Posted {
+        what: &'static str,
+        name: String,
+        reference: String,
     },
     /// A limit was hit (`loop`, `steps`, `time`, `depth`, `lookups`) or an expression had no value (`fault`): somebody
     /// should look at the flow.

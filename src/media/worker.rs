@@ -15,13 +15,12 @@ use super::sounds::Sounds;
 use rustix::event::{EventfdFlags, epoll, eventfd};
 use rustix::thread::ClockId;
 use rustix::time::Timespec;
-use std::cell::Cell;
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -96,8 +95,10 @@ pub struct WorkerCounters {
 /// Owns a worker. Dropping it ends the thread and closes every socket.
 pub struct WorkerHandle {
     id: WorkerId,
-    commands: SyncSender<MediaCmd>,
-    unseen: Cell<bool>,
+    /// A ring, not a channel: the worker outranks the thread that fills it, so it must never wait for that thread to
+    /// complete a send, as the receivers of channels do in a loop. On one core that loop would not end.
+    commands: rtrb::Producer<MediaCmd>,
+    unseen: bool,
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -110,7 +111,8 @@ struct Shared {
     /// It looks every millisecond anyway.
     looks: AtomicBool,
     stop: AtomicBool,
-    waiting: AtomicUsize,
+    /// Bound pairs on their way from the keeper. The worker only tries the lock: who holds it wakes the worker afterwards.
+    pairs: Mutex<Vec<PortPair>>,
     counters: WorkerCounters,
 }
 
@@ -141,11 +143,10 @@ pub fn spawn(
         woken: AtomicBool::new(false),
         looks: AtomicBool::new(false),
         stop: AtomicBool::new(false),
-        waiting: AtomicUsize::new(0),
+        pairs: Mutex::default(),
         counters: WorkerCounters::default(),
     });
-    let (commands, commands_out) = mpsc::sync_channel(MAX_COMMANDS);
-    let (pairs_in, pairs) = mpsc::channel();
+    let (commands, commands_out) = rtrb::RingBuffer::new(MAX_COMMANDS);
     let (news_in, news) = mpsc::channel();
     let shell = Shell::new(&config, news_in, taps, notify.clone(), &shared.wake)?;
 
@@ -159,8 +160,7 @@ pub fn spawn(
         deliver: {
             let shared = shared.clone();
             move |batch: Vec<PortPair>| {
-                // The worker is gone when this fails, and so are we next.
-                let _ = pairs_in.send(batch);
+                shared.pairs.lock().unwrap_or_else(PoisonError::into_inner).extend(batch);
                 shared.wake();
             }
         },
@@ -174,7 +174,6 @@ pub fn spawn(
         plane: Plane::with_sounds(config.seed, now, sounds),
         shell,
         commands: commands_out,
-        pairs,
         shared: shared.clone(),
         clock: Clock::new(now),
         rhythm: Rhythm::EachPacket,
@@ -189,7 +188,7 @@ pub fn spawn(
             notify(MediaNotice::Died(id));
         }
     })?;
-    let mut handle = WorkerHandle { id, commands, unseen: Cell::new(false), shared, threads: vec![media] };
+    let mut handle = WorkerHandle { id, commands, unseen: false, shared, threads: vec![media] };
     handle.threads.push(keeper.spawn(format!("ports-{}", id.0))?);
     Ok(handle)
 }
@@ -216,32 +215,27 @@ impl WorkerHandle {
 
     /// Never waits. Commands that end something are still taken when others are refused. The worker sees it at its next
     /// wake-up, which [`wake`](Self::wake) brings about.
-    pub fn send(&self, command: MediaCmd) -> Result<(), Full> {
+    pub fn send(&mut self, command: MediaCmd) -> Result<(), Full> {
         let ends = matches!(
             command,
             MediaCmd::Drop { .. } | MediaCmd::RecordStop { .. } | MediaCmd::Unbridge { .. } | MediaCmd::StopPlay { .. }
         );
-        let room = if ends { MAX_COMMANDS } else { MAX_COMMANDS - KEPT_FOR_ENDINGS };
-        if self.shared.waiting.load(Ordering::Relaxed) >= room {
+        if !ends && self.commands.slots() <= KEPT_FOR_ENDINGS {
             return Err(Full(Box::new(command)));
         }
-        self.shared.waiting.fetch_add(1, Ordering::Relaxed);
-        match self.commands.try_send(command) {
+        match self.commands.push(command) {
             Ok(()) => {
-                self.unseen.set(true);
+                self.unseen = true;
                 Ok(())
             }
-            Err(TrySendError::Full(command) | TrySendError::Disconnected(command)) => {
-                self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
-                Err(Full(Box::new(command)))
-            }
+            Err(rtrb::PushError::Full(command)) => Err(Full(Box::new(command))),
         }
     }
 
     /// Wakes the worker if anything was sent since: once for all commands of one turn, as each wake-up costs more than
     /// the commands.
-    pub fn wake(&self) {
-        if self.unseen.take() {
+    pub fn wake(&mut self) {
+        if std::mem::take(&mut self.unseen) {
             self.shared.wake();
         }
     }
@@ -304,8 +298,7 @@ impl Clock {
 struct Worker {
     plane: Plane,
     shell: Shell,
-    commands: Receiver<MediaCmd>,
-    pairs: Receiver<Vec<PortPair>>,
+    commands: rtrb::Consumer<MediaCmd>,
     shared: Arc<Shared>,
     clock: Clock,
     rhythm: Rhythm,
@@ -426,15 +419,15 @@ impl Worker {
         // signals anew. The swap, unlike a store, makes what every earlier `wake` announced visible.
         self.shell.forget_wake(&self.shared.wake);
         self.shared.woken.swap(false, Ordering::AcqRel);
-        while let Ok(pairs) = self.pairs.try_recv() {
+        let pairs = self.shared.pairs.try_lock().map(|mut pairs| std::mem::take(&mut *pairs)).unwrap_or_default();
+        if !pairs.is_empty() {
             self.shell.take_ports(pairs);
         }
         for _ in 0..COMMANDS_PER_WAKE {
-            let Ok(command) = self.commands.try_recv() else {
+            let Ok(command) = self.commands.pop() else {
                 self.publish(0);
                 return;
             };
-            self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
             self.plane.command(now, command, &mut self.shell);
         }
         self.shared.wake();

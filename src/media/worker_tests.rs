@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 struct Switch {
     worker: Option<WorkerHandle>,
-    notices: Receiver<MediaNotice>,
+    notices: mpsc::Receiver<MediaNotice>,
     ports: VecDeque<u16>,
     events: VecDeque<MediaEvent>,
 }
@@ -32,8 +32,8 @@ impl Switch {
         Self { worker: Some(worker), notices, ports: VecDeque::new(), events: VecDeque::new() }
     }
 
-    fn send(&self, command: MediaCmd) {
-        let worker = self.worker.as_ref().unwrap();
+    fn send(&mut self, command: MediaCmd) {
+        let worker = self.worker.as_mut().unwrap();
         worker.send(command).unwrap();
         worker.wake();
     }
@@ -334,12 +334,24 @@ fn a_worker_that_is_dropped_leaves_no_thread_and_no_socket() {
 
 #[test]
 fn an_overrun_worker_still_takes_what_ends_a_leg() {
-    let switch = Switch::new(None);
-    let worker = switch.worker.as_ref().unwrap();
+    let mut switch = Switch::new(None);
+    // With its ports announced, nothing wakes the worker.
+    switch.lease();
+    let worker = switch.worker.as_mut().unwrap();
     let echo = || MediaCmd::Echo { leg: LegId(1), on: true };
-    // As if the thread stood still.
-    worker.shared.waiting.store(MAX_COMMANDS - KEPT_FOR_ENDINGS, Ordering::Relaxed);
-    let Err(Full(refused)) = worker.send(echo()) else { panic!("refused") };
+    let Some(Full(refused)) = (0..2 * MAX_COMMANDS).find_map(|_| worker.send(echo()).err()) else { panic!("refused") };
     assert!(matches!(*refused, MediaCmd::Echo { .. }), "given back for another try");
     assert!(worker.send(MediaCmd::Drop { leg: LegId(1) }).is_ok());
+}
+
+#[test]
+fn a_keeper_that_stands_still_while_it_hands_ports_over_holds_up_no_call() {
+    let mut switch = Switch::new(None);
+    let mut phone = switch.leg(1, Codec::Pcmu);
+    let shared = switch.worker.as_ref().unwrap().shared.clone();
+    let standing_still = shared.pairs.lock().unwrap();
+    switch.send(MediaCmd::Echo { leg: LegId(1), on: true });
+    phone.say(0x55);
+    phone.hear_until(0x55);
+    drop(standing_still);
 }

@@ -32,6 +32,11 @@ pub(super) enum Control {
         /// Absent: the one in force stays.
         bundle: Option<Arc<SwitchBundle>>,
     },
+    Posted {
+        call: CallId,
+        id: u32,
+        reference: Option<String>,
+    },
     Fetched {
         call: CallId,
         id: u32,
@@ -139,7 +144,7 @@ impl EventLoop {
                 self.switch.handle_timeout(clock::now());
                 self.drain();
             }
-            self.workers.iter().for_each(WorkerHandle::wake);
+            self.workers.iter_mut().for_each(WorkerHandle::wake);
             if !self.waiting_for_empty.is_empty() && self.switch.is_over() {
                 for waiter in self.waiting_for_empty.drain(..) {
                     // Whoever no longer waits needs no answer.
@@ -148,7 +153,7 @@ impl EventLoop {
             }
         }
         self.drain();
-        self.workers.iter().for_each(WorkerHandle::wake);
+        self.workers.iter_mut().for_each(WorkerHandle::wake);
     }
 
     /// What is there already, without another wait.
@@ -204,6 +209,7 @@ impl EventLoop {
                 self.picture = None;
             }
             Control::Fetched { call, id, result } => self.input(Input::Fetched { call, id, result }),
+            Control::Posted { call, id, reference } => self.input(Input::Posted { call, id, reference }),
             Control::Fact { call, fact } => self.input(Input::Fact { call, fact }),
             Control::Drain => {
                 self.leaving = true;
@@ -286,7 +292,7 @@ impl EventLoop {
             match output {
                 Output::Sip(transmit) => self.net.send(transmit),
                 Output::Media(worker, command) => {
-                    let sent = self.workers.get(usize::from(worker.0)).map(|worker| worker.send(command));
+                    let sent = self.workers.get_mut(usize::from(worker.0)).map(|worker| worker.send(command));
                     if !matches!(sent, Some(Ok(()))) {
                         // The call's RTP timeout and its report limit end what the worker never heard of.
                         tracing::error!(worker = worker.0, "media worker does not keep up; a command was lost");
@@ -294,7 +300,8 @@ impl EventLoop {
                 }
                 Output::Event(event) => self.publish(event),
                 Output::Keep(extension) => self.store.keep(extension.id.as_str(), kept::written(&extension)),
-                Output::Fetch { call, id, lookup, args } => self.lookups.fetch(call, id, lookup, args),
+                Output::Fetch { call, id, lookup, args, .. } => self.lookups.fetch(call, id, lookup, args),
+                Output::Post { call, id, .. } => self.lookups.refuse_post(call, id),
             }
         }
     }

@@ -92,7 +92,20 @@ impl Switch {
         }));
         self.with_call(now, id, |call, out| call.answer(out));
         self.emit(now, Some(id), EventKind::FlowStarted { flow: flow.to_string(), version });
+        if !self.live.is_empty() {
+            self.step_flow(now, id, Event::Live { on: self.live.clone() });
+        }
         self.step_flow(now, id, started);
+    }
+
+    /// Operators have flipped a switch; calls that run see it at their next step.
+    pub(super) fn on_live(&mut self, now: Now, on: BTreeSet<String>) {
+        self.live = on;
+        let flows = self.calls.iter().filter(|(_, entry)| matches!(entry.driver, Driver::Flow(_)));
+        let flows: Vec<CallId> = flows.map(|(id, _)| *id).collect();
+        for id in flows {
+            self.step_flow(now, id, Event::Live { on: self.live.clone() });
+        }
     }
 
     /// Gives the flow one event and carries out what it asks for.
@@ -147,9 +160,17 @@ impl Switch {
                 run.timers.remove(&timer);
                 self.timers.clear(&SwitchTimer::Flow(id, timer));
             }
-            Action::Fetch { id: step, lookup, args } => {
-                self.outputs.push_back(Output::Fetch { call: id, id: step, lookup, args });
+            Action::Fetch { id: step, lookup, args, within_ms } => {
+                let (within, bundle) = (Duration::from_millis(within_ms), run.bundle.clone());
+                self.outputs.push_back(Output::Fetch { call: id, id: step, lookup, args, within, bundle });
             }
+            Action::Post { id: step, what, fields } => {
+                self.outputs.push_back(Output::Post { call: id, id: step, what, fields });
+            }
+            Action::Record { id: step, max_ms: _, mailbox: _ } => {
+                self.step_flow(now, id, Event::Recorded { id: step, kept: None });
+            }
+            Action::RecordStop { .. } => {}
             Action::Enqueue { id: step, queue, skills: _, priority, max_wait_ms, leave_when_empty } => {
                 let wish = Enqueue {
                     queue: QueueId::new(queue),
@@ -225,6 +246,8 @@ impl Switch {
             TraceEvent::Language { lang, .. } => EventKind::Tagged { tag: format!("language:{lang}") },
             TraceEvent::Tagged { tag } => EventKind::Tagged { tag },
             TraceEvent::Resolved { topic } => EventKind::Resolved { topic },
+            TraceEvent::Answered { form, question, answer } => EventKind::Answered { form, question, answer },
+            TraceEvent::Posted { what, name, reference } => EventKind::Posted { what: what.into(), name, reference },
             TraceEvent::Limit { which } => {
                 EventKind::Alarm { text: format!("flow `{}` at `{}`: {}", run.flow, run.position, way_out(which)) }
             }
@@ -260,6 +283,10 @@ impl Switch {
 
     pub(super) fn on_fetched(&mut self, now: Now, id: CallId, step: u32, result: ivr::LookupResult) {
         self.step_flow(now, id, Event::Lookup { id: step, result });
+    }
+
+    pub(super) fn on_posted(&mut self, now: Now, id: CallId, step: u32, reference: Option<String>) {
+        self.step_flow(now, id, Event::Posted { id: step, reference });
     }
 
     pub(super) fn on_position(&mut self, now: Now, id: CallId, ahead: u32, wait: Option<WaitRange>) {

@@ -96,6 +96,14 @@ pub enum Input {
         id: u32,
         result: crate::ivr::LookupResult,
     },
+    /// The answer to an [`Output::Post`]: the number that it is kept under, or `None` when it could not be kept.
+    Posted {
+        call: CallId,
+        id: u32,
+        reference: Option<String>,
+    },
+    /// The switches that flows ask for as `live.*`: those that are on.
+    Live(BTreeSet<String>),
     /// A fact that an edge learned, to be written down in its order.
     Fact {
         call: Option<CallId>,
@@ -148,6 +156,16 @@ pub enum Output {
         id: u32,
         lookup: String,
         args: Vec<(String, crate::ivr::Value)>,
+        within: Duration,
+        /// What the call began with, where the lookup is told of.
+        bundle: Arc<SwitchBundle>,
+    },
+    /// What a flow posts: to be kept on disk, answered by `Input::Posted`, and delivered however often that takes.
+    Post {
+        call: CallId,
+        id: u32,
+        what: crate::ivr::Post,
+        fields: Vec<(String, crate::ivr::Value)>,
     },
 }
 
@@ -268,6 +286,8 @@ pub struct Switch {
     draining: bool,
     /// Calls refused unread that the journal knows of.
     told_shed: u64,
+    /// The switches that are on.
+    live: BTreeSet<String>,
     started: Instant,
     last_id: u64,
     last_event: u64,
@@ -306,6 +326,7 @@ impl Switch {
             vouched: None,
             draining: false,
             told_shed: 0,
+            live: BTreeSet::new(),
             started: now.at,
             // 20 bits of counter a millisecond of uptime: ids of two runs never meet.
             last_id: id_base << 20,
@@ -336,6 +357,8 @@ impl Switch {
             Input::Media(event) => self.on_media(now, event),
             Input::Ports(leases) => self.ports.add(leases),
             Input::Fetched { call, id, result } => self.on_fetched(now, call, id, result),
+            Input::Posted { call, id, reference } => self.on_posted(now, call, id, reference),
+            Input::Live(on) => self.on_live(now, on),
             Input::Fact { call, fact } => self.on_fact(now, call, fact),
             Input::Kept(extensions) => self.restore(now, extensions),
             Input::Config(config) => self.reconfigure(now, config),

@@ -7,5 +7,6 @@ mod docs;
 mod garbage;
 mod input;
 mod limits;
+mod live;
 mod secrets;
 mod world;

@@ -109,6 +109,12 @@ pub struct Call<'b> {
     /// The queue refuses before the interpreter's other wishes are carried out.
     pub refuses_at_once: Option<QueueEnd>,
     pub dialled: Option<(ActionId, Target, Carried)>,
+    /// A recording under way, and where it is filed.
+    pub recording: Option<(ActionId, u64, Option<Mailbox>)>,
+    /// What was posted, by `what: name`, with its fields.
+    pub posted: Vec<(Post, Vec<(String, Value)>)>,
+    /// The post is out of order: nothing can be kept.
+    pub post_fails: bool,
     pub traces: Vec<TraceEvent>,
     pub log: Vec<Action>,
     pub ended: Option<Cause>,
@@ -138,6 +144,9 @@ impl<'b> Call<'b> {
             queue: None,
             refuses_at_once: None,
             dialled: None,
+            recording: None,
+            posted: Vec::new(),
+            post_fails: false,
             traces: Vec::new(),
             log: Vec::new(),
             ended: None,
@@ -184,7 +193,7 @@ impl<'b> Call<'b> {
                 Action::TimerClear { id } => {
                     self.timers.remove(&id);
                 }
-                Action::Fetch { id, lookup, args } => {
+                Action::Fetch { id, lookup, args, .. } => {
                     let reply = self.lookups.get_mut(lookup.as_str()).and_then(VecDeque::pop_front);
                     match reply {
                         Some(Reply::After(ms, result)) => self.replies.push((self.now + ms, id, result)),
@@ -207,9 +216,23 @@ impl<'b> Call<'b> {
                 Action::DialCancel { id } => {
                     self.dialled.take_if(|dialled| dialled.0 == id);
                 }
+                Action::Record { id, max_ms, mailbox } => self.recording = Some((id, self.now + max_ms, mailbox)),
+                Action::RecordStop { id } => self.end_recording(id),
+                Action::Post { id, what, fields } => {
+                    self.posted.push((what, fields));
+                    let reference = (!self.post_fails).then(|| format!("{}", 100_000 + self.posted.len()));
+                    self.tell(Event::Posted { id, reference });
+                }
                 Action::Trace(event) => self.traces.push(event),
                 Action::Hangup { cause } => self.ended = Some(cause),
             }
+        }
+    }
+
+    fn end_recording(&mut self, id: ActionId) {
+        if self.recording.take_if(|recording| recording.0 == id).is_some() {
+            let kept = Some(Kept { file: "1-2.wav".into(), length_ms: 4_000 });
+            self.tell(Event::Recorded { id, kept });
         }
     }
 
@@ -219,7 +242,8 @@ impl<'b> Call<'b> {
             let timer = self.timers.iter().map(|(id, due)| (*due, 2, *id)).min();
             let play = self.playing.as_ref().map(|(id, from, length, _)| (from + length, 1, *id));
             let reply = self.replies.iter().map(|(at, id, _)| (*at, 0, *id)).min();
-            let Some((at, kind, id)) = [timer, play, reply].into_iter().flatten().min() else { break };
+            let recorded = self.recording.as_ref().map(|(id, end, _)| (*end, 3, *id));
+            let Some((at, kind, id)) = [timer, play, reply, recorded].into_iter().flatten().min() else { break };
             if at > end || self.ended.is_some() {
                 break;
             }
@@ -234,6 +258,7 @@ impl<'b> Call<'b> {
                     let (id, _, length, _) = self.playing.take().expect("just found");
                     self.tell(Event::PlayDone { id, heard_ms: length as u32 });
                 }
+                3 => self.end_recording(id),
                 _ => {
                     self.timers.remove(&id);
                     self.tell(Event::Timer { id });

@@ -87,6 +87,7 @@ enum What {
     Ports(Vec<PortLease>),
     Fact(CallId, EventKind),
     Fetched(CallId, u32, LookupResult),
+    Posted(CallId, u32, Option<String>),
 }
 
 struct Due {
@@ -472,6 +473,7 @@ impl World {
             What::Ports(leases) => self.lease(leases),
             What::Fact(call, fact) => self.input(Input::Fact { call: Some(call), fact }),
             What::Fetched(call, id, result) => self.input(Input::Fetched { call, id, result }),
+            What::Posted(call, id, reference) => self.input(Input::Posted { call, id, reference }),
         }
     }
 
@@ -498,6 +500,10 @@ impl World {
                     if let Some(result) = self.look_up(&lookup) {
                         self.after(LOOKUP, What::Fetched(call, id, result));
                     }
+                }
+                Output::Post { call, id, .. } => {
+                    let reference = Some(format!("{}", 100_000 + id));
+                    self.after(LOOKUP, What::Posted(call, id, reference));
                 }
             }
         }

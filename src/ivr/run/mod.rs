@@ -116,6 +116,10 @@ impl<'b> Run<'b, '_> {
                 self.state.wall_ms = wall_ms;
                 return self.begin(lang);
             }
+            Event::Live { on } => {
+                self.state.live = on;
+                return;
+            }
             _ if self.state.wait == Wait::NotStarted => return,
             Event::Timer { id } if self.clock_ran_out(id) => self.limit("time"),
             Event::Key(key) if self.is_surplus(key) => self.after_surplus(),
@@ -483,7 +487,10 @@ impl Reader for Run<'_, '_> {
             }
             "queue.ahead" => self.state.queue.ahead.map(|ahead| Value::Int(i64::from(ahead))),
             "queue.wait" => self.state.queue.wait_s.map(|wait| Value::Duration(i64::from(wait) * 1000)),
-            _ => self.state.frames.last()?.vars.read(name).cloned(),
+            _ => match super::flow::switch_of(name) {
+                Some(switch) => Some(Value::Flag(self.state.live.contains(switch))),
+                None => self.state.frames.last()?.vars.read(name).cloned(),
+            },
         }
     }
 }

@@ -6,7 +6,7 @@ use super::super::value::Value;
 use super::super::wire::ActionId;
 use crate::ids::{FlowVersion, Redacted};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 
 /// Keys that wait for the next question; more are dropped.
@@ -30,6 +30,8 @@ pub struct CallState {
     pub(in crate::ivr) typed: Typed,
     pub(in crate::ivr) back: VecDeque<BackPoint>,
     pub(in crate::ivr) queue: QueueView,
+    /// The switches that are on.
+    pub(in crate::ivr) live: BTreeSet<String>,
     /// The end key that a caller may still press after an entry that was complete without it.
     pub(in crate::ivr) surplus: Option<Surplus>,
     /// The language was brought along or chosen.
@@ -53,6 +55,7 @@ impl CallState {
             typed: Typed::default(),
             back: VecDeque::new(),
             queue: QueueView::default(),
+            live: BTreeSet::new(),
             surplus: None,
             lang_known: false,
             counters: Counters::default(),

@@ -172,12 +172,13 @@ impl Step for Lookup {
             });
         }
         let id = run.fresh_id();
-        let timeout = self.timeout_ms.or(known.and_then(|lookup| lookup.timeout_ms)).unwrap_or(self.default_timeout_ms);
-        let timeout = run.timer(timeout);
+        let own = self.timeout_ms.or(known.and_then(|lookup| lookup.timeout_ms));
+        let within_ms = own.unwrap_or(self.default_timeout_ms);
+        let timeout = run.timer(within_ms);
         let filler = if self.wait_say.is_empty() { Filler::None } else { Filler::Timer(run.timer(FILLER_AFTER_MS)) };
         run.state.wait = Wait::Lookup(LookupWait { id, timeout, filler, reply: None });
         // Asked last: the answer may be at hand.
-        run.act(Action::Fetch { id, lookup: self.name.text.clone(), args });
+        run.act(Action::Fetch { id, lookup: self.name.text.clone(), args, within_ms });
         Next::Stay
     }
 
