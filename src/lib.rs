@@ -20,7 +20,7 @@
 //! | [`cdr`] | folds events into call records |
 //! | [`switch`] | the one owner of all calls: `handle_input`, `handle_timeout`, `poll_output`; its link files only translate |
 //!
-//! Edges: [`media`] (`plane` and everything it names are pure; `worker` is the thread around it), [`recording`], [`net`],
+//! Edges: [`http_client`] (other systems that flows ask), [`media`] (`plane` and everything it names are pure; `worker` is the thread around it), [`recording`], [`net`],
 //! [`config`], [`store`], [`api`], [`cli`], and [`serve`], which owns the switch's task and joins all of them.
 //!
 //! # The three paths
@@ -57,6 +57,7 @@ pub mod cdr;
 pub mod cli;
 pub mod config;
 pub mod events;
+pub mod http_client;
 pub mod ids;
 pub mod ivr;
 pub mod media;

@@ -45,6 +45,7 @@ fn table() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("media", &["ids", "sdp", "events::media"]),
         ("recording", &["ids", "sdp", "media"]),
         ("net", &["ids", "events", "sip"]),
+        ("http_client", &["net"]),
         (
             "config",
             &[
@@ -60,6 +61,7 @@ fn table() -> BTreeMap<&'static str, &'static [&'static str]> {
                 "source",
                 "switch",
                 "net::tls",
+                "http_client",
             ],
         ),
         ("store", &["ids", "events", "cdr"]),
@@ -187,6 +189,7 @@ fn outside_crates_are_named_in_their_one_room() {
         ("tungstenite::", "net/ws"),
         ("domain::", "net/resolver"),
         ("httparse::", "net/ws"),
+        ("hyper::", "http_client/mod"),
     ];
     let mut wrong = Vec::new();
     for file in &files {

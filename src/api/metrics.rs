@@ -23,6 +23,13 @@ pub struct Metrics {
     pub sip: SipFigures,
     pub media: MediaFigures,
     pub store: StoreFigures,
+    pub lookups: LookupFigures,
+}
+
+/// Questions to other systems, by what came of them.
+#[derive(Clone, Debug, Default)]
+pub struct LookupFigures {
+    pub outcomes: BTreeMap<&'static str, u64>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -203,6 +210,7 @@ pub fn page(snapshot: &Snapshot) -> String {
     media(&mut out, &metrics.media);
     quality::write(&mut out, &metrics.events.quality);
     store(&mut out, &metrics.store);
+    lookups(&mut out, &snapshot.metrics.lookups);
     out.0
 }
 
@@ -341,6 +349,13 @@ fn media(out: &mut Page, media: &MediaFigures) {
     out.line("media_late_seconds_total", &[], &format!("{:.3}", media.late_ms as f64 / 1000.0));
     let unrecorded = "Packets that found no room on their way to the recorder.";
     out.one("recording_packets_lost_total", "counter", unrecorded, media.unrecorded);
+}
+
+fn lookups(out: &mut Page, lookups: &LookupFigures) {
+    out.family("lookups_total", "counter", "Questions of flows to other systems, by what came of them.");
+    for (outcome, count) in &lookups.outcomes {
+        out.sample("lookups_total", &[("outcome", outcome)], *count);
+    }
 }
 
 fn store(out: &mut Page, store: &StoreFigures) {

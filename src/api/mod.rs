@@ -9,6 +9,7 @@
 
 pub mod access;
 mod commands;
+pub mod demo_systems;
 mod guard;
 pub mod metrics;
 mod openapi;

@@ -120,6 +120,9 @@ pub(super) fn build(env: DemoEnv) -> io::Result<Demo> {
         queues,
         recording: Recording::default(),
         records: Records::default(),
+        // Where the demo plays them is known when it listens.
+        bases: BTreeMap::new(),
+        databases: BTreeMap::new(),
         warnings: Vec::new(),
         realm,
     };

@@ -30,6 +30,7 @@ pub use error::ConfigError;
 pub use reach::Reach;
 pub use secret::Secret;
 
+use crate::http_client::{self, Origin};
 use crate::ids::{AgentId, QueueId, TrunkId};
 use crate::net::tls::ClientCertificate;
 use crate::registrar::RegistrarConfig;
@@ -73,6 +74,9 @@ pub struct Config {
     pub numbers: Vec<Number>,
     pub recording: Recording,
     pub records: Records,
+    /// Systems that flows may ask, by the names that the flows have for them.
+    pub bases: BTreeMap<String, Base>,
+    pub databases: BTreeMap<String, Database>,
     /// Findings that do not prevent a start.
     pub warnings: Vec<Diagnostic>,
 }
@@ -307,6 +311,46 @@ pub enum Target {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Recording {
     pub enabled: bool,
+}
+
+/// A system that flows may ask over HTTP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Base {
+    pub origin: Origin,
+    pub reach: http_client::Reach,
+    /// Whose certificates it may show; without it, those that this machine trusts.
+    pub ca: Option<PathBuf>,
+    /// How we prove ourselves there, by the names that lookups use.
+    pub auth: BTreeMap<String, Credential>,
+}
+
+impl Base {
+    /// A system that the demo plays on a port of loopback.
+    pub fn of_demo(name: &str, port: u16) -> Base {
+        let origin = Origin { secure: false, host: "127.0.0.1".into(), port, path: format!("/{name}") };
+        // It believes everybody.
+        let auth = [(name.to_string(), Credential::authorization("Bearer demo"))].into();
+        Base { origin, reach: http_client::Reach::Private, ca: None, auth }
+    }
+}
+
+/// A header that proves who we are, and its whole value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credential {
+    pub header: String,
+    pub value: Secret,
+}
+
+impl Credential {
+    fn authorization(value: &str) -> Self {
+        Self { header: "Authorization".into(), value: Secret::new(value) }
+    }
+}
+
+/// A database that flows may read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Database {
+    Sqlite(PathBuf),
 }
 
 /// How long the database keeps what it was told.

@@ -23,6 +23,8 @@ pub(super) struct RawConfig {
     pub numbers: Vec<RawNumber>,
     pub recording: RawRecording,
     pub records: RawRecords,
+    pub bases: Vec<(At<String>, RawBase)>,
+    pub databases: Vec<(At<String>, RawDatabase)>,
 }
 
 #[derive(Default)]
@@ -216,6 +218,31 @@ pub(super) struct RawRecords {
     pub journal_days: Option<At<u32>>,
 }
 
+/// A system that flows may ask over HTTP.
+#[derive(Default)]
+pub(super) struct RawBase {
+    pub url: Option<At<String>>,
+    /// It may be in a network of one's own.
+    pub private: Option<At<bool>>,
+    pub ca: Option<At<String>>,
+    pub auth: Vec<(At<String>, RawCredential)>,
+}
+
+#[derive(Default)]
+pub(super) struct RawCredential {
+    pub token_file: Option<At<String>>,
+    pub token_env: Option<At<String>>,
+    /// What the token is sent in, when not as a bearer's.
+    pub header: Option<At<String>>,
+    pub user: Option<At<String>>,
+    pub password_file: Option<At<String>>,
+}
+
+#[derive(Default)]
+pub(super) struct RawDatabase {
+    pub sqlite: Option<At<String>>,
+}
+
 const ADDRESS: &str = "an address and a port, such as `0.0.0.0:5060`";
 const IP: &str = "an IP address, such as `192.0.2.10`";
 const TIME: &str = "a length of time, such as `20s`, `2m` or `1h`";
@@ -281,6 +308,10 @@ pub(super) fn read(root: &Node, diags: &mut Diags) -> Option<RawConfig> {
         records: keys.group("records", "`records: {cdr_days: 400}`", diags, |keys, diags| RawRecords {
             cdr_days: keys.number("cdr_days", DAYS, diags),
             journal_days: keys.number("journal_days", DAYS, diags),
+        }),
+        bases: keys.named("bases", "`bases: {billing: {url: \"https://billing.example.com\"}}`", diags, base),
+        databases: keys.named("databases", "`databases: {crm: {sqlite: data/crm.db}}`", diags, |keys, diags| {
+            RawDatabase { sqlite: keys.text("sqlite", "the path of a SQLite database", diags) }
         }),
     };
     keys.finish(diags);
@@ -370,6 +401,23 @@ fn trunk(keys: &mut Keys, diags: &mut Diags) -> RawTrunk {
         }),
         trusted: keys.flag("trusted", diags),
         called_number: keys.text("called_number", "`request_uri` or `to`", diags),
+    }
+}
+
+fn base(keys: &mut Keys, diags: &mut Diags) -> RawBase {
+    RawBase {
+        url: keys.text("url", "an address, such as `https://billing.example.com`", diags),
+        private: keys.flag("private", diags),
+        ca: keys.text("ca", PEM, diags),
+        auth: keys.named("auth", "`auth: {billing: {token_file: secrets/billing}}`", diags, |keys, diags| {
+            RawCredential {
+                token_file: keys.text("token_file", "the path of a file, such as `secrets/billing`", diags),
+                token_env: keys.text("token_env", "a variable of the environment, such as `BILLING_TOKEN`", diags),
+                header: keys.text("header", "the name of a header, such as `X-Api-Key`", diags),
+                user: keys.text("user", "a user name", diags),
+                password_file: keys.text("password_file", "the path of a file, such as `secrets/billing`", diags),
+            }
+        }),
     }
 }
 

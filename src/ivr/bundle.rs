@@ -27,6 +27,9 @@ pub struct Platform {
     pub trunks: BTreeSet<String>,
     /// Agents and other extensions.
     pub agents: BTreeSet<String>,
+    /// Systems to ask over HTTP, and the names of the secrets that prove us there.
+    pub bases: BTreeMap<String, BTreeSet<String>>,
+    pub databases: BTreeSet<String>,
 }
 
 /// Names that a flow has in it.

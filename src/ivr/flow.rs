@@ -18,7 +18,7 @@ const LANGUAGE_VERSION: &str = "1";
 /// Words that a key's target may be instead of a section.
 const TARGET_WORDS: [&str; 2] = ["back", "repeat"];
 /// The product serves hotlines of mainland China first; a flow elsewhere says `timezone:`.
-const DEFAULT_ZONE: &str = "Asia/Shanghai";
+pub(super) const DEFAULT_ZONE: &str = "Asia/Shanghai";
 const MAX_SECTIONS: usize = 500;
 const MAX_STEPS: usize = 100;
 /// The checker follows each of them along every way.

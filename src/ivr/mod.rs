@@ -28,7 +28,7 @@ use crate::source::{diag, text as source, yaml};
 
 pub use crate::source::{Diagnostic, Level, Sources, Span};
 pub use bundle::{Audio, Bundle, Mentions, Platform, load};
-pub use lookup::Lookup;
+pub use lookup::{BadReply, Http, Lookup, Request, Source as LookupSource, Sql};
 pub use run::{CallState, MAX_DEPTH, MAX_IVR_MS, MAX_LOOKUPS, MAX_STEPS, MAX_STEPS_IDLE, MAX_TYPED, start, step};
 pub use value::{Type, Value};
 pub use wire::{

@@ -87,6 +87,21 @@ impl Resolver {
     }
 }
 
+impl Resolver {
+    /// The addresses of a host, those of IPv4 first: who has both answers at both, and IPv4 is the surer way.
+    pub async fn addresses(&self, host: &str) -> Vec<IpAddr> {
+        let question = |kind| Question { kind, name: host.into() };
+        let (v4, v6) = (question(RecordKind::A), question(RecordKind::Aaaa));
+        let (v4, v6) = tokio::join!(self.ask(&v4), self.ask(&v6));
+        let records = [v4, v6].into_iter().flat_map(|answer| match answer {
+            Answer::Records { records, .. } => records,
+            Answer::None { .. } | Answer::Failed => Vec::new(),
+        });
+        let address = |record| if let Record::Address(address) = record { Some(address) } else { None };
+        records.filter_map(address).collect()
+    }
+}
+
 /// What the file says, if it says anything of this name.
 async fn of_hosts(path: &Path, question: &Question) -> Option<Vec<Record>> {
     if !matches!(question.kind, RecordKind::A | RecordKind::Aaaa) {

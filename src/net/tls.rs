@@ -37,6 +37,8 @@ pub(super) type Outgoing = client::TlsStream<TcpStream>;
 const RENEW_BEFORE: Duration = Duration::from_secs(14 * 86_400);
 /// A system's whole bundle of authorities has 300 kB; more is another file by mistake.
 const MAX_PEM: u64 = 4 << 20;
+/// Debian's bundle of authorities, which most systems have at this place.
+const SYSTEM_AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 /// What TLS is to be made of, as files and names.
 #[derive(Clone, Debug)]
@@ -162,6 +164,37 @@ impl TlsFiles {
             }
         }
         Ok(TlsSettings { acceptor: TlsAcceptor::from(Arc::new(server)), gateways, clients: self.clients.clone() })
+    }
+}
+
+/// How servers of the web prove themselves to us.
+#[derive(Clone)]
+pub struct WebTls(TlsConnector);
+
+impl WebTls {
+    /// Believes whoever `ca` says, or else whoever this machine believes.
+    pub fn trusting(ca: Option<&Path>) -> Result<WebTls, TlsFault> {
+        let own = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
+        let path = ca.map(Path::to_path_buf).or(own).unwrap_or_else(|| PathBuf::from(SYSTEM_AUTHORITIES));
+        let roots = authorities(&path).map_err(|fault| match ca {
+            Some(_) => fault,
+            None => TlsFault { remedy: "install ca-certificates, or name a PEM file by `ca:`".into(), ..fault },
+        })?;
+        let client = ClientConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[&TLS13, &TLS12])
+            .map_err(|error| unusable(&path, &error))?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Ok(WebTls(TlsConnector::from(Arc::new(client))))
+    }
+
+    pub async fn connect(
+        &self,
+        host: &str,
+        stream: TcpStream,
+    ) -> io::Result<impl AsyncRead + AsyncWrite + Unpin + Send + use<>> {
+        let name = ServerName::try_from(host.to_string()).map_err(io::Error::other)?;
+        self.0.connect(name, stream).await
     }
 }
 

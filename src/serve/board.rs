@@ -2,7 +2,7 @@
 
 use super::clock;
 use crate::acd;
-use crate::api::metrics::{EventCounts, MediaFigures, SipFigures, StoreFigures};
+use crate::api::metrics::{EventCounts, LookupFigures, MediaFigures, SipFigures, StoreFigures};
 use crate::api::{AgentView, CallView, Metrics, QueueView, RunState, Snapshot, Status, TargetView, TrunkView};
 use crate::events::{EventKind, QueueOutcome, SwitchEvent};
 use crate::ids::{AgentId, CallId};
@@ -67,7 +67,13 @@ impl Board {
         facts.alarm(text);
     }
 
-    pub(super) fn paint(&self, view: SwitchView, store: StoreFigures, workers: MediaFigures) -> Snapshot {
+    pub(super) fn paint(
+        &self,
+        view: SwitchView,
+        store: StoreFigures,
+        workers: MediaFigures,
+        lookups: LookupFigures,
+    ) -> Snapshot {
         let now = clock::now();
         let facts = held(&self.facts);
         let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
@@ -114,6 +120,7 @@ impl Board {
             },
             events: facts.counts.clone(),
             store,
+            lookups,
         };
         let talking: BTreeMap<&AgentId, CallId> =
             view.calls.iter().filter_map(|call| Some((call.agent.as_ref()?, call.id))).collect();

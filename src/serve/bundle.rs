@@ -46,6 +46,8 @@ pub fn platform(config: &Config) -> Platform {
         queues: config.queues.keys().map(|id| names(id)).collect(),
         trunks: config.trunks.keys().chain(config.trunk_groups.keys()).map(|id| names(id)).collect(),
         agents: config.agents.keys().map(|id| names(id)).collect(),
+        bases: config.bases.iter().map(|(name, base)| (name.clone(), base.auth.keys().cloned().collect())).collect(),
+        databases: config.databases.keys().cloned().collect(),
     }
 }
 

@@ -300,7 +300,9 @@ impl EventLoop {
                 }
                 Output::Event(event) => self.publish(event),
                 Output::Keep(extension) => self.store.keep(extension.id.as_str(), kept::written(&extension)),
-                Output::Fetch { call, id, lookup, args, .. } => self.lookups.fetch(call, id, lookup, args),
+                Output::Fetch { call, id, lookup, args, within, bundle } => {
+                    self.lookups.fetch((call, id), lookup, args, within, bundle);
+                }
                 Output::Post { call, id, .. } => self.lookups.refuse_post(call, id),
             }
         }
@@ -334,7 +336,7 @@ impl EventLoop {
             unrecorded: read(&self.unrecorded),
             ..MediaFigures::default()
         };
-        let picture = Arc::new(self.board.paint(view, store, workers));
+        let picture = Arc::new(self.board.paint(view, store, workers, self.lookups.outside.figures()));
         self.picture = Some((Instant::now(), picture.clone()));
         picture
     }

@@ -9,6 +9,7 @@ mod kept;
 mod listen;
 mod lookups;
 mod names;
+mod outside;
 mod reload;
 mod setup;
 mod telemetry;
@@ -17,7 +18,7 @@ mod trunks;
 pub use bundle::platform;
 
 use crate::api::{self, Access, Api, CommandError, SwitchPort};
-use crate::config::{Config, Mode};
+use crate::config::{Base, Config, Mode};
 use crate::events::EventKind;
 use crate::ids::CallId;
 use crate::media::ports::PortRange;
@@ -35,8 +36,10 @@ use event_loop::{Control, EventLoop};
 use listen::Sockets;
 use lookups::Lookups;
 use names::{Known, Names};
-use reload::InForce;
+use outside::{Outside, Systems};
+use reload::{InForce, InUse};
 use setup::Seeds;
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -107,7 +110,10 @@ fn fail(text: &str) -> ExitCode {
     ExitCode::from(BAD_CONFIG)
 }
 
-async fn operate(config: Config, options: Options, desk: &Handle) -> Result<ExitCode, String> {
+async fn operate(mut config: Config, options: Options, desk: &Handle) -> Result<ExitCode, String> {
+    if config.mode == Mode::Demo {
+        config.bases = demo_systems(desk)?;
+    }
     let seeds = Seeds::from_system()?;
     let mut warnings = Vec::new();
     let bundle = bundle::load(&config, &mut |warning| warnings.push(warning)).map_err(|findings| {
@@ -159,6 +165,8 @@ async fn operate(config: Config, options: Options, desk: &Handle) -> Result<Exit
         tracing::info!(extensions = kept.len(), "phones that had registered before are called where they were");
         switch.handle_input(clock::now(), Input::Kept(kept));
     }
+    let systems = Systems::of(&config).map_err(|fault| fault.to_string())?;
+    let outside = Arc::new(Outside::new(systems, net::Resolver::of_system()));
     let (reloads, reload_requests) = mpsc::channel(1);
     let (stopping, stop_requests) = mpsc::channel(1);
     let owner = EventLoop {
@@ -172,7 +180,7 @@ async fn operate(config: Config, options: Options, desk: &Handle) -> Result<Exit
         control: control_out,
         store: store.handle.clone(),
         board: board.clone(),
-        lookups: Lookups { control: control.clone(), demo: config.mode == Mode::Demo },
+        lookups: Lookups { control: control.clone(), desk: desk.clone(), outside: outside.clone() },
         reloads: reloads.clone(),
         stopping,
         waiting_for_empty: Vec::new(),
@@ -182,7 +190,8 @@ async fn operate(config: Config, options: Options, desk: &Handle) -> Result<Exit
         broken: false,
     };
     let mut owner = tokio::spawn(owner.run());
-    desk.spawn(reload::task(in_force, seeds, tls, control.clone(), reload_requests, (names, changed_names)));
+    let in_use = InUse { tls, outside };
+    desk.spawn(reload::task(in_force, seeds, in_use, control.clone(), reload_requests, (names, changed_names)));
 
     let token_file = config.admin_token_file();
     let (access, is_new) = Access::open(options.admin_token.as_deref(), &token_file).map_err(|error| {
@@ -283,6 +292,21 @@ async fn drain(control: &mpsc::Sender<Control>) -> oneshot::Receiver<()> {
     let _ = control.send(Control::Drain).await;
     let _ = control.send(Control::WhenEmpty(waiter)).await;
     empty
+}
+
+/// Starts the systems that the sample flows ask, on a port of this machine's own choice.
+fn demo_systems(desk: &Handle) -> Result<BTreeMap<String, Base>, String> {
+    let failed = |error: std::io::Error| format!("cannot play the systems that the sample flows ask: {error}");
+    let listener = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).map_err(failed)?;
+    listener.set_nonblocking(true).map_err(failed)?;
+    let port = listener.local_addr().map_err(failed)?.port();
+    desk.spawn(async {
+        match tokio::net::TcpListener::from_std(listener) {
+            Ok(listener) => api::demo_systems::serve(listener).await,
+            Err(error) => Err(error),
+        }
+    });
+    Ok(api::demo_systems::NAMES.map(|name| (name.to_string(), Base::of_demo(name, port))).into())
 }
 
 /// The API's view of the owner task.

@@ -3,6 +3,7 @@
 use super::bundle;
 use super::event_loop::Control;
 use super::names::{Known, Names, RELOAD_PATIENCE};
+use super::outside::{Outside, Systems};
 use super::setup::{self, Seeds};
 use super::trunks;
 use crate::api::{self, CommandError, Done};
@@ -25,12 +26,19 @@ pub(super) struct InForce {
     pub state_dir: Option<PathBuf>,
 }
 
+/// What edges hold of the configuration, to be replaced in place.
+pub(super) struct InUse {
+    pub tls: Option<Tls>,
+    pub outside: Arc<Outside>,
+}
+
 /// A set of files that may be swapped in.
 struct Fresh {
     config: Config,
     switch_config: SwitchConfig,
     bundle: SwitchBundle,
     tls: Option<TlsSettings>,
+    systems: Systems,
     done: Done,
 }
 
@@ -38,7 +46,7 @@ struct Fresh {
 pub(super) async fn task(
     mut in_force: InForce,
     seeds: Seeds,
-    tls: Option<Tls>,
+    InUse { tls, outside }: InUse,
     control: mpsc::Sender<Control>,
     mut requests: mpsc::Receiver<oneshot::Sender<api::CommandReply>>,
     (names, mut names_changed): (Names, mpsc::Receiver<()>),
@@ -74,7 +82,8 @@ pub(super) async fn task(
         });
         let read = read.await;
         let answer = match read {
-            Ok(Ok(Fresh { config, switch_config, bundle, tls: fresh_tls, done })) => {
+            Ok(Ok(Fresh { config, switch_config, bundle, tls: fresh_tls, systems, done })) => {
+                outside.replace(systems);
                 match (&tls, fresh_tls) {
                     (Some(tls), Some(settings)) => tls.replace(settings),
                     // The listener stays until a start; what its peers' certificates were good for does not.
@@ -129,8 +138,16 @@ fn read(before: &InForce, seeds: &Seeds, known: &dyn Fn(&Config) -> Known) -> Re
         taken.push("flows and prompts".into());
     }
     let (switch_config, tls) = made_of(&fresh, seeds, &known(&fresh)).map_err(|text| vec![text])?;
+    let systems = Systems::of(&fresh).map_err(|fault| vec![fault.to_string()])?;
     let done = format!("in force: configuration {}, bundle {}", fresh.id, bundle.flows.version);
-    Ok(Fresh { config: fresh, switch_config, bundle, tls, done: Done { done, taken, needs_restart, warnings } })
+    Ok(Fresh {
+        config: fresh,
+        switch_config,
+        bundle,
+        tls,
+        systems,
+        done: Done { done, taken, needs_restart, warnings },
+    })
 }
 
 /// Puts back what a running process cannot change, and names what would have changed.
@@ -175,6 +192,8 @@ fn taken(running: &Config, fresh: &Config) -> Vec<String> {
         ("trunks", running.trunks != fresh.trunks),
         ("trunk_groups", running.trunk_groups != fresh.trunk_groups),
         ("numbers", running.numbers != fresh.numbers),
+        ("bases", running.bases != fresh.bases),
+        ("databases", running.databases != fresh.databases),
         ("recording", running.recording != fresh.recording),
     ];
     all.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key.to_string()).collect()

@@ -12,12 +12,22 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod outside;
 mod records;
 mod spool;
 mod sqlite;
 #[cfg(test)]
 mod tests;
 mod writer;
+
+pub use outside::{Row, one_row};
+/// Databases of others, for tests.
+#[cfg(test)]
+pub(crate) mod testing {
+    pub(crate) fn database(path: &std::path::Path, sql: &str) {
+        rusqlite::Connection::open(path).unwrap().execute_batch(sql).unwrap();
+    }
+}
 
 pub use records::{CdrFilter, Records, StoredCall, StoredCdr};
 pub use writer::{StoreHandle, StoreStats};

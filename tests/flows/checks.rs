@@ -41,7 +41,14 @@ sections:
 
 fn platform() -> Platform {
     let names = |list: &[&str]| list.iter().map(|name| name.to_string()).collect::<BTreeSet<_>>();
-    Platform { queues: names(&["service", "emergency"]), trunks: names(&["night"]), agents: names(&["1001"]) }
+    let bases = ["customers", "grid", "billing"].map(|base| (base.to_string(), names(&[base])));
+    Platform {
+        queues: names(&["service", "emergency"]),
+        trunks: names(&["night"]),
+        agents: names(&["1001"]),
+        bases: bases.into(),
+        databases: names(&["crm"]),
+    }
 }
 
 /// The findings after one change, as `E102 33:7 message (suggestion)`.

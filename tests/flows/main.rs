@@ -8,5 +8,6 @@ mod garbage;
 mod input;
 mod limits;
 mod live;
+mod lookups;
 mod secrets;
 mod world;

@@ -5,7 +5,7 @@ use hotline::ivr::{self, Platform, Sources};
 use hotline::media::{Clip, Sounds};
 use hotline::switch::SwitchBundle;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
@@ -63,11 +63,13 @@ fn build(sources: &Sources) -> Speech {
         asked.borrow_mut().insert((lang.to_string(), id.to_string()), ms);
         Some(ms)
     };
-    let names = |names: &[&str]| names.iter().map(|name| name.to_string()).collect();
+    let names = |names: &[&str]| names.iter().map(|name| name.to_string()).collect::<BTreeSet<_>>();
     let platform = Platform {
         queues: names(&["service", "emergency"]),
         trunks: names(&["demo-trunk"]),
         agents: names(&super::config::AGENTS),
+        bases: ["customers", "grid", "billing"].map(|base| (base.to_string(), names(&[base]))).into(),
+        ..Platform::default()
     };
     let flows = ivr::load(sources, Some(&platform), &audio).unwrap_or_else(|found| {
         let shown: Vec<_> = found.iter().map(|finding| finding.to_string()).collect();

@@ -3,6 +3,7 @@
 mod listen;
 mod numbering;
 mod numbers;
+mod outside;
 mod people;
 mod registrar;
 mod tls;
@@ -120,6 +121,8 @@ impl<'f> Check<'f> {
             cdr_days: self.days(raw.records.cdr_days.as_ref(), Records::default().cdr_days),
             journal_days: self.days(raw.records.journal_days.as_ref(), Records::default().journal_days),
         };
+        let bases = self.bases(raw.bases);
+        let databases = self.databases(raw.databases);
         Config {
             mode: Mode::Production,
             id: String::new(),
@@ -140,6 +143,8 @@ impl<'f> Check<'f> {
             numbers,
             recording,
             records,
+            bases,
+            databases,
             warnings: Vec::new(),
         }
     }
@@ -152,6 +157,11 @@ impl<'f> Check<'f> {
         // Short, so that it tells two configurations apart and nothing about the passwords in them.
         config.id = self.contents.finalize().iter().take(4).map(|octet| format!("{octet:02x}")).collect();
         Ok(config)
+    }
+
+    /// Makes a configuration with another secret another one.
+    fn contents_of(&mut self, secret: &str) {
+        self.contents.update(secret);
     }
 
     fn version(&mut self, version: Option<&At<u32>>) {

@@ -5,6 +5,7 @@
 
 mod graph;
 mod keys;
+mod outside;
 mod refs;
 mod texts;
 mod vars;
@@ -46,6 +47,9 @@ pub(super) fn check(bundle: &Bundle, platform: Option<&Platform>, diags: &mut Di
         }
     }
     graph::check_calls(&views, diags);
+    if let Some(platform) = platform {
+        outside::check(bundle, platform, diags);
+    }
     texts::check(&views, diags);
 }
 
