@@ -350,14 +350,13 @@ impl Worker {
                 let due = *next;
                 // Interrupted by a signal, it only wakes early.
                 let _ = rustix::thread::clock_nanosleep_absolute(ClockId::Monotonic, &self.clock.at(due));
-                let late = due.elapsed();
-                if late >= MILLISECOND {
-                    // Missed milliseconds are not made up: the wheel does that for those who play.
-                    let missed = late.as_millis().try_into().unwrap_or(u64::MAX);
-                    self.shared.counters.late_ms.fetch_add(missed, Ordering::Relaxed);
-                    *next = due + late;
+                // Missed milliseconds are not made up, which the wheel does for those who play; the phase is kept, or all
+                // streams would be shifted by the rest.
+                let missed = due.elapsed().as_millis().try_into().unwrap_or(u32::MAX);
+                if missed > 0 {
+                    self.shared.counters.late_ms.fetch_add(u64::from(missed), Ordering::Relaxed);
                 }
-                *next += MILLISECOND;
+                *next = due + MILLISECOND * missed + MILLISECOND;
                 self.poll(ready, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
             }
         }
