@@ -4,8 +4,9 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use hotline::ids::{CallId, LegId};
+use hotline::media::srtp::{Receiver, Sender};
 use hotline::media::{LegSlot, MediaCmd, MediaEvent, Plane, PlayId, PlayItem, RecordingId, Sink, TapFrame, Tone, rtp};
-use hotline::sdp::{Codec, Direction, MediaSpec};
+use hotline::sdp::{Codec, Direction, MasterKey, MediaSpec, Security, Suite};
 use std::hint::black_box;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -51,6 +52,11 @@ fn address(leg: usize) -> SocketAddr {
 impl Bench {
     /// `calls` bridged pairs; the second of each speaks `far`.
     fn new(calls: usize, far: Codec) -> Self {
+        Self::secured(calls, far, Security::Plain)
+    }
+
+    /// What the second of each pair is sent is encrypted as `security` says.
+    fn secured(calls: usize, far: Codec, security: Security) -> Self {
         let now = Instant::now();
         let mut bench = Self { plane: Plane::new(1, now), out: Nowhere::default(), now, sequence: 0, next: 0 };
         for leg in 0..2 * calls {
@@ -68,6 +74,7 @@ impl Bench {
                 event_recv_pt: Some(101),
                 direction: Direction::SendRecv,
                 ptime_ms: 20,
+                security: if leg % 2 == 0 { Security::Plain } else { security.clone() },
             };
             bench.command(MediaCmd::Create { leg: id, call: CallId(1), port: 0 });
             bench.command(MediaCmd::SetRemote { leg: id, via: spec.remote.ip(), spec });
@@ -123,6 +130,39 @@ fn relay(c: &mut Criterion) {
     group.finish();
 }
 
+fn srtp(c: &mut Criterion) {
+    let mut group = c.benchmark_group("encrypt a packet of 172 octets");
+    for suite in [Suite::AesCm80, Suite::AesGcm128] {
+        let key = MasterKey { suite, key: [1; 16], salt: [0; 14], mki: 0 };
+        let mut bench = Bench::secured(1, Codec::Pcmu, Security::Srtp { send: key, receive: key });
+        group.bench_function(format!("and relay it, {}", suite.name()), |b| b.iter(|| bench.packet()));
+        let mut made = Made { sender: Sender::new(&key), sequence: 0, buffer: [0x55; 200] };
+        group.bench_function(suite.name(), |b| b.iter(|| made.next().len()));
+        let mut receiver = Receiver::new(&key);
+        group.bench_function(format!("and open it, {}", suite.name()), |b| {
+            b.iter(|| receiver.open_rtp(made.next()).expect("the sender's"))
+        });
+    }
+    group.finish();
+}
+
+/// One packet after the other, encrypted.
+struct Made {
+    sender: Sender,
+    sequence: u16,
+    buffer: [u8; 200],
+}
+
+impl Made {
+    fn next(&mut self) -> &mut [u8] {
+        self.sequence = self.sequence.wrapping_add(1);
+        let header = rtp::Header { marker: false, payload_type: 0, sequence: self.sequence, timestamp: 1, ssrc: 7 };
+        self.buffer[..rtp::HEADER].copy_from_slice(&header.octets());
+        let length = self.sender.protect_rtp(&mut self.buffer, 172).expect("room");
+        &mut self.buffer[..length]
+    }
+}
+
 fn playback(c: &mut Criterion) {
     let mut group = c.benchmark_group("play 20 ms to each of");
     for legs in [2, 1000] {
@@ -145,5 +185,5 @@ fn playback(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, relay, playback);
+criterion_group!(benches, relay, srtp, playback);
 criterion_main!(benches);

@@ -4,10 +4,11 @@
 #![allow(unsafe_code)]
 
 use hotline::ids::{CallId, LegId};
+use hotline::media::srtp::Sender;
 use hotline::media::{
     Clip, LegSlot, MediaCmd, MediaEvent, Plane, PlayId, PlayItem, RecordingId, Sink, TapFrame, Tone, rtp,
 };
-use hotline::sdp::{Codec, Direction, MediaSpec};
+use hotline::sdp::{Codec, Direction, MasterKey, MediaSpec, Security, Suite};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::net::SocketAddr;
@@ -90,11 +91,29 @@ fn spec(remote: SocketAddr, codec: Codec) -> MediaSpec {
         event_recv_pt: Some(101),
         direction: Direction::SendRecv,
         ptime_ms: 20,
+        security: Security::Plain,
     }
 }
 
 #[test]
 fn no_packet_and_no_tick_allocates() {
+    a_minute([None, None]);
+}
+
+#[test]
+fn nor_does_one_of_an_encrypted_leg() {
+    a_minute([Some(Suite::AesCm80), None]);
+    a_minute([Some(Suite::AesCm32), Some(Suite::AesGcm128)]);
+}
+
+/// Of a call whose legs may be encrypted.
+fn a_minute(suites: [Option<Suite>; 2]) {
+    let key = |suite| MasterKey { suite, key: [1; 16], salt: [0; 14], mki: 0 };
+    let mut senders = suites.map(|suite| suite.map(|suite| Sender::new(&key(suite))));
+    let security = |n: usize| match suites[n] {
+        Some(suite) => Security::Srtp { send: key(suite), receive: key(suite) },
+        None => Security::Plain,
+    };
     let (caller, agent) = (LegId(1), LegId(2));
     let addresses: [SocketAddr; 2] = [([10, 0, 0, 1], 4000).into(), ([10, 0, 0, 2], 5000).into()];
     let mut now = Instant::now();
@@ -104,7 +123,11 @@ fn no_packet_and_no_tick_allocates() {
         plane.command(now, MediaCmd::Create { leg, call: CallId(1), port: n as u16 }, &mut out);
         plane.command(
             now,
-            MediaCmd::SetRemote { leg, spec: spec(addresses[n], codec), via: addresses[n].ip() },
+            MediaCmd::SetRemote {
+                leg,
+                spec: MediaSpec { security: security(n), ..spec(addresses[n], codec) },
+                via: addresses[n].ip(),
+            },
             &mut out,
         );
     }
@@ -124,6 +147,12 @@ fn no_packet_and_no_tick_allocates() {
         let length = rtp::HEADER + payload.len();
         buffer[..rtp::HEADER].copy_from_slice(&header.octets());
         buffer[rtp::HEADER..length].copy_from_slice(payload);
+        // The phone's own work does not allocate either. What it did not send is not encrypted.
+        let ours = senders[n].as_mut().filter(|_| from == addresses[n] && header.ssrc < 100);
+        let length = match ours {
+            Some(sender) => sender.protect_rtp(&mut buffer, length).expect("room"),
+            None => length,
+        };
         plane.handle_rtp(now, slots[n], from, &mut buffer[..length], out);
     };
     let voice = [0x55u8; 160];
@@ -161,7 +190,7 @@ fn no_packet_and_no_tick_allocates() {
             send(&mut plane, now, n, addresses[n], forged, &voice, &mut out);
             let garbage = rtp::Header { payload_type: 99, ..header[n] };
             send(&mut plane, now, n, addresses[n], garbage, &voice[..3], &mut out);
-            plane.handle_rtcp(now, slots[n], addresses[n], &[0x81, 201, 0, 1, 0, 0, 0, 7], &mut out);
+            plane.handle_rtcp(now, slots[n], addresses[n], &mut [0x81, 201, 0, 1, 0, 0, 0, 7], &mut out);
         }
         if frame % 50 == 49 {
             let key = rtp::Header { payload_type: 101, sequence: header[0].sequence.wrapping_add(1), ..header[0] };

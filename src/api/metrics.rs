@@ -56,6 +56,7 @@ pub struct MediaFigures {
     pub packets_out: u64,
     pub lost: u64,
     pub stray: u64,
+    pub forged: u64,
     pub malformed: u64,
     /// Sends that the kernel refused.
     pub send_errors: u64,
@@ -343,6 +344,12 @@ fn media(out: &mut Page, media: &MediaFigures) {
     out.one("rtp_packets_sent_total", "counter", "RTP packets sent.", media.packets_out);
     out.one("rtp_packets_lost_total", "counter", "RTP packets missing in what was received.", media.lost);
     out.one("rtp_packets_stray_total", "counter", "RTP packets from a third address, unheard.", media.stray);
+    out.one(
+        "srtp_packets_forged_total",
+        "counter",
+        "Packets of encrypted legs that were not the peer's.",
+        media.forged,
+    );
     out.one("rtp_packets_malformed_total", "counter", "Datagrams on RTP ports that are not RTP.", media.malformed);
     out.one("rtp_send_errors_total", "counter", "RTP sends that the kernel refused.", media.send_errors);
     out.family("media_late_seconds_total", "counter", "By how much media workers woke up too late, added up.");

@@ -5,7 +5,7 @@ use super::{CallOutput, MediaOut};
 use crate::events::{Cause, EventKind, LegRole};
 use crate::ids::{AgentId, CallId, LegId};
 use crate::media::command::{MediaCmd, PortLease, WorkerId};
-use crate::sdp::{Codec, Direction, MediaSpec, SdpError, Session};
+use crate::sdp::{Codec, Direction, MediaSpec, Protection, SdpError, Session};
 use bytes::Bytes;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -55,6 +55,7 @@ pub struct LegSeat {
     pub via: IpAddr,
     /// Silence after which the far side counts as gone; `None` never.
     pub rtp_timeout: Option<Duration>,
+    pub protection: Protection,
 }
 
 impl Leg {
@@ -111,7 +112,7 @@ impl Leg {
             state,
             worker: seat.lease.worker,
             via: seat.via,
-            sdp: Session::new(seat.id.0, seat.advertised, seat.lease.port),
+            sdp: Session::protected(seat.id.0, seat.advertised, seat.lease.port, seat.protection),
             spec: None,
             held: false,
             rtp_timeout: seat.rtp_timeout,

@@ -86,7 +86,7 @@ pub(super) fn build(env: DemoEnv) -> io::Result<Demo> {
     let both: Vec<QueueId> = ["service", "emergency"].map(QueueId::new).into();
     let agents = [("1001", "Alice"), ("1002", "Bob"), ("1003", "Carol"), ("1004", "Dave")].map(|(id, name)| {
         let ha1 = Ha1Set::new(id, &realm, secret.expose());
-        (AgentId::new(id), Agent { id: AgentId::new(id), name: name.into(), ha1, queues: both.clone() })
+        (AgentId::new(id), Agent { id: AgentId::new(id), name: name.into(), ha1, queues: both.clone(), srtp: None })
     });
     let queues = both.iter().map(|id| (id.clone(), queue(id))).collect();
     let trunk = TrunkId::new(DEMO_TRUNK);
@@ -111,6 +111,7 @@ pub(super) fn build(env: DemoEnv) -> io::Result<Demo> {
         sip: Sip::default(),
         tls: None,
         limits: Limits::default(),
+        srtp: Default::default(),
         auth: Auth { nonce_ttl: Auth::default().nonce_ttl, admin_token_file: None },
         registrar: RegistrarConfig::default(),
         numbers: numbers(&trunk),
@@ -138,6 +139,7 @@ fn caller_trunk(id: TrunkId, sources: Vec<Cidr>) -> Trunk {
         enabled: true,
         caps: Caps::default(),
         numbers: TrunkNumbers::default(),
+        srtp: None,
     }
 }
 

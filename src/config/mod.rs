@@ -38,6 +38,7 @@ use crate::routing::{Cidr, TestNumber, TrunkNumbers};
 use crate::sip::digest::Ha1Set;
 use crate::sip::endpoint::ReliableProvisional;
 use crate::source::Diagnostic;
+use crate::switch::SrtpPolicy;
 use crate::trunks::{Caps, Group};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -63,6 +64,8 @@ pub struct Config {
     pub sip: Sip,
     pub tls: Option<Tls>,
     pub limits: Limits,
+    /// Whether the audio of those that do not say is encrypted.
+    pub srtp: SrtpPolicy,
     pub auth: Auth,
     pub registrar: RegistrarConfig,
     pub agents: BTreeMap<AgentId, Agent>,
@@ -232,6 +235,7 @@ pub struct Agent {
     pub name: String,
     pub ha1: Ha1Set,
     pub queues: Vec<QueueId>,
+    pub srtp: Option<SrtpPolicy>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -255,6 +259,7 @@ pub struct Trunk {
     pub caps: Caps,
     /// What it does with numbers, and whose it shows.
     pub numbers: TrunkNumbers,
+    pub srtp: Option<SrtpPolicy>,
 }
 
 /// Where a trunk takes calls.

@@ -14,6 +14,7 @@ pub(super) struct RawConfig {
     pub sip: RawSip,
     pub tls: Option<RawTls>,
     pub limits: RawLimits,
+    pub media: RawMedia,
     pub auth: RawAuth,
     pub registrar: RawRegistrar,
     pub agents: Vec<RawAgent>,
@@ -74,6 +75,12 @@ pub(super) struct RawLimits {
 }
 
 #[derive(Default)]
+pub(super) struct RawMedia {
+    /// `off`, `optional` or `required`.
+    pub srtp: Option<At<String>>,
+}
+
+#[derive(Default)]
 pub(super) struct RawAuth {
     pub nonce_ttl: Option<At<String>>,
     pub admin_token_file: Option<At<String>>,
@@ -95,6 +102,7 @@ pub(super) struct RawAgent {
     pub password_file: Option<At<String>>,
     pub ha1: Option<At<RawHa1>>,
     pub queues: Vec<At<String>>,
+    pub srtp: Option<At<String>>,
 }
 
 pub(super) struct RawHa1 {
@@ -138,6 +146,7 @@ pub(super) struct RawTrunk {
     pub trusted: Option<At<bool>>,
     /// Where its INVITEs have the number that was called.
     pub called_number: Option<At<String>>,
+    pub srtp: Option<At<String>>,
 }
 
 pub(super) struct RawPlan {
@@ -249,6 +258,7 @@ const TIME: &str = "a length of time, such as `20s`, `2m` or `1h`";
 const PASSWORD: &str = "a password in quotes; better `password_file: secrets/NAME`";
 const FILE: &str = "the path of a file, such as `secrets/1001`";
 const PEM: &str = "the path of a PEM file, such as `secrets/hotline.pem`";
+const SRTP: &str = "`off`, `optional` or `required`";
 const DAYS: &str = "days, such as `400`";
 const RULE: &str = "`- {match: \"+86*\", strip: 3, add: \"0\"}`";
 const RULES: &str = "`called: [{match: \"*\", to: e164}]`";
@@ -278,6 +288,9 @@ pub(super) fn read(root: &Node, diags: &mut Diags) -> Option<RawConfig> {
             calls_per_second: keys.number("calls_per_second", "new calls a second, such as `100`", diags),
             drain_timeout: keys.text("drain_timeout", TIME, diags),
             rtp_timeout: keys.text("rtp_timeout", TIME, diags),
+        }),
+        media: keys.group("media", "`media: {srtp: optional}`", diags, |keys, diags| RawMedia {
+            srtp: keys.text("srtp", SRTP, diags),
         }),
         auth: keys.group("auth", "`auth: {nonce_ttl: 5m}`", diags, |keys, diags| RawAuth {
             nonce_ttl: keys.text("nonce_ttl", TIME, diags),
@@ -355,6 +368,7 @@ fn agent(keys: &mut Keys, diags: &mut Diags) -> Option<RawAgent> {
         password_file: keys.text("password_file", FILE, diags),
         ha1: ha1(keys, diags),
         queues: keys.words("queues", "names of queues, such as `[service]`", diags),
+        srtp: keys.text("srtp", SRTP, diags),
     };
     id.map(|_| agent)
 }
@@ -401,6 +415,7 @@ fn trunk(keys: &mut Keys, diags: &mut Diags) -> RawTrunk {
         }),
         trusted: keys.flag("trusted", diags),
         called_number: keys.text("called_number", "`request_uri` or `to`", diags),
+        srtp: keys.text("srtp", SRTP, diags),
     }
 }
 

@@ -18,6 +18,9 @@ pub struct MediaReport {
     pub stray: u64,
     /// Datagrams that were not RTP, dropped.
     pub malformed: u64,
+    /// Packets of an encrypted leg that were not the peer's: forged, damaged, or sent before; dropped.
+    #[serde(default)]
+    pub forged: u64,
     /// Fraction lost that the peer last reported of what we sent, in 1/256.
     pub peer_loss_256: u8,
     pub peer_jitter_us: u32,

@@ -157,11 +157,34 @@ impl Latch {
         if !proven {
             return Verdict::Stray;
         }
+        self.believe(now, from, ssrc, sequence);
+        Verdict::Moved
+    }
+
+    /// Judges a packet that only the peer can have sent: it needs no further proof, from wherever it comes.
+    pub fn judge_proven(&mut self, now: Micros, from: SocketAddr, ssrc: u32, sequence: u16) -> Verdict {
+        let from = canonical(from);
+        match &self.state {
+            State::Believed(believed) if believed.remote == from || believed.connected => {
+                self.judge(now, from, ssrc, sequence)
+            }
+            // What was overtaken on its way from where the peer was before moves nothing back.
+            State::Believed(believed)
+                if ssrc == believed.ssrc && sequence.wrapping_sub(believed.sequence) >= GOES_ON =>
+            {
+                Verdict::Heard
+            }
+            State::Believed(_) | State::Learning => {
+                self.believe(now, from, ssrc, sequence);
+                Verdict::Moved
+            }
+        }
+    }
+
+    fn believe(&mut self, now: Micros, remote: SocketAddr, ssrc: u32, sequence: u16) {
         *self.suspects = Suspects::default();
         self.window = None;
-        self.state =
-            State::Believed(Believed { remote: from, since: now, heard: now, ssrc, sequence, connected: false });
-        Verdict::Moved
+        self.state = State::Believed(Believed { remote, since: now, heard: now, ssrc, sequence, connected: false });
     }
 
     /// What `from` must show to be believed; `None` = nothing will do now.

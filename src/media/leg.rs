@@ -3,6 +3,7 @@
 //! A leg knows its own parts only; its reports are in `reports`, the watch for its silence in `silence`. What concerns two legs is in `relay`, what concerns all of
 //! them in `plane`.
 
+mod guard;
 mod reports;
 mod silence;
 
@@ -22,6 +23,7 @@ use super::{MS, Micros};
 use crate::events::media::{MediaReport, MediaTrouble};
 use crate::ids::LegId;
 use crate::sdp::{Codec, MediaSpec};
+use guard::Guard;
 use reports::Rtcp;
 pub use silence::Missed;
 use silence::Silence;
@@ -55,6 +57,7 @@ pub struct Leg {
     pub egress: Egress,
     pub taps: [Option<(RecordingId, Side)>; MAX_TAPS],
     peer: Option<Peer>,
+    guard: Guard,
     keypad: Keypad,
     stream: Stream,
     /// When the peer's allowance is full again.
@@ -117,6 +120,7 @@ impl Leg {
             egress: Egress::new(origin.ssrc, origin.sequence, origin.timestamp),
             taps: [None; MAX_TAPS],
             peer: None,
+            guard: Guard::default(),
             keypad: Keypad::default(),
             stream: Stream::default(),
             allowance: 0,
@@ -129,6 +133,7 @@ impl Leg {
 
     pub fn set_remote(&mut self, now: Micros, spec: MediaSpec, via: IpAddr, out: &mut impl Sink) {
         self.silence.restart(now);
+        self.guard.agree(&spec.security);
         match &mut self.peer {
             Some(peer) => {
                 let wiring = peer.latch.signal(now, spec.remote);
@@ -162,7 +167,11 @@ impl Leg {
         if !peer.spec.direction.may_receive() {
             return Heard::Nothing;
         }
-        match peer.latch.judge(now, from, rtp.ssrc, rtp.sequence) {
+        let verdict = match self.guard.proves() {
+            true => peer.latch.judge_proven(now, from, rtp.ssrc, rtp.sequence),
+            false => peer.latch.judge(now, from, rtp.ssrc, rtp.sequence),
+        };
+        match verdict {
             Verdict::Heard => {}
             Verdict::Moved => {
                 let remote = peer.latch.believed().unwrap_or(from);
@@ -308,7 +317,8 @@ impl Leg {
     pub fn emit(&mut self, packet: &[u8], out: &mut impl Sink) {
         if let Some(to) = self.peer.as_ref().and_then(|peer| peer.latch.target()) {
             self.egress.count(packet.len().saturating_sub(HEADER));
-            out.send_rtp(self.slot, to, packet);
+            let slot = self.slot;
+            self.guard.protect(packet, false, |packet| out.send_rtp(slot, to, packet));
         }
     }
 

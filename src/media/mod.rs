@@ -4,7 +4,8 @@
 //! socket, a clock, a file or a SIP message. `worker` is the thread around a plane and owns the sockets; `ports` and
 //! `prompts` prepare off the call path what a worker needs.
 //!
-//! RFC 3550 (RTP, RTCP), 3551 (PCMU, PCMA), 4733 (telephone-event), 4961 and 7362 (symmetric RTP, latching), 5761 (mux).
+//! RFC 3550 (RTP, RTCP), 3551 (PCMU, PCMA), 4733 (telephone-event), 4961 and 7362 (symmetric RTP, latching), 5761 (mux),
+//! 3711 and 7714 (SRTP).
 //!
 //! | file | what it is about |
 //! |---|---|
@@ -15,6 +16,7 @@
 //! | `latch` | which address is believed to be the peer |
 //! | `stream` | what arrives: order, loss, jitter (one SSRC at a time) |
 //! | `egress` | what leaves: one SSRC, sequence and time line per leg, for life |
+//! | `srtp`, `leg/guard` | encryption of a leg's packets (RFC 3711) |
 //! | `relay` | one packet from a leg to its bridge partner |
 //! | `quality` | how good a direction sounds (ITU-T G.107) |
 //! | `capture` | what a party says, to be played back to it |
@@ -53,6 +55,7 @@ mod shell;
 pub mod sink;
 mod socket;
 pub mod sounds;
+pub mod srtp;
 mod stock;
 pub mod stream;
 pub mod tap;

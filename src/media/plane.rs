@@ -123,6 +123,7 @@ impl Plane {
         }
         let at = self.micros(now);
         let Some(leg) = live(&mut self.legs, slot) else { return };
+        let Some(packet) = leg.admit(packet, false) else { return };
         match leg.hear(at, from, packet, out) {
             Heard::Audio(rtp, codec) => {
                 if let Some(payload) = packet.get(rtp.payload.clone()) {
@@ -143,9 +144,18 @@ impl Plane {
     }
 
     /// One datagram of a leg's RTCP socket.
-    pub fn handle_rtcp(&mut self, now: Instant, slot: LegSlot, from: SocketAddr, packet: &[u8], out: &mut impl Sink) {
+    pub fn handle_rtcp(
+        &mut self,
+        now: Instant,
+        slot: LegSlot,
+        from: SocketAddr,
+        packet: &mut [u8],
+        out: &mut impl Sink,
+    ) {
         let at = self.micros(now);
-        if let Some(leg) = live(&mut self.legs, slot) {
+        if let Some(leg) = live(&mut self.legs, slot)
+            && let Some(packet) = leg.admit(packet, true)
+        {
             leg.hear_rtcp(at, from, packet, out);
         }
     }

@@ -113,6 +113,7 @@ impl Phone {
             event_recv_pt: None,
             direction: Direction::SendRecv,
             ptime_ms: 20,
+            security: crate::sdp::Security::Plain,
         }
     }
 

@@ -10,8 +10,12 @@ pub enum SdpError {
     Syntax(&'static str),
     /// No `m=audio` with a port: video or fax only, or every stream refused.
     NoAudio,
-    /// Audio is offered over a transport not spoken here (SRTP, DTLS).
+    /// Audio is offered over a transport not spoken here, or turned off.
     Transport,
+    /// Audio is offered in the clear, and this leg's must be encrypted.
+    Unprotected,
+    /// SRTP without a key that can be used: another suite, or parameters not spoken here.
+    NoCommonCrypto,
     /// Audio is offered, but in no codec spoken here.
     NoCommonCodec,
     /// The address is a host name. Names are not looked up.
@@ -33,6 +37,8 @@ impl SdpError {
             SdpError::TooLong | SdpError::Syntax(_) | SdpError::NoAddress | SdpError::AnswerWithoutOffer => 400,
             SdpError::NoAudio
             | SdpError::Transport
+            | SdpError::Unprotected
+            | SdpError::NoCommonCrypto
             | SdpError::NoCommonCodec
             | SdpError::AddressIsName
             | SdpError::AddressFamily
@@ -47,6 +53,10 @@ impl SdpError {
             SdpError::Syntax(what) => (399, what),
             SdpError::NoAudio => (304, "No audio stream offered"),
             SdpError::Transport => (302, "Audio must be offered as RTP/AVP"),
+            SdpError::Unprotected => (302, "Audio must be encrypted here: offer RTP/SAVP with a=crypto"),
+            SdpError::NoCommonCrypto => {
+                (302, "SRTP needs a=crypto with AES_CM_128_HMAC_SHA1_80, AES_CM_128_HMAC_SHA1_32 or AEAD_AES_128_GCM")
+            }
             SdpError::NoCommonCodec => (305, "Offer PCMU or PCMA at 8000 Hz"),
             SdpError::AddressIsName => (301, "Use an IP address in c=, host names are not looked up"),
             SdpError::AddressFamily => (300, "Address family not available here"),

@@ -5,12 +5,16 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod crypto;
 mod error;
 mod parse;
+mod protection;
 mod session;
 pub mod spec;
 
+pub use crypto::{MasterKey, Suite};
 pub use error::SdpError;
 pub use parse::{MAX_BYTES, MAX_MEDIA};
+pub use protection::{Protection, Security, SrtpPolicy};
 pub use session::Session;
 pub use spec::{Codec, Direction, MediaSpec};

@@ -95,11 +95,6 @@ impl<'a> Media<'a> {
     pub fn is_audio(&self) -> bool {
         self.kind.eq_ignore_ascii_case("audio")
     }
-
-    /// RTP without encryption. AVPF (RFC 4585) adds feedback that a sender of plain reports may leave out.
-    pub fn is_plain_rtp(&self) -> bool {
-        self.transport.eq_ignore_ascii_case("RTP/AVP") || self.transport.eq_ignore_ascii_case("RTP/AVPF")
-    }
 }
 
 impl<'a> Section<'a> {

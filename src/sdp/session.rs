@@ -5,6 +5,7 @@
 
 use super::error::SdpError;
 use super::parse::{Description, Media, parse_ip};
+use super::protection::{Asked, Protection, SrtpPolicy, Transport};
 use super::spec::{Codec, Direction, MediaSpec};
 use bytes::Bytes;
 use smallvec::SmallVec;
@@ -31,6 +32,7 @@ pub struct Session {
     /// The `m=` lines of the peer's last offer, in order; our own first offer has one line.
     lines: SmallVec<[Line; 1]>,
     payload_types: PayloadTypes,
+    protection: Protection,
     offer: Option<Offer>,
     /// Where the peer last was, for holds that blank the address.
     remote: Option<SocketAddr>,
@@ -38,8 +40,8 @@ pub struct Session {
 
 #[derive(Clone, Debug)]
 enum Line {
-    /// The stream we take part in; `feedback` keeps the peer's RTP/AVPF.
-    Ours { feedback: bool },
+    /// The stream we take part in, with the transport that the peer named it by.
+    Ours { transport: Transport },
     /// A stream answered with port 0: the line as it has to be repeated.
     Refused { kind: String, transport: String, formats: String },
 }
@@ -70,11 +72,17 @@ struct Stream {
     direction: Direction,
     ptime_ms: u8,
     rtcp_mux: bool,
+    asked: Asked,
 }
 
 impl Session {
     /// `id` is the session id of `o=`; `advertised` and `port` are where the peer is to send RTP (RTCP one above).
     pub fn new(id: u64, advertised: IpAddr, port: u16) -> Self {
+        Self::protected(id, advertised, port, Protection::new(SrtpPolicy::Off, false, [0; 32]))
+    }
+
+    /// The same for a leg whose audio may or must be encrypted.
+    pub fn protected(id: u64, advertised: IpAddr, port: u16, protection: Protection) -> Self {
         Self {
             id,
             version: 0,
@@ -83,12 +91,13 @@ impl Session {
             wanted: Direction::SendRecv,
             sent: String::new(),
             said: (Vec::new(), false),
-            lines: SmallVec::from_iter([Line::Ours { feedback: false }]),
+            lines: SmallVec::from_iter([Line::Ours { transport: protection.transport() }]),
             payload_types: PayloadTypes {
                 pcmu: Codec::Pcmu.payload_type(),
                 pcma: Codec::Pcma.payload_type(),
                 event: EVENT_PT,
             },
+            protection,
             offer: None,
             remote: None,
         }
@@ -102,7 +111,9 @@ impl Session {
         let event = self.payload_types.event;
         let wanted_before = self.offer.as_ref().map_or(self.wanted, |offer| offer.wanted_before);
         self.wanted = direction;
-        let text = self.text(&self.lines, &codecs, Some(event), direction, 20, false);
+        let mut attributes = String::new();
+        self.protection.write_offer(&mut attributes);
+        let text = self.text(&self.lines, &codecs, Some(event), direction, 20, &attributes);
         self.said = (codecs.clone(), false);
         self.offer = Some(Offer { codecs, event, rtcp_mux: false, wanted_before });
         self.send(text)
@@ -136,7 +147,9 @@ impl Session {
         let lines: SmallVec<_> =
             description.media.iter().enumerate().map(|(i, media)| Line::answering(media, i == index)).collect();
         let answered = [(pt, codec)];
-        let text = self.text(&lines, &answered, stream.event, direction, stream.ptime_ms, stream.rtcp_mux);
+        let mut attributes = String::from(if stream.rtcp_mux { "a=rtcp-mux\r\n" } else { "" });
+        self.protection.write_answer(stream.asked, &mut attributes);
+        let text = self.text(&lines, &answered, stream.event, direction, stream.ptime_ms, &attributes);
         let answer = self.send(text);
 
         self.said = (answered.to_vec(), stream.rtcp_mux);
@@ -156,6 +169,7 @@ impl Session {
             event_recv_pt: stream.event,
             direction,
             ptime_ms: stream.ptime_ms,
+            security: self.protection.agree(stream.asked),
         };
         Ok((answer, spec))
     }
@@ -166,7 +180,7 @@ impl Session {
         let description = Description::parse(sdp)?;
         let index = self.lines.iter().position(|line| matches!(line, Line::Ours { .. })).unwrap_or(0);
         let media = description.media.get(index).filter(|media| media.is_audio()).ok_or(SdpError::NoAudio)?;
-        let mut stream = self.read_stream(&description, media)?;
+        let mut stream = self.read_stream(&description, media, self.protection.answered(media))?;
         stream.codecs.retain(|(_, codec)| offer.codecs.iter().any(|(_, ours)| ours == codec));
         let (send_pt, codec) = *stream.codecs.first().ok_or(SdpError::NoCommonCodec)?;
         let recv_pt = offer.codecs.iter().find(|(_, ours)| *ours == codec).map_or(send_pt, |(pt, _)| *pt);
@@ -183,6 +197,7 @@ impl Session {
             event_recv_pt: stream.event.map(|_| offer.event),
             direction: stream.direction.mirrored().and(self.wanted),
             ptime_ms: stream.ptime_ms,
+            security: self.protection.agree(stream.asked),
         };
         self.remote = Some(stream.remote);
         Ok(spec)
@@ -192,7 +207,7 @@ impl Session {
     fn choose_stream(&self, description: &Description<'_>) -> Result<(usize, Stream), SdpError> {
         let mut fault = SdpError::NoAudio;
         for (index, media) in description.media.iter().enumerate().filter(|(_, media)| media.is_audio()) {
-            match self.read_stream(description, media) {
+            match self.read_stream(description, media, self.protection.asked(media)) {
                 Ok(stream) => return Ok((index, stream)),
                 Err(error) if fault == SdpError::NoAudio => fault = error,
                 Err(_) => {}
@@ -201,13 +216,16 @@ impl Session {
         Err(fault)
     }
 
-    fn read_stream(&self, description: &Description<'_>, media: &Media<'_>) -> Result<Stream, SdpError> {
+    fn read_stream(
+        &self,
+        description: &Description<'_>,
+        media: &Media<'_>,
+        asked: Result<Asked, SdpError>,
+    ) -> Result<Stream, SdpError> {
         if media.port == 0 {
             return Err(SdpError::NoAudio);
         }
-        if !media.is_plain_rtp() {
-            return Err(SdpError::Transport);
-        }
+        let asked = asked?;
         let (codecs, event) = formats(media);
         if codecs.is_empty() {
             return Err(SdpError::NoCommonCodec);
@@ -228,7 +246,7 @@ impl Session {
         let rtcp_mux = media.section.attribute("rtcp-mux").is_some();
         let remote_rtcp = if rtcp_mux { remote } else { rtcp_address(media.section.attribute("rtcp"), remote) };
         let ptime_ms = packet_time(attribute("ptime"), attribute("maxptime"));
-        Ok(Stream { remote, remote_rtcp, codecs, event, direction, ptime_ms, rtcp_mux })
+        Ok(Stream { remote, remote_rtcp, codecs, event, direction, ptime_ms, rtcp_mux, asked })
     }
 
     /// A description from below its `o=` line.
@@ -239,20 +257,20 @@ impl Session {
         event: Option<u8>,
         direction: Direction,
         ptime_ms: u8,
-        rtcp_mux: bool,
+        attributes: &str,
     ) -> String {
         let mut text = String::with_capacity(320);
         // Writing to a String cannot fail; each result is dropped for that reason.
         let _ = write!(text, "s=-\r\nc=IN {} {}\r\nt=0 0\r\n", family(self.advertised), self.advertised);
         for line in lines {
-            let feedback = match line {
+            let transport = match line {
                 Line::Refused { kind, transport, formats } => {
                     let _ = write!(text, "m={kind} 0 {transport} {formats}\r\n");
                     continue;
                 }
-                Line::Ours { feedback } => *feedback,
+                Line::Ours { transport } => transport.name(),
             };
-            let _ = write!(text, "m=audio {} RTP/AVP{}", self.port, if feedback { "F" } else { "" });
+            let _ = write!(text, "m=audio {} {transport}", self.port);
             for pt in codecs.iter().map(|(pt, _)| *pt).chain(event) {
                 let _ = write!(text, " {pt}");
             }
@@ -263,10 +281,7 @@ impl Session {
             if let Some(pt) = event {
                 let _ = write!(text, "a=rtpmap:{pt} telephone-event/8000\r\na=fmtp:{pt} 0-15\r\n");
             }
-            let _ = write!(text, "a=ptime:{ptime_ms}\r\na={}\r\n", attribute_of(direction));
-            if rtcp_mux {
-                text.push_str("a=rtcp-mux\r\n");
-            }
+            let _ = write!(text, "a=ptime:{ptime_ms}\r\na={}\r\n{attributes}", attribute_of(direction));
         }
         text
     }
@@ -284,8 +299,8 @@ impl Session {
 
 impl Line {
     fn answering(media: &Media<'_>, ours: bool) -> Self {
-        if ours {
-            return Line::Ours { feedback: media.transport.eq_ignore_ascii_case("RTP/AVPF") };
+        if let (true, Some(transport)) = (ours, Transport::of(media)) {
+            return Line::Ours { transport };
         }
         let (kind, transport, formats) = (media.kind.into(), media.transport.into(), media.formats.into());
         Line::Refused { kind, transport, formats }

@@ -1,5 +1,6 @@
 //! What an offer and its answer agreed on, in the words of the media plane. No SDP syntax comes past this file.
 
+use super::protection::Security;
 use std::net::SocketAddr;
 
 /// An audio codec this switch speaks. Both are 8 kHz, one octet a sample (ITU-T G.711).
@@ -87,4 +88,5 @@ pub struct MediaSpec {
     pub direction: Direction,
     /// Milliseconds of audio in a packet that we send.
     pub ptime_ms: u8,
+    pub security: Security,
 }

@@ -56,6 +56,7 @@ impl Board {
                 facts.media.lost += report.lost;
                 facts.media.stray += report.stray;
                 facts.media.malformed += report.malformed;
+                facts.media.forged += report.forged;
             }
             _ => {}
         }

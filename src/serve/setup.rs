@@ -9,7 +9,7 @@ use crate::net::tls::{TlsFiles, TlsGateway};
 use crate::sip::dialog::session_timer::{LEAST_S, SessionTerms};
 use crate::sip::endpoint::EndpointConfig;
 use crate::sip::peer::{Peer, Transport};
-use crate::switch::{Extension, REGISTER_OPTIONS, SwitchConfig};
+use crate::switch::{Extension, REGISTER_OPTIONS, SrtpPolicies, SwitchConfig};
 use std::time::Duration;
 
 /// After a missed offer a demo agent comes back by itself; in production somebody sets the agent ready.
@@ -80,6 +80,11 @@ pub(super) fn switch_config(config: &Config, seeds: &Seeds, known: &Known) -> Re
         registrar: config.registrar.clone(),
         sip_advertised: listen.advertise,
         media_advertised: listen.rtp.advertise.or(listen.advertise).or(bound_media),
+        srtp: SrtpPolicies {
+            default: config.srtp,
+            extensions: config.agents.values().filter_map(|agent| Some((agent.id.clone(), agent.srtp?))).collect(),
+            trunks: config.trunks.values().filter_map(|trunk| Some((trunk.id.clone(), trunk.srtp?))).collect(),
+        },
         recording: config.recording.enabled,
         rtp_timeout: Some(config.limits.rtp_timeout).filter(|limit| !limit.is_zero()),
         direct_ring_time: DIRECT_RING_TIME,

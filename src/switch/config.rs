@@ -2,11 +2,13 @@
 
 use crate::acd::AcdConfig;
 use crate::admission::AdmissionConfig;
+use crate::events::Source;
 use crate::ids::{AgentId, TrunkId};
 use crate::ivr;
 use crate::media::clip::Clip;
 use crate::registrar::RegistrarConfig;
 use crate::routing::{RouteTable, TrunkNumbers};
+use crate::sdp::SrtpPolicy;
 use crate::sip::digest::Ha1Set;
 use crate::sip::endpoint::EndpointConfig;
 use crate::trunks::TrunksConfig;
@@ -36,6 +38,7 @@ pub struct SwitchConfig {
     pub sip_advertised: Option<IpAddr>,
     /// The address in our SDP, where it is not the one that signalling came in on: a public one, or the one that media binds.
     pub media_advertised: Option<IpAddr>,
+    pub srtp: SrtpPolicies,
     /// Record what caller and agent say to each other.
     pub recording: bool,
     /// A party whose audio stops for so long is gone.
@@ -52,6 +55,32 @@ pub struct SwitchConfig {
 pub struct Extension {
     pub name: String,
     pub ha1: Ha1Set,
+}
+
+/// Whose audio is to be encrypted.
+#[derive(Clone, Debug, Default)]
+pub struct SrtpPolicies {
+    pub default: SrtpPolicy,
+    /// Those that are not as the default.
+    pub extensions: BTreeMap<AgentId, SrtpPolicy>,
+    pub trunks: BTreeMap<TrunkId, SrtpPolicy>,
+}
+
+impl SrtpPolicies {
+    pub(super) fn of(&self, source: &Source) -> SrtpPolicy {
+        match source {
+            Source::Extension(agent) => self.of_extension(agent),
+            Source::Trunk(trunk) => self.of_trunk(trunk),
+        }
+    }
+
+    pub(super) fn of_extension(&self, agent: &AgentId) -> SrtpPolicy {
+        self.extensions.get(agent).copied().unwrap_or(self.default)
+    }
+
+    pub(super) fn of_trunk(&self, trunk: &TrunkId) -> SrtpPolicy {
+        self.trunks.get(trunk).copied().unwrap_or(self.default)
+    }
 }
 
 impl SwitchConfig {

@@ -134,13 +134,7 @@ impl Switch {
             let peer = first.peer;
             let Some(entry) = self.calls.get(&id) else { break };
             let shown = self.shown_inside(entry, peer);
-            let seat = LegSeat {
-                id: leg,
-                lease,
-                advertised: self.config.media_address(peer.local.ip()),
-                via: peer.remote.ip(),
-                rtp_timeout: self.config.rtp_timeout,
-            };
+            let seat = self.seat(leg, lease, peer, self.config.srtp.of_extension(agent));
             let target = DialTarget {
                 request_uri: first.request_uri,
                 to: format!("sip:{agent}@{}", self.config.realm),

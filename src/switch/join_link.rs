@@ -5,7 +5,7 @@
 use super::inbound::{Refused, printable};
 use super::sip_link::warning_header;
 use super::{Entry, Switch};
-use crate::call::{Leg, LegSeat};
+use crate::call::Leg;
 use crate::events::{EventKind, LegRole, Refusal, Source, TransferOutcome};
 use crate::ids::{AgentId, CallId, LegId, Redacted};
 use crate::sip::endpoint::{Standing, SubscriptionId, UsageId};
@@ -222,13 +222,7 @@ impl Switch {
         let worker = entry.call.caller().worker();
         let new = LegId(self.fresh_id());
         let lease = self.ports.take_on(worker, new).ok_or_else(|| Refused::new(Refusal::NoPort, 503))?;
-        let seat = LegSeat {
-            id: new,
-            lease,
-            advertised: self.config.media_address(peer.local.ip()),
-            via: peer.remote.ip(),
-            rtp_timeout: self.config.rtp_timeout,
-        };
+        let seat = self.seat(new, lease, peer, self.config.srtp.of_extension(agent));
         let mut outputs = Vec::new();
         let given = Leg::offered(id, seat, (role, Some(agent.clone())), offer.as_deref(), &mut outputs);
         let given = given.map_err(|refusal| {

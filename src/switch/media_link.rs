@@ -2,12 +2,29 @@
 
 use super::test_number::TestEvent;
 use super::{Driver, Switch};
+use crate::call::LegSeat;
 use crate::events::{Cause, EventKind, KeySource, LegRole};
 use crate::ids::{CallId, LegId};
-use crate::media::command::{MediaEvent, PlayId};
+use crate::media::command::{MediaEvent, PlayId, PortLease};
+use crate::sdp::{Protection, SrtpPolicy};
+use crate::sip::digest::hmac_sha256;
+use crate::sip::peer::Peer;
 use crate::timers::Now;
 
 impl Switch {
+    /// What a leg with that peer is made with.
+    pub(super) fn seat(&self, id: LegId, lease: PortLease, peer: Peer, srtp: SrtpPolicy) -> LegSeat {
+        let secret = hmac_sha256(&self.config.auth_key, &[b"keys of leg", &id.0.to_be_bytes()]);
+        LegSeat {
+            id,
+            lease,
+            advertised: self.config.media_address(peer.local.ip()),
+            via: peer.remote.ip(),
+            rtp_timeout: self.config.rtp_timeout,
+            protection: Protection::new(srtp, peer.transport.secure(), secret),
+        }
+    }
+
     pub(super) fn on_media(&mut self, now: Now, event: MediaEvent) {
         match event {
             MediaEvent::Key { leg, key } => self.on_key(now, leg, key, KeySource::Rfc4733),

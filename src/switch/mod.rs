@@ -31,7 +31,8 @@ mod trunk_leg;
 mod trunk_link;
 mod view;
 
-pub use config::{Extension, SwitchBundle, SwitchConfig};
+pub use crate::sdp::SrtpPolicy;
+pub use config::{Extension, SrtpPolicies, SwitchBundle, SwitchConfig};
 pub use kept::{KeptContact, KeptExtension};
 pub use registration::OPTIONS as REGISTER_OPTIONS;
 pub use transfer_link::Untransferable;

@@ -172,6 +172,7 @@ mod tests {
             registrar: RegistrarConfig::default(),
             sip_advertised: None,
             media_advertised: None,
+            srtp: Default::default(),
             recording: false,
             rtp_timeout: None,
             direct_ring_time: Duration::from_secs(60),

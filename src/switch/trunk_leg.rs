@@ -6,7 +6,7 @@
 
 use super::outbound_leg::user_part;
 use super::{Switch, SwitchTimer};
-use crate::call::{DialPurpose, DialTarget, LegSeat};
+use crate::call::{DialPurpose, DialTarget};
 use crate::events::{Cause, EndedBy, EventKind, LegRole, NumberRole, TrunkFault};
 use crate::ids::{CallId, LegId, TrunkId};
 use crate::sip::endpoint::UsageId;
@@ -159,14 +159,9 @@ impl Switch {
             hunt.cause = Cause::Overload;
             return Err(NoWay::NoPort);
         };
+        let srtp = self.config.srtp.of_trunk(&way.trunk);
         hunt.trying = Some(Try { way, leg, media: false, failed: false });
-        let seat = LegSeat {
-            id: leg,
-            lease,
-            advertised: self.config.media_address(peer.local.ip()),
-            via: peer.remote.ip(),
-            rtp_timeout: self.config.rtp_timeout,
-        };
+        let seat = self.seat(leg, lease, peer, srtp);
         self.timers.set(SwitchTimer::TrunkSilent(id), now.at + silence);
         self.with_call(now, id, |call, out| call.dial(purpose, vec![(seat, target)], out));
         Ok(())

@@ -28,7 +28,10 @@ fn a_refused_offer_is_told_what_is_wrong_with_it() {
     let change = call.reinvite(Some(&sdp.replace("m=audio 4000 RTP/AVP", "m=audio 4000 RTP/SAVP")));
     world.send_by_hand(address, change);
     world.run(seconds(1.0));
-    assert_eq!(warning(&world), "302 hotline \"Audio must be offered as RTP/AVP\"");
+    assert_eq!(
+        warning(&world),
+        "302 hotline \"SRTP needs a=crypto with AES_CM_128_HMAC_SHA1_80, AES_CM_128_HMAC_SHA1_32 or AEAD_AES_128_GCM\""
+    );
     let bye = call.bye();
     world.send_by_hand(address, bye);
     world.finish();

@@ -247,7 +247,7 @@ fn scenario(dice: &mut Dice) {
                 into(&mut world, leg, phones[n].addr, &packet);
                 if let Some(slot) = world.find(leg) {
                     let now = world.now;
-                    world.plane.handle_rtcp(now, slot, phones[n].addr, &packet, &mut world.wire);
+                    world.plane.handle_rtcp(now, slot, phones[n].addr, &mut packet, &mut world.wire);
                 }
             }
             18 => phones[n].addr.set_port(4000 + dice.roll(3) as u16),

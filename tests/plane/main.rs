@@ -8,4 +8,5 @@ mod quality;
 mod recording;
 mod relaying;
 mod reports;
+mod secure;
 mod world;

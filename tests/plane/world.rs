@@ -1,9 +1,10 @@
 //! Phones, a kernel that filters connected sockets, and a clock, around one [`Plane`].
 
 use hotline::ids::{CallId, LegId};
+use hotline::media::srtp::Receiver;
 use hotline::media::{Clip, LegSlot, MediaCmd, MediaEvent, Plane, PlayId, PlayItem, RecordingId, Sink, TapFrame};
 use hotline::media::{rtp, sounds::Sounds};
-use hotline::sdp::{Codec, Direction, MediaSpec};
+use hotline::sdp::{Codec, Direction, MediaSpec, Security};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, LazyLock};
@@ -27,6 +28,8 @@ pub struct Wire {
     pub records: Vec<(RecordingId, &'static str)>,
     pub closed: Vec<LegId>,
     pub refuse_ports: bool,
+    /// Phones that open what they are sent.
+    pub openers: BTreeMap<LegId, Receiver>,
     /// By slot: the leg, and what its socket is connected to.
     sockets: BTreeMap<LegSlot, (LegId, Option<SocketAddr>)>,
 }
@@ -41,6 +44,20 @@ pub struct Sent {
 }
 
 impl Wire {
+    /// What the phone makes of a datagram. What it cannot open would be noise, and is a fault of ours.
+    fn opened(&mut self, slot: LegSlot, packet: &[u8]) -> Vec<u8> {
+        let leg = self.leg(slot);
+        let mut packet = packet.to_vec();
+        if let Some(receiver) = self.openers.get_mut(&leg) {
+            let length = match rtp::is_rtcp(&packet) {
+                true => receiver.open_rtcp(&mut packet),
+                false => receiver.open_rtp(&mut packet),
+            };
+            packet.truncate(length.expect("the phone believes what it is sent"));
+        }
+        packet
+    }
+
     fn leg(&self, slot: LegSlot) -> LegId {
         self.sockets[&slot].0
     }
@@ -69,6 +86,7 @@ impl Sink for Wire {
         assert!(connected.take().is_some(), "disconnected twice");
     }
     fn send_rtp(&mut self, slot: LegSlot, to: SocketAddr, packet: &[u8]) {
+        let packet = &self.opened(slot, packet)[..];
         if rtp::is_rtcp(packet) {
             return self.send_rtcp(slot, to, packet);
         }
@@ -172,7 +190,7 @@ impl World {
 
     pub fn deliver_rtcp(&mut self, leg: LegId, from: SocketAddr, packet: &[u8]) {
         let slot = self.slot(leg);
-        self.plane.handle_rtcp(self.now, slot, from, packet, &mut self.wire);
+        self.plane.handle_rtcp(self.now, slot, from, &mut packet.to_vec(), &mut self.wire);
     }
 
     /// Time passes, a tick each millisecond.
@@ -282,6 +300,7 @@ impl Phone {
             event_recv_pt: self.events,
             direction: self.direction,
             ptime_ms: 20,
+            security: Security::Plain,
         }
     }
 

@@ -9,7 +9,7 @@ use hotline::sip::dialog::session_timer::SessionTerms;
 use hotline::sip::digest::Ha1Set;
 use hotline::sip::endpoint::EndpointConfig;
 use hotline::sip::peer::Peer;
-use hotline::switch::{Extension, REGISTER_OPTIONS, SwitchConfig};
+use hotline::switch::{Extension, REGISTER_OPTIONS, SrtpPolicies, SrtpPolicy, SwitchConfig};
 use hotline::trunks::{Caps, TrunkConfig, TrunksConfig};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -43,6 +43,7 @@ pub struct Settings {
     pub rtp_timeout: Option<Duration>,
     pub rona_pause: Option<Duration>,
     pub recording: bool,
+    pub srtp: SrtpPolicy,
     pub trunks: TrunksConfig,
     pub trunk_numbers: BTreeMap<TrunkId, TrunkNumbers>,
     /// Numbers beside the usual ones that lead to trunks and groups.
@@ -88,6 +89,7 @@ impl Default for Settings {
             rtp_timeout: Some(Duration::from_secs(10)),
             rona_pause: Some(Duration::from_secs(30)),
             recording: true,
+            srtp: SrtpPolicy::default(),
             trunks: TrunksConfig::default(),
             trunk_numbers: BTreeMap::new(),
             dialled: Vec::new(),
@@ -150,6 +152,7 @@ impl Settings {
             registrar: self.registrar.clone(),
             sip_advertised: None,
             media_advertised: None,
+            srtp: SrtpPolicies { default: self.srtp, ..SrtpPolicies::default() },
             recording: self.recording,
             rtp_timeout: self.rtp_timeout,
             direct_ring_time: Duration::from_secs(60),

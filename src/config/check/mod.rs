@@ -17,6 +17,7 @@ use crate::sip::endpoint::ReliableProvisional;
 use crate::source::diag::{Diagnostic, Diags, nearest, shown};
 use crate::source::text::{Files, Sources, Span, decode};
 use crate::source::yaml;
+use crate::switch::SrtpPolicy;
 use crate::trunks::Group;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
@@ -102,6 +103,7 @@ impl<'f> Check<'f> {
         let listen = self.listen(raw.listen, tls.is_some());
         let sip = self.signalling(&raw.sip);
         let limits = self.limits(&raw.limits, &listen);
+        let srtp = self.srtp(raw.media.srtp.as_ref()).unwrap_or_default();
         let queues = self.queues(raw.queues);
         let agents = self.agents(raw.agents, &realm, &queues);
         let trunks = self.trunks(raw.trunks, &listen, tls.as_ref());
@@ -134,6 +136,7 @@ impl<'f> Check<'f> {
             sip,
             tls,
             limits,
+            srtp,
             auth,
             registrar,
             agents,
@@ -257,6 +260,21 @@ impl<'f> Check<'f> {
             calls_per_second: calls_per_second.map(|rate| rate.value),
             drain_timeout: self.duration(raw.drain_timeout.as_ref(), default.drain_timeout, DRAIN),
             rtp_timeout: self.duration(raw.rtp_timeout.as_ref(), default.rtp_timeout, RTP_TIMEOUT),
+        }
+    }
+
+    fn srtp(&mut self, word: Option<&At<String>>) -> Option<SrtpPolicy> {
+        let word = word?;
+        match word.value.as_str() {
+            "off" => Some(SrtpPolicy::Off),
+            "optional" => Some(SrtpPolicy::Optional),
+            "required" => Some(SrtpPolicy::Required),
+            other => {
+                let help = "`optional` encrypts with those who can, `required` refuses the others, `off` never does";
+                let message = format!("`{other}` is not `off`, `optional` or `required`");
+                self.error("C138", word, message, Some(help.into()));
+                None
+            }
         }
     }
 

@@ -63,7 +63,8 @@ impl Check<'_> {
             // no further finding says that it is missing.
             let ha1 = self.proof(&agent, realm).unwrap_or_else(|| Ha1Set::new("", "", ""));
             let name = agent.name.map_or_else(|| agent.id.value.clone(), |name| name.value);
-            agents.insert(id.clone(), Agent { id, name, ha1, queues: serves });
+            let srtp = self.srtp(agent.srtp.as_ref());
+            agents.insert(id.clone(), Agent { id, name, ha1, queues: serves, srtp });
         }
         agents
     }

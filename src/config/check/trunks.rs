@@ -59,7 +59,9 @@ impl Check<'_> {
             let enabled = raw.enabled.as_ref().is_none_or(|enabled| enabled.value);
             let caps = self.caps(&raw.limits);
             let numbers = self.trunk_numbers(&raw);
-            trunks.insert(id.clone(), Trunk { id, sources, client_certificate, gateway, enabled, caps, numbers });
+            let srtp = self.srtp(raw.srtp.as_ref());
+            let trunk = Trunk { id: id.clone(), sources, client_certificate, gateway, enabled, caps, numbers, srtp };
+            trunks.insert(id, trunk);
         }
         trunks
     }

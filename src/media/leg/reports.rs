@@ -152,10 +152,7 @@ impl Leg {
         let mut packet = [0; rtcp::MAX_BUILT];
         let length = compound.write(now, &mut packet);
         let muxed = self.peer.as_ref().is_some_and(|peer| peer.spec.rtcp_mux);
-        match muxed {
-            true => out.send_rtp(self.slot, to, &packet[..length]),
-            false => out.send_rtcp(self.slot, to, &packet[..length]),
-        }
+        self.send_rtcp(to, &packet[..length], muxed, out);
     }
 
     /// Where the peer's reports came from; else what it signalled, unless its RTP showed that to be behind a NAT, whose
