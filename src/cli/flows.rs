@@ -3,7 +3,7 @@
 use super::{Common, Failure, output};
 use crate::config::project::AudioFile;
 use crate::config::{Config, FILE_NAME, FlowSource, project};
-use crate::ivr::{self, Platform, Sources};
+use crate::ivr::{self, Bundle, Platform, Sources};
 use crate::media::prompts::ClipLibrary;
 use crate::serve;
 use crate::source::Diagnostic;
@@ -18,6 +18,8 @@ const UNRECORDED: &str = "E502";
 pub(super) enum FlowCommand {
     /// Check flows, prompts, lookups and calendars
     Check(FlowCheckArgs),
+    /// Run the flows' tests, without a switch and in no time
+    Test(super::flow_test::TestArgs),
 }
 
 #[derive(clap::Args)]
@@ -60,7 +62,13 @@ pub(super) fn check(common: &Common, args: &CheckArgs) -> Result<ExitCode, Failu
 }
 
 pub(super) fn run(common: &Common, command: &FlowCommand) -> Result<ExitCode, Failure> {
-    let FlowCommand::Check(args) = command;
+    match command {
+        FlowCommand::Check(args) => check_flows(common, args),
+        FlowCommand::Test(args) => super::flow_test::test(common, args),
+    }
+}
+
+fn check_flows(common: &Common, args: &FlowCheckArgs) -> Result<ExitCode, Failure> {
     let folder = project_of(common, &args.paths);
     let file = folder.join(FILE_NAME);
     let mut report = Report::new(args.json || common.output == Some(output::Format::Json));
@@ -103,6 +111,19 @@ fn flows(
     platform: Option<&Platform>,
     only: &[PathBuf],
 ) -> Result<(), Failure> {
+    let (sources, wanted) = gather(source, only)?;
+    let findings = match load(report, source, &sources, platform)? {
+        Ok(bundle) => bundle.warnings,
+        Err(findings) => findings,
+    };
+    for finding in findings.iter().filter(|finding| wanted.is_empty() || wanted.contains(&finding.path)) {
+        report.add(finding);
+    }
+    Ok(())
+}
+
+/// The texts of a project together with those among `only` that are not part of it, and the paths that `only` stands for.
+pub(super) fn gather(source: &FlowSource, only: &[PathBuf]) -> Result<(Sources, Vec<String>), Failure> {
     let unreadable = |error: std::io::Error| Failure::Usage(error.to_string());
     let mut files = project::texts(source).map_err(unreadable)?;
     let mut wanted = Vec::new();
@@ -133,20 +154,39 @@ fn flows(
     if files.iter().all(|file| !file.path.ends_with(".flow.yaml")) {
         return Err(Failure::Usage("there are no flows here; name files, or a project with `--project DIR`".into()));
     }
+    Ok((Sources { files: files.into_iter().map(|file| (file.path, file.text)).collect() }, wanted))
+}
+
+/// Flows and texts with the lengths of their recordings.
+pub(super) fn load(
+    report: &mut Report,
+    source: &FlowSource,
+    sources: &Sources,
+    platform: Option<&Platform>,
+) -> Result<Result<Bundle, Vec<Diagnostic>>, Failure> {
     let (library, broken) = clips(report, source)?;
-    let sources = Sources { files: files.into_iter().map(|file| (file.path, file.text)).collect() };
     let length = |lang: &str, id: &str| {
         let found = library.find(lang, id).map(|clip| clip.duration_ms());
         found.or_else(|| broken.contains(&(lang.to_string(), id.to_string())).then_some(1))
     };
-    let findings = match ivr::load(&sources, platform, &length) {
-        Ok(bundle) => bundle.warnings,
-        Err(findings) => findings,
-    };
-    for finding in findings.iter().filter(|finding| wanted.is_empty() || wanted.contains(&finding.path)) {
-        report.add(finding);
+    Ok(ivr::load(sources, platform, &length))
+}
+
+/// The flows that a command works on without a running switch, or `None` when they have errors, which are reported.
+pub(super) fn project(
+    common: &Common,
+    paths: &[PathBuf],
+    report: &mut Report,
+) -> Result<Option<(Bundle, Sources, Vec<String>)>, Failure> {
+    let source = FlowSource::of_project(&project_of(common, paths));
+    let (sources, wanted) = gather(&source, paths)?;
+    match load(report, &source, &sources, None)? {
+        Ok(bundle) => Ok(Some((bundle, sources, wanted))),
+        Err(findings) => {
+            findings.iter().filter(|finding| finding.is_error()).for_each(|finding| report.add(finding));
+            Ok(None)
+        }
     }
-    Ok(())
 }
 
 /// The recordings, and the names of those that cannot be read: they are there, so that nothing may call them missing.
@@ -183,7 +223,7 @@ fn file_name(path: &str) -> Option<String> {
 }
 
 /// Findings in the two forms of the contract, and whether one of them is an error.
-struct Report {
+pub(super) struct Report {
     json: bool,
     text: String,
     errors: usize,
@@ -194,11 +234,11 @@ struct Report {
 }
 
 impl Report {
-    fn new(json: bool) -> Self {
+    pub(super) fn new(json: bool) -> Self {
         Self { json, text: String::new(), errors: 0, warnings: 0, production: false, unrecorded: 0 }
     }
 
-    fn add(&mut self, finding: &Diagnostic) {
+    pub(super) fn add(&mut self, finding: &Diagnostic) {
         self.unrecorded += usize::from(self.production && finding.code == UNRECORDED);
         self.count(finding.is_error());
         match self.json {
@@ -220,17 +260,17 @@ impl Report {
         }
     }
 
-    fn line(&mut self, text: &str) {
+    pub(super) fn line(&mut self, text: &str) {
         self.text.push_str(text);
         self.text.push('\n');
     }
 
-    fn print(&self) -> Result<(), Failure> {
+    pub(super) fn print(&self) -> Result<(), Failure> {
         output::write(&self.text)
     }
 
     /// Prints everything. Code 2: a file cannot be used. Code 1: the files can be used and are not ready for production.
-    fn finish(mut self, what: &str) -> Result<ExitCode, Failure> {
+    pub(super) fn finish(mut self, what: &str) -> Result<ExitCode, Failure> {
         if !self.json {
             let counted = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
             let (errors, warnings) = (counted(self.errors, "error"), counted(self.warnings, "warning"));

@@ -197,6 +197,11 @@ fn read(files: &Files, diags: &mut Diags) -> Bundle {
     bundle
 }
 
+/// Whether a file holds tests of flows, by its path.
+pub(super) fn is_test(path: &str) -> bool {
+    Content::of(path) == Some(Content::Tests)
+}
+
 /// What a file holds, by its path.
 #[derive(Debug, PartialEq)]
 enum Content {

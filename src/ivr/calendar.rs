@@ -8,6 +8,7 @@ use super::value::{date, date_of, time};
 use super::yaml::{Kind, Node};
 use jiff::Timestamp;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// A holiday range longer than this is a slip in a year.
@@ -15,7 +16,8 @@ const MAX_RANGE_DAYS: i32 = 120;
 const DAY_S: u32 = 86_400;
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(super) enum Openness {
     Open,
     Closed,

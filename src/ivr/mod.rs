@@ -21,6 +21,7 @@ mod prompt;
 mod run;
 pub mod speech;
 mod step;
+pub mod trial;
 mod value;
 mod wire;
 

@@ -27,9 +27,10 @@ pub(super) struct Text {
 
 #[derive(Debug)]
 pub(super) enum Part {
-    /// An audio file and the text that it speaks.
+    /// An audio file, the text that it speaks, and how many letters, digits or Chinese characters that has.
     Audio {
         file: String,
+        text: Box<str>,
         characters: usize,
     },
     Slot {
@@ -43,6 +44,14 @@ impl Text {
         self.parts.iter().filter_map(|part| match part {
             Part::Slot { name, format } => Some((name, *format)),
             Part::Audio { .. } => None,
+        })
+    }
+
+    /// The text that an audio file speaks, and its characters.
+    pub fn piece(&self, wanted: &str) -> Option<(&str, usize)> {
+        self.parts.iter().find_map(|part| match part {
+            Part::Audio { file, text, characters } if file == wanted => Some((&**text, *characters)),
+            _ => None,
         })
     }
 
@@ -112,7 +121,7 @@ fn cut(id: &str, text: &str, node: &Node, diags: &mut Diags) -> Option<Text> {
         if characters > 0 {
             pieces += 1;
             let file = if has_slots { format!("{id}-{pieces}") } else { id.to_string() };
-            parts.push(Part::Audio { file, characters });
+            parts.push(Part::Audio { file, text: piece.trim().into(), characters });
         }
     };
     while let Some(open) = rest.find(['{', '}']) {

@@ -15,6 +15,7 @@
 //! | E401-E405 | keys: prefix, bound twice, hides a shortcut, end key in the pattern, entry that can never match |
 //! | E501-E505 | texts: missing, not recorded, unequal values, no reader for the language |
 //! | E701-E702 | a secret where it must not go; an address that hotline.yaml does not name |
+//! | T100-T110 | a flow's test failed: another prompt (101), other words (102), the call is over (103), never came to it (104), no mock (105), expectation (110) |
 //!
 //! `hotline.yaml` has codes of its own: C100-C105 are the text, C110-C160 what its values mean.
 

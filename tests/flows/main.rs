@@ -10,4 +10,5 @@ mod limits;
 mod live;
 mod lookups;
 mod secrets;
+mod trials;
 mod world;

@@ -4,12 +4,13 @@
 //! in a dropped call.
 
 pub(super) mod ask;
-mod say;
+pub(super) mod say;
 pub(super) mod state;
 
 pub use state::{CallState, MAX_TYPED};
 
 use super::bundle::Bundle;
+use super::calendar::Openness;
 use super::expr::{Expr, Fault, Reader, eval};
 use super::flow::{Flow, Section, Target};
 use super::step::Step;
@@ -393,6 +394,12 @@ impl<'b> Run<'b, '_> {
         let count = self.state.typed.len();
         self.state.typed.clear();
         self.drop_keys(count);
+    }
+
+    /// Whether a calendar is open now. `None` when there is no such calendar.
+    pub fn hours(&self, calendar: &str) -> Option<Openness> {
+        let held = self.state.held_hours.get(calendar).copied();
+        held.or_else(|| Some(self.bundle.calendars.get(calendar)?.at(self.wall_ms())))
     }
 
     /// The caller's time now, UTC.

@@ -1,5 +1,6 @@
 //! From prompt names to what is played, and the play that says it.
 
+use super::super::bundle::Bundle;
 use super::super::prompt::{Part, Text};
 use super::super::source::Name;
 use super::super::speech::{Piece, read_aloud};
@@ -14,6 +15,16 @@ const PLAY_GRACE_MS: u64 = 5_000;
 const ZH_CHARACTER_MS: u64 = 230;
 const CHARACTER_MS: u64 = 80;
 const ATOM_MS: u64 = 400;
+
+/// Milliseconds of a piece of a prompt: its recording's, else what speaking its characters takes.
+pub(in crate::ivr) fn piece_ms(bundle: &Bundle, lang: &str, file: &str, characters: usize) -> u64 {
+    let per_character = if lang == "zh" { ZH_CHARACTER_MS } else { CHARACTER_MS };
+    bundle.audio_ms(lang, file).map_or(characters as u64 * per_character, u64::from)
+}
+
+pub(in crate::ivr) fn atom_ms(bundle: &Bundle, lang: &str, id: &str) -> u64 {
+    bundle.audio_ms(lang, id).map_or(ATOM_MS, u64::from)
+}
 
 impl Run<'_, '_> {
     /// Plays the prompts in the caller's language. `None` when there is nothing to play.
@@ -57,10 +68,8 @@ impl Run<'_, '_> {
         let mut length = 0;
         for part in &text.parts {
             match part {
-                Part::Audio { file, characters } => {
-                    let per_character = if lang == "zh" { ZH_CHARACTER_MS } else { CHARACTER_MS };
-                    let estimate = *characters as u64 * per_character;
-                    length += self.bundle.audio_ms(lang, file).map_or(estimate, u64::from);
+                Part::Audio { file, characters, .. } => {
+                    length += piece_ms(self.bundle, lang, file, *characters);
                     items.push(Speech::Prompt { lang: lang.to_string(), id: file.clone() });
                 }
                 Part::Slot { name, format } => {
@@ -68,7 +77,7 @@ impl Run<'_, '_> {
                     for piece in read_aloud(&value, *format, lang, today) {
                         match piece {
                             Piece::Atom(id) => {
-                                length += self.bundle.audio_ms(lang, id).map_or(ATOM_MS, u64::from);
+                                length += atom_ms(self.bundle, lang, id);
                                 items.push(Speech::Atom { lang: lang.to_string(), id });
                             }
                             Piece::Pause(ms) => {

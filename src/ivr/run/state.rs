@@ -2,6 +2,7 @@
 //!
 //! Secrets and keys not yet used are never written out: after a restart the caller is asked again.
 
+use super::super::calendar::Openness;
 use super::super::value::Value;
 use super::super::wire::ActionId;
 use crate::ids::{FlowVersion, Redacted};
@@ -39,6 +40,9 @@ pub struct CallState {
     pub(in crate::ivr) counters: Counters,
     pub(in crate::ivr) clock: Clock,
     pub(in crate::ivr) last_id: ActionId,
+    /// Calendars that are open or closed for this call whatever the clock says.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(in crate::ivr) held_hours: BTreeMap<String, Openness>,
 }
 
 impl CallState {
@@ -61,6 +65,7 @@ impl CallState {
             counters: Counters::default(),
             clock: Clock::default(),
             last_id: 0,
+            held_hours: BTreeMap::new(),
         }
     }
 

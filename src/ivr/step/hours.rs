@@ -38,9 +38,9 @@ impl Step for Hours {
     }
 
     fn enter(&self, run: &mut Run) -> Next {
-        let Some(calendar) = run.bundle.calendars.get(&self.calendar.text) else { return Next::WayOut("fault") };
+        let Some(hours) = run.hours(&self.calendar.text) else { return Next::WayOut("fault") };
         let to = |outcome: &'static str, section: &Name| Next::Go(outcome.into(), section.text.clone());
-        match (calendar.at(run.wall_ms()), &self.open) {
+        match (hours, &self.open) {
             (Openness::Open, Some(section)) => to("open", section),
             (Openness::Open, None) => Next::CarryOn("open".into()),
             (Openness::Closed, _) => to("closed", &self.closed),

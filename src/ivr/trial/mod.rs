@@ -1,0 +1,17 @@
+//! Flows without a telephone: calls in virtual time, tests that admins write, and what those tests reach.
+//!
+//! Pure, like the rest of the room: it is handed the texts of test files and gives verdicts.
+
+mod call;
+mod judge;
+mod lower;
+mod moves;
+mod run;
+mod script;
+mod words;
+
+pub use call::{Asked, Call, Due, Heard, Line, Opening};
+pub use lower::read;
+pub use run::{Fault, Verdict, run};
+pub use script::{End, Test, TestFile};
+pub use words::{clock, transcript};
