@@ -4,6 +4,7 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use hotline::ids::{CallId, LegId};
+use hotline::media::codec::{Decoder, Encoder, MAX_PAYLOAD, MAX_SAMPLES, Rate};
 use hotline::media::srtp::{Receiver, Sender};
 use hotline::media::{LegSlot, MediaCmd, MediaEvent, Plane, PlayId, PlayItem, RecordingId, Sink, TapFrame, Tone, rtp};
 use hotline::sdp::{Codec, Direction, MasterKey, MediaSpec, Security, Suite};
@@ -52,15 +53,23 @@ fn address(leg: usize) -> SocketAddr {
 impl Bench {
     /// `calls` bridged pairs; the second of each speaks `far`.
     fn new(calls: usize, far: Codec) -> Self {
-        Self::secured(calls, far, Security::Plain)
+        Self::of(calls, [Codec::Pcmu, far], Security::Plain)
+    }
+
+    fn between(near: Codec, far: Codec) -> Self {
+        Self::of(1, [near, far], Security::Plain)
     }
 
     /// What the second of each pair is sent is encrypted as `security` says.
     fn secured(calls: usize, far: Codec, security: Security) -> Self {
+        Self::of(calls, [Codec::Pcmu, far], security)
+    }
+
+    fn of(calls: usize, [near, far]: [Codec; 2], security: Security) -> Self {
         let now = Instant::now();
         let mut bench = Self { plane: Plane::new(1, now), out: Nowhere::default(), now, sequence: 0, next: 0 };
         for leg in 0..2 * calls {
-            let codec = if leg % 2 == 0 { Codec::Pcmu } else { far };
+            let codec = if leg % 2 == 0 { near } else { far };
             let (id, remote) = (LegId(leg as u64), address(leg));
             let spec = MediaSpec {
                 remote,
@@ -72,6 +81,7 @@ impl Bench {
                 accepted: vec![(codec.payload_type(), codec)],
                 event_send_pt: Some(101),
                 event_recv_pt: Some(101),
+                event_khz: 8,
                 direction: Direction::SendRecv,
                 ptime_ms: 20,
                 security: if leg % 2 == 0 { Security::Plain } else { security.clone() },
@@ -185,5 +195,71 @@ fn playback(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, relay, srtp, playback);
+fn speech(ms: usize) -> Vec<i16> {
+    (0..ms * 16).map(|n| (6000.0 * (n as f32 * 0.05).sin() + 2000.0 * (n as f32 * 0.37).sin()) as i16).collect()
+}
+
+/// One packet of 20 ms of each codec, as the plane makes and reads it.
+fn codecs(c: &mut Criterion) {
+    let mut group = c.benchmark_group("20 ms of");
+    for codec in [Codec::Pcma, Codec::G722, Codec::Opus] {
+        let (pcm, mut payload) = (speech(20), [0; MAX_PAYLOAD]);
+        let mut encoder = Encoder::default();
+        let mut octets = 0;
+        group.bench_function(format!("{codec:?} encode"), |b| {
+            b.iter(|| octets = encoder.encode(codec, Rate::Wide, black_box(&pcm), &mut payload))
+        });
+        let (mut decoder, mut room) = (Decoder::default(), [0; MAX_SAMPLES]);
+        group.bench_function(format!("{codec:?} decode"), |b| {
+            b.iter(|| decoder.decode(codec, black_box(&payload[..octets]), &mut room))
+        });
+    }
+    group.finish();
+}
+
+/// 20 ms of a call whose two phones speak different codecs, both ways: each 20 us are a thousandth of a core.
+fn transcoding(c: &mut Criterion) {
+    let mut group = c.benchmark_group("20 ms of a call, both ways,");
+    for (near, far) in [(Codec::Opus, Codec::Pcma), (Codec::G722, Codec::Pcma), (Codec::Opus, Codec::G722)] {
+        let mut bench = Bench::between(near, far);
+        let mut encoders = [Encoder::default(), Encoder::default()];
+        let payloads: Vec<Vec<u8>> = [near, far]
+            .into_iter()
+            .zip(&mut encoders)
+            .map(|(codec, encoder)| {
+                let mut payload = [0; MAX_PAYLOAD];
+                let octets = encoder.encode(codec, Rate::Wide, &speech(20), &mut payload);
+                payload[..octets].to_vec()
+            })
+            .collect();
+        group.bench_function(format!("{near:?} and {far:?}"), |b| {
+            b.iter(|| {
+                bench.sequence = bench.sequence.wrapping_add(1);
+                for (n, codec) in [near, far].into_iter().enumerate() {
+                    let header = rtp::Header {
+                        marker: false,
+                        payload_type: codec.payload_type(),
+                        sequence: bench.sequence,
+                        timestamp: u32::from(bench.sequence) * 20 * codec.clock_khz(),
+                        ssrc: n as u32,
+                    };
+                    let mut packet = [0; rtp::HEADER + MAX_PAYLOAD];
+                    let end = rtp::HEADER + payloads[n].len();
+                    packet[..rtp::HEADER].copy_from_slice(&header.octets());
+                    packet[rtp::HEADER..end].copy_from_slice(&payloads[n]);
+                    let (slot, now) = (bench.out.slots[n], bench.now);
+                    bench.plane.handle_rtp(now, slot, address(n), &mut packet[..end], &mut bench.out);
+                }
+                for _ in 0..20 {
+                    bench.now += Duration::from_millis(1);
+                    bench.plane.tick(bench.now, &mut bench.out);
+                }
+            })
+        });
+        assert!(bench.out.octets > 0, "packets were sent");
+    }
+    group.finish();
+}
+
+criterion_group!(benches, relay, srtp, playback, codecs, transcoding);
 criterion_main!(benches);

@@ -351,9 +351,8 @@ impl Leg {
 }
 
 /// What we offer, the codec in use or likely first.
-fn codecs_from(first: Option<Codec>) -> [Codec; 2] {
-    match first {
-        Some(Codec::Pcmu) => [Codec::Pcmu, Codec::Pcma],
-        Some(Codec::Pcma) | None => [Codec::Pcma, Codec::Pcmu],
-    }
+fn codecs_from(first: Option<Codec>) -> [Codec; Codec::ALL.len()] {
+    let mut codecs = Codec::ALL;
+    codecs.sort_by_key(|codec| Some(*codec) != first);
+    codecs
 }

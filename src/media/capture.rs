@@ -1,7 +1,7 @@
 //! What a party says, kept in memory to be played back to it: "record your greeting, press hash".
 
 use super::clip::Clip;
-use super::codec;
+use super::codec::{MAX_SAMPLES, NarrowDecoder};
 use crate::sdp::Codec;
 use std::time::Duration;
 
@@ -13,18 +13,21 @@ const SAMPLES_PER_MS: usize = 8;
 pub struct Capture {
     /// Room is made at the start, so that no packet allocates.
     samples: Vec<i16>,
+    decoder: NarrowDecoder,
 }
 
 impl Capture {
     pub fn new(limit: Duration) -> Self {
         let limit = limit.min(LONGEST).as_millis() as usize;
-        Self { samples: Vec::with_capacity(limit * SAMPLES_PER_MS) }
+        Self { samples: Vec::with_capacity(limit * SAMPLES_PER_MS), decoder: NarrowDecoder::default() }
     }
 
     /// Takes one packet's audio. False when there is no room for more.
     pub fn take(&mut self, from: Codec, payload: &[u8]) -> bool {
         let room = self.samples.capacity() - self.samples.len();
-        self.samples.extend(codec::decode(from, payload).take(room));
+        let mut pcm = [0; MAX_SAMPLES];
+        let samples = self.decoder.decode(from, payload, &mut pcm);
+        self.samples.extend(&pcm[..samples.min(room)]);
         self.samples.len() < self.samples.capacity()
     }
 

@@ -1,7 +1,7 @@
-//! One prompt or sound, encoded once per codec when it is loaded, so that playing it is an index and a copy.
+//! One prompt or sound, encoded once in either law of G.711 when it is loaded, so that playing it is an index and a copy. For
+//! G.722 and Opus, whose decoders carry a state from packet to packet, it is encoded as it plays, in the leg's own stream.
 
-use super::codec::g711;
-use crate::sdp::Codec;
+use super::codec::{Law, g711};
 use std::fmt;
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ pub struct Clip {
 }
 
 impl Clip {
-    /// Encodes 16-bit, 8 kHz samples for every codec.
+    /// Encodes 16-bit, 8 kHz samples in both laws.
     pub fn from_pcm(id: impl Into<Arc<str>>, lang: impl Into<Arc<str>>, pcm: &[i16]) -> Self {
         Self {
             id: id.into(),
@@ -34,10 +34,10 @@ impl Clip {
     }
 
     /// One byte a sample.
-    pub fn encoded(&self, codec: Codec) -> &[u8] {
-        match codec {
-            Codec::Pcmu => &self.pcmu,
-            Codec::Pcma => &self.pcma,
+    pub fn encoded(&self, law: Law) -> &[u8] {
+        match law {
+            Law::Mu => &self.pcmu,
+            Law::A => &self.pcma,
         }
     }
 }

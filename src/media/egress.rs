@@ -5,7 +5,8 @@
 //! passed, and the first packet after the change carries the marker. The sequence never jumps by our doing: packets
 //! that we make count by one; a relayed run keeps the sender's gaps and order, because only with them can the far end
 //! conceal what is lost (RFC 3550 7.1: losses in the incoming stream may induce corresponding gaps).
-//! Knows no address, no payload, no codec but the 8 kHz clock of all of ours.
+//! Knows no address and no payload; of the codec only its clock. Lengths of sound are handed in as 8 kHz samples, or, where
+//! a packet is relayed, in ticks of that clock.
 
 use super::Micros;
 use super::rtp::Header;
@@ -15,30 +16,35 @@ use super::sink::LegSlot;
 const MAX_GAP: u16 = 100;
 /// A relayed time stamp may depart from the clock by this much (1 s) before it is taken for a new time line; network
 /// bursts stay far below.
-const MAX_DRIFT: u32 = 8000;
+const MAX_DRIFT_MS: u32 = 1000;
 /// A relayed run may run this far (100 ms) ahead of the clock while it is young: then its first packets were late, held
 /// up on the way, and silence has already been sent in their stead. What is more is left out, else it would stay as
 /// delay for the rest of the call.
-const MAX_LEAD: i32 = 800;
+const MAX_LEAD_MS: u32 = 100;
 const YOUNG: Micros = 1_000_000;
 
 /// Who fills the packets. A change is what RFC 3550 calls a switch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     Play(super::command::PlayId),
+    /// Another leg's sound, encoded anew.
+    Leg(LegSlot),
     Silence,
 }
 
 #[derive(Clone, Debug)]
 pub struct Egress {
     ssrc: u32,
+    /// Ticks of the RTP clock in a millisecond.
+    khz: u32,
     run: Run,
     /// Of the newest packet.
     sequence: u16,
     timestamp: u32,
     sent: Micros,
-    samples: u32,
-    /// Samples by which the time line is ahead of the clock, because a switch came before the last packet had been
+    /// Its length in ticks.
+    length: u32,
+    /// Ticks by which the time line is ahead of the clock, because a switch came before the last packet had been
     /// played out. Paid back at the next switch that leaves room.
     ahead: u32,
     packets: u64,
@@ -74,31 +80,41 @@ impl Egress {
     pub fn new(ssrc: u32, sequence: u16, timestamp: u32) -> Self {
         Self {
             ssrc,
+            khz: 8,
             run: Run::None,
             sequence: sequence & 0x7fff,
             timestamp,
             sent: 0,
-            samples: 0,
+            length: 0,
             ahead: 0,
             packets: 0,
             octets: 0,
         }
     }
 
+    /// Another codec is sent from now on, whose RTP clock may be another: the line goes on from where it is (RFC 7160 4.1).
+    pub fn set_clock(&mut self, khz: u32) {
+        if khz != self.khz {
+            (self.length, self.ahead) = (self.length * khz / self.khz, self.ahead * khz / self.khz);
+            self.khz = khz;
+            self.end_run();
+        }
+    }
+
     /// The next packet of a source that is paced by our own clock. A pause of three packets or more (the worker was
     /// held up) is a gap in time, not a slower clock.
     pub fn paced(&mut self, now: Micros, source: Source, samples: u32) -> Header {
-        let goes_on = self.run == Run::Paced(source) && self.elapsed(now) < self.samples.saturating_mul(3);
+        let goes_on = self.run == Run::Paced(source) && self.elapsed(now) < self.length.saturating_mul(3);
         if goes_on {
             self.sequence = self.sequence.wrapping_add(1);
-            self.timestamp = self.timestamp.wrapping_add(self.samples);
+            self.timestamp = self.timestamp.wrapping_add(self.length);
         } else {
             self.switch(now, Run::Paced(source));
         }
-        self.stamp(now, samples, !goes_on)
+        self.stamp(now, samples * self.khz / 8, !goes_on)
     }
 
-    /// A packet received by leg `from`. `None` = it belongs before a switch that has been made since, or its place is
+    /// A packet received by leg `from`, `ticks` long. `None` = it belongs before a switch that has been made since, or its place is
     /// past: do not send it.
     #[allow(clippy::too_many_arguments)] // The five are one RTP header; a struct would be built for this call alone.
     pub fn relayed(
@@ -108,7 +124,7 @@ impl Egress {
         ssrc: u32,
         sequence: u16,
         timestamp: u32,
-        samples: u32,
+        ticks: u32,
         marker: bool,
     ) -> Option<Header> {
         if let Run::Relay(relay) = self.run
@@ -127,13 +143,13 @@ impl Egress {
                 return in_run.then(|| self.header(shifted, time, marker));
             }
             let drift = time.wrapping_sub(self.timestamp.wrapping_add(self.elapsed(now))) as i32;
-            if ahead <= MAX_GAP && drift.unsigned_abs() < MAX_DRIFT {
+            if ahead <= MAX_GAP && drift.unsigned_abs() < MAX_DRIFT_MS * self.khz {
                 let passed = now.saturating_sub(relay.began);
-                let lead = time.wrapping_sub(relay.began_at).wrapping_sub((passed / 125) as u32) as i32;
-                if passed < YOUNG && lead > MAX_LEAD {
+                let lead = time.wrapping_sub(relay.began_at).wrapping_sub(self.ticks(passed)).cast_signed();
+                if passed < YOUNG && lead > (MAX_LEAD_MS * self.khz).cast_signed() {
                     self.run = Run::Relay(Relay {
                         sequence_shift: relay.sequence_shift.wrapping_sub(1),
-                        timestamp_shift: relay.timestamp_shift.wrapping_sub(samples),
+                        timestamp_shift: relay.timestamp_shift.wrapping_sub(ticks),
                         ..relay
                     });
                     return None;
@@ -141,7 +157,7 @@ impl Egress {
                 self.run = Run::Relay(Relay { span: relay.span.saturating_add(ahead).min(0x8000), ..relay });
                 self.sequence = shifted;
                 self.timestamp = time;
-                return Some(self.stamp(now, samples, marker));
+                return Some(self.stamp(now, ticks, marker));
             }
         }
         self.switch(now, Run::None);
@@ -154,7 +170,7 @@ impl Egress {
             sequence_shift: self.sequence.wrapping_sub(sequence),
             timestamp_shift: self.timestamp.wrapping_sub(timestamp),
         });
-        Some(self.stamp(now, samples, true))
+        Some(self.stamp(now, ticks, true))
     }
 
     /// The first packet of a key event: its time stamp holds for the whole event (RFC 4733 2.2.2), its marker is set.
@@ -163,10 +179,10 @@ impl Egress {
         self.stamp(now, 0, true)
     }
 
-    /// A further packet of the event, which has lasted `samples` by now.
+    /// A further packet of the event, which has lasted `samples` of 8 kHz by now.
     pub fn event_goes_on(&mut self, samples: u32) -> Header {
         self.sequence = self.sequence.wrapping_add(1);
-        self.samples = samples;
+        self.length = samples * self.khz / 8;
         self.header(self.sequence, self.timestamp, false)
     }
 
@@ -209,9 +225,14 @@ impl Egress {
         self.timestamp.wrapping_add(self.elapsed(now))
     }
 
-    /// Samples since the newest packet.
+    /// Ticks since the newest packet.
     fn elapsed(&self, now: Micros) -> u32 {
-        (now.saturating_sub(self.sent) / 125) as u32
+        self.ticks(now.saturating_sub(self.sent))
+    }
+
+    fn ticks(&self, time: Micros) -> u32 {
+        // The line wraps, and so may this.
+        (time * u64::from(self.khz) / 1000) as u32
     }
 
     /// Places the next packet behind the newest one: by one in sequence, by the clock in time, never overlapping.
@@ -222,14 +243,14 @@ impl Egress {
             return;
         }
         let elapsed = self.elapsed(now);
-        let step = elapsed.saturating_sub(self.ahead).max(self.samples);
+        let step = elapsed.saturating_sub(self.ahead).max(self.length);
         self.ahead = (self.ahead + step).saturating_sub(elapsed);
         self.timestamp = self.timestamp.wrapping_add(step);
     }
 
-    fn stamp(&mut self, now: Micros, samples: u32, marker: bool) -> Header {
+    fn stamp(&mut self, now: Micros, ticks: u32, marker: bool) -> Header {
         self.sent = now;
-        self.samples = samples;
+        self.length = ticks;
         self.header(self.sequence, self.timestamp, marker)
     }
 

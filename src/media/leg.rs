@@ -1,24 +1,25 @@
 //! One party's stream: what is heard from it, and what it is sent when its turn of the wheel comes.
 //!
-//! A leg knows its own parts only; its reports are in `reports`, the watch for its silence in `silence`. What concerns two legs is in `relay`, what concerns all of
-//! them in `plane`.
+//! A leg knows its own parts only; its reports are in `reports`, the watch for its silence in `silence`, what we make for it
+//! to hear in `voice`. What concerns two legs is in `relay`, what concerns all of them in `plane`.
 
 mod guard;
 mod reports;
 mod silence;
+mod voice;
 
 use super::capture::Capture;
-use super::codec;
 use super::command::{MediaEvent, RecordingId};
 use super::dtmf::{EventPayload, KeySender, Keypad, Press};
-use super::egress::{Egress, Source};
+use super::egress::Egress;
 use super::latch::{Latch, Verdict, Wiring};
+use super::pcm::Input;
 use super::player::Player;
-use super::rtp::{self, HEADER, Header, Received};
+use super::rtp::{self, HEADER, Received};
 use super::sink::{LegSlot, Sink};
 use super::stream::{Arrival, Stream};
 use super::tap::{Side, TapFrame};
-use super::wheel::{ROTATION, Seat};
+use super::wheel::Seat;
 use super::{MS, Micros};
 use crate::events::media::{MediaReport, MediaTrouble};
 use crate::ids::LegId;
@@ -30,6 +31,7 @@ use silence::Silence;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use voice::Mouth;
 
 /// A source that was still for this long is replaced by silence, because carriers and NATs close what goes quiet.
 const GAP: Micros = 200 * MS;
@@ -39,8 +41,6 @@ const BURST: Micros = 100 * ALLOWANCE;
 const ALLOWANCE: Micros = 5 * MS;
 /// RFC 3389. Never negotiated by us, sent by some nonetheless: a sign of life, no sound.
 const COMFORT_NOISE: u8 = 13;
-/// The most audio a packet of ours holds: 60 ms.
-const MAX_FRAME: usize = 480;
 /// A leg can be in a call's recording and leave a message at the same time.
 const MAX_TAPS: usize = 2;
 
@@ -53,8 +53,15 @@ pub struct Leg {
     pub echo: bool,
     pub player: Option<Player>,
     pub capture: Option<Capture>,
+    /// What the peer says, as linear sound, where somebody takes it so.
+    pub input: Option<Box<Input>>,
+    /// A mixer or a detector takes it, whatever else becomes of the packets.
+    pub wants_pcm: bool,
+    /// The bridged party cannot be sent the peer's packets as they are.
+    pub transcodes: bool,
     pub keys: KeySender,
     pub egress: Egress,
+    mouth: Option<Box<Mouth>>,
     pub taps: [Option<(RecordingId, Side)>; MAX_TAPS],
     peer: Option<Peer>,
     guard: Guard,
@@ -116,6 +123,10 @@ impl Leg {
             echo: false,
             player: None,
             capture: None,
+            input: None,
+            wants_pcm: false,
+            transcodes: false,
+            mouth: None,
             keys: KeySender::default(),
             egress: Egress::new(origin.ssrc, origin.sequence, origin.timestamp),
             taps: [None; MAX_TAPS],
@@ -148,6 +159,9 @@ impl Leg {
                 self.rtcp.schedule(now);
             }
         }
+        if let Some(codec) = self.peer.as_ref().map(|peer| peer.spec.codec) {
+            self.prepare(codec);
+        }
         if !self.can_send_keys() {
             self.refuse_keys(out);
         }
@@ -167,6 +181,7 @@ impl Leg {
         if !peer.spec.direction.may_receive() {
             return Heard::Nothing;
         }
+        let event_khz = peer.spec.event_khz;
         let verdict = match self.guard.proves() {
             true => peer.latch.judge_proven(now, from, rtp.ssrc, rtp.sequence),
             false => peer.latch.judge(now, from, rtp.ssrc, rtp.sequence),
@@ -207,12 +222,15 @@ impl Leg {
         self.counts.octets_in += rtp.payload.len() as u64;
         match kind {
             Kind::Audio(codec) => {
-                self.stream.time(now, rtp.timestamp);
+                self.stream.time(now, rtp.timestamp, codec.clock_khz());
                 // RFC 6263 4.1: an empty packet only keeps a NAT open.
                 if rtp.payload.is_empty() { Heard::Nothing } else { Heard::Audio(rtp, codec) }
             }
             Kind::Keys => match EventPayload::parse(&packet[rtp.payload]) {
-                Some(payload) => Heard::Keys(self.keypad.receive(now, rtp.ssrc, rtp.timestamp, payload)),
+                Some(payload) => {
+                    let press = self.keypad.receive(now, rtp.ssrc, rtp.timestamp, payload);
+                    Heard::Keys(press.at_8_khz(event_khz))
+                }
                 None => {
                     self.counts.malformed += 1;
                     Heard::Nothing
@@ -248,6 +266,8 @@ impl Leg {
     pub fn look(&mut self, now: Micros, turn: Micros, out: &mut impl Sink) -> Looked {
         let released = self.keypad.look(now);
         let Some(peer) = &mut self.peer else { return Looked { next: now + GAP, released, missed: None } };
+        let event_khz = peer.spec.event_khz;
+        let released = released.map(|ticks| ticks * 8 / event_khz);
         let listening = peer.spec.direction.may_receive();
         let wiring = peer.latch.wiring(now, listening);
         let look_at_latch = peer.latch.next_look(now);
@@ -308,6 +328,11 @@ impl Leg {
         self.can_send().then_some((peer.spec.codec, peer.spec.send_pt))
     }
 
+    /// Who is to hear what the peer says.
+    pub fn hearer(&self) -> Option<LegSlot> {
+        if self.echo { Some(self.slot) } else { self.bridge }
+    }
+
     /// Whether something of our own goes out, so that the other party is not passed on.
     pub fn is_occupied(&self) -> bool {
         self.player.is_some() || self.keys.is_active()
@@ -320,69 +345,6 @@ impl Leg {
             let slot = self.slot;
             self.guard.protect(packet, false, |packet| out.send_rtp(slot, to, packet));
         }
-    }
-
-    /// One packet of our own, if it is time for one. Returns when to look again.
-    fn pace(&mut self, now: Micros, turn: Micros, out: &mut impl Sink) -> Micros {
-        if self.keys.is_active() {
-            if self.can_send_keys() {
-                self.send_key(now, out);
-            } else {
-                self.refuse_keys(out);
-            }
-            return 0;
-        }
-        let Some(peer) = &self.peer else { return now + GAP };
-        let (codec, frame) = (peer.spec.codec, frame_samples(peer.spec.ptime_ms));
-        let quiet_since = self.egress.last_sent().max(peer.since);
-        let source = match &self.player {
-            Some(player) => Source::Play(player.id),
-            None if !self.can_send() => return now + GAP,
-            None if self.egress.is_paced_by(Source::Silence) => Source::Silence,
-            None if now >= quiet_since + GAP => {
-                self.next_frame = 0;
-                Source::Silence
-            }
-            None => return quiet_since + GAP,
-        };
-        if turn < self.next_frame {
-            return 0;
-        }
-        let lasts = frame as Micros * 125;
-        let behind = turn - self.next_frame;
-        let afresh = self.next_frame == 0 || behind >= lasts;
-        self.next_frame = if afresh { turn + lasts } else { self.next_frame + lasts };
-        let mut packet = [0; HEADER + MAX_FRAME];
-        let packet = &mut packet[..HEADER + frame];
-        let filled = match &mut self.player {
-            Some(player) => player.fill(&mut packet[HEADER..], codec),
-            None => {
-                packet[HEADER..].fill(codec::silence(codec));
-                frame
-            }
-        };
-        if filled == 0 {
-            self.end_play(false, out);
-            return 0;
-        }
-        if let Some((_, payload_type)) = self.sends() {
-            let header = self.egress.paced(now, source, frame as u32);
-            packet[..HEADER].copy_from_slice(&Header { payload_type, ..header }.octets());
-            self.emit(packet, out);
-            if let Some(player) = &mut self.player {
-                player.sent(filled);
-            }
-        }
-        0
-    }
-
-    fn send_key(&mut self, now: Micros, out: &mut impl Sink) {
-        let Some(payload_type) = self.peer.as_ref().and_then(|peer| peer.spec.event_send_pt) else { return };
-        let Some((header, payload)) = self.keys.next(now, &mut self.egress) else { return };
-        let mut packet = [0; HEADER + EventPayload::OCTETS];
-        packet[..HEADER].copy_from_slice(&Header { payload_type, ..header }.octets());
-        packet[HEADER..].copy_from_slice(&payload.octets());
-        self.emit(&packet, out);
     }
 
     fn refuse_keys(&mut self, out: &mut impl Sink) {
@@ -433,14 +395,5 @@ impl Kind {
             Some((_, codec)) => Some(Self::Audio(*codec)),
             None => (payload_type == COMFORT_NOISE).then_some(Self::ComfortNoise),
         }
-    }
-}
-
-/// The peer's wish for packet length where the wheel can keep it evenly; else 20 ms, which every receiver takes.
-fn frame_samples(ptime_ms: u8) -> usize {
-    match ptime_ms {
-        40 => 320,
-        60 => MAX_FRAME,
-        _ => (ROTATION / 125) as usize,
     }
 }

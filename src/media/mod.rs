@@ -23,7 +23,8 @@
 //! | `dtmf` | keys in and out by RFC 4733 |
 //! | `player`, `sounds`, `clip` | prompts, tones and hold music |
 //! | `wheel` | who is due in this millisecond |
-//! | `codec` | G.711 |
+//! | `codec` | G.711, G.722, Opus |
+//! | `pcm` | linear sound: jitter buffer, concealment, rates |
 //! | `worker`, `shell` | the thread around a plane; its sockets and outlets |
 //! | `socket`, `ports`, `stock` | one UDP socket; pairs bound ahead of need; which of them a call gets next |
 //! | `sched` | real-time priority |
@@ -40,6 +41,7 @@ pub mod dtmf;
 pub mod egress;
 pub mod latch;
 mod leg;
+pub mod pcm;
 pub mod plane;
 pub mod player;
 pub mod ports;

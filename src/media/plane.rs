@@ -6,18 +6,21 @@
 
 use super::Micros;
 use super::capture::Capture;
+use super::codec;
 use super::command::{MediaCmd, MediaEvent, RecordingId};
 use super::dtmf::Press;
 use super::leg::{Heard, Leg, Missed, Origin};
+use super::pcm::TURN;
 use super::player::Player;
 use super::relay;
-use super::rtp;
+use super::rtp::{self, Received};
 use super::sink::{LegSlot, Sink};
 use super::sounds::Sounds;
 use super::tap::Side;
 use super::wheel::Wheel;
 use crate::events::media::{MediaReport, MediaTrouble};
 use crate::ids::{CallId, LegId};
+use crate::sdp::Codec;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use slab::Slab;
@@ -130,13 +133,7 @@ impl Plane {
                     leg.tap(now, &rtp, codec, payload, out);
                     leg.keep(codec, payload, out);
                 }
-                if leg.echo {
-                    relay::forward(leg, at, slot, &rtp, codec, packet, out);
-                } else if let Some(far) = leg.bridge
-                    && let Some(far) = live(&mut self.legs, far)
-                {
-                    relay::forward(far, at, slot, &rtp, codec, packet, out);
-                }
+                self.pass_on(at, slot, &rtp, codec, packet, out);
             }
             Heard::Keys(press) => self.key(slot, press, out),
             Heard::Nothing => {}
@@ -160,6 +157,47 @@ impl Plane {
         }
     }
 
+    /// Sends a leg's packet to whom it speaks to as it is, where their codecs pass into each other; else it is decoded when
+    /// the leg has its turn.
+    fn pass_on(
+        &mut self,
+        now: Micros,
+        slot: LegSlot,
+        rtp: &Received,
+        codec: Codec,
+        packet: &mut [u8],
+        out: &mut impl Sink,
+    ) {
+        let Some(to) = live(&mut self.legs, slot).map(|leg| leg.hearer()) else { return };
+        let far = to.and_then(|to| live(&mut self.legs, to));
+        let transcodes = far.as_ref().and_then(|far| far.sends()).is_some_and(|(sent, _)| !codec::passes(codec, sent));
+        if !transcodes && let Some(far) = far {
+            relay::forward(far, now, slot, rtp, codec, packet, out);
+        }
+        let Some(leg) = live(&mut self.legs, slot) else { return };
+        leg.transcodes = transcodes;
+        if leg.transcodes || leg.wants_pcm {
+            let Some(payload) = packet.get(rtp.payload.clone()) else { return };
+            leg.listen(now, rtp, codec, payload);
+            self.wheel.set_due(leg.seat, 0);
+        } else if let Some(input) = &mut leg.input {
+            input.stop();
+        }
+    }
+
+    /// A turn's worth of what a leg says, for all who take linear sound. True = the leg has more to say.
+    fn heard(&mut self, now: Micros, slot: LegSlot, out: &mut impl Sink) -> bool {
+        let Some(leg) = live(&mut self.legs, slot).filter(|leg| leg.input.is_some()) else { return false };
+        let mut pcm = [0; TURN];
+        let Some((rate, pcm)) = leg.heard(now, &mut pcm) else { return false };
+        if leg.transcodes
+            && let Some(far) = leg.hearer().and_then(|to| live(&mut self.legs, to))
+        {
+            far.say(now, slot, rate, pcm, out);
+        }
+        true
+    }
+
     /// Does what is due up to `now`. Call once a millisecond, or at [`Plane::next_tick`].
     pub fn tick(&mut self, now: Instant, out: &mut impl Sink) {
         let at = self.micros(now);
@@ -170,7 +208,8 @@ impl Plane {
                 let Some(leg) = due.and_then(|index| self.legs.get_mut(index as usize)) else { continue };
                 let (slot, seat) = (leg.slot, leg.seat);
                 let looked = leg.look(at, turn, out);
-                self.wheel.set_due(seat, looked.next);
+                let says = self.heard(at, slot, out);
+                self.wheel.set_due(seat, if says { 0 } else { looked.next });
                 if let Some(samples) = looked.released {
                     self.key_released(slot, samples);
                 }

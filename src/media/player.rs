@@ -1,11 +1,10 @@
-//! What one leg is played: a list of clips, silences and sounds, cut into packets of any length. Positions count
-//! samples, so a codec change in mid-prompt goes on at the same word. No timing here: the leg asks when it is due.
+//! What one leg is played: a list of clips, silences and sounds, cut into packets of any length, in either law of G.711 (other
+//! codecs are made from that). Positions count samples, so a codec change in mid-prompt goes on at the same word. No timing here: the leg asks when it is due.
 
 use super::clip::Clip;
-use super::codec;
+use super::codec::Law;
 use super::command::{PlayId, PlayItem};
 use super::sounds::{Sound, Sounds};
-use crate::sdp::Codec;
 use std::sync::Arc;
 
 #[derive(Debug)]
@@ -43,7 +42,7 @@ impl Player {
     }
 
     /// Fills a packet and returns how many samples of it are of the list; the rest is silence. 0 = it has ended.
-    pub fn fill(&mut self, packet: &mut [u8], of: Codec) -> usize {
+    pub fn fill(&mut self, packet: &mut [u8], of: Law) -> usize {
         let mut filled = 0;
         while filled < packet.len() {
             let Some(track) = self.tracks.get(self.track) else {
@@ -63,7 +62,7 @@ impl Player {
             self.offset += taken as u64;
             self.in_pass += taken as u64;
         }
-        packet[filled..].fill(codec::silence(of));
+        packet[filled..].fill(of.silence());
         filled
     }
 
@@ -79,7 +78,7 @@ impl Player {
 
 impl Track {
     /// Copies from `offset` on, as far as one piece goes. 0 = at the end.
-    fn read(&self, offset: u64, into: &mut [u8], of: Codec) -> usize {
+    fn read(&self, offset: u64, into: &mut [u8], of: Law) -> usize {
         match self {
             Track::Clip(clip) => copy(clip.encoded(of), offset, into),
             Track::Silence(samples) => silence(samples.saturating_sub(offset), into, of),
@@ -109,7 +108,7 @@ fn copy(from: &[u8], offset: u64, into: &mut [u8]) -> usize {
     taken
 }
 
-fn loop_over(clip: &Clip, offset: u64, at_most: u64, into: &mut [u8], of: Codec) -> usize {
+fn loop_over(clip: &Clip, offset: u64, at_most: u64, into: &mut [u8], of: Law) -> usize {
     if clip.samples() == 0 {
         return 0;
     }
@@ -117,9 +116,9 @@ fn loop_over(clip: &Clip, offset: u64, at_most: u64, into: &mut [u8], of: Codec)
     copy(clip.encoded(of), offset % clip.samples() as u64, &mut into[..room])
 }
 
-fn silence(samples: u64, into: &mut [u8], of: Codec) -> usize {
+fn silence(samples: u64, into: &mut [u8], of: Law) -> usize {
     let taken = into.len().min(usize::try_from(samples).unwrap_or(usize::MAX));
-    into[..taken].fill(codec::silence(of));
+    into[..taken].fill(of.silence());
     taken
 }
 
@@ -141,7 +140,7 @@ mod tests {
         let mut all = Vec::new();
         for _ in 0..limit {
             let mut packet = [0; 160];
-            let filled = player.fill(&mut packet, Codec::Pcmu);
+            let filled = player.fill(&mut packet, Law::Mu);
             if filled == 0 {
                 break;
             }
@@ -153,7 +152,7 @@ mod tests {
     #[test]
     fn items_follow_each_other_without_a_gap_in_the_middle_of_a_packet() {
         let all = play(&[clip(100, 1000), PlayItem::Silence(5), clip(300, 2000)], false, 99);
-        let (first, second) = (codec::g711::to_ulaw(1000), codec::g711::to_ulaw(2000));
+        let (first, second) = (Law::Mu.octet(1000), Law::Mu.octet(2000));
         assert_eq!(all.len(), 440);
         assert!(all[..100].iter().all(|&x| x == first) && all[100..140].iter().all(|&x| x == 0xff));
         assert!(all[140..].iter().all(|&x| x == second));
@@ -163,10 +162,10 @@ mod tests {
     fn the_last_packet_is_filled_up_with_silence() {
         let mut player = Player::new(PlayId(1), &[clip(170, 1000)], false, false, &SOUNDS);
         let mut packet = [0; 160];
-        assert_eq!(player.fill(&mut packet, Codec::Pcma), 160);
-        assert_eq!(player.fill(&mut packet, Codec::Pcma), 10);
+        assert_eq!(player.fill(&mut packet, Law::A), 160);
+        assert_eq!(player.fill(&mut packet, Law::A), 10);
         assert!(packet[10..].iter().all(|&x| x == 0xd5));
-        assert_eq!(player.fill(&mut packet, Codec::Pcma), 0);
+        assert_eq!(player.fill(&mut packet, Law::A), 0);
     }
 
     #[test]
@@ -195,7 +194,7 @@ mod tests {
     fn a_one_second_tone_joins_itself_without_a_click() {
         let all = play(&[PlayItem::Tone(Tone::Milliwatt)], false, 150);
         assert_eq!(all[..8000], all[8000..16000]);
-        let pcm: Vec<i16> = codec::decode(Codec::Pcmu, &all).collect();
+        let pcm: Vec<i16> = all.iter().map(|&octet| Law::Mu.linear(octet)).collect();
         let steepest = |pcm: &[i16]| pcm.windows(2).map(|w| i32::from(w[0]).abs_diff(i32::from(w[1]))).max();
         assert_eq!(steepest(&pcm[..7999]), steepest(&pcm));
     }

@@ -180,8 +180,7 @@ impl std::error::Error for ClipError {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::codec;
-    use crate::sdp::spec::Codec;
+    use crate::media::codec::Law;
     use hound::WavSpec;
     use std::io;
 
@@ -202,7 +201,7 @@ mod tests {
 
     /// The sound of a clip, as the caller's phone decodes it.
     fn heard(clip: &Clip) -> Vec<f32> {
-        codec::decode(Codec::Pcmu, &clip.pcmu).map(|sample| f32::from(sample) / 32_768.0).collect()
+        clip.pcmu.iter().map(|&octet| f32::from(Law::Mu.linear(octet)) / 32_768.0).collect()
     }
 
     fn peak(clip: &Clip) -> f32 {

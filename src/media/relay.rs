@@ -1,7 +1,8 @@
 //! One packet from a leg to another (or back to itself: echo), rewritten where it lies.
 //!
 //! The payload stays in place; our header is written right before it, over the sender's header, CSRCs and extension,
-//! none of which concern the far end. PCMU and PCMA are changed into each other octet by octet.
+//! none of which concern the far end. PCMU and PCMA are changed into each other octet by octet; what would have to be decoded
+//! does not come here but goes by `pcm`.
 
 use super::leg::Leg;
 use super::rtp::{HEADER, Header, Received};
@@ -23,8 +24,10 @@ pub fn forward(
         return;
     }
     let Some((sent, payload_type)) = to.sends() else { return };
-    let samples = rtp.payload.len() as u32;
-    let relayed = to.egress.relayed(now, from, rtp.ssrc, rtp.sequence, rtp.timestamp, samples, rtp.marker);
+    let Some(ticks) = packet.get(rtp.payload.clone()).and_then(|payload| codec::ticks(received, payload)) else {
+        return;
+    };
+    let relayed = to.egress.relayed(now, from, rtp.ssrc, rtp.sequence, rtp.timestamp, ticks, rtp.marker);
     let Some(header) = relayed else { return };
     // A payload begins behind a fixed header (checked when it was parsed), so there is always room before it.
     let Some(start) = rtp.payload.start.checked_sub(HEADER) else { return };

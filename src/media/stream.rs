@@ -12,8 +12,8 @@ const WINDOW: u16 = 64;
 /// While the known source was heard this recently, a new one must show two packets in a row before it is believed, so
 /// that one stray or forged packet does not break the audio.
 const SOURCE_IS_LIVE: Micros = 200_000;
-/// A time stamp that strays further than this from the clock (1 s of samples) is a new time line, not jitter.
-const TIME_JUMP: u32 = 8000;
+/// A time stamp that strays further than this from the clock is a new time line, not jitter.
+const TIME_JUMP_MS: u32 = 1000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arrival {
@@ -44,7 +44,9 @@ struct Source {
     received: u64,
     heard: Micros,
     transit: Option<u32>,
-    /// Interarrival jitter in samples, times 16 (A.8).
+    /// Ticks of the RTP clock in a millisecond.
+    khz: u32,
+    /// Interarrival jitter in ticks, times 16 (A.8).
     jitter: u32,
     /// At the last report (A.3).
     expected_prior: u64,
@@ -59,7 +61,7 @@ pub struct Reception {
     /// Signed 24 bits on the wire.
     pub cumulative_lost: i32,
     pub highest: u32,
-    /// In samples.
+    /// In ticks of the RTP clock.
     pub jitter: u32,
 }
 
@@ -99,9 +101,9 @@ impl Stream {
     }
 
     /// A.8, for packets whose time stamp is that of their first sample (not for key events, which share one).
-    pub fn time(&mut self, now: Micros, timestamp: u32) {
+    pub fn time(&mut self, now: Micros, timestamp: u32, khz: u32) {
         if let Some(source) = &mut self.source {
-            source.time(now, timestamp);
+            source.time(now, timestamp, khz);
         }
     }
 
@@ -117,7 +119,7 @@ impl Stream {
     }
 
     pub fn jitter_us(&self) -> u32 {
-        self.source.as_ref().map_or(0, |source| (source.jitter >> 4).saturating_mul(125))
+        self.source.as_ref().map_or(0, |source| (source.jitter >> 4).saturating_mul(1000) / source.khz)
     }
 
     /// The figures since the last call, for a report block; `None` before anything was heard.
@@ -153,6 +155,7 @@ impl Source {
             received: 1,
             heard: now,
             transit: None,
+            khz: 8,
             jitter: 0,
             expected_prior: 0,
             received_prior: 0,
@@ -186,11 +189,15 @@ impl Source {
         u64::from(self.highest.wrapping_sub(self.first)) + 1
     }
 
-    fn time(&mut self, now: Micros, timestamp: u32) {
-        let transit = ((now / 125) as u32).wrapping_sub(timestamp);
+    fn time(&mut self, now: Micros, timestamp: u32, khz: u32) {
+        if self.khz != khz {
+            self.jitter = self.jitter * khz / self.khz;
+            (self.khz, self.transit) = (khz, None);
+        }
+        let transit = ((now * u64::from(khz) / 1000) as u32).wrapping_sub(timestamp);
         let Some(before) = self.transit.replace(transit) else { return };
         let change = (transit.wrapping_sub(before) as i32).unsigned_abs();
-        if change < TIME_JUMP {
+        if change < TIME_JUMP_MS * khz {
             self.jitter = self.jitter + change - ((self.jitter + 8) >> 4);
         }
     }
@@ -292,7 +299,7 @@ mod tests {
             // 20 ms packets, each third 4 ms late.
             let arrival = u64::from(n) * 20_000 + if n % 3 == 0 { 4_000 } else { 0 };
             stream.arrive(arrival, 1, n as u16);
-            stream.time(arrival, n * 160);
+            stream.time(arrival, n * 160, 8);
             let transit = arrival as f64 / 125.0 - f64::from(n * 160);
             if let Some(last) = last.replace(transit) {
                 reference += ((transit - last).abs() - reference) / 16.0;
@@ -308,7 +315,7 @@ mod tests {
         for n in 0..50u32 {
             let jump = if n < 25 { 0 } else { 0x7000_0000 };
             stream.arrive(u64::from(n) * 20_000, 1, n as u16);
-            stream.time(u64::from(n) * 20_000, n * 160 + jump);
+            stream.time(u64::from(n) * 20_000, n * 160 + jump, 8);
         }
         assert_eq!(stream.jitter_us(), 0);
     }

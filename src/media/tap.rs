@@ -5,7 +5,8 @@ use super::command::RecordingId;
 use crate::sdp::Codec;
 use std::time::Instant;
 
-/// 40 ms of G.711. A longer packet becomes several frames.
+/// 40 ms of G.711 or G.722, of which a longer packet becomes several frames; 20 ms of Opus at 128 kbit/s, of which a longer
+/// one cannot be cut and is left out.
 pub const TAP_BYTES: usize = 320;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,8 +33,10 @@ pub struct TapFrame {
 }
 
 impl TapFrame {
-    /// Splits `payload` into frames, each with the time stamp of its first sample (one byte is one sample).
+    /// Splits `payload` into frames, each with the time stamp of its first sample.
     pub fn split(first: TapFrame, payload: &[u8]) -> impl Iterator<Item = TapFrame> {
+        let whole = first.codec == Codec::Opus && payload.len() > TAP_BYTES;
+        let payload = if whole { &[] } else { payload };
         payload.chunks(TAP_BYTES).enumerate().map(move |(nth, part)| {
             let mut frame = first;
             frame.timestamp = first.timestamp.wrapping_add((nth * TAP_BYTES) as u32);

@@ -6,7 +6,7 @@
 //! clocks of the two ends drift apart.
 
 use super::{RATE, Stereo};
-use crate::media::codec;
+use crate::media::codec::{self, MAX_SAMPLES, NarrowDecoder};
 use crate::media::{Side, TapFrame};
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -35,15 +35,20 @@ pub(super) struct Timeline {
 
 /// One side: the stream it is hearing, if any.
 #[derive(Debug, Default)]
-struct Track(Option<Stream>);
+struct Track {
+    stream: Option<Stream>,
+    decoder: NarrowDecoder,
+}
 
 #[derive(Debug)]
 struct Stream {
     ssrc: u32,
-    /// The last time stamp, as it came and as counted on without wrapping.
+    /// Ticks of its clock in a millisecond.
+    khz: u32,
+    /// The last time stamp, as it came and as counted on without wrapping, in ticks.
     timestamp: u32,
     counted: i64,
-    /// Place on the line = counted time stamp + this.
+    /// Place on the line = counted time stamp in samples + this.
     offset: i64,
     /// The least lateness since the window began.
     window_start: i64,
@@ -63,7 +68,9 @@ impl Timeline {
         };
         let first = track.place_of(frame, arrived);
         let last = arrived + LEAD;
-        for (sample, place) in codec::decode(frame.codec, frame.payload()).zip(first..last) {
+        let mut pcm = [0; MAX_SAMPLES];
+        let samples = track.decoder.decode(frame.codec, frame.payload(), &mut pcm);
+        for (sample, place) in pcm[..samples].iter().copied().zip(first..last) {
             // Before the start, or too late: its place has been written.
             let Ok(at) = usize::try_from(place - self.taken) else { continue };
             if self.open.len() <= at {
@@ -118,11 +125,14 @@ impl Timeline {
 impl Track {
     /// The place of the frame's first sample. Its last one was spoken when it left, so the whole lies before `arrived`.
     fn place_of(&mut self, frame: &TapFrame, arrived: i64) -> i64 {
-        let by_arrival = arrived - frame.payload().len() as i64;
-        let stream = match &mut self.0 {
-            Some(stream) if stream.ssrc == frame.ssrc => stream,
+        let khz = frame.codec.clock_khz();
+        let samples = |ticks: i64| ticks * 8 / i64::from(khz);
+        let by_arrival = arrived - samples(codec::ticks(frame.codec, frame.payload()).unwrap_or(0).into());
+        let stream = match &mut self.stream {
+            Some(stream) if stream.ssrc == frame.ssrc && stream.khz == khz => stream,
             other => other.insert(Stream {
                 ssrc: frame.ssrc,
+                khz,
                 timestamp: frame.timestamp,
                 counted: 0,
                 offset: by_arrival,
@@ -133,7 +143,7 @@ impl Track {
         let step = frame.timestamp.wrapping_sub(stream.timestamp).cast_signed();
         stream.timestamp = frame.timestamp;
         stream.counted += i64::from(step);
-        let late = by_arrival - (stream.counted + stream.offset);
+        let late = by_arrival - (samples(stream.counted) + stream.offset);
         if late.abs() > JUMP {
             stream.offset += late;
             stream.window_start = arrived;
@@ -148,7 +158,7 @@ impl Track {
             stream.window_start = arrived;
             stream.least_late = i64::MAX;
         }
-        stream.counted + stream.offset
+        samples(stream.counted) + stream.offset
     }
 }
 
@@ -332,7 +342,7 @@ mod tests {
             let tone: Vec<i16> = (0..160).map(|n| (10_000.0 * (n as f32 * 0.3).sin()) as i16).collect();
             let clip = crate::media::Clip::from_pcm("x", "en", &tone);
             let empty = TapFrame::empty(RecordingId(1), side, codec, ms(start, 20));
-            TapFrame::split(empty, clip.encoded(codec)).for_each(|frame| line.place(&frame));
+            TapFrame::split(empty, clip.encoded(codec::Law::of(codec).unwrap())).for_each(|frame| line.place(&frame));
         }
         let mut out = Vec::new();
         line.finish(ms(start, 20), &mut out);

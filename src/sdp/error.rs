@@ -57,7 +57,7 @@ impl SdpError {
             SdpError::NoCommonCrypto => {
                 (302, "SRTP needs a=crypto with AES_CM_128_HMAC_SHA1_80, AES_CM_128_HMAC_SHA1_32 or AEAD_AES_128_GCM")
             }
-            SdpError::NoCommonCodec => (305, "Offer PCMU or PCMA at 8000 Hz"),
+            SdpError::NoCommonCodec => (305, "Offer PCMA, PCMU, G722 or opus/48000/2"),
             SdpError::AddressIsName => (301, "Use an IP address in c=, host names are not looked up"),
             SdpError::AddressFamily => (300, "Address family not available here"),
             SdpError::NotUnicast => (301, "Use a unicast address in c="),

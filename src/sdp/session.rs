@@ -12,8 +12,10 @@ use smallvec::SmallVec;
 use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
 
-/// telephone-event in our own offers; dynamic, and by long custom this one.
-const EVENT_PT: u8 = 101;
+/// telephone-event in our own offers, for each clock: dynamic, and by long custom these.
+const EVENT_PTS: [u8; 2] = [101, 110];
+/// What we like to be sent as Opus: speech of the 8 kHz band, one channel (RFC 7587 6.1).
+const OPUS_FMTP: &str = "maxplaybackrate=16000;sprop-maxcapturerate=16000;stereo=0;sprop-stereo=0;useinbandfec=1";
 /// Payload types looked at in one `m=` line. A browser offers about 15.
 const MAX_FORMATS: usize = 64;
 
@@ -48,16 +50,23 @@ enum Line {
 
 #[derive(Clone, Copy, Debug)]
 struct PayloadTypes {
-    pcmu: u8,
-    pcma: u8,
-    event: u8,
+    /// By [`Codec`].
+    audio: [u8; Codec::ALL.len()],
+    events: Events,
+}
+
+/// telephone-event with a clock of 8000, and of 48000.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Events {
+    at_8000: Option<u8>,
+    at_48000: Option<u8>,
 }
 
 /// Our offer that an answer is due to. Kept after the answer: each branch of a forked call sends its own.
 #[derive(Clone, Debug)]
 struct Offer {
     codecs: Vec<(u8, Codec)>,
-    event: u8,
+    events: Events,
     rtcp_mux: bool,
     wanted_before: Direction,
 }
@@ -67,7 +76,7 @@ struct Stream {
     remote: SocketAddr,
     remote_rtcp: SocketAddr,
     codecs: Vec<(u8, Codec)>,
-    event: Option<u8>,
+    events: Events,
     /// From the peer's point of view.
     direction: Direction,
     ptime_ms: u8,
@@ -92,11 +101,7 @@ impl Session {
             sent: String::new(),
             said: (Vec::new(), false),
             lines: SmallVec::from_iter([Line::Ours { transport: protection.transport() }]),
-            payload_types: PayloadTypes {
-                pcmu: Codec::Pcmu.payload_type(),
-                pcma: Codec::Pcma.payload_type(),
-                event: EVENT_PT,
-            },
+            payload_types: PayloadTypes::default(),
             protection,
             offer: None,
             remote: None,
@@ -106,16 +111,19 @@ impl Session {
     /// A description that offers `codecs` (all, if none is named) in this order. `direction` is ours and holds until
     /// another offer or [`Session::want`] changes it.
     pub fn offer(&mut self, codecs: &[Codec], direction: Direction) -> Bytes {
-        let codecs = if codecs.is_empty() { &[Codec::Pcmu, Codec::Pcma] } else { codecs };
+        let codecs = if codecs.is_empty() { &Codec::ALL } else { codecs };
         let codecs: Vec<_> = codecs.iter().map(|codec| (self.payload_types.of(*codec), *codec)).collect();
-        let event = self.payload_types.event;
+        let mut events = self.payload_types.events;
+        if !codecs.iter().any(|(_, codec)| *codec == Codec::Opus) {
+            events.at_48000 = None;
+        }
         let wanted_before = self.offer.as_ref().map_or(self.wanted, |offer| offer.wanted_before);
         self.wanted = direction;
         let mut attributes = String::new();
         self.protection.write_offer(&mut attributes);
-        let text = self.text(&self.lines, &codecs, Some(event), direction, 20, &attributes);
+        let text = self.text(&self.lines, &codecs, events, direction, 20, &attributes);
         self.said = (codecs.clone(), false);
-        self.offer = Some(Offer { codecs, event, rtcp_mux: false, wanted_before });
+        self.offer = Some(Offer { codecs, events, rtcp_mux: false, wanted_before });
         self.send(text)
     }
 
@@ -123,7 +131,7 @@ impl Session {
     pub fn repeat(&mut self) -> Bytes {
         let (codecs, rtcp_mux) = self.said.clone();
         let wanted_before = self.offer.as_ref().map_or(self.wanted, |offer| offer.wanted_before);
-        self.offer = Some(Offer { codecs, event: self.payload_types.event, rtcp_mux, wanted_before });
+        self.offer = Some(Offer { codecs, events: self.payload_types.events, rtcp_mux, wanted_before });
         let sent = self.sent.clone();
         self.send(sent)
     }
@@ -147,16 +155,18 @@ impl Session {
         let lines: SmallVec<_> =
             description.media.iter().enumerate().map(|(i, media)| Line::answering(media, i == index)).collect();
         let answered = [(pt, codec)];
+        let (event, event_khz) = stream.events.beside(codec);
+        let events = stream.events.only(event);
         let mut attributes = String::from(if stream.rtcp_mux { "a=rtcp-mux\r\n" } else { "" });
         self.protection.write_answer(stream.asked, &mut attributes);
-        let text = self.text(&lines, &answered, stream.event, direction, stream.ptime_ms, &attributes);
+        let text = self.text(&lines, &answered, events, direction, stream.ptime_ms, &attributes);
         let answer = self.send(text);
 
         self.said = (answered.to_vec(), stream.rtcp_mux);
         self.lines = lines;
         self.offer = None;
         self.remote = Some(stream.remote);
-        self.payload_types.learn(&stream.codecs, stream.event);
+        self.payload_types.learn(&stream.codecs, stream.events);
         let spec = MediaSpec {
             remote: stream.remote,
             remote_rtcp: stream.remote_rtcp,
@@ -165,8 +175,9 @@ impl Session {
             send_pt: pt,
             recv_pt: pt,
             accepted: stream.codecs,
-            event_send_pt: stream.event,
-            event_recv_pt: stream.event,
+            event_send_pt: event,
+            event_recv_pt: event,
+            event_khz,
             direction,
             ptime_ms: stream.ptime_ms,
             security: self.protection.agree(stream.asked),
@@ -183,6 +194,7 @@ impl Session {
         let mut stream = self.read_stream(&description, media, self.protection.answered(media))?;
         stream.codecs.retain(|(_, codec)| offer.codecs.iter().any(|(_, ours)| ours == codec));
         let (send_pt, codec) = *stream.codecs.first().ok_or(SdpError::NoCommonCodec)?;
+        let (event, event_khz) = stream.events.beside(codec);
         let recv_pt = offer.codecs.iter().find(|(_, ours)| *ours == codec).map_or(send_pt, |(pt, _)| *pt);
         let spec = MediaSpec {
             remote: stream.remote,
@@ -193,8 +205,9 @@ impl Session {
             send_pt,
             recv_pt,
             accepted: offer.codecs.clone(),
-            event_send_pt: stream.event,
-            event_recv_pt: stream.event.map(|_| offer.event),
+            event_send_pt: event,
+            event_recv_pt: event.and(offer.events.at(event_khz)),
+            event_khz,
             direction: stream.direction.mirrored().and(self.wanted),
             ptime_ms: stream.ptime_ms,
             security: self.protection.agree(stream.asked),
@@ -226,7 +239,7 @@ impl Session {
             return Err(SdpError::NoAudio);
         }
         let asked = asked?;
-        let (codecs, event) = formats(media);
+        let (codecs, events) = formats(media);
         if codecs.is_empty() {
             return Err(SdpError::NoCommonCodec);
         }
@@ -246,7 +259,7 @@ impl Session {
         let rtcp_mux = media.section.attribute("rtcp-mux").is_some();
         let remote_rtcp = if rtcp_mux { remote } else { rtcp_address(media.section.attribute("rtcp"), remote) };
         let ptime_ms = packet_time(attribute("ptime"), attribute("maxptime"));
-        Ok(Stream { remote, remote_rtcp, codecs, event, direction, ptime_ms, rtcp_mux, asked })
+        Ok(Stream { remote, remote_rtcp, codecs, events, direction, ptime_ms, rtcp_mux, asked })
     }
 
     /// A description from below its `o=` line.
@@ -254,7 +267,7 @@ impl Session {
         &self,
         lines: &[Line],
         codecs: &[(u8, Codec)],
-        event: Option<u8>,
+        events: Events,
         direction: Direction,
         ptime_ms: u8,
         attributes: &str,
@@ -271,15 +284,20 @@ impl Session {
                 Line::Ours { transport } => transport.name(),
             };
             let _ = write!(text, "m=audio {} {transport}", self.port);
-            for pt in codecs.iter().map(|(pt, _)| *pt).chain(event) {
+            let events = [(events.at_8000, "8000"), (events.at_48000, "48000")];
+            let events = events.into_iter().filter_map(|(pt, clock)| Some((pt?, clock)));
+            for pt in codecs.iter().map(|(pt, _)| *pt).chain(events.clone().map(|(pt, _)| pt)) {
                 let _ = write!(text, " {pt}");
             }
             text.push_str("\r\n");
             for (pt, codec) in codecs {
-                let _ = write!(text, "a=rtpmap:{pt} {}/8000\r\n", codec.name());
+                let _ = write!(text, "a=rtpmap:{pt} {}/{}\r\n", codec.name(), codec.clock());
+                if *codec == Codec::Opus {
+                    let _ = write!(text, "a=fmtp:{pt} {OPUS_FMTP}\r\n");
+                }
             }
-            if let Some(pt) = event {
-                let _ = write!(text, "a=rtpmap:{pt} telephone-event/8000\r\na=fmtp:{pt} 0-15\r\n");
+            for (pt, clock) in events {
+                let _ = write!(text, "a=rtpmap:{pt} telephone-event/{clock}\r\na=fmtp:{pt} 0-15\r\n");
             }
             let _ = write!(text, "a=ptime:{ptime_ms}\r\na={}\r\n{attributes}", attribute_of(direction));
         }
@@ -307,70 +325,105 @@ impl Line {
     }
 }
 
+impl Default for PayloadTypes {
+    fn default() -> Self {
+        let mut audio = [0; Codec::ALL.len()];
+        for codec in Codec::ALL {
+            audio[codec as usize] = codec.payload_type();
+        }
+        Self { audio, events: Events { at_8000: Some(EVENT_PTS[0]), at_48000: Some(EVENT_PTS[1]) } }
+    }
+}
+
 impl PayloadTypes {
     fn of(self, codec: Codec) -> u8 {
-        match codec {
-            Codec::Pcmu => self.pcmu,
-            Codec::Pcma => self.pcma,
-        }
+        self.audio[codec as usize]
     }
 
     /// Keeps the numbers that the peer gave, and moves ours out of their way.
-    fn learn(&mut self, codecs: &[(u8, Codec)], event: Option<u8>) {
-        let theirs = |wanted| codecs.iter().find(|(_, codec)| *codec == wanted).map(|(pt, _)| *pt);
-        self.pcmu = theirs(Codec::Pcmu).unwrap_or(self.pcmu);
-        self.pcma = theirs(Codec::Pcma).unwrap_or(self.pcma);
-        self.event = event.unwrap_or(self.event);
-        let spare = |taken: [u8; 2]| (96..=127).find(|pt| !taken.contains(pt)).unwrap_or(EVENT_PT);
-        if self.pcmu == self.pcma {
-            // The peer named one codec by the static number of the other.
-            match theirs(Codec::Pcmu) {
-                Some(_) => self.pcma = spare([self.pcmu, self.event]),
-                None => self.pcmu = spare([self.pcma, self.event]),
-            }
+    fn learn(&mut self, codecs: &[(u8, Codec)], events: Events) {
+        let mut taken: SmallVec<[u8; 8]> = codecs.iter().map(|(pt, _)| *pt).collect();
+        taken.extend([events.at_8000, events.at_48000].into_iter().flatten());
+        let mut number = |theirs: Option<u8>, ours: u8| {
+            theirs.unwrap_or_else(|| {
+                let free = !taken.contains(&ours);
+                let pt = if free { ours } else { (96..=127).find(|pt| !taken.contains(pt)).unwrap_or(ours) };
+                taken.push(pt);
+                pt
+            })
+        };
+        for codec in Codec::ALL {
+            let theirs = codecs.iter().find(|(_, known)| *known == codec).map(|(pt, _)| *pt);
+            self.audio[codec as usize] = number(theirs, self.of(codec));
         }
-        if [self.pcmu, self.pcma].contains(&self.event) {
-            self.event = spare([self.pcmu, self.pcma]);
+        self.events.at_8000 = self.events.at_8000.map(|ours| number(events.at_8000, ours));
+        self.events.at_48000 = self.events.at_48000.map(|ours| number(events.at_48000, ours));
+    }
+}
+
+impl Events {
+    fn at(self, khz: u32) -> Option<u8> {
+        if khz == 48 { self.at_48000 } else { self.at_8000 }
+    }
+
+    /// The one that has the codec's clock, else any, and its clock.
+    fn beside(self, codec: Codec) -> (Option<u8>, u32) {
+        match (codec.clock_khz(), self.at_8000, self.at_48000) {
+            (48, _, Some(pt)) => (Some(pt), 48),
+            (_, None, Some(pt)) => (Some(pt), 48),
+            (_, at_8000, _) => (at_8000, 8),
+        }
+    }
+
+    /// Without the other one.
+    fn only(self, pt: Option<u8>) -> Self {
+        Self {
+            at_8000: self.at_8000.filter(|_| self.at_8000 == pt),
+            at_48000: self.at_48000.filter(|_| self.at_48000 == pt),
         }
     }
 }
 
-/// The audio payload types of an `m=` line that we speak, in the peer's order, and that of telephone-event.
-fn formats(media: &Media<'_>) -> (Vec<(u8, Codec)>, Option<u8>) {
-    let mut codecs: Vec<(u8, Codec)> = Vec::with_capacity(2);
-    let mut event = None;
+/// The audio payload types of an `m=` line that we speak, in the peer's order, and those of telephone-event.
+fn formats(media: &Media<'_>) -> (Vec<(u8, Codec)>, Events) {
+    let mut codecs: Vec<(u8, Codec)> = Vec::with_capacity(Codec::ALL.len());
+    let mut events = Events::default();
     let types = media.formats.split_ascii_whitespace().take(MAX_FORMATS);
     for pt in types.filter_map(|pt| pt.parse::<u8>().ok()).filter(|pt| *pt < 128) {
         let maps = media.section.attributes().filter(|(name, _)| name.eq_ignore_ascii_case("rtpmap"));
         let named = maps.filter_map(|(_, value)| value.split_once([' ', '\t'])).find(|(of, _)| of.parse() == Ok(pt));
-        match (pt, named.map(|(_, encoding)| encoding)) {
-            (_, Some(encoding)) if is_encoding(encoding, "telephone-event") => event = event.or(Some(pt)),
-            (_, Some(encoding)) if is_encoding(encoding, "PCMU") => codecs.push((pt, Codec::Pcmu)),
-            (_, Some(encoding)) if is_encoding(encoding, "PCMA") => codecs.push((pt, Codec::Pcma)),
+        let codec = match named {
+            Some((_, encoding)) if is_encoding(encoding, "telephone-event", "8000", 1) => {
+                events.at_8000 = events.at_8000.or(Some(pt));
+                None
+            }
+            Some((_, encoding)) if is_encoding(encoding, "telephone-event", "48000", 1) => {
+                events.at_48000 = events.at_48000.or(Some(pt));
+                None
+            }
+            Some((_, encoding)) => Codec::ALL.into_iter().find(|codec| match codec {
+                Codec::Opus => is_encoding(encoding, codec.name(), "48000", 2),
+                Codec::Pcmu | Codec::Pcma | Codec::G722 => is_encoding(encoding, codec.name(), "8000", 1),
+            }),
             // Static types need no rtpmap (RFC 3551 6).
-            (0, None) => codecs.push((pt, Codec::Pcmu)),
-            (8, None) => codecs.push((pt, Codec::Pcma)),
-            _ => {}
+            None => [Codec::Pcmu, Codec::Pcma, Codec::G722].into_iter().find(|codec| codec.payload_type() == pt),
+        };
+        // One number per codec is enough, and one number means one thing.
+        if let Some(codec) = codec
+            && !codecs.iter().any(|(seen_pt, seen)| *seen == codec || *seen_pt == pt)
+        {
+            codecs.push((pt, codec));
         }
     }
-    // One number per codec is enough, and one number means one thing.
-    let mut first = SmallVec::<[(u8, Codec); 2]>::new();
-    codecs.retain(|(pt, codec)| {
-        let new = !first.iter().any(|(seen_pt, seen)| seen == codec || seen_pt == pt);
-        if new {
-            first.push((*pt, *codec));
-        }
-        new
-    });
-    (codecs, event)
+    (codecs, events)
 }
 
-/// `name/8000`, `name/8000/1`. Another clock rate or a second channel is another format.
-fn is_encoding(encoding: &str, name: &str) -> bool {
+/// `name/clock`, `name/clock/channels`. Another clock rate or number of channels is another format.
+fn is_encoding(encoding: &str, name: &str, clock: &str, channels: u8) -> bool {
     let mut parts = encoding.trim().split('/');
     parts.next().is_some_and(|found| found.eq_ignore_ascii_case(name))
-        && parts.next().is_none_or(|rate| rate.trim() == "8000")
-        && parts.next().is_none_or(|channels| channels.trim() == "1")
+        && parts.next().map_or(clock == "8000", |rate| rate.trim() == clock)
+        && parts.next().map_or(channels == 1, |found| found.trim().parse() == Ok(channels))
 }
 
 /// `a=rtcp:port [IN IP4 address]` (RFC 3605); without a usable one, the port above RTP's.

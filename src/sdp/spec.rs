@@ -3,19 +3,29 @@
 use super::protection::Security;
 use std::net::SocketAddr;
 
-/// An audio codec this switch speaks. Both are 8 kHz, one octet a sample (ITU-T G.711).
+/// An audio codec this switch speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Codec {
+    /// ITU-T G.711, one octet a sample.
     Pcmu,
     Pcma,
+    /// ITU-T G.722 at 64 kbit/s: 16 kHz sound under an RTP clock of 8000 (RFC 3551 4.5.2).
+    G722,
+    /// RFC 6716, always `opus/48000/2` in descriptions (RFC 7587 4.1).
+    Opus,
 }
 
 impl Codec {
-    /// The static payload type of RFC 3551 table 4, which is also the one we use when we offer.
+    /// Those that need the least work first.
+    pub const ALL: [Codec; 4] = [Codec::Pcma, Codec::Pcmu, Codec::G722, Codec::Opus];
+
+    /// The static payload type of RFC 3551 table 4, or for Opus the one that most telephones use; we offer these.
     pub const fn payload_type(self) -> u8 {
         match self {
             Codec::Pcmu => 0,
             Codec::Pcma => 8,
+            Codec::G722 => 9,
+            Codec::Opus => 111,
         }
     }
 
@@ -24,6 +34,24 @@ impl Codec {
         match self {
             Codec::Pcmu => "PCMU",
             Codec::Pcma => "PCMA",
+            Codec::G722 => "G722",
+            Codec::Opus => "opus",
+        }
+    }
+
+    /// Ticks of the RTP clock in a millisecond.
+    pub const fn clock_khz(self) -> u32 {
+        match self {
+            Codec::Pcmu | Codec::Pcma | Codec::G722 => 8,
+            Codec::Opus => 48,
+        }
+    }
+
+    /// What `a=rtpmap` says after the name.
+    pub const fn clock(self) -> &'static str {
+        match self {
+            Codec::Pcmu | Codec::Pcma | Codec::G722 => "8000",
+            Codec::Opus => "48000/2",
         }
     }
 }
@@ -85,6 +113,8 @@ pub struct MediaSpec {
     /// telephone-event (RFC 4733), each way; `None` where the peer does not take it.
     pub event_send_pt: Option<u8>,
     pub event_recv_pt: Option<u8>,
+    /// Of their durations, in ticks a millisecond: 8, or 48 beside Opus (RFC 4733 2.1).
+    pub event_khz: u32,
     pub direction: Direction,
     /// Milliseconds of audio in a packet that we send.
     pub ptime_ms: u8,

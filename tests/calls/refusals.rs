@@ -15,7 +15,7 @@ fn a_refused_offer_is_told_what_is_wrong_with_it() {
         let refusal = world.by_hand[&address].iter().rev().find(|m| m.status() == 488).expect("a refusal");
         String::from_utf8_lossy(refusal.header(HeaderName::Warning).unwrap_or_default()).into_owned()
     };
-    assert_eq!(warning(&world), "305 hotline \"Offer PCMU or PCMA at 8000 Hz\"");
+    assert_eq!(warning(&world), "305 hotline \"Offer PCMA, PCMU, G722 or opus/48000/2\"");
     world.run(seconds(40.0));
     call.call_id += "-again";
     let sdp = call.sdp();

@@ -9,4 +9,5 @@ mod recording;
 mod relaying;
 mod reports;
 mod secure;
+mod transcoding;
 mod world;

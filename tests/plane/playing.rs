@@ -2,7 +2,7 @@
 
 use crate::world::*;
 use hotline::ids::LegId;
-use hotline::media::{MediaCmd, MediaEvent, PlayId, PlayItem, Tone, codec};
+use hotline::media::{MediaCmd, MediaEvent, PlayId, PlayItem, Tone};
 use hotline::sdp::{Codec, Direction};
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ fn a_prompt_is_heard_whole_in_the_law_of_the_phone_and_then_told_as_done() {
         let sent = world.sent_to(CALLER);
         assert_continuous(&sent[..13], 1);
         let octets: Vec<u8> = sent[..13].iter().flat_map(|s| s.payload.clone()).collect();
-        let pcm: Vec<i16> = codec::decode(law, &octets).collect();
+        let pcm: Vec<i16> = law_of(law, &octets);
         let near = |range: std::ops::Range<usize>, level: i16| pcm[range].iter().all(|x| x.abs_diff(level) < 150);
         assert!(near(0..1040, 4000) && near(1040..1360, 0) && near(1360..2000, -4000) && near(2000..2080, 0));
     }
@@ -131,7 +131,7 @@ fn a_codec_change_in_mid_prompt_goes_on_at_the_same_word() {
     let pts: Vec<_> = sent[..10].iter().map(|s| s.rtp.payload_type).collect();
     assert_eq!(pts, [8, 8, 8, 0, 0, 0, 0, 0, 0, 0]);
     let pcm: Vec<i16> =
-        codec::decode(Codec::Pcmu, &sent[4].payload).chain(codec::decode(Codec::Pcmu, &sent[5].payload)).collect();
+        [&sent[4].payload, &sent[5].payload].into_iter().flat_map(|octets| law_of(Codec::Pcmu, octets)).collect();
     assert!(pcm[..160].iter().all(|x| x.abs_diff(4000) < 150) && pcm[160..].iter().all(|x| x.abs_diff(9000) < 300));
 }
 

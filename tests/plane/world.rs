@@ -3,7 +3,7 @@
 use hotline::ids::{CallId, LegId};
 use hotline::media::srtp::Receiver;
 use hotline::media::{Clip, LegSlot, MediaCmd, MediaEvent, Plane, PlayId, PlayItem, RecordingId, Sink, TapFrame};
-use hotline::media::{rtp, sounds::Sounds};
+use hotline::media::{codec::Law, rtp, sounds::Sounds};
 use hotline::sdp::{Codec, Direction, MediaSpec, Security};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -295,9 +295,10 @@ impl Phone {
             codec: self.codec,
             send_pt: pt,
             recv_pt: pt,
-            accepted: vec![(0, Codec::Pcmu), (8, Codec::Pcma)],
+            accepted: Codec::ALL.map(|codec| (codec.payload_type(), codec)).to_vec(),
             event_send_pt: self.events,
             event_recv_pt: self.events,
+            event_khz: 8,
             direction: self.direction,
             ptime_ms: 20,
             security: Security::Plain,
@@ -336,6 +337,12 @@ impl Phone {
         self.pause(u32::from(ms) + 40);
         packets
     }
+}
+
+/// The samples of G.711 octets.
+pub fn law_of(codec: Codec, octets: &[u8]) -> Vec<i16> {
+    let law = Law::of(codec).expect("G.711");
+    octets.iter().map(|&octet| law.linear(octet)).collect()
 }
 
 /// A clip of `ms` whose every octet is `law`-encoded from `level`.

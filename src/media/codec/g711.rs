@@ -3,6 +3,8 @@
 //! Linear samples are 16 bits wide; G.711 defines 14 bits (mu) and 13 bits (A), so the lower bits fall away when
 //! encoding and are mid-step when decoding.
 
+use crate::sdp::Codec;
+
 /// 16-bit sample of each mu-law octet.
 pub static ULAW_DECODE: [i16; 256] = ulaw_decode_table();
 /// 16-bit sample of each A-law octet.
@@ -19,6 +21,65 @@ static ALAW_ENCODE: [u8; 1 << 14] = encode_table(false);
 /// Peak of a sine of 0 dBm0: 3.17 dB (mu) or 3.14 dB (A) below the overload point, which differ by less than the
 /// steps of either law; this is the one halfway.
 pub const PEAK_0_DBM0: f64 = 22_742.0;
+
+/// Which of the two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Law {
+    Mu,
+    A,
+}
+
+impl Law {
+    pub const fn of(codec: Codec) -> Option<Self> {
+        match codec {
+            Codec::Pcmu => Some(Law::Mu),
+            Codec::Pcma => Some(Law::A),
+            Codec::G722 | Codec::Opus => None,
+        }
+    }
+
+    /// The octet that a decoder turns into no sound, for filling packets (positive zero of each law).
+    pub const fn silence(self) -> u8 {
+        match self {
+            Law::Mu => 0xff,
+            Law::A => 0xd5,
+        }
+    }
+
+    pub fn linear(self, octet: u8) -> i16 {
+        match self {
+            Law::Mu => ULAW_DECODE[usize::from(octet)],
+            Law::A => ALAW_DECODE[usize::from(octet)],
+        }
+    }
+
+    pub fn octet(self, sample: i16) -> u8 {
+        match self {
+            Law::Mu => to_ulaw(sample),
+            Law::A => to_alaw(sample),
+        }
+    }
+}
+
+/// Samples written: one for each octet, as far as there is room.
+pub fn decode(law: Law, payload: &[u8], pcm: &mut [i16]) -> usize {
+    let table = match law {
+        Law::Mu => &ULAW_DECODE,
+        Law::A => &ALAW_DECODE,
+    };
+    for (sample, octet) in pcm.iter_mut().zip(payload) {
+        *sample = table[usize::from(*octet)];
+    }
+    payload.len().min(pcm.len())
+}
+
+/// Octets written: one for each sample, as far as there is room.
+pub fn encode(law: Law, pcm: &[i16], payload: &mut [u8]) -> usize {
+    for (octet, sample) in payload.iter_mut().zip(pcm) {
+        *octet = law.octet(*sample);
+    }
+    pcm.len().min(payload.len())
+}
 
 pub fn to_ulaw(sample: i16) -> u8 {
     ULAW_ENCODE[usize::from(sample as u16 >> 2)]

@@ -38,7 +38,7 @@ struct Down {
     heard: Micros,
 }
 
-/// What one packet changed, in this order. Durations in samples.
+/// What one packet changed, in this order. Durations in ticks of the event's clock, until they are made 8 kHz samples.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Press {
     /// The press before is over, as this packet is of a new one.
@@ -46,6 +46,13 @@ pub struct Press {
     pub pressed: Option<char>,
     /// The press that this packet is of is over.
     pub released: Option<u32>,
+}
+
+impl Press {
+    pub fn at_8_khz(self, khz: u32) -> Self {
+        let samples = |ticks: Option<u32>| ticks.map(|ticks| ticks * 8 / khz);
+        Self { ended: samples(self.ended), pressed: self.pressed, released: samples(self.released) }
+    }
 }
 
 impl Keypad {
@@ -93,7 +100,7 @@ impl Keypad {
         press
     }
 
-    /// Gives a key up whose updates stay away. `Some` = how long it was held, in samples.
+    /// Gives a key up whose updates stay away. `Some` = how long it was held, in ticks.
     pub fn look(&mut self, now: Micros) -> Option<u32> {
         match &self.state {
             State::Down(down) if now.saturating_sub(down.heard) >= GIVEN_UP => self.release(),

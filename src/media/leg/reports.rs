@@ -174,7 +174,8 @@ impl Leg {
 
     fn learn(&mut self, now: Micros, about: AboutUs) {
         self.counts.peer_loss_256 = about.fraction_lost;
-        self.counts.peer_jitter_us = about.jitter.saturating_mul(125);
+        let khz = self.peer.as_ref().map_or(8, |peer| peer.spec.codec.clock_khz());
+        self.counts.peer_jitter_us = about.jitter.saturating_mul(1000) / khz;
         // It cannot have lost more than we sent, whatever it says.
         self.rtcp.reception.lost = u64::try_from(about.cumulative_lost).unwrap_or(0).min(self.egress.packets());
         if let Some(trip) = about.round_trip_us(now) {
