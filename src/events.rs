@@ -42,6 +42,11 @@ pub enum EventKind {
         to: Redacted<String>,
         reason: Refusal,
         status: u16,
+        /// Who it came from, as far as that was known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        source: Option<Source>,
+        #[serde(default)]
+        sip_call_id: String,
     },
     /// New INVITEs beyond what a second may bring, since the last such event: refused with 503 unread, so that they cost
     /// the calls that are up nothing.
@@ -193,6 +198,11 @@ pub enum EventKind {
     Redirected {
         leg: LegId,
         by: AgentId,
+        to: Redacted<String>,
+    },
+    /// A trunk was called and names another number at the same carrier (3xx), which is called instead.
+    TrunkRedirected {
+        trunk: TrunkId,
         to: Redacted<String>,
     },
     /// A party asked to send the other elsewhere and may not, or there is no such number.
@@ -564,7 +574,15 @@ mod tests {
                 target: format!("carrier/{number}").into(),
                 sip_call_id: String::new(),
             },
-            EventKind::CallRefused { from: number.into(), to: number.into(), reason: Refusal::NotOpen, status: 404 },
+            EventKind::CallRefused {
+                from: number.into(),
+                to: number.into(),
+                reason: Refusal::NotOpen,
+                status: 404,
+                source: None,
+                sip_call_id: String::new(),
+            },
+            EventKind::TrunkRedirected { trunk: TrunkId::new("carrier"), to: number.into() },
             EventKind::Registered { aor: "1001".into(), contact: address.into(), expires_s: 60 },
             EventKind::Unregistered { aor: "1001".into(), contact: address.into(), why: "expired".into() },
             EventKind::AuthFailed { user: number.into(), source: address.into(), why: String::new(), count: 1 },

@@ -167,6 +167,7 @@ impl EventCounts {
             | EventKind::Unbridged { .. }
             | EventKind::TransferStarted { .. }
             | EventKind::Redirected { .. }
+            | EventKind::TrunkRedirected { .. }
             | EventKind::RecordingStarted { .. }
             | EventKind::RecordingEnded { .. }
             | EventKind::AgentState { .. }

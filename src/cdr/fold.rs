@@ -45,8 +45,9 @@ impl Fold {
     /// the table is full) the oldest call, closed as interrupted. Events of calls that are not open change nothing.
     pub fn apply(&mut self, event: &SwitchEvent) -> Option<Cdr> {
         self.last = (event.mono, event.wall);
-        if let EventKind::CallRefused { from, to, reason, status } = &event.kind {
-            return Some(refused(event, from, to.expose(), *reason, *status));
+        if let EventKind::CallRefused { from, to, reason, status, source, sip_call_id } = &event.kind {
+            let cdr = refused(event, from, to.expose(), *reason, *status);
+            return Some(Cdr { source: source.clone(), sip_call_id: cut(sip_call_id), ..cdr });
         }
         let call = event.call?;
         match &event.kind {
@@ -259,6 +260,7 @@ impl Open {
             | EventKind::NumberRewritten { .. }
             | EventKind::TrunkFailed { .. }
             | EventKind::Redirected { .. }
+            | EventKind::TrunkRedirected { .. }
             | EventKind::Alarm { .. } => {}
             // Never of one call, or dealt with before this.
             EventKind::CallArrived { .. }

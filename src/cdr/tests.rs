@@ -249,10 +249,13 @@ fn a_refused_call_leaves_a_record_with_its_reason_and_status() {
             to: "1001".into(),
             reason: Refusal::NotOpen,
             status: 403,
+            source: Some(Source::Trunk(TrunkId::new("carrier"))),
+            sip_call_id: "a@b".into(),
         },
     );
     let cdr = journal.done.pop().unwrap();
     assert_eq!((cdr.call_id, cdr.refused, cdr.status), (None, Some(Refusal::NotOpen), 403));
+    assert_eq!((cdr.source.clone(), &*cdr.sip_call_id), (Some(Source::Trunk(TrunkId::new("carrier"))), "a@b"));
     let line = cdr.to_string();
     assert!(line.ends_with(", refused: not_open (403)"), "the line of the log: {line}");
     assert_eq!((cdr.cause, cdr.duration_ms), (Cause::Forbidden, 0));
@@ -441,8 +444,14 @@ fn an_outside_number_that_was_dialled_is_masked_in_logs_and_for_who_may_not_see_
     let (line, masked) = (cdr.to_string(), serde_json::to_string(&cdr.masked()).unwrap());
     assert!(!line.contains(outside) && !masked.contains(outside), "{line}\n{masked}");
 
-    let refused =
-        EventKind::CallRefused { from: "1001".into(), to: outside.into(), reason: Refusal::NotOpen, status: 404 };
+    let refused = EventKind::CallRefused {
+        from: "1001".into(),
+        to: outside.into(),
+        reason: Refusal::NotOpen,
+        status: 404,
+        source: None,
+        sip_call_id: String::new(),
+    };
     journal.event(None, refused);
     let line = journal.done.pop().unwrap().to_string();
     assert!(!line.contains(outside), "{line}");

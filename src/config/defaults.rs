@@ -2,6 +2,7 @@
 
 use super::{Auth, Limits, MessagePolicy, Queue, Recording, Records, Sip};
 use crate::ids::QueueId;
+use crate::sip::digest::Algorithm;
 use crate::sip::endpoint::ReliableProvisional;
 use std::time::Duration;
 
@@ -35,7 +36,7 @@ impl Default for Sip {
 impl Default for Auth {
     fn default() -> Self {
         // Long enough that a phone which registers each minute is challenged rarely, short enough to bound a replay.
-        Self { nonce_ttl: Duration::from_secs(300), admin_token_file: None }
+        Self { nonce_ttl: Duration::from_secs(300), algorithms: Algorithm::OFFERED.to_vec(), admin_token_file: None }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::net::tls::{self, TlsFault};
 use crate::registrar::RegistrarConfig;
 use crate::routing::{Cidr, TestNumber, TrunkNumbers};
 use crate::sip::digest::Ha1Set;
-use crate::trunks::Caps;
+use crate::trunks::{Caps, Manners};
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
@@ -105,14 +105,14 @@ pub(super) fn build(env: DemoEnv) -> io::Result<Demo> {
             sip_wss: None,
             allowed_origins: None,
             http: SocketAddr::new(env.bind, env.http_port),
-            advertise: None,
+            advertise: Vec::new(),
             rtp: Rtp { first: 20000, last: 29999, bind: env.bind, advertise: None },
         },
         sip: Sip::default(),
         tls: None,
         limits: Limits::default(),
         srtp: Default::default(),
-        auth: Auth { nonce_ttl: Auth::default().nonce_ttl, admin_token_file: None },
+        auth: Auth::default(),
         registrar: RegistrarConfig::default(),
         numbers: numbers(&trunk),
         trunks: [(trunk.clone(), caller_trunk(trunk, sources))].into(),
@@ -138,6 +138,7 @@ fn caller_trunk(id: TrunkId, sources: Vec<Cidr>) -> Trunk {
         gateway: None,
         enabled: true,
         caps: Caps::default(),
+        manners: Manners::default(),
         numbers: TrunkNumbers::default(),
         srtp: None,
     }

@@ -35,11 +35,12 @@ use crate::ids::{AgentId, QueueId, TrunkId};
 use crate::net::tls::ClientCertificate;
 use crate::registrar::RegistrarConfig;
 use crate::routing::{Cidr, TestNumber, TrunkNumbers};
-use crate::sip::digest::Ha1Set;
+use crate::sip::digest::{Algorithm, Ha1Set};
 use crate::sip::endpoint::ReliableProvisional;
+use crate::sip::peer::Network;
 use crate::source::Diagnostic;
 use crate::switch::SrtpPolicy;
-use crate::trunks::{Caps, Group};
+use crate::trunks::{Caps, Group, Manners};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -149,8 +150,8 @@ pub struct Listen {
     /// The pages that browsers may connect from; `None` for all.
     pub allowed_origins: Option<Vec<String>>,
     pub http: SocketAddr,
-    /// What Contact, Via and SDP say instead of the bound address.
-    pub advertise: Option<IpAddr>,
+    /// What Contact, Via and SDP say to peers in a network instead of the bound address.
+    pub advertise: Vec<(Network, IpAddr)>,
     pub rtp: Rtp,
 }
 
@@ -225,6 +226,8 @@ pub struct Limits {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Auth {
     pub nonce_ttl: Duration,
+    /// What phones are challenged with, in this order.
+    pub algorithms: Vec<Algorithm>,
     pub admin_token_file: Option<PathBuf>,
 }
 
@@ -257,6 +260,7 @@ pub struct Trunk {
     pub gateway: Option<Gateway>,
     pub enabled: bool,
     pub caps: Caps,
+    pub manners: Manners,
     /// What it does with numbers, and whose it shows.
     pub numbers: TrunkNumbers,
     pub srtp: Option<SrtpPolicy>,

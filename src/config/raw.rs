@@ -39,7 +39,8 @@ pub(super) struct RawListen {
     pub allowed_origins: Option<Vec<At<String>>>,
     pub http: Option<At<String>>,
     /// The address that peers are told to reach us at, when it is not the one we bind to.
-    pub advertise: Option<At<String>>,
+    /// To everybody, or to those in a network.
+    pub advertise: Vec<(Option<At<String>>, At<String>)>,
     pub rtp: RawRtp,
 }
 
@@ -83,6 +84,8 @@ pub(super) struct RawMedia {
 #[derive(Default)]
 pub(super) struct RawAuth {
     pub nonce_ttl: Option<At<String>>,
+    /// `md5`, `sha-256`, `sha-512-256`, in the order in which phones are offered them.
+    pub algorithms: Vec<At<String>>,
     pub admin_token_file: Option<At<String>>,
 }
 
@@ -108,6 +111,7 @@ pub(super) struct RawAgent {
 pub(super) struct RawHa1 {
     pub md5: String,
     pub sha256: String,
+    pub sha512_256: Option<String>,
 }
 
 #[derive(Default)]
@@ -147,6 +151,12 @@ pub(super) struct RawTrunk {
     /// Where its INVITEs have the number that was called.
     pub called_number: Option<At<String>>,
     pub srtp: Option<At<String>>,
+    /// `bridge` or `refer`.
+    pub transfer: Option<At<String>>,
+    /// `off` or `same-trunk`.
+    pub redirects: Option<At<String>>,
+    /// `udp` or `tcp`.
+    pub large_requests: Option<At<String>>,
 }
 
 pub(super) struct RawPlan {
@@ -294,6 +304,7 @@ pub(super) fn read(root: &Node, diags: &mut Diags) -> Option<RawConfig> {
         }),
         auth: keys.group("auth", "`auth: {nonce_ttl: 5m}`", diags, |keys, diags| RawAuth {
             nonce_ttl: keys.text("nonce_ttl", TIME, diags),
+            algorithms: keys.words("algorithms", "some of `[sha-512-256, sha-256, md5]`", diags),
             admin_token_file: keys.text("admin_token_file", FILE, diags),
         }),
         registrar: keys.group("registrar", "`registrar: {max_expires: 1h}`", diags, |keys, diags| RawRegistrar {
@@ -342,7 +353,7 @@ fn listen(keys: &mut Keys, diags: &mut Diags) -> RawListen {
             .place("allowed_origins")
             .map(|_| keys.words("allowed_origins", "origins of pages, such as `[https://pbx.example.com]`", diags)),
         http: keys.text("http", "an address and a port, such as `127.0.0.1:8080`", diags),
-        advertise: keys.text("advertise", IP, diags),
+        advertise: keys.text_or_texts("advertise", IP, diags),
         rtp: keys.group("rtp", "`rtp: {ports: 20000-29999}`", diags, |keys, diags| RawRtp {
             ports: keys.text("ports", "a range of ports, such as `20000-29999`", diags),
             bind: keys.text("bind", IP, diags),
@@ -376,10 +387,15 @@ fn agent(keys: &mut Keys, diags: &mut Diags) -> Option<RawAgent> {
 fn ha1(keys: &mut Keys, diags: &mut Diags) -> Option<At<RawHa1>> {
     let hash = "a hash in hex";
     let span = keys.place("ha1")?;
-    let both = keys.group("ha1", "`ha1: {md5: ..., sha256: ...}`", diags, |keys, diags| {
-        Some((keys.need("md5", hash, diags)?.value, keys.need("sha256", hash, diags)?.value))
+    let hashes = keys.group("ha1", "`ha1: {md5: ..., sha256: ...}`", diags, |keys, diags| {
+        let sha512_256 = keys.text("sha512_256", hash, diags).map(|at| at.value);
+        Some(RawHa1 {
+            md5: keys.need("md5", hash, diags)?.value,
+            sha256: keys.need("sha256", hash, diags)?.value,
+            sha512_256,
+        })
     });
-    both.map(|(md5, sha256)| At { value: RawHa1 { md5, sha256 }, span })
+    hashes.map(|value| At { value, span })
 }
 
 fn trunk(keys: &mut Keys, diags: &mut Diags) -> RawTrunk {
@@ -416,6 +432,9 @@ fn trunk(keys: &mut Keys, diags: &mut Diags) -> RawTrunk {
         trusted: keys.flag("trusted", diags),
         called_number: keys.text("called_number", "`request_uri` or `to`", diags),
         srtp: keys.text("srtp", SRTP, diags),
+        transfer: keys.text("transfer", "`bridge` or `refer`", diags),
+        redirects: keys.text("redirects", "`off` or `same-trunk`", diags),
+        large_requests: keys.text("large_requests", "`udp` or `tcp`", diags),
     }
 }
 

@@ -120,6 +120,27 @@ impl<'n> Keys<'n> {
         }
     }
 
+    /// One word, or one under each of several names of the admin's own.
+    pub fn text_or_texts(
+        &mut self,
+        name: &'static str,
+        expected: &str,
+        diags: &mut Diags,
+    ) -> Vec<(Option<At<String>>, At<String>)> {
+        let Some(node) = self.take(name) else { return Vec::new() };
+        let path = self.below(name);
+        if !matches!(node.kind, Kind::Map(_)) {
+            return word(node, &path, expected, diags).map(|text| (None, text)).into_iter().collect();
+        }
+        let Some(all) = Keys::of(node, &path, expected, diags) else { return Vec::new() };
+        let pair = |(key, value): &(Node, Node), diags: &mut Diags| {
+            let id = At { value: key.scalar()?.to_string(), span: key.span };
+            let text = word(value, &format!("{path}.{}", shown(&id.value)), expected, diags)?;
+            Some((Some(id), text))
+        };
+        all.pairs.iter().filter_map(|entry| pair(entry, diags)).collect()
+    }
+
     /// The keys below a key.
     pub fn group<T: Default>(
         &mut self,

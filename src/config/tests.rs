@@ -677,3 +677,48 @@ fn who_is_encrypted_is_said_for_all_and_for_one() {
         "{found:?}"
     );
 }
+
+#[test]
+fn what_a_carrier_may_do_is_read_and_needs_an_address() {
+    let file = |lines: &str| format!("version: 1\ntrunks:\n  carrier: {{sources: [203.0.113.7], {lines}}}\n");
+    let manners = |name: &str, lines: &str| load(name, &file(lines)).unwrap().trunks["carrier"].manners;
+    let all = "address: 203.0.113.7, transfer: refer, redirects: same-trunk, large_requests: tcp";
+    assert_eq!(manners("manners", all), Manners { refers: true, redirects: true, large_by_tcp: true });
+    let none = "address: 203.0.113.7, transfer: bridge, redirects: \"off\", large_requests: udp";
+    assert_eq!(manners("manners-usual", none), Manners::default());
+    for (odd, finding) in [
+        ("transfer: refer", "C175 3:47 `refer` is for calls to the trunk, and it takes none"),
+        ("address: 203.0.113.7, redirects: maybe", "C175 3:70 `maybe` is neither of the two"),
+        ("address: 203.0.113.7, transport: tcp, large_requests: tcp", "C175 3:91 requests of every size"),
+    ] {
+        let found = findings("manners-odd", &file(odd));
+        assert!(found.iter().any(|told| told.starts_with(finding)), "{odd}: {found:?}");
+    }
+}
+
+#[test]
+fn phones_are_challenged_as_the_file_says_and_nobody_is_locked_out_by_it() {
+    assert_eq!(load("digest-usual", "version: 1\n").unwrap().auth.algorithms, [Algorithm::Md5, Algorithm::Sha256]);
+    let strong = "version: 1\nauth: {algorithms: [sha-512-256, SHA-256]}\n";
+    assert_eq!(load("digest", strong).unwrap().auth.algorithms, [Algorithm::Sha512_256, Algorithm::Sha256]);
+    let found = findings("digest-odd", "version: 1\nauth: {algorithms: [sha1, md5, md5]}\n");
+    assert_eq!(found.iter().filter(|told| told.starts_with("C148 2:")).count(), 2, "{found:?}");
+    let (md5, sha256) = ("0".repeat(32), "0".repeat(64));
+    let agent = format!("agents: [{{id: \"1001\", ha1: {{md5: \"{md5}\", sha256: \"{sha256}\"}}}}]\n");
+    let found = findings("digest-lacks", &format!("version: 1\nauth: {{algorithms: [sha-512-256]}}\n{agent}"));
+    assert!(found.iter().any(|told| told.contains("agent 1001 has no hash")), "{found:?}");
+}
+
+#[test]
+fn networks_that_are_told_an_address_are_networks_and_can_reach_it() {
+    let told = |name: &str, value: &str| findings(name, &format!("version: 1\nlisten: {{advertise: {value}}}\n"));
+    for (value, finding) in [
+        ("{10.0.0.0/99: 10.0.0.5}", "C120 2:22 `10.0.0.0/99` is not a network"),
+        ("{10.0.0.0/8: 0.0.0.0}", "C120 2:34 nobody can send to 0.0.0.0"),
+        ("{10.0.0.0/8: \"2001:db8::1\"}", "C120 2:34 2001:db8::1 cannot be reached from 10.0.0.0/8"),
+        ("[10.0.0.5]", "C104 2:21 `listen.advertise` is one word"),
+    ] {
+        let found = told("advertise", value);
+        assert!(found.iter().any(|line| line.starts_with(finding)), "{value}: {found:?}");
+    }
+}

@@ -42,6 +42,10 @@ impl Cidr {
         address.is_ipv4() == self.network.is_ipv4() && Self::around(address, self.prefix) == Some(*self)
     }
 
+    pub fn address(&self) -> IpAddr {
+        self.network
+    }
+
     pub fn prefix(&self) -> u8 {
         self.prefix
     }

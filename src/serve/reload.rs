@@ -187,6 +187,7 @@ fn taken(running: &Config, fresh: &Config) -> Vec<String> {
         ("limits.rtp_timeout", running.limits.rtp_timeout != fresh.limits.rtp_timeout),
         ("media.srtp", running.srtp != fresh.srtp),
         ("auth.nonce_ttl", running.auth.nonce_ttl != fresh.auth.nonce_ttl),
+        ("auth.algorithms", running.auth.algorithms != fresh.auth.algorithms),
         ("registrar", running.registrar != fresh.registrar),
         ("agents", running.agents != fresh.agents),
         ("queues", running.queues != fresh.queues),

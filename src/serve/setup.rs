@@ -8,7 +8,7 @@ use crate::config::{Config, GatewayTransport, Mode};
 use crate::net::tls::{TlsFiles, TlsGateway};
 use crate::sip::dialog::session_timer::{LEAST_S, SessionTerms};
 use crate::sip::endpoint::EndpointConfig;
-use crate::sip::peer::{Peer, Transport};
+use crate::sip::peer::{Advertised, Peer, Transport};
 use crate::switch::{Extension, REGISTER_OPTIONS, SrtpPolicies, SwitchConfig};
 use std::time::Duration;
 
@@ -54,7 +54,7 @@ pub(super) fn switch_config(config: &Config, seeds: &Seeds, known: &Known) -> Re
     let streams = [(Transport::Tls, listen.sip_tls), (Transport::Ws, listen.sip_ws), (Transport::Wss, listen.sip_wss)];
     let streams = streams.into_iter().filter_map(|(transport, address)| Some((transport, address?.port())));
     endpoint.listen_ports.extend(streams);
-    endpoint.advertised = listen.advertise.map(host);
+    endpoint.advertised = Advertised::new(listen.advertise.iter().copied());
     let bound_media = Some(listen.rtp.bind).filter(|address| !address.is_unspecified());
     // A call of two legs needs some room beside it for those being rung.
     endpoint.max_usages = endpoint.max_usages.max(config.limits.calls as usize * 4);
@@ -64,6 +64,7 @@ pub(super) fn switch_config(config: &Config, seeds: &Seeds, known: &Known) -> Re
         realm: config.realm.clone(),
         auth_key: seeds.nonce_key,
         nonce_ttl: config.auth.nonce_ttl,
+        algorithms: config.auth.algorithms.clone(),
         extensions: config
             .agents
             .values()
@@ -78,8 +79,8 @@ pub(super) fn switch_config(config: &Config, seeds: &Seeds, known: &Known) -> Re
             ..AdmissionConfig::total(config.limits.calls)
         },
         registrar: config.registrar.clone(),
-        sip_advertised: listen.advertise,
-        media_advertised: listen.rtp.advertise.or(listen.advertise).or(bound_media),
+        media_advertised: listen.rtp.advertise,
+        media_bound: bound_media,
         srtp: SrtpPolicies {
             default: config.srtp,
             extensions: config.agents.values().filter_map(|agent| Some((agent.id.clone(), agent.srtp?))).collect(),
@@ -137,13 +138,6 @@ pub(super) fn tls_files(config: &Config, switch: &SwitchConfig) -> Option<TlsFil
     })
 }
 
-fn host(address: std::net::IpAddr) -> String {
-    match address {
-        std::net::IpAddr::V4(address) => address.to_string(),
-        std::net::IpAddr::V6(address) => format!("[{address}]"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -161,20 +155,38 @@ mod tests {
         switch_config(&config, &SEEDS, &Known::new(trunks::reach(&config), 1)).unwrap()
     }
 
+    /// What a peer there is told of us in signalling and in SDP.
+    fn told(made: &SwitchConfig, remote: &str) -> [String; 2] {
+        let remote = std::net::SocketAddr::new(remote.parse().unwrap(), 5060);
+        let peer = Peer::udp(remote, "127.0.0.1:5070".parse().unwrap());
+        [made.sip_host(&peer), made.media_address(&peer).to_string()]
+    }
+
     #[test]
     fn a_trunk_of_a_wildcard_listener_is_told_an_address_that_it_can_reach() {
         let made = made_of("wildcard", "sip_udp: 0.0.0.0:5070");
         let peer = made.trunks.trunks.values().next().unwrap().targets[0];
         assert_eq!(peer.local, "127.0.0.1:5070".parse().unwrap());
-        assert_eq!(made.media_advertised, None, "the address that signalling came in on");
+        assert_eq!(told(&made, "127.0.0.9"), ["127.0.0.1"; 2], "the address that signalling came in on");
     }
 
     #[test]
     fn the_sdp_names_the_address_that_media_binds_unless_another_is_advertised() {
         let made = made_of("media", "sip_udp: 0.0.0.0:5070, rtp: {bind: 127.0.0.3}");
-        assert_eq!(made.media_advertised, Some([127, 0, 0, 3].into()));
+        assert_eq!(told(&made, "127.0.0.9"), ["127.0.0.1", "127.0.0.3"]);
         let made = made_of("nat", "sip_udp: 0.0.0.0:5070, advertise: 203.0.113.5, rtp: {bind: 127.0.0.3}");
-        assert_eq!(made.media_advertised, Some([203, 0, 113, 5].into()));
-        assert_eq!(made.endpoint.advertised.as_deref(), Some("203.0.113.5"));
+        assert_eq!(told(&made, "127.0.0.9"), ["203.0.113.5"; 2]);
+        let made = made_of("rtp", "sip_udp: 0.0.0.0:5070, advertise: 203.0.113.5, rtp: {advertise: 203.0.113.6}");
+        assert_eq!(told(&made, "127.0.0.9"), ["203.0.113.5", "203.0.113.6"]);
+    }
+
+    #[test]
+    fn each_network_is_told_the_address_that_it_reaches_us_at() {
+        let networks = "advertise: {0.0.0.0/0: 203.0.113.5, 10.0.0.0/8: 10.0.0.5, 10.9.0.0/16: 10.9.0.5}";
+        let made = made_of("networks", &format!("sip_udp: 0.0.0.0:5070, {networks}"));
+        assert_eq!(told(&made, "198.51.100.1"), ["203.0.113.5"; 2]);
+        assert_eq!(told(&made, "10.1.1.1"), ["10.0.0.5"; 2]);
+        assert_eq!(told(&made, "10.9.1.1"), ["10.9.0.5"; 2]);
+        assert_eq!(told(&made, "2001:db8::1"), ["127.0.0.1"; 2], "in none of them");
     }
 }

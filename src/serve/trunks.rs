@@ -66,6 +66,7 @@ fn one(config: &Config, trunk: &Trunk, known: &Known) -> Result<TrunkConfig, Str
         health: None,
         caps: trunk.caps,
         enabled: trunk.enabled,
+        manners: trunk.manners,
     };
     let Some(gateway) = &trunk.gateway else { return Ok(made) };
     let transport = transport(gateway);

@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Transport {
@@ -89,9 +89,79 @@ impl fmt::Display for Peer {
     }
 }
 
+/// The address that peers are told as ours, where it is not the one that they reach us at: a public one in front of a NAT,
+/// another one for those inside.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Advertised(Vec<(Network, IpAddr)>);
+
+/// The addresses that begin with the same bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    pub address: IpAddr,
+    pub prefix: u8,
+}
+
+impl Advertised {
+    /// To peers in each network the address beside it; the longest prefix that fits decides.
+    pub fn new(networks: impl IntoIterator<Item = (Network, IpAddr)>) -> Self {
+        let mut networks: Vec<_> = networks.into_iter().collect();
+        networks.sort_by_key(|(network, _)| std::cmp::Reverse(network.prefix));
+        Self(networks)
+    }
+
+    pub fn everywhere(address: IpAddr) -> Self {
+        let all = [IpAddr::from([0; 4]), IpAddr::from([0; 16])];
+        Self::new(all.map(|all| (Network { address: all, prefix: 0 }, address)))
+    }
+
+    pub fn to(&self, remote: IpAddr) -> Option<IpAddr> {
+        self.0.iter().find(|(network, _)| network.contains(remote)).map(|(_, address)| *address)
+    }
+}
+
+impl Network {
+    fn contains(self, other: IpAddr) -> bool {
+        let differing = match (self.address.to_canonical(), other.to_canonical()) {
+            (IpAddr::V4(own), IpAddr::V4(other)) => (own.to_bits() ^ other.to_bits()).leading_zeros(),
+            (IpAddr::V6(own), IpAddr::V6(other)) => (own.to_bits() ^ other.to_bits()).leading_zeros(),
+            _ => return false,
+        };
+        differing >= u32::from(self.prefix)
+    }
+}
+
 /// A message to put on the wire.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transmit {
     pub peer: Peer,
     pub bytes: Bytes,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_prefix_decides_what_a_peer_is_told_and_each_family_has_its_own() {
+        let network = |text: &str, prefix| Network { address: text.parse().unwrap(), prefix };
+        let address = |text: &str| text.parse::<IpAddr>().unwrap();
+        let told = Advertised::new([
+            (network("0.0.0.0", 0), address("203.0.113.10")),
+            (network("10.0.0.0", 8), address("10.0.0.5")),
+            (network("10.9.0.0", 16), address("10.9.0.5")),
+            (network("2000::", 3), address("2001:db8::5")),
+        ]);
+        for (remote, own) in [
+            ("198.51.100.1", Some("203.0.113.10")),
+            ("10.1.2.3", Some("10.0.0.5")),
+            ("10.9.255.255", Some("10.9.0.5")),
+            ("::ffff:10.9.1.1", Some("10.9.0.5")),
+            ("2001:db8::77", Some("2001:db8::5")),
+            ("fd00::1", None),
+        ] {
+            assert_eq!(told.to(address(remote)), own.map(address), "{remote}");
+        }
+        assert_eq!(Advertised::everywhere(address("192.0.2.1")).to(address("fd00::1")), Some(address("192.0.2.1")));
+        assert_eq!(Advertised::default().to(address("10.0.0.1")), None);
+    }
 }

@@ -170,6 +170,8 @@ fn a_kill_between_two_commits_loses_nothing_that_was_in_the_spool() {
         to: "2".into(),
         reason: Refusal::NotOpen,
         status: 403,
+        source: None,
+        sip_call_id: String::new(),
     };
     teller.say(&store.handle, 12_000, 4, refused);
     until_spooled(&store, &place, 3);
@@ -311,6 +313,8 @@ fn records_are_found_by_each_condition_and_in_pages() {
         to: "1".into(),
         reason: Refusal::NotOpen,
         status: 403,
+        source: None,
+        sip_call_id: String::new(),
     };
     store.handle.record(SwitchEvent { seq: 99, wall: T0 + 40_000, mono: 40_000, call: None, kind: refused });
     assert!(store.handle.flush(LIMIT));

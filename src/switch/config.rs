@@ -9,11 +9,12 @@ use crate::media::clip::Clip;
 use crate::registrar::RegistrarConfig;
 use crate::routing::{RouteTable, TrunkNumbers};
 use crate::sdp::SrtpPolicy;
-use crate::sip::digest::Ha1Set;
+use crate::sip::digest::{Algorithm, Ha1Set};
 use crate::sip::endpoint::EndpointConfig;
+use crate::sip::peer::Peer;
 use crate::trunks::TrunksConfig;
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ pub struct SwitchConfig {
     pub realm: String,
     pub auth_key: [u8; 32],
     pub nonce_ttl: Duration,
+    /// What phones are challenged with, in this order.
+    pub algorithms: Vec<Algorithm>,
     pub extensions: BTreeMap<AgentId, Extension>,
     pub trunks: TrunksConfig,
     /// What each trunk does with numbers; one that is not here leaves them as they are.
@@ -34,10 +37,10 @@ pub struct SwitchConfig {
     pub acd: AcdConfig,
     pub admission: AdmissionConfig,
     pub registrar: RegistrarConfig,
-    /// The host that peers reach our SIP at, where it is not the address they sent to.
-    pub sip_advertised: Option<IpAddr>,
-    /// The address in our SDP, where it is not the one that signalling came in on: a public one, or the one that media binds.
+    /// The address in our SDP whoever the peer is, where media has one of its own.
     pub media_advertised: Option<IpAddr>,
+    /// The one that media binds; without one it is where signalling came in.
+    pub media_bound: Option<IpAddr>,
     pub srtp: SrtpPolicies,
     /// Record what caller and agent say to each other.
     pub recording: bool,
@@ -84,13 +87,15 @@ impl SrtpPolicies {
 }
 
 impl SwitchConfig {
-    pub(super) fn media_address(&self, local: IpAddr) -> IpAddr {
-        self.media_advertised.unwrap_or(local)
+    /// Where a peer is to send media.
+    pub(crate) fn media_address(&self, peer: &Peer) -> IpAddr {
+        let told = self.media_advertised.or_else(|| self.endpoint.advertised.to(peer.remote.ip()));
+        told.or(self.media_bound).unwrap_or(peer.local.ip())
     }
 
     /// Our own host as it stands in a From.
-    pub(super) fn sip_host(&self, local: SocketAddr) -> String {
-        match self.sip_advertised.unwrap_or(local.ip()) {
+    pub(crate) fn sip_host(&self, peer: &Peer) -> String {
+        match self.endpoint.advertised.to(peer.remote.ip()).unwrap_or(peer.local.ip()) {
             IpAddr::V4(address) => address.to_string(),
             IpAddr::V6(address) => format!("[{address}]"),
         }

@@ -162,7 +162,7 @@ impl Switch {
             self.config.trunk_numbers.get(trunk).map(|numbers: &TrunkNumbers| numbers.caller_id.shown(&caller));
         let shown = policy.unwrap_or(Some(caller)).filter(|number| !number.is_empty());
         let number = shown.map(|number| self.rewritten(now, id, trunk, NumberRole::CallerOut, &number));
-        let host = self.config.sip_host(peer.local);
+        let host = self.config.sip_host(&peer);
         let own = number.as_ref().map(|number| format!("sip:{}@{host}", user_part(number)));
         let hidden = identity.private || own.is_none();
         let mut headers: Vec<(String, String)> = Vec::new();
@@ -201,7 +201,7 @@ impl Switch {
         if entry.identity.private {
             return Shown { from: ANONYMOUS.into(), display: Some("Anonymous".into()), headers };
         }
-        let from = format!("sip:{}@{}", user_part(&entry.from), self.config.sip_host(peer.local));
+        let from = format!("sip:{}@{}", user_part(&entry.from), self.config.sip_host(&peer));
         Shown { from, display: entry.from_display.clone(), headers }
     }
 }

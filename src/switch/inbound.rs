@@ -29,11 +29,13 @@ pub(super) struct Refused {
     pub reason: Refusal,
     pub status: u16,
     pub headers: Vec<(&'static str, String)>,
+    /// Who is refused, where that is known.
+    pub source: Option<Source>,
 }
 
 impl Refused {
     pub(super) fn new(reason: Refusal, status: u16) -> Refused {
-        Refused { reason, status, headers: Vec::new() }
+        Refused { reason, status, headers: Vec::new(), source: None }
     }
 }
 
@@ -75,8 +77,9 @@ impl Switch {
             // A challenge is half of a handshake, not a refusal that anybody needs to read about.
             if refused.status != 401 {
                 let (from, to) = (Redacted::new(parties.from), Redacted::new(parties.to));
-                let refusal = EventKind::CallRefused { from, to, reason: refused.reason, status: refused.status };
-                self.emit(now, None, refusal);
+                let Refused { reason, status, source, .. } = refused;
+                let sip_call_id = printable(request.call_id().unwrap_or_default().as_bytes());
+                self.emit(now, None, EventKind::CallRefused { from, to, reason, status, source, sip_call_id });
             }
         }
     }
@@ -91,9 +94,24 @@ impl Switch {
         parties: &Parties,
     ) -> Result<(), Refused> {
         let source = self.identify(now, request, peer, parties)?;
-        if request.count(HeaderName::Replaces) > 0 {
-            return self.take_over(now, usage, request, peer, offer, &source);
-        }
+        let taken = match request.count(HeaderName::Replaces) {
+            0 => self.let_in(now, usage, request, peer, offer, parties, source.clone()),
+            _ => self.take_over(now, usage, request, peer, offer, &source),
+        };
+        taken.map_err(|refused| Refused { source: Some(source), ..refused })
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn let_in(
+        &mut self,
+        now: Now,
+        usage: UsageId,
+        request: &Message,
+        peer: Peer,
+        offer: Option<Bytes>,
+        parties: &Parties,
+        source: Source,
+    ) -> Result<(), Refused> {
         let Known { destination, project, caller } = self.known(&source, request, parties)?;
         let Caller { from, from_display, to, identity, asserted, notes } = caller;
         let hops = request.max_forwards().and_then(Result::ok).unwrap_or(MOST_HOPS);
@@ -143,9 +161,9 @@ impl Switch {
             Refused { headers, ..Refused::new(Refusal::NoCodec, refusal.status()) }
         })?;
 
-        let own_extension = match &source {
-            Source::Extension(agent) => Some(agent.clone()),
-            Source::Trunk(_) => None,
+        let (own_extension, trunk) = match &source {
+            Source::Extension(agent) => (Some(agent.clone()), None),
+            Source::Trunk(trunk) => (None, Some(trunk.clone())),
         };
         self.legs.insert(leg, (id, Some(usage)));
         self.usages.insert(usage, leg);
@@ -182,6 +200,7 @@ impl Switch {
             started: now,
             instance: parties.instance.clone(),
             hunt: None,
+            trunk,
             own_extension,
             serving: None,
             visiting: None,
@@ -285,7 +304,7 @@ impl Switch {
     }
 
     fn challenged(&mut self, now: Now, request: &Message, reason: Refusal, stale: bool) -> Refused {
-        Refused { reason, status: 401, headers: self.challenge(now, request, stale) }
+        Refused { headers: self.challenge(now, request, stale), ..Refused::new(reason, 401) }
     }
 
     /// Hands the new call to whoever drives it.

@@ -18,7 +18,7 @@ impl Switch {
         LegSeat {
             id,
             lease,
-            advertised: self.config.media_address(peer.local.ip()),
+            advertised: self.config.media_address(&peer),
             via: peer.remote.ip(),
             rtp_timeout: self.config.rtp_timeout,
             protection: Protection::new(srtp, peer.transport.secure(), secret),

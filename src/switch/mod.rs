@@ -22,6 +22,7 @@ mod presence_link;
 mod proof;
 mod queue_link;
 mod redirect_link;
+mod refer_back;
 mod registration;
 mod sip_link;
 mod sweep;
@@ -41,7 +42,7 @@ pub use view::{CallSummary, SwitchView};
 use crate::acd::Acd;
 use crate::admission::Admission;
 use crate::call::{Call, CallOutput, Notice};
-use crate::events::{Cause, EndedBy, EventKind, SwitchEvent, TransferOutcome};
+use crate::events::{Cause, EndedBy, EventKind, SwitchEvent};
 use crate::ids::{AgentId, CallId, LegId, QueueId, TicketId, TrunkId};
 use crate::media::command::{MediaCmd, MediaEvent, PortLease, WorkerId};
 use crate::registrar::{BindingId, Registrar};
@@ -62,6 +63,7 @@ use port_pool::PortPool;
 use presence_link::Watchers;
 use redirect_link::Redirection;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use test_number::TestCall;
@@ -187,6 +189,8 @@ enum SwitchTimer {
     CallLimit(CallId),
     /// Reports of media and recorder that are still missing will not come.
     Reports(CallId),
+    /// A carrier that was asked to take its caller back has not said what came of it.
+    CarrierAsked(CallId),
     /// Tell how many calls were refused unread.
     Shed,
     /// Tell watchers what has changed.
@@ -220,6 +224,8 @@ struct Entry {
     /// The one device that was dialled by its GRUU (RFC 5627).
     instance: Option<String>,
     hunt: Option<extension_leg::Hunt>,
+    /// The trunk that the caller came by.
+    trunk: Option<TrunkId>,
     /// The caller, if it is an extension: busy for queues as long as the call lasts.
     own_extension: Option<AgentId>,
     /// The far side, if it is an agent whom a queue gave this call.
@@ -302,7 +308,7 @@ impl Switch {
         endpoint.supported.push("replaces");
         let mut switch = Switch {
             endpoint: Endpoint::new(endpoint),
-            auth: Authenticator::new(config.realm.clone(), config.auth_key, config.nonce_ttl.as_secs()),
+            auth: authenticator(&config),
             auth_failures: AuthFailures::default(),
             guesses: Guesses::default(),
             acd: Acd::new(config.acd.clone()),
@@ -336,6 +342,7 @@ impl Switch {
             bundle,
         };
         switch.endpoint.set_allowed("MESSAGE", switch.config.messages);
+        switch.endpoint.set_streams(streams(&switch.config));
         let version = switch.bundle.flows.version.clone();
         switch.emit(now, None, EventKind::BundleLoaded { version });
         switch.timers.set(SwitchTimer::Sweep, now.at + sweep::EVERY);
@@ -392,6 +399,7 @@ impl Switch {
                     self.with_call(now, call, |call, out| call.hang_up(Cause::Limit, EndedBy::System, out))
                 }
                 SwitchTimer::Shed => self.tell_shed(now),
+                SwitchTimer::CarrierAsked(call) => self.on_refer_refused(now, call),
                 SwitchTimer::Lamps => self.light_lamps(now),
                 SwitchTimer::Sweep => {
                     for (failure, count) in self.auth_failures.due(now.at) {
@@ -483,7 +491,7 @@ impl Switch {
         let ticket = entry.ticket.take();
         let agents = [entry.own_extension.take(), entry.visiting.take()];
         let serving = [entry.serving.take(), entry.served.take()];
-        self.end_referral(now, id, Cause::Cancelled.status(), TransferOutcome::Abandoned);
+        self.referral_cut_short(now, id);
         let Some(entry) = self.calls.get_mut(&id) else { return };
         entry.trunk_hunt = None;
         if let Some((ticket, _)) = ticket {
@@ -535,8 +543,9 @@ impl Switch {
         self.admission.reconfigure(config.admission.clone());
         self.registrar.reconfigure(config.registrar.clone());
         self.trunks.reconfigure(now.at, config.trunks.clone());
-        self.auth.reconfigure(&config.realm, config.nonce_ttl.as_secs());
+        self.auth.reconfigure(&config.realm, config.nonce_ttl.as_secs(), &config.algorithms);
         self.endpoint.set_max_usages(config.endpoint.max_usages);
+        self.endpoint.set_streams(streams(&config));
         if let Some(terms) = config.endpoint.session {
             self.endpoint.set_session(terms);
         }
@@ -629,6 +638,18 @@ impl Switch {
             timers: self.timers.len() - 1,
         }
     }
+}
+
+/// Where carriers that are called by UDP listen on TCP too.
+fn streams(config: &SwitchConfig) -> BTreeSet<SocketAddr> {
+    let large = config.trunks.trunks.values().filter(|trunk| trunk.manners.large_by_tcp);
+    large.flat_map(|trunk| trunk.targets.iter().map(|peer| peer.remote)).collect()
+}
+
+fn authenticator(config: &SwitchConfig) -> Authenticator {
+    let mut auth = Authenticator::new(config.realm.clone(), config.auth_key, config.nonce_ttl.as_secs());
+    auth.reconfigure(&config.realm, config.nonce_ttl.as_secs(), &config.algorithms);
+    auth
 }
 
 /// Pauses and shares of calls need another chance than tags and branches, not a secret one.

@@ -68,7 +68,7 @@ impl Switch {
     /// The headers of a 401. A `stale` one makes the client try again by itself.
     pub(super) fn challenge(&mut self, now: Now, request: &Message, stale: bool) -> Vec<(&'static str, String)> {
         let seconds = now.at.saturating_duration_since(self.started).as_secs();
-        self.auth.challenge(seconds, stale, offered_to(request))
+        self.auth.challenge(seconds, stale, offered_to(request, &self.config.algorithms))
     }
 
     pub(super) fn count_auth_failure(&mut self, now: Now, request: &Message, peer: Peer, why: &'static str) {
@@ -89,12 +89,10 @@ impl Switch {
 /// Clients that fail as soon as any challenge names an algorithm that they do not know, instead of passing over it.
 const MD5_ONLY_CLIENTS: [&[u8]; 4] = [b"baresip v0.", b"baresip v1.", b"JsSIP ", b"SIP.js/"];
 
-fn offered_to(request: &Message) -> &'static [Algorithm] {
+fn offered_to<'a>(request: &Message, algorithms: &'a [Algorithm]) -> &'a [Algorithm] {
     let client = request.header(HeaderName::UserAgent).unwrap_or_default();
-    match MD5_ONLY_CLIENTS.iter().any(|known| client.starts_with(known)) {
-        true => &[Algorithm::Md5],
-        false => &Algorithm::OFFERED,
-    }
+    let knows_md5_only = MD5_ONLY_CLIENTS.iter().any(|known| client.starts_with(known));
+    if knows_md5_only && algorithms.contains(&Algorithm::Md5) { &[Algorithm::Md5] } else { algorithms }
 }
 
 #[cfg(test)]
@@ -107,7 +105,7 @@ mod tests {
             let text = format!(
                 "REGISTER sip:a SIP/2.0\r\nVia: SIP/2.0/WSS a.invalid;branch=z9hG4bK1\r\nFrom: <sip:1@a>;tag=1\r\nTo: <sip:1@a>\r\nCall-ID: 1\r\nCSeq: 1 REGISTER\r\nUser-Agent: {agent}\r\n\r\n"
             );
-            offered_to(&Message::parse(text.into_bytes().into()).unwrap())
+            offered_to(&Message::parse(text.into_bytes().into()).unwrap(), &Algorithm::OFFERED)
         };
         for agent in ["JsSIP 3.13.8", "SIP.js/0.21.2", "baresip v1.0.0 (x86_64/linux)"] {
             assert_eq!(offered(agent), [Algorithm::Md5], "{agent}");

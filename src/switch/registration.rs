@@ -103,7 +103,7 @@ impl Switch {
 
     /// Asks a phone behind NAT whether it is there: any answer will do (RFC 3261 11).
     fn ask_for_life(&mut self, now: Now, aor: String, binding: BindingId, contact: &Uri, flow: Peer) {
-        let own = format!("sip:{}", self.config.sip_host(flow.local));
+        let own = format!("sip:{}", self.config.sip_host(&flow));
         let order = OutgoingRequest {
             peer: flow,
             method: "OPTIONS",

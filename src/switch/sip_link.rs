@@ -33,6 +33,7 @@ impl Switch {
             SipEvent::Rejected { usage, status, .. } if self.try_another_way(now, usage, status) => {}
             SipEvent::Rejected { usage, status, retry_after, local, why, contacts, .. } => {
                 self.on_trunk_refused(now, usage, status, retry_after, local);
+                self.on_trunk_redirected(now, usage, status, &contacts);
                 self.on_redirected(now, usage, &contacts);
                 self.note_reason(usage, cause_of_status(status), why);
                 self.with_leg(now, usage, |call, leg, out| call.leg_ended(leg, cause_of_status(status), out))
@@ -81,8 +82,10 @@ impl Switch {
             // A referrer who does not listen any more; its transfer goes on.
             SipEvent::SubscriptionOver { subscription } => self.on_watcher_gone(subscription),
             SipEvent::Resubscribed { subscription, over } => self.on_resubscribed(now, subscription, over),
-            // Nothing of ours refers anybody; a peer's own re-INVITE was answered at once.
-            SipEvent::ReferAnswered { .. } | SipEvent::Notified { .. } | SipEvent::ReofferWithdrawn { .. } => {}
+            SipEvent::ReferAnswered { usage, status } => self.on_refer_answered(now, usage, status),
+            SipEvent::Notified { usage, status, over } => self.on_carrier_notified(now, usage, status, over),
+            // A peer's own re-INVITE was answered at once.
+            SipEvent::ReofferWithdrawn { .. } => {}
         }
     }
 
@@ -203,7 +206,7 @@ impl Switch {
         (told_for == cause).then_some(reason)
     }
 
-    fn usage_of(&self, leg: LegId) -> Option<UsageId> {
+    pub(super) fn usage_of(&self, leg: LegId) -> Option<UsageId> {
         self.legs.get(&leg).and_then(|(_, usage)| *usage)
     }
 

@@ -140,6 +140,7 @@ mod tests {
     use crate::media::command::{PortLease, WorkerId};
     use crate::registrar::RegistrarConfig;
     use crate::routing::RouteTable;
+    use crate::sip::digest::Algorithm;
     use crate::sip::endpoint::EndpointConfig;
     use crate::sip::message::Message;
     use crate::sip::peer::Peer;
@@ -170,9 +171,10 @@ mod tests {
             },
             admission: AdmissionConfig::total(10),
             registrar: RegistrarConfig::default(),
-            sip_advertised: None,
+            algorithms: Algorithm::OFFERED.to_vec(),
             media_advertised: None,
             srtp: Default::default(),
+            media_bound: None,
             recording: false,
             rtp_timeout: None,
             direct_ring_time: Duration::from_secs(60),

@@ -3,6 +3,7 @@
 
 use super::join_link::{Consulted, Seat, Side};
 use super::queue_link::{MUSIC, USUAL_PRIORITY, unprompted};
+use super::refer_back::Back;
 use super::test_number::TestCall;
 use super::{Driver, Switch, SwitchTimer};
 use crate::acd::Enqueue;
@@ -36,6 +37,7 @@ pub(super) struct Referral {
     seat: Seat,
     /// The call was recorded before, so it is after.
     recorded: bool,
+    pub(super) back: Option<Back>,
 }
 
 impl Referral {
@@ -169,7 +171,7 @@ impl Switch {
         };
         if let Some(entry) = self.calls.get_mut(&id) {
             entry.hops = entry.hops.saturating_sub(1);
-            entry.referral = Some(Referral { by, to: to.clone(), subscription, seat, recorded });
+            entry.referral = Some(Referral { by, to: to.clone(), subscription, seat, recorded, back: None });
         }
         self.tell_referrer(now, id, 100);
         self.play(now, id, MUSIC, vec![PlayItem::Tone(Tone::MusicOnHold)], true, false);
@@ -182,6 +184,7 @@ impl Switch {
         let Some(entry) = self.calls.get_mut(&id) else { return Seat::default() };
         entry.driver = Driver::Direct;
         let seat = entry.take_seat(Side::Caller);
+        entry.trunk = None;
         let promoted = entry.take_seat(Side::Partner);
         entry.put_seat(Side::Caller, promoted);
         entry.from = match &entry.call.caller().agent {
@@ -214,6 +217,9 @@ impl Switch {
             }
             Destination::Trunk { trunk, number } => {
                 let number = number.unwrap_or(to);
+                if self.refer_back(now, id, &trunk, &number) {
+                    return;
+                }
                 if !self.dial_trunk(now, id, DialPurpose::Referred, &trunk, &number, ring_time) {
                     self.on_referral_failed(now, id, Cause::Unreachable);
                 }

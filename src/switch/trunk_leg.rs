@@ -4,18 +4,22 @@
 //! callee says ends the hunt (busy, declined, not found), and so does whatever the caller has heard of the far side: after a
 //! provisional answer with media the call stays where it is, whatever comes then. A bare 180 binds nothing.
 
+use super::inbound::printable;
 use super::outbound_leg::user_part;
 use super::{Switch, SwitchTimer};
 use crate::call::{DialPurpose, DialTarget};
 use crate::events::{Cause, EndedBy, EventKind, LegRole, NumberRole, TrunkFault};
 use crate::ids::{CallId, LegId, TrunkId};
 use crate::sip::endpoint::UsageId;
+use crate::sip::message::Uri;
 use crate::sip::peer::Peer;
 use crate::timers::Now;
 use crate::trunks::{CallOutcome, Direction, TrunkConfig, Way};
 use std::collections::VecDeque;
 use std::time::Duration;
 
+/// Numbers that one trunk may name instead.
+const MOST_REDIRECTIONS: usize = 5;
 /// Trunks tried for one call: a caller waits for no longer list.
 const MOST_TRIES: usize = 6;
 /// No answer at all for so long, not even 100, and the next is tried: three copies of the INVITE have gone out by then.
@@ -35,6 +39,8 @@ pub(super) struct TrunkHunt {
     silent: bool,
     /// What the caller is told when none is left.
     cause: Cause,
+    /// Other numbers that a trunk has named, the last in use, to be dialled there as they are.
+    redirected: Vec<(TrunkId, String)>,
 }
 
 /// The trunk that has the call in hand.
@@ -92,7 +98,7 @@ impl Switch {
         to_come.truncate(MOST_TRIES);
         let number = number.to_string();
         let cause = Cause::TrunkDown;
-        let hunt = TrunkHunt { purpose, number, to_come, trying: None, silent: false, cause };
+        let hunt = TrunkHunt { purpose, number, to_come, trying: None, silent: false, cause, redirected: Vec::new() };
         let entry = self.calls.get_mut(&id).filter(|entry| entry.call.may_dial()).ok_or(Cause::Unreachable)?;
         let is_offer = matches!(hunt.purpose, DialPurpose::Offer { .. });
         entry.trunk_hunt = Some(hunt);
@@ -149,7 +155,13 @@ impl Switch {
             (false, false) => SILENCE,
         };
         let (purpose, number) = (hunt.purpose.clone(), hunt.number.clone());
-        let diverted = number != called;
+        let other = hunt.redirected.last().filter(|(trunk, _)| *trunk == way.trunk).map(|(_, number)| number.clone());
+        let diverted = number != called || other.is_some();
+        // What the carrier named is in its own form.
+        let number = match other {
+            Some(number) => number,
+            None => self.rewritten(now, id, &way.trunk, NumberRole::CalledOut, &number),
+        };
         let target = self.target(now, id, &config, &way, peer, &number, diverted).ok_or(NoWay::Gone)?;
         let lease = self.ports.take_on(worker, leg);
         let Some(hunt) = self.calls.get_mut(&id).and_then(|entry| entry.trunk_hunt.as_mut()) else {
@@ -178,8 +190,7 @@ impl Switch {
         number: &str,
         diverted: bool,
     ) -> Option<DialTarget> {
-        let number = self.rewritten(now, id, &way.trunk, NumberRole::CalledOut, number);
-        let uri = format!("sip:{}@{}", user_part(&number), config.host);
+        let uri = format!("sip:{}@{}", user_part(number), config.host);
         let shown = self.shown_to_trunk(now, id, &way.trunk, peer, diverted.then_some(&uri))?;
         Some(DialTarget {
             request_uri: uri.clone(),
@@ -268,6 +279,36 @@ impl Switch {
         if let Some(fault) = fault {
             self.trunk_failed(now, call, &way, fault, (!local).then_some(status));
         }
+    }
+
+    /// A trunk names another number (3xx), which is called there if it may do so: the caller's call, and our bill.
+    pub(super) fn on_trunk_redirected(&mut self, now: Now, usage: UsageId, status: u16, places: &[Uri]) {
+        if !(300..400).contains(&status) {
+            return;
+        }
+        let Some((id, trying)) = self.in_hand(usage) else { return };
+        let (way, leg, heard) = (trying.way.clone(), trying.leg, trying.media);
+        let follows = |config: &TrunkConfig| config.manners.redirects && !heard;
+        if !self.trunks.config(&way.trunk).is_some_and(follows) {
+            return;
+        }
+        let number_of = |place: &Uri| place.user_decoded().map(|user| printable(user.as_bytes()));
+        let Some(to) = places.iter().filter_map(number_of).find(|number| !number.is_empty()) else { return };
+        let Some(entry) = self.calls.get_mut(&id) else { return };
+        let Some(hunt) = entry.trunk_hunt.as_mut() else { return };
+        let again = hunt.redirected.iter().any(|(_, number)| *number == to);
+        if again || hunt.redirected.len() >= MOST_REDIRECTIONS || entry.hops <= 2 {
+            let status = if again { 482 } else { 483 };
+            return self.emit(now, Some(id), EventKind::TransferRefused { leg, to: to.into(), status });
+        }
+        entry.hops -= 1;
+        hunt.redirected.push((way.trunk.clone(), to.clone()));
+        if let Some(trying) = &mut hunt.trying {
+            trying.failed = true;
+        }
+        let trunk = way.trunk.clone();
+        hunt.to_come.push_front(way);
+        self.emit(now, Some(id), EventKind::TrunkRedirected { trunk, to: to.into() });
     }
 
     pub(super) fn on_trunk_silent(&mut self, now: Now, id: CallId) {

@@ -69,7 +69,7 @@ impl Switch {
             method: "OPTIONS",
             request_uri: format!("sip:{}", config.host),
             to: format!("sip:{}", config.host),
-            from: format!("sip:{named}@{}", self.config.sip_host(peer.local)),
+            from: format!("sip:{named}@{}", self.config.sip_host(&peer)),
             headers: Vec::new(),
             body: None,
             credentials: None,

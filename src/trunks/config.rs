@@ -30,12 +30,29 @@ pub struct TrunkConfig {
     pub health: Option<Duration>,
     pub caps: Caps,
     pub enabled: bool,
+    pub manners: Manners,
+}
+
+/// What a carrier is known to do, or may do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Manners {
+    /// A caller who came by it and is sent to a number behind it is given back by REFER (RFC 3515).
+    pub refers: bool,
+    /// When it answers 3xx, the number that it names is called there.
+    pub redirects: bool,
+    /// It listens on TCP too, for requests that no datagram should carry (RFC 3261 18.1.1).
+    pub large_by_tcp: bool,
 }
 
 impl TrunkConfig {
     /// Whether it is the same carrier and account, be it at other addresses.
     pub(super) fn is_same_as(&self, other: &TrunkConfig) -> bool {
-        let strip = |config: &TrunkConfig| TrunkConfig { caps: Caps::default(), targets: Vec::new(), ..config.clone() };
+        let strip = |config: &TrunkConfig| TrunkConfig {
+            caps: Caps::default(),
+            targets: Vec::new(),
+            manners: Manners::default(),
+            ..config.clone()
+        };
         strip(self) == strip(other)
     }
 

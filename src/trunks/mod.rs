@@ -19,7 +19,7 @@ mod view;
 mod tests;
 
 pub use caps::{Caps, Direction};
-pub use config::{Group, Member, TrunkConfig, TrunksConfig};
+pub use config::{Group, Manners, Member, TrunkConfig, TrunksConfig};
 pub use view::{TargetView, TrunkView};
 
 use crate::events::TrunkStateName;
@@ -277,6 +277,12 @@ impl Trunks {
             trunk.why = "its name stands for other addresses".into();
         }
         self.tell(id);
+    }
+
+    /// Whether calls to `name`, a trunk or a group, may go by this trunk.
+    pub fn leads_to(&self, name: &TrunkId, trunk: &TrunkId) -> bool {
+        name == trunk
+            || self.groups.get(name).is_some_and(|group| group.members.iter().any(|member| member.trunk == *trunk))
     }
 
     pub fn config(&self, trunk: &TrunkId) -> Option<&TrunkConfig> {

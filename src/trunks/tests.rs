@@ -18,6 +18,7 @@ fn carrier(targets: &[u8]) -> TrunkConfig {
         health: Some(30 * SECOND),
         caps: Caps::default(),
         enabled: true,
+        manners: Manners::default(),
     }
 }
 

@@ -4,10 +4,13 @@ use super::*;
 use bytes::Bytes;
 use hotline::events::AgentStateName;
 use hotline::registrar::{RegistrarConfig, Ring};
+use hotline::sip::digest::Algorithm;
 use hotline::sip::digest::{Credentials, Login, Secret};
 use hotline::sip::peer::Peer;
 use hotline::switch::Input;
 use sim::raw::header;
+use std::cell::RefCell;
+use std::rc::Rc;
 
 /// A phone that writes its REGISTERs by hand.
 pub struct Hand {
@@ -444,5 +447,27 @@ fn a_refresh_is_kept_too_and_a_clock_set_back_makes_no_registration_outlive_its_
     assert_eq!(state_of(&world, "1001"), AgentStateName::Ready);
     world.run(seconds(3_601.0));
     assert_eq!(state_of(&world, "1001"), AgentStateName::LoggedOut);
+    world.finish();
+}
+
+#[test]
+fn phones_are_challenged_with_the_strongest_algorithm_first_where_that_is_wanted_rfc_8760_2_4() {
+    let algorithms = &[Algorithm::Sha512_256, Algorithm::Sha256];
+    let mut world = World::new(Settings { algorithms, ..Settings::default() });
+    let offered: Rc<RefCell<Vec<String>>> = Rc::default();
+    let seen = offered.clone();
+    world.filter(move |way, message| {
+        if way == Way::ToPhone && !message.is_request() && message.status() == 401 {
+            let text = String::from_utf8_lossy(message.raw()).into_owned();
+            let names =
+                text.split("algorithm=").skip(1).map(|rest| rest.split(',').next().unwrap_or_default().to_string());
+            seen.borrow_mut().extend(names);
+        }
+        Fate::Passes
+    });
+    let agent = world.agent("1001");
+    assert_eq!(*offered.borrow(), ["SHA-512-256", "SHA-256"]);
+    assert_eq!(world.phones[agent.0].answers.last(), Some(&("REGISTER", 200)));
+    world.no_filter();
     world.finish();
 }

@@ -4,7 +4,7 @@ use super::*;
 use hotline::events::{TrunkFault, TrunkStateName};
 use hotline::ids::TrunkId;
 use hotline::sip::digest::{Credentials, Secret};
-use hotline::trunks::{Caps, Group, Member, TrunkConfig, TrunksConfig};
+use hotline::trunks::{Caps, Group, Manners, Member, TrunkConfig, TrunksConfig};
 use sim::config::trunk;
 use sim::raw::header;
 
@@ -432,5 +432,145 @@ fn a_callee_that_answers_before_our_offer_is_acknowledged_is_heard_all_the_same(
     let bye = call.bye();
     world.send_by_hand(address, bye);
     world.until_over(callee);
+    world.finish();
+}
+
+// Callers who are given back.
+
+/// Callers of [`hotline::ids::TrunkId`] `demo-trunk` come by it, and [`OUTSIDE`] leads to it; agent 1001 talks to one. The
+/// third phone is the carrier's end for calls to it.
+fn carrier_that(refers: bool) -> (World, PhoneId, PhoneId, PhoneId) {
+    let config = TrunkConfig { manners: Manners { refers, ..Manners::default() }, ..trunk(1) };
+    let trunks = TrunksConfig { trunks: [(TrunkId::new("demo-trunk"), config)].into(), groups: [].into() };
+    let mut world = World::new(Settings { trunks, dialled: vec![(OUTSIDE, "demo-trunk")], ..Settings::default() });
+    let outside = world.carrier("outside");
+    let agent = world.agent("1001");
+    let caller = ringing_agent(&mut world, agent);
+    world.until_heard(caller, "voice of 1001");
+    (world, caller, agent, outside)
+}
+
+fn transferred(world: &World) -> Vec<(TransferOutcome, u16)> {
+    let of = |kind: &EventKind| match kind {
+        EventKind::TransferEnded { outcome, status, .. } => Some((*outcome, *status)),
+        _ => None,
+    };
+    world.events().filter_map(of).collect()
+}
+
+#[test]
+fn a_carrier_takes_its_caller_back_and_the_call_leaves_us() {
+    let (mut world, caller, agent, outside) = carrier_that(true);
+    world.manners(caller, |manners| manners.follows_refer = Some(Some(200)));
+    world.refer(agent, OUTSIDE);
+    assert_eq!(world.until_over(caller), Over::Theirs);
+    assert_eq!(world.until_over(agent), Over::Theirs);
+    assert_eq!(world.phones[caller.0].sent_to, [format!("<sip:{OUTSIDE}@carrier.example>")]);
+    assert!(world.phones[outside.0].calls.is_empty(), "no second line");
+    assert_eq!(world.call(agent).referred.last(), Some(&200));
+    assert_eq!(transferred(&world), [(TransferOutcome::Completed, 200)]);
+    world.finish();
+}
+
+#[test]
+fn a_carrier_that_follows_no_refer_is_dialled_instead() {
+    for outcome in [None, Some(Some(486)), Some(None)] {
+        let (mut world, caller, agent, outside) = carrier_that(true);
+        world.manners(caller, |manners| manners.follows_refer = outcome);
+        world.refer(agent, OUTSIDE);
+        world.within(seconds(60.0), "the carrier is called", |world| !world.phones[outside.0].calls.is_empty());
+        world.until_heard(caller, "voice of outside");
+        assert_eq!(world.until_over(agent), Over::Theirs);
+        assert_eq!(transferred(&world), [(TransferOutcome::Completed, 200)], "{outcome:?}");
+        world.hang_up(caller);
+        world.until_over(outside);
+        world.finish();
+    }
+}
+
+#[test]
+fn a_carrier_that_agreed_and_hangs_up_has_taken_its_caller() {
+    let (mut world, caller, agent, _) = carrier_that(true);
+    world.manners(caller, |manners| manners.follows_refer = Some(None));
+    world.refer(agent, OUTSIDE);
+    world.run(seconds(2.0));
+    assert!(world.hears(caller, "music"));
+    world.hang_up(caller);
+    assert_eq!(world.until_over(agent), Over::Theirs);
+    assert_eq!(transferred(&world), [(TransferOutcome::Completed, 200)]);
+    world.finish();
+}
+
+#[test]
+fn a_carrier_that_is_not_known_to_follow_refer_is_never_asked() {
+    let (mut world, caller, agent, outside) = carrier_that(false);
+    world.refer(agent, OUTSIDE);
+    world.until_rings(outside);
+    world.until_heard(caller, "voice of outside");
+    assert!(world.phones[caller.0].sent_to.is_empty());
+    world.hang_up(outside);
+    world.until_over(caller);
+    world.until_over(agent);
+    world.finish();
+}
+
+// Carriers that name another number.
+
+/// The carrier's answer to what it is called with first.
+fn names_another(world: &mut World, at: SocketAddr, contact: &str) {
+    let invite = request_within(world, at, Method::Invite);
+    let call = RawCall::called(at, &invite, "far");
+    let answer = String::from_utf8(call.response(&invite, 302, Some("far"), None).to_vec()).unwrap();
+    let own = format!("Contact: <sip:hand@{at}>");
+    world.send_by_hand(at, answer.replacen(&own, &format!("Contact: {contact}"), 1).into());
+    world.by_hand.entry(at).or_default().clear();
+}
+
+#[test]
+fn a_number_that_a_trunk_names_instead_is_called_there_if_that_is_wanted() {
+    for follows in [true, false] {
+        let (mut world, [first, second], agent) = two_carriers(|config| config.manners.redirects = follows);
+        let at = world.answer_by_hand(first);
+        world.dial(agent, OUTSIDE);
+        names_another(&mut world, at, "<sip:%2B864001234567@elsewhere.example>");
+        if follows {
+            let invite = request_within(&mut world, at, Method::Invite);
+            assert_eq!(invite.request_uri(), b"sip:+864001234567@carrier.example", "the host is the trunk's");
+            let call = RawCall::called(at, &invite, "farther");
+            world.send_by_hand(at, call.response(&invite, 200, Some("farther"), Some(&call.sdp())));
+            world.until_up(agent);
+            let told = |kind: &EventKind| matches!(kind, EventKind::TrunkRedirected { to, .. } if to.expose() == "+864001234567");
+            assert_eq!(world.count(told), 1);
+            world.hang_up(agent);
+            let bye = request_within(&mut world, at, Method::Bye);
+            world.send_by_hand(at, call.ok_to(&bye));
+        } else {
+            assert_eq!(world.until_over(agent), Over::Refused(480));
+        }
+        assert!(world.phones[second.0].calls.is_empty());
+        world.finish();
+    }
+}
+
+#[test]
+fn a_trunk_that_names_number_after_number_is_left_and_the_next_gets_the_number_dialled() {
+    let (mut world, [first, second], agent) = two_carriers(|config| config.manners.redirects = true);
+    let at = world.answer_by_hand(first);
+    world.dial(agent, OUTSIDE);
+    names_another(&mut world, at, "<sip:1@elsewhere.example>");
+    let invite = request_within(&mut world, at, Method::Invite);
+    let call = RawCall::called(at, &invite, "busy");
+    world.send_by_hand(at, call.response(&invite, 503, Some("busy"), None));
+    world.until_rings(second);
+    world.until_heard(agent, "voice of second");
+    world.hang_up(second);
+    world.until_over(agent);
+    world.by_hand.entry(at).or_default().clear();
+    world.dial(agent, OUTSIDE);
+    for number in [1, 2, 3, 4, 5, 6] {
+        names_another(&mut world, at, &format!("<sip:{number}@elsewhere.example>"));
+    }
+    assert_eq!(world.until_over(agent), Over::Refused(480), "{}", world.story());
+    assert_eq!(world.count(|kind| matches!(kind, EventKind::TransferRefused { status: 483, .. })), 1);
     world.finish();
 }

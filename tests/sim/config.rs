@@ -6,11 +6,11 @@ use hotline::ids::{AgentId, QueueId, TrunkId};
 use hotline::registrar::RegistrarConfig;
 use hotline::routing::{Cidr, Destination, NumberPattern, OpenTo, Route, RouteTable, TestNumber, TrunkNumbers};
 use hotline::sip::dialog::session_timer::SessionTerms;
-use hotline::sip::digest::Ha1Set;
+use hotline::sip::digest::{Algorithm, Ha1Set};
 use hotline::sip::endpoint::EndpointConfig;
 use hotline::sip::peer::Peer;
 use hotline::switch::{Extension, REGISTER_OPTIONS, SrtpPolicies, SrtpPolicy, SwitchConfig};
-use hotline::trunks::{Caps, TrunkConfig, TrunksConfig};
+use hotline::trunks::{Caps, Manners, TrunkConfig, TrunksConfig};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -30,6 +30,7 @@ pub struct Settings {
     pub calls: u32,
     pub calls_per_second: Option<u32>,
     pub realm: String,
+    pub algorithms: &'static [Algorithm],
     /// The queues there are.
     pub queues: &'static [&'static str],
     /// Extensions may send each other texts.
@@ -70,6 +71,7 @@ pub fn trunk(nth: u8) -> TrunkConfig {
         health: None,
         caps: Caps::default(),
         enabled: true,
+        manners: Manners::default(),
     }
 }
 
@@ -80,6 +82,7 @@ impl Default for Settings {
             calls: 50,
             calls_per_second: None,
             realm: REALM.into(),
+            algorithms: &Algorithm::OFFERED,
             queues: &["service", "emergency"],
             messages: false,
             agents: &AGENTS,
@@ -124,6 +127,7 @@ impl Settings {
             realm: self.realm.clone(),
             auth_key: [9; 32],
             nonce_ttl: Duration::from_secs(300),
+            algorithms: self.algorithms.to_vec(),
             extensions: agents.iter().map(|id| (id.clone(), extension(id))).collect(),
             trunks: self.trunks.clone(),
             trunk_numbers: self.trunk_numbers.clone(),
@@ -150,8 +154,8 @@ impl Settings {
                 ..AdmissionConfig::total(self.calls)
             },
             registrar: self.registrar.clone(),
-            sip_advertised: None,
             media_advertised: None,
+            media_bound: None,
             srtp: SrtpPolicies { default: self.srtp, ..SrtpPolicies::default() },
             recording: self.recording,
             rtp_timeout: self.rtp_timeout,

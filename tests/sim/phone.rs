@@ -10,7 +10,7 @@ use hotline::sdp::{Codec, Direction, MediaSpec, Session};
 use hotline::sip::dialog::reason::Reason;
 use hotline::sip::digest::{Credentials, Secret};
 use hotline::sip::endpoint::{
-    EndReason, Endpoint, EndpointConfig, Outgoing, OutgoingRequest, RequestId, SipEvent, UsageId,
+    EndReason, Endpoint, EndpointConfig, Notice, Outgoing, OutgoingRequest, RequestId, SipEvent, UsageId,
 };
 use hotline::sip::message::{HeaderName, Message, Method};
 use hotline::sip::peer::{Peer, Transmit};
@@ -39,6 +39,8 @@ pub struct Manners {
     /// Between two packets of its voice. Usually 20 ms; longer to make a long world cheap.
     pub pace: Duration,
     pub codecs: &'static [Codec],
+    /// What it says of the call that a REFER asks it to make, if it takes the REFER: a final status, or nothing.
+    pub follows_refer: Option<Option<u16>>,
 }
 
 impl Default for Manners {
@@ -49,6 +51,7 @@ impl Default for Manners {
             talks: true,
             pace: Duration::from_millis(20),
             codecs: &[Codec::Pcma, Codec::Pcmu],
+            follows_refer: None,
         }
     }
 }
@@ -154,6 +157,8 @@ pub struct Phone {
     pub calls: Vec<PhoneCall>,
     /// Final answers to REGISTER and OPTIONS, in order.
     pub answers: Vec<(&'static str, u16)>,
+    /// Whither it was asked to go, by REFER.
+    pub sent_to: Vec<String>,
     /// Texts that came for it: from whom, and what.
     pub texts: Vec<(String, String)>,
     /// NOTIFYs about what it watches, in order.
@@ -198,6 +203,7 @@ impl Phone {
             manners: Manners::default(),
             calls: Vec::new(),
             answers: Vec::new(),
+            sent_to: Vec::new(),
             texts: Vec::new(),
             notified: Vec::new(),
             replies: Vec::new(),
@@ -621,8 +627,19 @@ impl Phone {
             }
             SipEvent::ReferAnswered { usage, status } => self.told_of_referral(usage, Some(status)),
             SipEvent::Notified { usage, status, .. } => self.told_of_referral(usage, status),
-            // Nobody refers a phone of these stories, or watches it.
-            SipEvent::Referred { id, .. } => self.endpoint.respond(now, id, 603, None, &[], None),
+            SipEvent::Referred { usage, id, message } => {
+                let to = String::from_utf8_lossy(message.header(HeaderName::ReferTo).unwrap_or_default()).into_owned();
+                self.sent_to.push(to);
+                let Some(outcome) = self.manners.follows_refer else {
+                    return self.endpoint.respond(now, id, 603, None, &[], None);
+                };
+                let told = self.endpoint.accept_refer(now, usage, id, true).expect("room in a phone");
+                let fragment = |status: u16| ("message/sipfrag;version=2.0", format!("SIP/2.0 {status} So\r\n").into());
+                self.endpoint.notify(now, told, Notice { terminated: None, body: Some(fragment(100)) });
+                if let Some(status) = outcome {
+                    self.endpoint.notify(now, told, Notice::last("noresource", Some(fragment(status))));
+                }
+            }
             SipEvent::SubscriptionOver { .. } | SipEvent::Resubscribed { .. } => {}
             // The switch sends no keys by INFO.
             SipEvent::Trying { .. }

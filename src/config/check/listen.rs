@@ -4,6 +4,8 @@ use super::super::raw::{RawListen, RawRtp};
 use super::super::read::At;
 use super::super::{Listen, Rtp};
 use super::Check;
+use crate::routing::Cidr;
+use crate::sip::peer::Network;
 use crate::source::diag::shown;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -29,7 +31,7 @@ impl Check<'_> {
             let help = "keep it on 127.0.0.1 behind a proxy that speaks TLS";
             self.warning("C122", at, "the API's token crosses the network unencrypted".into(), Some(help.into()));
         }
-        let advertise = raw.advertise.as_ref().and_then(|text| self.reachable(text));
+        let advertise = self.advertise(&raw.advertise);
         let mut taken = vec![(http, "HTTP")];
         taken.extend(sip.1.map(|tcp| (tcp, "SIP over TCP")));
         let sip_tls = self.secure(raw.sip_tls.as_ref(), SIPS_PORT, secure);
@@ -48,6 +50,38 @@ impl Check<'_> {
         let bind = sip.0.or(sip.1).or(sip_tls).map_or(any, |address| address.ip());
         let rtp = self.rtp(&raw.rtp, bind, &[sip.0, sip.1, sip_tls, sip_ws, sip_wss, Some(http)]);
         Listen { sip_udp: sip.0, sip_tcp: sip.1, sip_tls, sip_ws, sip_wss, allowed_origins, http, advertise, rtp }
+    }
+
+    /// An address for everybody, or one for each network of peers.
+    fn advertise(&mut self, raw: &[(Option<At<String>>, At<String>)]) -> Vec<(Network, IpAddr)> {
+        let mut told = Vec::new();
+        for (network, text) in raw {
+            let Some(address) = self.reachable(text) else { continue };
+            let Some(at) = network else {
+                let all = [IpAddr::from([0; 4]), IpAddr::from([0; 16])];
+                told.extend(all.map(|all| (Network { address: all, prefix: 0 }, address)));
+                continue;
+            };
+            match at.value.parse::<Cidr>() {
+                Ok(network) if network.address().is_ipv4() == address.to_canonical().is_ipv4() => {
+                    told.push((Network { address: network.address(), prefix: network.prefix() }, address));
+                }
+                Ok(_) => {
+                    let help = "give each network an address of its own family";
+                    self.error(
+                        "C120",
+                        text,
+                        format!("{address} cannot be reached from {}", at.value),
+                        Some(help.into()),
+                    );
+                }
+                Err(_) => {
+                    let help = "write a block such as `10.0.0.0/8`, or `0.0.0.0/0` for all others";
+                    self.error("C120", at, format!("`{}` is not a network", shown(&at.value)), Some(help.into()));
+                }
+            }
+        }
+        told
     }
 
     /// What stands in an Origin header: scheme, host, and the port where it is not the scheme's own.

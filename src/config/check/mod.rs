@@ -114,8 +114,10 @@ impl<'f> Check<'f> {
         self.token_file(raw.auth.admin_token_file.as_ref());
         let auth = Auth {
             nonce_ttl: self.duration(raw.auth.nonce_ttl.as_ref(), Auth::default().nonce_ttl, NONCE_TTL),
+            algorithms: self.algorithms(&raw.auth.algorithms),
             admin_token_file: raw.auth.admin_token_file.map(|file| self.folder.join(file.value)),
         };
+        self.provable(&agents, &raw.auth.algorithms, &auth.algorithms);
         let registrar = self.registrar(&raw.registrar);
         let recording =
             Recording { enabled: raw.recording.enabled.map_or(Recording::default().enabled, |enabled| enabled.value) };

@@ -2,11 +2,12 @@
 
 use super::super::raw::{RawAgent, RawHa1, RawQueue};
 use super::super::read::At;
-use super::super::{Agent, Queue, Secret};
+use super::super::{Agent, Auth, Queue, Secret};
 use super::{Check, MAX_WAIT, RING, WRAP_UP};
 use crate::ids::{AgentId, QueueId};
 use crate::routing::NumberPattern;
-use crate::sip::digest::Ha1Set;
+use crate::sip::digest::{Algorithm, Ha1Set};
+use crate::source::diag::shown;
 use sha2::Digest as _;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -105,13 +106,38 @@ impl Check<'_> {
     }
 
     fn ha1(&mut self, raw: &At<RawHa1>) -> Option<Ha1Set> {
-        let ha1 = Ha1Set::from_hex(&raw.value.md5, &raw.value.sha256);
+        let ha1 = Ha1Set::from_hex(&raw.value.md5, &raw.value.sha256, raw.value.sha512_256.as_deref());
         if ha1.is_none() {
             let help = "they are the hashes of `id:realm:password` in hex";
-            let message = "`md5` has 32 hex digits and `sha256` has 64".into();
+            let message = "`md5` has 32 hex digits, `sha256` and `sha512_256` have 64".into();
             self.error("C144", raw, message, Some(help.into()));
         }
         ha1
+    }
+
+    /// What phones are challenged with. The strongest first is what RFC 8760 2.4 asks for; the usual order is what phones need.
+    pub(super) fn algorithms(&mut self, raw: &[At<String>]) -> Vec<Algorithm> {
+        let mut algorithms = Vec::new();
+        for at in raw {
+            let known = Algorithm::ALL.into_iter().find(|algorithm| algorithm.token().eq_ignore_ascii_case(&at.value));
+            match known {
+                Some(algorithm) if !algorithms.contains(&algorithm) => algorithms.push(algorithm),
+                _ => {
+                    let message = format!("`{}` is no digest algorithm, or the second of its kind", shown(&at.value));
+                    self.error("C148", at, message, Some("use sha-512-256, sha-256 and md5".into()));
+                }
+            }
+        }
+        if algorithms.is_empty() { Auth::default().algorithms } else { algorithms }
+    }
+
+    /// Stored hashes that no challenge asks for let nobody in.
+    pub(super) fn provable(&mut self, agents: &BTreeMap<AgentId, Agent>, raw: &[At<String>], offered: &[Algorithm]) {
+        let Some(at) = raw.first() else { return };
+        for agent in agents.values().filter(|agent| !offered.iter().any(|one| agent.ha1.of(*one).is_some())) {
+            let message = format!("agent {} has no hash for any of these algorithms", agent.id);
+            self.error("C148", at, message, Some("give it `ha1.sha512_256`, or a password".into()));
+        }
     }
 
     /// A password's file, relative to the project. Its last line break is not part of the password.

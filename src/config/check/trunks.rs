@@ -6,7 +6,8 @@ use super::super::{Gateway, GatewayTransport, Listen, Secret, Tls, Trunk};
 use super::{Allowed, Check, allowed};
 use crate::ids::TrunkId;
 use crate::routing::{Cidr, CidrError};
-use crate::trunks::{Caps, Group, Member};
+use crate::source::diag::shown;
+use crate::trunks::{Caps, Group, Manners, Member};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -59,8 +60,10 @@ impl Check<'_> {
             let enabled = raw.enabled.as_ref().is_none_or(|enabled| enabled.value);
             let caps = self.caps(&raw.limits);
             let numbers = self.trunk_numbers(&raw);
+            let manners = self.manners(&raw);
             let srtp = self.srtp(raw.srtp.as_ref());
-            let trunk = Trunk { id: id.clone(), sources, client_certificate, gateway, enabled, caps, numbers, srtp };
+            let trunk =
+                Trunk { id: id.clone(), sources, client_certificate, gateway, enabled, caps, manners, numbers, srtp };
             trunks.insert(id, trunk);
         }
         trunks
@@ -185,6 +188,34 @@ impl Check<'_> {
             self.error("C171", text, "nothing says who registers".into(), Some(help.into()));
         }
         Some(lasts)
+    }
+
+    fn manners(&mut self, raw: &RawTrunk) -> Manners {
+        let by_udp = raw.transport.as_ref().is_none_or(|transport| transport.value == "udp");
+        if let Some(at) = raw.large_requests.as_ref().filter(|_| !by_udp) {
+            let message = "requests of every size go by the trunk's `transport`".into();
+            self.error("C175", at, message, Some("take `large_requests` away".into()));
+        }
+        Manners {
+            refers: self.manner(raw.transfer.as_ref(), ["bridge", "refer"], raw),
+            redirects: self.manner(raw.redirects.as_ref(), ["off", "same-trunk"], raw),
+            large_by_tcp: self.manner(raw.large_requests.as_ref(), ["udp", "tcp"], raw),
+        }
+    }
+
+    /// Whether the second of two words is written; the first is meant without the key.
+    fn manner(&mut self, at: Option<&At<String>>, [usual, other]: [&str; 2], raw: &RawTrunk) -> bool {
+        let Some(at) = at else { return false };
+        if at.value != usual && at.value != other {
+            let help = format!("write `{other}`, or `{usual}`, which is meant without the key");
+            self.error("C175", at, format!("`{}` is neither of the two", shown(&at.value)), Some(help));
+        }
+        if at.value == other && raw.address.is_none() {
+            let help = "add `address`, the host of the carrier";
+            let message = format!("`{other}` is for calls to the trunk, and it takes none");
+            self.error("C175", at, message, Some(help.into()));
+        }
+        at.value == other
     }
 
     fn health(&mut self, text: Option<&At<String>>) -> Option<Duration> {

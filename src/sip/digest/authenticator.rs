@@ -19,6 +19,8 @@ pub struct Authenticator {
     realm: String,
     key: [u8; 32],
     ttl: u64,
+    /// What is accepted: those that are offered.
+    algorithms: Vec<Algorithm>,
     serial: u32,
     followed: BTreeMap<NonceId, Counter>,
     /// Nonces below this that are not followed may have been used and forgotten, so they count as expired.
@@ -70,14 +72,16 @@ impl Authenticator {
     /// `nonce_ttl` in seconds. `key` proves our nonces; with a new key after a restart clients are told `stale`.
     pub fn new(realm: impl Into<String>, key: [u8; 32], nonce_ttl: u64) -> Self {
         let realm = realm.into();
-        Self { realm, key, ttl: nonce_ttl, serial: 0, followed: BTreeMap::new(), floor: (0, 0) }
+        let algorithms = Algorithm::OFFERED.to_vec();
+        Self { realm, key, ttl: nonce_ttl, algorithms, serial: 0, followed: BTreeMap::new(), floor: (0, 0) }
     }
 
     /// A reload changed them. A nonce proves its realm, so those of another realm are refused from now on, and phones
     /// are challenged for the new one.
-    pub fn reconfigure(&mut self, realm: &str, nonce_ttl: u64) {
+    pub fn reconfigure(&mut self, realm: &str, nonce_ttl: u64, algorithms: &[Algorithm]) {
         self.realm = realm.to_owned();
         self.ttl = nonce_ttl;
+        self.algorithms = algorithms.to_vec();
     }
 
     pub fn realm(&self) -> &str {
@@ -114,7 +118,7 @@ impl Authenticator {
             seen |= ours;
             ours
         });
-        let Some(claim) = claims.find_map(|auth| Claim::read(&auth)) else {
+        let Some(claim) = claims.find_map(|auth| Claim::read(&auth, &self.algorithms)) else {
             drop(claims);
             return refused(match request.credentials(HeaderName::Authorization).any(|auth| auth.is_digest()) {
                 _ if seen => Why::Malformed,
@@ -238,7 +242,7 @@ struct Claim {
 
 impl Claim {
     /// `None` when anything is missing or was not offered. Without `qop=auth` a captured answer could be played again.
-    fn read(auth: &Auth<'_>) -> Option<Self> {
+    fn read(auth: &Auth<'_>, accepted: &[Algorithm]) -> Option<Self> {
         // A user name that is hashed is none that could be looked up; no challenge of ours offers it (RFC 7616 3.4.4).
         let hashed = auth.param("userhash").is_some_and(|value| value.eq_ignore_ascii_case(b"true"));
         if !auth.has_qop("auth") || hashed {
@@ -249,7 +253,7 @@ impl Claim {
             nonce: auth.nonce()?.into_owned(),
             uri: auth.uri()?.into_owned(),
             response: auth.response()?.into_owned(),
-            algorithm: Algorithm::of(auth.algorithm()).filter(|algorithm| Algorithm::OFFERED.contains(algorithm))?,
+            algorithm: Algorithm::of(auth.algorithm()).filter(|algorithm| accepted.contains(algorithm))?,
             count: auth.nonce_count()?,
             nc: auth.text("nc")?.into_owned(),
             cnonce: auth.cnonce()?.into_owned(),

@@ -1,5 +1,5 @@
-//! Digest authentication: RFC 7616 with SHA-256 and MD5 as RFC 8760 asks of SIP, `qop=auth`; challenges of others are
-//! answered with SHA-512-256 and `auth-int` too.
+//! Digest authentication: RFC 7616 with SHA-512-256, SHA-256 and MD5 (RFC 8760), `qop=auth`; challenges of others are
+//! answered with `auth-int` too.
 //!
 //! [`Authenticator`] challenges and verifies, [`Credentials`] answer a challenge. Passwords are needed once, to make an
 //! [`Ha1Set`]; only that is stored. Nothing here knows where users come from or what they may do.
@@ -25,8 +25,10 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
-    /// Those that we challenge with, for which an [`Ha1Set`] has the hashes, in the order in which we offer them. RFC 8760 2.4 would have the stronger one first; phones in the field read the
-    /// first challenge only and give up when it is not MD5, so the one that all of them know leads.
+    pub const ALL: [Algorithm; 3] = [Algorithm::Md5, Algorithm::Sha256, Algorithm::Sha512_256];
+    /// Those that we challenge with unless told otherwise, in the order in which we offer them. RFC 8760 2.4 would have the
+    /// stronger one first; phones in the field read the first challenge only and give up when it is not MD5, so the one that
+    /// all of them know leads.
     pub const OFFERED: [Algorithm; 2] = [Algorithm::Md5, Algorithm::Sha256];
 
     pub fn token(self) -> &'static str {
@@ -63,6 +65,8 @@ impl Algorithm {
 pub struct Ha1Set {
     md5: String,
     sha256: String,
+    /// Hashes that were stored for us may lack it.
+    sha512_256: Option<String>,
 }
 
 impl Ha1Set {
@@ -71,14 +75,18 @@ impl Ha1Set {
         Self {
             md5: Algorithm::Md5.hash(&parts).as_str().into(),
             sha256: Algorithm::Sha256.hash(&parts).as_str().into(),
+            sha512_256: Some(Algorithm::Sha512_256.hash(&parts).as_str().into()),
         }
     }
 
     /// From stored hex. `None` when a length or digit is wrong.
-    pub fn from_hex(md5: &str, sha256: &str) -> Option<Self> {
+    pub fn from_hex(md5: &str, sha256: &str, sha512_256: Option<&str>) -> Option<Self> {
         let ok = |text: &str, length| text.len() == length && text.bytes().all(|b| b.is_ascii_hexdigit());
-        (ok(md5, 32) && ok(sha256, 64))
-            .then(|| Self { md5: md5.to_ascii_lowercase(), sha256: sha256.to_ascii_lowercase() })
+        (ok(md5, 32) && ok(sha256, 64) && sha512_256.is_none_or(|text| ok(text, 64))).then(|| Self {
+            md5: md5.to_ascii_lowercase(),
+            sha256: sha256.to_ascii_lowercase(),
+            sha512_256: sha512_256.map(str::to_ascii_lowercase),
+        })
     }
 
     pub fn md5(&self) -> &str {
@@ -90,11 +98,11 @@ impl Ha1Set {
     }
 
     /// `None` for an algorithm that is not kept.
-    pub(crate) fn of(&self, algorithm: Algorithm) -> Option<&str> {
+    pub fn of(&self, algorithm: Algorithm) -> Option<&str> {
         match algorithm {
             Algorithm::Sha256 => Some(&self.sha256),
             Algorithm::Md5 => Some(&self.md5),
-            Algorithm::Sha512_256 => None,
+            Algorithm::Sha512_256 => self.sha512_256.as_deref(),
         }
     }
 }

@@ -40,7 +40,9 @@ fn users(user: &str) -> Option<Ha1Set> {
 }
 
 fn door() -> Authenticator {
-    Authenticator::new("hotline", [3; 32], 60)
+    let mut door = Authenticator::new("hotline", [3; 32], 60);
+    door.reconfigure("hotline", 60, &Algorithm::ALL);
+    door
 }
 
 /// What a client says to the challenge of `algorithm`.
@@ -55,7 +57,7 @@ struct Client {
 
 impl Client {
     fn new(door: &mut Authenticator, now: u64, algorithm: Algorithm) -> Self {
-        let challenge = door.challenge(now, false, &Algorithm::OFFERED);
+        let challenge = door.challenge(now, false, &Algorithm::ALL);
         let (_, text) = challenge.iter().find(|(_, text)| text.contains(algorithm.token())).unwrap();
         let nonce = text.split("nonce=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
         Self { user: "1001", password: "secret", nonce, algorithm, method: "REGISTER", uri: "sip:pbx.example.com" }
@@ -99,7 +101,7 @@ fn each_algorithm_is_offered_in_the_order_given_and_opens_the_door() {
     assert!(challenge[0].1.contains("algorithm=SHA-256") && challenge[1].1.contains("algorithm=MD5"));
     assert_eq!(door.challenge(0, false, &[Algorithm::Md5]).len(), 1);
     assert!(challenge.iter().all(|(name, text)| *name == "WWW-Authenticate" && text.contains("qop=\"auth\"")));
-    for algorithm in Algorithm::OFFERED {
+    for algorithm in Algorithm::ALL {
         let client = Client::new(&mut door, 0, algorithm);
         assert_eq!(client.knock(&mut door, 1, 1), ok());
     }
@@ -181,6 +183,7 @@ fn a_full_table_forgets_the_oldest_and_takes_it_for_stale() {
 #[test]
 fn what_was_not_offered_is_refused() {
     let mut door = door();
+    door.reconfigure("hotline", 60, &Algorithm::OFFERED);
     let good = Client::new(&mut door, 0, Algorithm::Md5).header(1);
     for (find, put) in [
         (", qop=auth", ""),
@@ -220,9 +223,11 @@ fn secrets_do_not_show_in_logs() {
 #[test]
 fn stored_hashes_read_back() {
     let set = Ha1Set::new("1001", "hotline", "secret");
-    assert_eq!(Ha1Set::from_hex(set.md5(), &set.sha256().to_uppercase()), Some(set.clone()));
-    assert_eq!(Ha1Set::from_hex("abc", set.sha256()), None);
-    assert_eq!(Ha1Set::from_hex(&"g".repeat(32), set.sha256()), None);
+    let sha512_256 = set.of(Algorithm::Sha512_256).map(str::to_owned);
+    assert_eq!(Ha1Set::from_hex(set.md5(), &set.sha256().to_uppercase(), sha512_256.as_deref()), Some(set.clone()));
+    assert_eq!(Ha1Set::from_hex(set.md5(), set.sha256(), None).unwrap().of(Algorithm::Sha512_256), None);
+    assert_eq!(Ha1Set::from_hex("abc", set.sha256(), None), None);
+    assert_eq!(Ha1Set::from_hex(&"g".repeat(32), set.sha256(), None), None);
 }
 
 #[test]
@@ -230,11 +235,19 @@ fn a_reload_takes_the_new_realm_and_lifetime_for_challenges_given_before_it_too(
     let mut door = door();
     let client = Client::new(&mut door, 100, Algorithm::Sha256);
     let request = register(&client.header(1));
-    door.reconfigure("hotline", 10);
+    door.reconfigure("hotline", 10, &Algorithm::ALL);
     let late = door.verify(120, &request, "REGISTER", users);
     assert_eq!(late, Verdict::Challenge { stale: true, why: Why::StaleNonce });
-    door.reconfigure("new.example", 60);
+    door.reconfigure("new.example", 60, &Algorithm::ALL);
     assert!(door.challenge(120, false, &Algorithm::OFFERED)[0].1.contains("realm=\"new.example\""));
     let elsewhere = door.verify(120, &request, "REGISTER", users);
     assert_eq!(elsewhere, Verdict::Challenge { stale: false, why: Why::OtherRealm });
+}
+
+#[test]
+fn what_is_not_offered_any_more_opens_no_door() {
+    let mut door = door();
+    let client = Client::new(&mut door, 0, Algorithm::Md5);
+    door.reconfigure("hotline", 60, &[Algorithm::Sha512_256, Algorithm::Sha256]);
+    assert_eq!(client.knock(&mut door, 1, 1), refused(Why::Malformed));
 }

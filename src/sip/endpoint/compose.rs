@@ -6,10 +6,11 @@ use crate::sip::dialog::session_timer::{Agreement, SessionTerms, SessionTimer};
 use crate::sip::dialog::{Dialog, Tag};
 use crate::sip::digest::Login;
 use crate::sip::message::{Builder, HeaderName, Message, Method, is_sips, response_to};
-use crate::sip::peer::{Peer, Transport};
+use crate::sip::peer::{Advertised, Peer, Transport};
 use crate::sip::transaction::{Branch, derived::MAX_FORWARDS};
 use bytes::{Bytes, BytesMut};
 use std::fmt::Write;
+use std::net::IpAddr;
 
 pub(super) const SDP: &str = "application/sdp";
 
@@ -19,7 +20,7 @@ pub(super) struct Composer {
     allow: String,
     supported: String,
     events: String,
-    advertised: Option<String>,
+    advertised: Advertised,
     listen_ports: Vec<(Transport, u16)>,
 }
 
@@ -84,10 +85,9 @@ impl Composer {
     /// Host and port under which peers reach us on this pair's transport.
     fn own_address(&self, peer: &Peer) -> (String, u16) {
         let local = peer.local;
-        let host = match &self.advertised {
-            Some(host) => host.clone(),
-            None if local.is_ipv6() => format!("[{}]", local.ip()),
-            None => local.ip().to_string(),
+        let host = match self.advertised.to(peer.remote.ip()).unwrap_or(local.ip()) {
+            IpAddr::V4(address) => address.to_string(),
+            IpAddr::V6(address) => format!("[{address}]"),
         };
         let listening = self.listen_ports.iter().find(|(transport, _)| *transport == peer.transport);
         (host, listening.map_or(local.port(), |(_, port)| *port))

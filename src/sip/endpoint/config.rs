@@ -2,7 +2,7 @@
 
 use crate::sip::dialog::session_timer::SessionTerms;
 use crate::sip::digest::Credentials;
-use crate::sip::peer::{Peer, Transport};
+use crate::sip::peer::{Advertised, Peer, Transport};
 use crate::sip::transaction::TimerSet;
 use bytes::Bytes;
 use std::fmt;
@@ -29,9 +29,8 @@ pub struct EndpointConfig {
     pub max_usages: usize,
     /// More watchers than that get 503.
     pub max_subscriptions: usize,
-    /// The host to write into Via and Contact, where it is not [`Peer::local`] (a public address in front of a one-to-one
-    /// NAT, a name).
-    pub advertised: Option<String>,
+    /// The host to write into Via and Contact, where it is not [`Peer::local`].
+    pub advertised: Advertised,
     /// The port at which each stream transport listens: a connection that we opened leaves from another one, and peers
     /// must not be told that (RFC 3261 18.1.1). Absent: the port of [`Peer::local`].
     pub listen_ports: Vec<(Transport, u16)>,
@@ -85,7 +84,7 @@ impl Default for EndpointConfig {
             max_transactions: 131_072,
             max_usages: 16_384,
             max_subscriptions: 8_192,
-            advertised: None,
+            advertised: Advertised::default(),
             listen_ports: Vec::new(),
         }
     }

@@ -49,7 +49,8 @@ use compose::{Composer, Reply};
 use mint::Mint;
 use reliable::REL100;
 use smallvec::SmallVec;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use subscribe::Subscriptions;
 use usage::{Deadline, Phase, Usage};
@@ -184,6 +185,12 @@ impl Endpoint {
     /// all the same stays with call control.
     pub fn set_closed(&mut self, closed: bool) {
         self.closed = closed;
+    }
+
+    /// Peers of datagrams that listen on TCP at the same address: requests above 1,300 octets go to them by that (RFC 3261
+    /// 18.1.1), and as datagrams where it cannot be had.
+    pub fn set_streams(&mut self, streams: BTreeSet<SocketAddr>) {
+        self.layer.set_streams(streams);
     }
 
     /// How many calls there may be, each leg counted.

@@ -1,10 +1,11 @@
 //! Requests that never become a call: malformed, unknown, unwanted, or for something that does not exist.
 
 use super::hand::{self, Hand, INVITE, message, request};
-use crate::sip::endpoint::{EndReason, SipEvent};
-use crate::sip::message::HeaderName;
-use crate::sip::peer::{ConnectionId, Peer, Transport};
+use crate::sip::endpoint::{EndReason, Outgoing, SipEvent};
+use crate::sip::message::{HeaderName, Message};
+use crate::sip::peer::{Advertised, ConnectionId, Peer, Transmit, Transport};
 use bytes::Bytes;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 const SDP: Bytes = Bytes::from_static(b"v=0\r\n");
@@ -433,7 +434,7 @@ fn sdp_beside_other_parts_is_found() {
 
 #[test]
 fn an_advertised_host_stands_wherever_our_address_would() {
-    let mut hand = Hand::with(|config| config.advertised = Some("203.0.113.5".into()));
+    let mut hand = Hand::with(|config| config.advertised = Advertised::everywhere([203, 0, 113, 5].into()));
     hand.send(INVITE);
     let usage = hand.invited();
     hand.endpoint.accept(hand.now, usage, SDP);
@@ -495,4 +496,68 @@ fn a_browser_is_given_a_contact_that_leads_back_over_websocket_rfc7118_5() {
         bye.bytes
             .starts_with(b"BYE sip:1001@df7jal23ls0d.invalid;transport=ws SIP/2.0\r\nVia: SIP/2.0/WSS 192.0.2.2:8443;")
     );
+}
+
+/// An INVITE of ours with so much in a header, to a peer of datagrams, and who listens for streams besides.
+fn large_call(hand: &mut Hand, octets: usize, streams: &[SocketAddr]) -> Transmit {
+    hand.endpoint.set_streams(streams.iter().copied().collect());
+    let order = Outgoing {
+        peer: hand.peer,
+        request_uri: "sip:95598@192.0.2.1".into(),
+        to: "sip:95598@192.0.2.1".into(),
+        from: "sip:1001@192.0.2.2".into(),
+        from_display: None,
+        call_id: None,
+        headers: vec![("X-Filling".into(), "x".repeat(octets))],
+        offer: SDP,
+        credentials: None,
+    };
+    hand.endpoint.invite(hand.now, order).unwrap();
+    hand.transmits().remove(0)
+}
+
+#[test]
+fn a_request_too_large_for_a_datagram_goes_by_tcp_where_the_peer_listens_for_it_rfc_3261_18_1_1() {
+    let mut hand = Hand::new();
+    let carrier = [hand.peer.remote];
+    let large = large_call(&mut hand, 1_300, &carrier);
+    assert_eq!(large.peer, Peer { transport: Transport::Tcp, ..hand.peer });
+    let invite = Message::parse(large.bytes.clone()).unwrap();
+    assert!(invite.via().unwrap().is_transport("TCP"));
+    assert!(hand.pass(Duration::from_secs(10)).is_empty(), "a stream repeats by itself what is lost");
+    // What belongs to the transaction stays on the way that it began on.
+    hand.endpoint.handle_message(hand.now, large.peer, Message::parse(answer_to(&invite, 486)).unwrap());
+    let ack = hand.transmits().pop().unwrap();
+    assert_eq!((ack.peer, ack.bytes.starts_with(b"ACK ")), (large.peer, true));
+    assert!(matches!(hand.events()[..], [SipEvent::Rejected { status: 486, .. }]));
+
+    let mut hand = Hand::new();
+    let small = large_call(&mut hand, 100, &carrier);
+    assert!(small.peer.transport == Transport::Udp && small.bytes.len() <= 1_300);
+    // A phone is where its datagrams come from, and nowhere else.
+    let mut hand = Hand::new();
+    let to_phone = large_call(&mut hand, 1_300, &[([192, 0, 2, 77], 5060).into()]);
+    assert_eq!(to_phone.peer, hand.peer);
+}
+
+#[test]
+fn a_large_request_goes_as_a_datagram_where_nobody_takes_the_connection() {
+    let mut hand = Hand::new();
+    let carrier = [hand.peer.remote];
+    let large = large_call(&mut hand, 1_300, &carrier);
+    hand.endpoint.handle_transport_error(hand.now, large.peer);
+    let datagram = hand.transmits().remove(0);
+    assert_eq!(datagram.peer, hand.peer);
+    let invite = Message::parse(datagram.bytes).unwrap();
+    assert!(invite.via().unwrap().is_transport("UDP") && hand.events().is_empty());
+    assert_eq!(hand.pass(Duration::from_millis(600)).len(), 1, "repeated like any datagram");
+    hand.endpoint.handle_transport_error(hand.now, hand.peer);
+    assert!(matches!(hand.events()[..], [SipEvent::Rejected { status: 503, .. }]), "once, and not for ever");
+}
+
+fn answer_to(invite: &Message, status: u16) -> Bytes {
+    let text = |name| String::from_utf8_lossy(invite.header(name).unwrap_or_default()).into_owned();
+    let (via, from, to) = (text(HeaderName::Via), text(HeaderName::From), text(HeaderName::To));
+    let (call_id, cseq) = (text(HeaderName::CallId), text(HeaderName::CSeq));
+    format!("SIP/2.0 {status} So\r\nVia: {via}\r\nFrom: {from}\r\nTo: {to};tag=far\r\nCall-ID: {call_id}\r\nCSeq: {cseq}\r\nContent-Length: 0\r\n\r\n").into()
 }

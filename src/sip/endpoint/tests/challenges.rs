@@ -250,7 +250,8 @@ fn a_server_that_wants_the_body_proven_gets_it_proven() {
     // A stored hash cannot be turned into one of another algorithm: the next challenge is answered instead.
     let mut world = World::new();
     world.fate = Box::new(|_| vec![]);
-    let secret = Secret::Ha1(Ha1Set::new("1001", "r", "secret"));
+    let known = Ha1Set::new("1001", "r", "secret");
+    let secret = Secret::Ha1(Ha1Set::from_hex(known.md5(), known.sha256(), None).unwrap());
     let order = crate::sip::endpoint::Outgoing {
         credentials: Some(Credentials { user: "1001".into(), secret }),
         ..world.order()

@@ -5,9 +5,11 @@ use super::super::machine::{Action, Actions, ClientEvent, ClientTimer, Env};
 use super::super::{ClientId, derived, invite_client, other_client};
 use super::{Armed, Deadline, Layer, Name, Told};
 use crate::sip::message::{Message, Method};
-use crate::sip::peer::{Peer, Transmit};
+use crate::sip::peer::{Peer, Transmit, Transport};
 use bytes::Bytes;
 use smallvec::SmallVec;
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::time::Instant;
 
 /// 2xx of one INVITE that are acknowledged, one for each fork that answered. An attacker who answers a call of ours could
@@ -41,9 +43,52 @@ pub(super) struct Client<O> {
     given_up: bool,
     armed: Armed,
     owner: O,
+    /// Goes by a stream for its size, and as this datagram where no stream can be had.
+    datagram: Option<(Peer, Bytes)>,
 }
 
+/// Beyond it a request to somebody who listens for streams goes by one (RFC 3261 18.1.1): a datagram that has to be cut
+/// into pieces is lost with any of them, and firewalls drop them.
+const LARGEST_DATAGRAM: usize = 1_300;
+
 impl<O: Copy> Layer<O> {
+    /// Peers of datagrams that listen on TCP at the same address.
+    pub fn set_streams(&mut self, streams: BTreeSet<SocketAddr>) {
+        self.streams = streams;
+    }
+
+    /// The request as it goes by TCP, where it has to.
+    fn by_stream(&self, peer: Peer, request: &[u8]) -> Option<(Peer, Bytes)> {
+        let large = peer.transport == Transport::Udp && request.len() > LARGEST_DATAGRAM;
+        if !large || !self.streams.contains(&peer.remote) {
+            return None;
+        }
+        let via = b"\r\nVia: SIP/2.0/";
+        let at = request.windows(via.len()).position(|window| window == via)? + via.len();
+        let rest = request.get(at..)?.strip_prefix(b"UDP")?;
+        let request = [request.get(..at)?, b"TCP", rest].concat();
+        Some((Peer { transport: Transport::Tcp, ..peer }, request.into()))
+    }
+
+    /// No stream could be had before anybody has answered: the request goes as a datagram after all.
+    fn send_as_datagram(&mut self, now: Instant, id: ClientId) -> bool {
+        let Some(client) = self.clients.get_mut(id.0) else { return false };
+        let unanswered = matches!(
+            client.state,
+            ClientState::Invite(invite_client::State::Calling { .. })
+                | ClientState::Other(other_client::State::Trying { .. })
+        );
+        let Some((peer, request)) = client.datagram.take().filter(|_| unanswered) else { return false };
+        let before = std::mem::replace(&mut client.peer, peer);
+        client.request = request;
+        let (state, actions) = begin(client.branch.1, Env { timers: self.timers, reliable: false });
+        client.state = state;
+        self.by_peer.remove(&(before, Name::Client(id)));
+        self.by_peer.insert((peer, Name::Client(id)));
+        self.perform_client(now, id, actions, None);
+        true
+    }
+
     /// Sends `request`, whose only Via carries `branch`, and keeps at it.
     pub fn start_client(
         &mut self,
@@ -55,17 +100,11 @@ impl<O: Copy> Layer<O> {
         owner: O,
     ) -> ClientId {
         let class = Class::of(method);
-        let env = Env { timers: self.timers, reliable: peer.reliable() };
-        let (state, actions) = match class {
-            Class::Invite => {
-                let (state, actions) = invite_client::start(env);
-                (ClientState::Invite(state), actions)
-            }
-            _ => {
-                let (state, actions) = other_client::start(env);
-                (ClientState::Other(state), actions)
-            }
+        let (peer, request, datagram) = match self.by_stream(peer, &request) {
+            Some((stream, by_stream)) => (stream, by_stream, Some((peer, request))),
+            None => (peer, request, None),
         };
+        let (state, actions) = begin(class, Env { timers: self.timers, reliable: peer.reliable() });
         let branch = (branch, class);
         let client = Client {
             state,
@@ -77,6 +116,7 @@ impl<O: Copy> Layer<O> {
             given_up: false,
             armed: Armed::default(),
             owner,
+            datagram,
         };
         let id = ClientId(self.clients.insert(client));
         self.by_branch.insert(branch, id);
@@ -177,6 +217,9 @@ impl<O: Copy> Layer<O> {
         event: ClientEvent,
         response: Option<&Message>,
     ) -> bool {
+        if event == ClientEvent::TransportError && self.send_as_datagram(now, id) {
+            return false;
+        }
         let Some(client) = self.clients.get_mut(id.0) else { return false };
         let env = Env { timers: self.timers, reliable: client.peer.reliable() };
         let actions = match client.state {
@@ -242,6 +285,19 @@ impl<O: Copy> Layer<O> {
             self.forget_client(id);
         }
         delivered
+    }
+}
+
+fn begin(class: Class, env: Env) -> (ClientState, Actions) {
+    match class {
+        Class::Invite => {
+            let (state, actions) = invite_client::start(env);
+            (ClientState::Invite(state), actions)
+        }
+        _ => {
+            let (state, actions) = other_client::start(env);
+            (ClientState::Other(state), actions)
+        }
     }
 }
 

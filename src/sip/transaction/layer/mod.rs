@@ -17,6 +17,7 @@ use bytes::Bytes;
 use client::Client;
 use server::Server;
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::net::SocketAddr;
 use std::time::Instant;
 
 /// The transactions of one endpoint. `O` is whatever the starter of a transaction wants to be told it by.
@@ -36,6 +37,8 @@ pub struct Layer<O> {
     out: VecDeque<Transmit>,
     told: VecDeque<Told<O>>,
     retransmissions: u64,
+    /// Peers of datagrams that listen on TCP too.
+    streams: BTreeSet<SocketAddr>,
 }
 
 /// News that no message brought.
@@ -85,6 +88,7 @@ impl<O: Copy> Layer<O> {
             out: VecDeque::new(),
             told: VecDeque::new(),
             retransmissions: 0,
+            streams: BTreeSet::new(),
         }
     }
 
