@@ -3,8 +3,8 @@
 
 use super::flows::{self, Report};
 use super::{Common, Failure, output};
-use crate::ivr::Sources;
-use crate::ivr::trial::{self, Fault, Line, Test, Verdict, clock};
+use crate::ivr::trial::{self, Coverage, Fault, Item, Line, Test, Verdict, clock};
+use crate::ivr::{Bundle, Sources};
 use serde_json::json;
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -23,6 +23,12 @@ pub(super) struct TestArgs {
     /// One JSON object a line
     #[arg(long)]
     json: bool,
+    /// Say how much of each flow the tests go through, and what they leave out
+    #[arg(long)]
+    coverage: bool,
+    /// Fail when less than this percentage is gone through; with --coverage
+    #[arg(long, value_name = "PERCENT", requires = "coverage", value_parser = clap::value_parser!(u8).range(0..=100))]
+    min: Option<u8>,
     /// Show what happened also in calls that went well
     #[arg(short, long)]
     verbose: bool,
@@ -67,12 +73,70 @@ pub(super) fn test(common: &Common, args: &TestArgs) -> Result<ExitCode, Failure
         std::fs::write(file, junit(&played, &sources))
             .map_err(|error| Failure::Usage(format!("{}: {error}", file.display())))?;
     }
-    output::write(&match (json, args.tap) {
+    let mut text = match (json, args.tap) {
         (true, _) => json_lines(&played, &sources),
         (false, true) => tap(&played, &sources),
         (false, false) => told(&played, &sources, args.verbose),
-    })?;
-    Ok(ExitCode::from(u8::from(played.iter().any(|played| !played.verdict.passed()))))
+    };
+    let mut failed = played.iter().any(|played| !played.verdict.passed());
+    if args.coverage {
+        let covered = covered(&bundle, &played);
+        failed |= covered.iter().any(|(_, coverage)| coverage.percent(None) < f64::from(args.min.unwrap_or(0)));
+        for (flow, coverage) in &covered {
+            text.push_str(&match json {
+                true => coverage_json(flow, coverage),
+                false => coverage_told(&bundle, flow, coverage, if args.tap { "# " } else { "" }),
+            });
+        }
+    }
+    output::write(&text)?;
+    Ok(ExitCode::from(u8::from(failed)))
+}
+
+/// What the tests of each flow went through.
+fn covered<'t>(bundle: &Bundle, played: &[Played<'t>]) -> Vec<(&'t str, Coverage)> {
+    let mut covered: Vec<(&str, Coverage)> = Vec::new();
+    for each in played {
+        let known = covered.iter().position(|(flow, _)| *flow == each.flow);
+        let place = known.unwrap_or_else(|| {
+            covered.push((each.flow, Coverage::of(bundle, each.flow)));
+            covered.len() - 1
+        });
+        if let Some((_, coverage)) = covered.get_mut(place) {
+            coverage.note(&each.verdict.lines);
+        }
+    }
+    covered
+}
+
+fn coverage_told(bundle: &Bundle, flow: &str, coverage: &Coverage, mark: &str) -> String {
+    let mut lines = Vec::new();
+    let of = |kind: Option<&str>| {
+        let (reached, all) = coverage.count(kind);
+        format!("{reached} of {all} {}", kind.unwrap_or("in all"))
+    };
+    let each: Vec<String> = trial::KINDS.iter().map(|kind| of(Some(kind))).collect();
+    lines.push(format!("{flow}: {:.1} % covered ({})", coverage.percent(None), each.join(", ")));
+    let missed: Vec<Item> = coverage.missed().cloned().collect();
+    lines.extend(missed.iter().map(|item| format!("  {item}")));
+    let first = trial::skeletons(bundle, flow, &missed).into_iter().find_map(|(item, script)| Some((item, script?)));
+    if let Some((item, script)) = first {
+        lines.push(format!("a test for the first that a call can come to ({item}):"));
+        lines.extend(script.lines().map(|line| format!("  {line}")));
+    }
+    lines.iter().map(|line| format!("{mark}{line}\n")).collect()
+}
+
+fn coverage_json(flow: &str, coverage: &Coverage) -> String {
+    let kinds: serde_json::Map<String, serde_json::Value> = trial::KINDS
+        .iter()
+        .map(|kind| {
+            let (reached, all) = coverage.count(Some(kind));
+            ((*kind).to_string(), json!({"covered": reached, "all": all}))
+        })
+        .collect();
+    let missed: Vec<String> = coverage.missed().map(ToString::to_string).collect();
+    format!("{}\n", json!({"flow": flow, "percent": coverage.percent(None), "kinds": kinds, "missed": missed}))
 }
 
 /// For a person: a line for each test, and what happened in those that failed.

@@ -20,6 +20,8 @@ pub(super) enum FlowCommand {
     Check(FlowCheckArgs),
     /// Run the flows' tests, without a switch and in no time
     Test(super::flow_test::TestArgs),
+    /// Follow every call that a flow can have, and name the dead ends
+    Explore(super::flow_explore::ExploreArgs),
 }
 
 #[derive(clap::Args)]
@@ -65,6 +67,7 @@ pub(super) fn run(common: &Common, command: &FlowCommand) -> Result<ExitCode, Fa
     match command {
         FlowCommand::Check(args) => check_flows(common, args),
         FlowCommand::Test(args) => super::flow_test::test(common, args),
+        FlowCommand::Explore(args) => super::flow_explore::explore(common, args),
     }
 }
 

@@ -7,6 +7,7 @@
 mod calls;
 mod client;
 mod control;
+mod flow_explore;
 mod flow_test;
 mod flows;
 mod output;

@@ -85,6 +85,22 @@ impl Pattern {
         }
     }
 
+    /// A text that matches, another one for each `nth`.
+    fn example(&self, nth: u64) -> String {
+        let row = digits(nth, self.items.iter().map(|item| item.min.max(1)).sum());
+        let mut row = row.bytes().map(|byte| usize::from(byte - b'0'));
+        let mut text = String::new();
+        for item in &self.items {
+            let keys: Vec<char> =
+                KEYS.char_indices().filter(|(i, _)| item.class & 1 << i != 0).map(|(_, c)| c).collect();
+            for _ in 0..item.min {
+                let pick = row.next().unwrap_or(0) % keys.len().max(1);
+                text.extend(keys.get(pick));
+            }
+        }
+        text
+    }
+
     pub fn can_match_length(&self, min: usize, max: usize) -> bool {
         let least: usize = self.items.iter().map(|item| item.min).sum();
         let most: usize = self.items.iter().map(|item| item.max).sum();
@@ -94,6 +110,36 @@ impl Pattern {
     pub fn has_key(&self, key: char) -> bool {
         u8::try_from(key).is_ok_and(|byte| self.items.iter().any(|item| item.class & bit(byte) != 0))
     }
+}
+
+/// Entries that pass the checks of well-known numbers; star is the X of an identity number.
+const WELL_KNOWN: [&str; 4] = ["13800138000", "11010519491231002*", "20260308", "3101234569"];
+/// Numbers that are tried before an entry is given up.
+const MAX_TRIED: u64 = 20_000;
+
+/// Keys of an entry that passes, or `None` when none is found.
+pub(super) fn example(min: usize, max: usize, check: Option<Check>, pattern: Option<&Pattern>) -> Option<String> {
+    let passes = |keys: &String| {
+        let entry = keys.replace('*', if check == Some(Check::IdCardCn) { "X" } else { "*" });
+        (min..=max).contains(&keys.len())
+            && check.is_none_or(|check| check.accepts(&entry))
+            && pattern.is_none_or(|pattern| pattern.matches(&entry))
+    };
+    let made = (0..MAX_TRIED).map(|nth| match pattern {
+        Some(pattern) => pattern.example(nth),
+        None => digits(nth, max),
+    });
+    WELL_KNOWN.into_iter().map(str::to_string).chain(made).find(passes)
+}
+
+/// The first `length` digits of a row that is different for each `nth`.
+fn digits(nth: u64, length: usize) -> String {
+    let mut row = nth.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5851_f42d_4c95_7f2d;
+    let next = || {
+        row = row.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(nth | 1);
+        char::from(b'0' + (row >> 33) as u8 % 10)
+    };
+    std::iter::repeat_with(next).take(length).collect()
 }
 
 fn bit(byte: u8) -> u16 {

@@ -127,6 +127,15 @@ impl Vars {
         place.insert(name.to_string(), value);
     }
 
+    /// All that is set, secrets too.
+    pub fn each(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.open.iter().chain(&self.secret).map(|(name, value)| (name.as_str(), value))
+    }
+
+    pub fn secrets(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.secret.iter().map(|(name, value)| (name.as_str(), value))
+    }
+
     pub fn forget(&mut self, name: &str) {
         self.open.remove(name);
         self.secret.remove(name);

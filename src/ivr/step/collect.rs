@@ -3,7 +3,7 @@
 
 use super::{Exit, Fact, Lower, Step};
 use crate::ivr::bundle::Bundle;
-use crate::ivr::digits::{Check, Pattern};
+use crate::ivr::digits::{self, Check, Pattern};
 use crate::ivr::flow::Target;
 use crate::ivr::lower::{Fields, name, number, telephone_key, text};
 use crate::ivr::run::ask::{self, Asks, Policy, Taken};
@@ -204,6 +204,14 @@ impl Step for Collect {
         out.push(Fact::Collects(&self.save));
         out.extend(self.confirm.iter().map(Fact::Plays));
         out.push(Exit::below(true));
+    }
+
+    fn entry(&self) -> Option<String> {
+        let mut entry = digits::example(self.min, self.max, self.check, self.pattern.as_ref())?;
+        if let Some(end) = self.end_key.filter(|_| entry.len() < self.max) {
+            entry.push(end);
+        }
+        Some(entry)
     }
 
     fn enter(&self, run: &mut Run) -> Next {

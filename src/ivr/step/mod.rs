@@ -45,6 +45,10 @@ pub(super) trait Step: fmt::Debug + Send + Sync {
         }
         Next::Stay
     }
+    /// Keys that make a right entry, for whoever plays the caller. `None` where none is known or no entry is asked for.
+    fn entry(&self) -> Option<String> {
+        None
+    }
     /// Plays again what a stray key has cut off.
     fn replay(&self, run: &mut Run) -> Next {
         self.enter(run)

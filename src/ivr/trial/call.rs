@@ -11,6 +11,7 @@ use crate::ivr::calendar::Openness;
 use crate::ivr::run::say::{atom_ms, piece_ms};
 use crate::ivr::run::state::Wait;
 use crate::ivr::run::{CallState, start, step};
+use crate::ivr::step::Step;
 use crate::ivr::value::Value;
 use crate::ivr::wire::{Action, ActionId, Event, Kept, Post, QueueEvent, Speech, Target, TraceEvent};
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,6 +34,7 @@ pub struct Opening {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Heard {
     pub prompt: String,
+    /// `zh`, or `zh+en` where one prompt is said in several languages.
     pub lang: String,
     pub text: String,
     pub from: u64,
@@ -46,7 +48,7 @@ pub struct Heard {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Asked {
     Lookup { id: ActionId, name: String, args: Vec<(String, Value)> },
-    Queue { id: ActionId, name: String, max_wait_ms: u64 },
+    Queue { id: ActionId, name: String, max_wait_ms: u64, priority: u8 },
     Transfer { id: ActionId, target: Target, ring_ms: u64, carry: Vec<(String, Redacted<String>)> },
     Post { id: ActionId, what: Post, fields: Vec<(String, Value)> },
 }
@@ -232,7 +234,9 @@ impl<'b> Call<'b> {
                 self.timers.remove(&id);
             }
             Action::Fetch { id, lookup, args, .. } => self.ask(Asked::Lookup { id, name: lookup, args }),
-            Action::Enqueue { id, queue, max_wait_ms, .. } => self.ask(Asked::Queue { id, name: queue, max_wait_ms }),
+            Action::Enqueue { id, queue, max_wait_ms, priority, .. } => {
+                self.ask(Asked::Queue { id, name: queue, max_wait_ms, priority });
+            }
             Action::Dial { id, target, ring_ms, carry } => self.ask(Asked::Transfer { id, target, ring_ms, carry }),
             Action::Record { id, max_ms, .. } => self.recording = Some((id, self.now, self.now + max_ms)),
             Action::RecordStop { id } => self.end_recording(id),
@@ -396,6 +400,9 @@ impl<'b> Call<'b> {
                     }
                     last.text.push_str(&text);
                     last.until = at + ms;
+                    if last.lang.rsplit('+').next() != Some(lang) {
+                        last.lang = format!("{}+{lang}", last.lang);
+                    }
                 }
                 _ => {
                     let (prompt, lang) = (prompt.to_string(), lang.clone());
@@ -406,6 +413,21 @@ impl<'b> Call<'b> {
         }
         self.lines.extend(said.into_iter().map(|heard| (heard.from, Line::Hears(heard))));
         at - self.now
+    }
+
+    pub(super) fn bundle(&self) -> &'b Bundle {
+        self.bundle
+    }
+
+    pub(super) fn plays(&self) -> bool {
+        self.playing.is_some()
+    }
+
+    /// The step that the call is at.
+    pub(super) fn step(&self) -> Option<&'b dyn Step> {
+        let frame = self.state.frames.last()?;
+        let section = self.bundle.flows.get(usize::from(frame.flow))?.sections.get(usize::from(frame.section))?;
+        section.steps.get(usize::from(frame.step)).map(|at| &*at.verb)
     }
 
     /// What the flows' variables of this name hold now, the running flow's first.

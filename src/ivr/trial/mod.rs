@@ -3,15 +3,23 @@
 //! Pure, like the rest of the room: it is handed the texts of test files and gives verdicts.
 
 mod call;
+mod choices;
+mod coverage;
+mod explore;
 mod judge;
+mod liveness;
 mod lower;
 mod moves;
+mod properties;
 mod run;
 mod script;
 mod words;
 
 pub use call::{Asked, Call, Due, Heard, Line, Opening};
+pub use coverage::{Coverage, Item, KINDS, Place};
+pub use explore::{Bounds, Explored, ToHuman, explore, skeletons};
 pub use lower::read;
+pub use properties::Finding;
 pub use run::{Fault, Verdict, run};
 pub use script::{End, Test, TestFile};
 pub use words::{clock, transcript};

@@ -1,24 +1,25 @@
 //! Plays one test: the script's lines in order, then the rest of the call, then what was expected of it.
 
 use super::call::{Asked, Call, Heard, Line, Opening};
+use super::choices::target_name;
 use super::judge;
 use super::lower::wall_ms;
 use super::script::*;
 use crate::ivr::bundle::Bundle;
 use crate::ivr::diag::{Diagnostic, Diags};
 use crate::ivr::source::{Files, Name, Sources, Span};
-use crate::ivr::wire::{Event, QueueEnd, QueueEvent, Target, TransferFailure, TransferResult};
+use crate::ivr::wire::{Event, QueueEnd, QueueEvent, TransferFailure, TransferResult};
 use std::collections::BTreeMap;
 
 /// What a caller needs to press a key after the prompt that asks for it, and the time between two keys.
-const REACTION_MS: u64 = 300;
-const BETWEEN_KEYS_MS: u64 = 150;
+pub(super) const REACTION_MS: u64 = 300;
+pub(super) const BETWEEN_KEYS_MS: u64 = 150;
 /// A system nearby answers a lookup in this time, an agent or telephone in that.
-const LOOKUP_MS: u64 = 100;
-const PICK_UP_MS: u64 = 5_000;
-const REFUSAL_MS: u64 = 1_000;
+pub(super) const LOOKUP_MS: u64 = 100;
+pub(super) const PICK_UP_MS: u64 = 5_000;
+pub(super) const REFUSAL_MS: u64 = 1_000;
 /// Numbers under which posted things are kept begin here.
-const FIRST_REFERENCE: u64 = 100_000;
+pub(super) const FIRST_REFERENCE: u64 = 100_000;
 /// 2026-03-10 10:00, a Tuesday, when a test does not say when it is.
 const DEFAULT_AT: i64 = 1_773_136_800;
 const DEFAULT_CALLER: &str = "13800138000";
@@ -418,7 +419,7 @@ impl Player<'_, '_> {
                     let after = if reply.after_ms > 0 { reply.after_ms } else { LOOKUP_MS };
                     self.call.answer(after, Event::Lookup { id, result: reply.result });
                 }
-                Asked::Queue { id, name, max_wait_ms } => {
+                Asked::Queue { id, name, max_wait_ms, .. } => {
                     let told = self.mocked("queue", &name, &self.test.mock.queues);
                     let scripted = self.scripted(|each| matches!(each, Move::AgentAnswers | Move::QueueSays(_)));
                     let how = match &told {
@@ -442,9 +443,7 @@ impl Player<'_, '_> {
                     self.call.answer(LOOKUP_MS, Event::Posted { id, reference });
                 }
                 Asked::Transfer { id, target, ring_ms, .. } => {
-                    let name = match &target {
-                        Target::Agent(name) | Target::Ext(name) | Target::Trunk { trunk: name, .. } => name,
-                    };
+                    let name = target_name(&target);
                     let told = self.mocked("transfer", name, &self.test.mock.transfers);
                     if told.is_none() && self.scripted(|m| matches!(m, Move::AgentAnswers | Move::TransferSays(_))) {
                         continue;
