@@ -131,6 +131,11 @@ pub enum EventKind {
     Resolved {
         topic: String,
     },
+    /// An operator has flipped a switch that flows ask for.
+    SwitchFlipped {
+        name: String,
+        on: bool,
+    },
     /// An answer of a survey; `None` where the caller passed the question over.
     Answered {
         form: String,

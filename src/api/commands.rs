@@ -101,6 +101,27 @@ pub(super) async fn set_agent(
     run(&api, Command::SetAgent { agent, ready, reason }).await
 }
 
+/// `[{"name": "storm_notice", "on": false}]`
+pub(super) async fn switches(State(api): State<Api>) -> Result<Json<Value>, Refused> {
+    let snapshot = api.look().await?;
+    Ok(Json(snapshot.live.iter().map(|(name, on)| json!({ "name": name, "on": on })).collect()))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SetLive {
+    on: bool,
+}
+
+pub(super) async fn set_live(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+    body: Result<Json<SetLive>, JsonRejection>,
+) -> Result<Json<Done>, Refused> {
+    let Json(SetLive { on }) = body.map_err(|error| Refused::new(error.status(), error.body_text()))?;
+    run(&api, Command::SetLive { name, on }).await
+}
+
 pub(super) async fn hang_up(State(api): State<Api>, Path(id): Path<String>) -> Result<Json<Done>, Refused> {
     run(&api, Command::Hangup { call: call_id(&id)? }).await
 }

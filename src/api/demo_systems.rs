@@ -18,7 +18,10 @@ pub async fn serve(listener: TcpListener) -> std::io::Result<()> {
         .route("/customers/v1/accounts", get(account))
         .route("/customers/v1/verify", post(verify))
         .route("/grid/v1/outages", get(outage))
-        .route("/billing/v1/bill", post(bill));
+        .route("/billing/v1/bill", post(bill))
+        .route("/customers/v1/messages", post(taken))
+        .route("/grid/v1/reports", post(taken))
+        .route("/grid/v1/voicemail", post(taken));
     axum::serve(listener, router).await
 }
 
@@ -42,6 +45,11 @@ async fn outage(Query(_): Asked) -> Json<Value> {
 async fn bill(Json(asked): Json<Value>) -> Json<Value> {
     let owes = text(&asked, "acct").ends_with('0');
     Json(json!({"data": {"balance_fen": if owes { -8605 } else { 120_530 }}}))
+}
+
+/// A message, report or recording, for nobody to read.
+async fn taken(Json(_): Json<Value>) -> StatusCode {
+    StatusCode::ACCEPTED
 }
 
 fn text<'v>(asked: &'v Value, name: &str) -> &'v str {

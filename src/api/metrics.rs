@@ -24,6 +24,19 @@ pub struct Metrics {
     pub media: MediaFigures,
     pub store: StoreFigures,
     pub lookups: LookupFigures,
+    pub outbox: OutboxFigures,
+}
+
+/// What flows have posted.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OutboxFigures {
+    pub waiting: u64,
+    /// For somebody to do.
+    pub open: u64,
+    /// Given up.
+    pub failed: u64,
+    pub delivered: u64,
+    pub tries_failed: u64,
 }
 
 /// Questions to other systems, by what came of them.
@@ -160,6 +173,7 @@ impl EventCounts {
             | EventKind::Tagged { .. }
             | EventKind::Resolved { .. }
             | EventKind::Answered { .. }
+            | EventKind::SwitchFlipped { .. }
             | EventKind::Posted { .. }
             | EventKind::FlowEnded { .. }
             | EventKind::Offered { .. }
@@ -213,6 +227,7 @@ pub fn page(snapshot: &Snapshot) -> String {
     quality::write(&mut out, &metrics.events.quality);
     store(&mut out, &metrics.store);
     lookups(&mut out, &snapshot.metrics.lookups);
+    outbox(&mut out, &snapshot.metrics.outbox);
     out.0
 }
 
@@ -364,6 +379,14 @@ fn lookups(out: &mut Page, lookups: &LookupFigures) {
     for (outcome, count) in &lookups.outcomes {
         out.sample("lookups_total", &[("outcome", outcome)], *count);
     }
+}
+
+fn outbox(out: &mut Page, outbox: &OutboxFigures) {
+    out.one("outbox_waiting", "gauge", "Messages of flows that are to be delivered.", outbox.waiting);
+    out.one("outbox_open", "gauge", "Messages of flows for somebody to do, such as callbacks.", outbox.open);
+    out.one("outbox_failed", "gauge", "Messages of flows that were given up.", outbox.failed);
+    out.one("outbox_delivered_total", "counter", "Messages of flows delivered.", outbox.delivered);
+    out.one("outbox_tries_failed_total", "counter", "Deliveries that failed.", outbox.tries_failed);
 }
 
 fn store(out: &mut Page, store: &StoreFigures) {

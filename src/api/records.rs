@@ -76,6 +76,12 @@ pub(super) async fn calls(
     Ok(verbatim(format!("{{\"live\":{live},\"recent\":{}}}", array(recent.into_iter().map(|cdr| cdr.json)))))
 }
 
+/// What flows have posted, newest first; nothing of what is in it.
+pub(super) async fn outbox(State(api): State<Api>) -> Result<Response, Refused> {
+    let found = ask(&api, |records| records.outbox(MAX_JSON)).await?;
+    Ok(axum::Json(found).into_response())
+}
+
 /// One call, live or ended, with everything that happened in it.
 pub(super) async fn call(State(api): State<Api>, Path(id): Path<String>) -> Result<Response, Refused> {
     let id = call_id(&id)?;

@@ -76,7 +76,15 @@ impl SwitchPort for Desk {
             over_limit: 0,
         };
         let (calls, queues, agents, trunks) = (vec![call], vec![queue], vec![agent], vec![trunk]);
-        let snapshot = Snapshot { status, calls, queues, agents, trunks, metrics: Metrics::default() };
+        let snapshot = Snapshot {
+            status,
+            calls,
+            queues,
+            agents,
+            trunks,
+            metrics: Metrics::default(),
+            live: [("storm".to_string(), true)].into(),
+        };
         if !self.stuck.load(Ordering::Relaxed) {
             let _ = reply.send(Arc::new(snapshot));
         }
@@ -96,7 +104,7 @@ impl SwitchPort for Desk {
                 // A switch that is going away drops the question.
                 return answer;
             }
-            Command::SetAgent { .. } => Ok("set".into()),
+            Command::SetAgent { .. } | Command::SetLive { .. } => Ok("set".into()),
             Command::Undrain => Ok("taking calls".into()),
         };
         self.asked.lock().unwrap().push(command);

@@ -15,6 +15,8 @@ pub struct Snapshot {
     pub trunks: Vec<TrunkView>,
     #[serde(skip)]
     pub metrics: Metrics,
+    /// The switches that flows ask for, and whether they are on.
+    pub live: std::collections::BTreeMap<String, bool>,
 }
 
 #[derive(Clone, Debug, Default, Serialize)]
@@ -132,6 +134,11 @@ pub enum Command {
         agent: AgentId,
         ready: bool,
         reason: Option<String>,
+    },
+    /// Turns a switch on or off that flows ask for as `live.NAME`.
+    SetLive {
+        name: String,
+        on: bool,
     },
     /// New calls are refused, running ones go on.
     Drain,

@@ -313,6 +313,21 @@ impl Call {
         }
     }
 
+    /// Records what the caller says, until [`stop_recording`](Self::stop_recording) or the end of the call.
+    pub fn record(&mut self, recording: RecordingId, out: &mut Vec<CallOutput>) {
+        self.stop_recording(out);
+        let worker = self.caller.worker();
+        self.recording = Some((recording, worker));
+        self.unwritten += 1;
+        out.media(worker, MediaCmd::RecordStart { call: self.id, near: self.caller.id, far: None, recording });
+    }
+
+    pub fn stop_recording(&mut self, out: &mut Vec<CallOutput>) {
+        if let Some((recording, worker)) = self.recording.take() {
+            out.media(worker, MediaCmd::RecordStop { recording });
+        }
+    }
+
     /// Lets the far side go; the caller stays.
     pub fn dismiss(&mut self, cause: Cause, out: &mut Vec<CallOutput>) {
         self.stop_dialing(cause, out);
@@ -536,9 +551,7 @@ impl Call {
 
     /// Ends bridge and recording, if there are any.
     fn part(&mut self, partner: LegId, out: &mut Vec<CallOutput>) {
-        if let Some((recording, worker)) = self.recording.take() {
-            out.media(worker, MediaCmd::RecordStop { recording });
-        }
+        self.stop_recording(out);
         if std::mem::take(&mut self.bridged) {
             out.media(self.caller.worker(), MediaCmd::Unbridge { leg: self.caller.id });
             out.media(self.caller.worker(), MediaCmd::StopPlay { leg: self.caller.id, id: HOLD_MUSIC });

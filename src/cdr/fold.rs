@@ -264,6 +264,7 @@ impl Open {
             | EventKind::Alarm { .. } => {}
             // Never of one call, or dealt with before this.
             EventKind::CallArrived { .. }
+            | EventKind::SwitchFlipped { .. }
             | EventKind::CallRefused { .. }
             | EventKind::CallsShed { .. }
             | EventKind::CallEnded { .. }

@@ -10,6 +10,7 @@ mod control;
 mod flow_explore;
 mod flow_test;
 mod flows;
+mod live;
 mod output;
 mod people;
 mod project;
@@ -83,6 +84,12 @@ enum Command {
     /// Trunks
     #[command(subcommand)]
     Trunk(trunks::TrunkCommand),
+    /// Switches of flows
+    #[command(subcommand)]
+    Live(live::LiveCommand),
+    /// What flows have sent, filed and recorded
+    #[command(subcommand)]
+    Outbox(live::OutboxCommand),
     /// Call records
     #[command(subcommand)]
     Cdr(calls::CdrCommand),
@@ -126,6 +133,8 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Queue(command)) => people::queue(common, &command),
         Some(Command::Agent(command)) => people::agent(common, &command),
         Some(Command::Trunk(command)) => trunks::trunk(common, &command),
+        Some(Command::Live(command)) => live::live(common, &command),
+        Some(Command::Outbox(command)) => live::outbox(common, &command),
         Some(Command::Cdr(command)) => calls::cdr(common, &command),
         Some(Command::Drain(args)) => control::drain(common, &args),
         Some(Command::Reload) => control::ask(common, "/api/v1/reload"),

@@ -102,6 +102,11 @@ impl Config {
         self.state_dir.join("hotline.db")
     }
 
+    /// What flows have posted.
+    pub fn outbox(&self) -> PathBuf {
+        self.state_dir.join("outbox.db")
+    }
+
     pub fn recordings_dir(&self) -> PathBuf {
         self.state_dir.join("recordings")
     }

@@ -5,6 +5,7 @@ use super::check;
 use super::diag::{Diagnostic, Diags, shown};
 use super::flow::{self, Flow};
 use super::lookup::{self, Lookup};
+use super::post::{self, Template, Templates};
 use super::prompt::{self, Prompt};
 use super::source::{Files, Sources, Span};
 use super::step::{Fact, Refers};
@@ -52,6 +53,8 @@ pub struct Bundle {
     pub(super) prompts: BTreeMap<String, Prompt>,
     pub(super) lookups: BTreeMap<String, Lookup>,
     pub(super) calendars: BTreeMap<String, Calendar>,
+    pub(super) templates: Templates,
+    switches: BTreeSet<String>,
     audio_ms: BTreeMap<(String, String), u32>,
 }
 
@@ -70,6 +73,11 @@ impl Bundle {
     pub fn default_language(&self) -> Option<&str> {
         let entry = self.flows.iter().find(|flow| !flow.is_subflow())?;
         entry.languages.first().map(String::as_str)
+    }
+
+    /// The switches that the flows ask for as `live.NAME`.
+    pub fn switches(&self) -> &BTreeSet<String> {
+        &self.switches
     }
 
     /// What an entry flow and the subflows that it calls may lead to or ask, each name once.
@@ -91,7 +99,7 @@ impl Bundle {
                     Refers::Trunk => _ = found.trunks.insert(name),
                     Refers::Agent => _ = found.agents.insert(name),
                     Refers::Flow => open.push(name),
-                    Refers::Lookup | Refers::Language => {}
+                    Refers::Lookup | Refers::Language | Refers::Message | Refers::Form | Refers::Mailbox => {}
                 }
             }
         }
@@ -110,6 +118,21 @@ impl Bundle {
     /// What a lookup takes and gives, for whoever carries it out.
     pub fn lookup(&self, name: &str) -> Option<&Lookup> {
         self.lookups.get(name)
+    }
+
+    /// A message that flows send.
+    pub fn message(&self, name: &str) -> Option<&Template> {
+        self.templates.messages.get(name)
+    }
+
+    /// A form that flows fill in.
+    pub fn form(&self, name: &str) -> Option<&Template> {
+        self.templates.forms.get(name)
+    }
+
+    /// Where spoken messages go.
+    pub fn mailbox(&self, name: &str) -> Option<&Template> {
+        self.templates.mailboxes.get(name)
     }
 
     /// Takes the recordings' contents into the version: one that was recorded anew makes another bundle.
@@ -149,6 +172,7 @@ pub fn load(sources: &Sources, platform: Option<&Platform>, audio: Audio) -> Res
     let mut bundle = read(&files, &mut diags);
     bundle.audio_ms = recordings(&bundle, audio);
     bundle.version = hash(&files, &bundle.audio_ms);
+    bundle.switches = switches(&bundle);
     check::check(&bundle, platform, &mut diags);
     if diags.has_errors() {
         return Err(diags.into_sorted());
@@ -165,6 +189,8 @@ fn read(files: &Files, diags: &mut Diags) -> Bundle {
         prompts: BTreeMap::new(),
         lookups: BTreeMap::new(),
         calendars: BTreeMap::new(),
+        templates: Templates::default(),
+        switches: BTreeSet::new(),
         audio_ms: BTreeMap::new(),
     };
     for (index, file) in files.0.iter().enumerate() {
@@ -187,6 +213,7 @@ fn read(files: &Files, diags: &mut Diags) -> Bundle {
             Content::Prompts => prompt::lower(&root, &mut bundle.prompts, diags),
             Content::Calendars => calendar::lower(&root, &mut bundle.calendars, diags),
             Content::Lookups => lookup::lower(&root, &mut bundle.lookups, diags),
+            Content::Messages => post::lower(&root, &mut bundle.templates, diags),
             Content::Flow(name) if bundle.index_of(&name).is_some() => {
                 diags.error("E208", span, format!("there are two flows `{}`", shown(&name)));
             }
@@ -209,6 +236,7 @@ enum Content {
     Prompts,
     Calendars,
     Lookups,
+    Messages,
     Tests,
 }
 
@@ -224,6 +252,7 @@ impl Content {
             ("prompts", _) => Content::Prompts,
             (_, "calendars") => Content::Calendars,
             (_, "lookups") => Content::Lookups,
+            (_, "messages") => Content::Messages,
             ("lib", _) => Content::Flow(format!("lib/{}", stem.strip_suffix(".flow").unwrap_or(stem))),
             _ => Content::Flow(stem.strip_suffix(".flow")?.to_string()),
         })
@@ -249,6 +278,19 @@ fn recordings(bundle: &Bundle, audio: Audio) -> BTreeMap<(String, String), u32> 
             step.verb.facts(bundle, &mut facts);
             let music = facts.iter().filter_map(|fact| if let Fact::Music(name) = fact { Some(name) } else { None });
             music.for_each(|name| look(lang, &name.text));
+        }
+    }
+    found
+}
+
+fn switches(bundle: &Bundle) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut facts = Vec::new();
+    let steps = bundle.flows.iter().flat_map(|flow| &flow.sections).flat_map(|section| &section.steps);
+    steps.for_each(|at| at.verb.facts(bundle, &mut facts));
+    for fact in &facts {
+        if let Fact::Reads(expr, _) | Fact::Sends(expr, _) | Fact::Assigns(_, expr) = fact {
+            expr.reads(&mut |name, _, _| found.extend(flow::switch_of(name).map(str::to_string)));
         }
     }
     found

@@ -17,6 +17,7 @@ mod expr;
 mod flow;
 mod lookup;
 mod lower;
+mod post;
 mod prompt;
 mod run;
 pub mod speech;
@@ -30,6 +31,7 @@ use crate::source::{diag, text as source, yaml};
 pub use crate::source::{Diagnostic, Level, Sources, Span};
 pub use bundle::{Audio, Bundle, Mentions, Platform, load};
 pub use lookup::{BadReply, Http, Lookup, Request, Source as LookupSource, Sql};
+pub use post::Template;
 pub use run::{CallState, MAX_DEPTH, MAX_IVR_MS, MAX_LOOKUPS, MAX_STEPS, MAX_STEPS_IDLE, MAX_TYPED, start, step};
 pub use value::{Type, Value};
 pub use wire::{

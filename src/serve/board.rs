@@ -2,7 +2,7 @@
 
 use super::clock;
 use crate::acd;
-use crate::api::metrics::{EventCounts, LookupFigures, MediaFigures, SipFigures, StoreFigures};
+use crate::api::metrics::{EventCounts, LookupFigures, MediaFigures, OutboxFigures, SipFigures, StoreFigures};
 use crate::api::{AgentView, CallView, Metrics, QueueView, RunState, Snapshot, Status, TargetView, TrunkView};
 use crate::events::{EventKind, QueueOutcome, SwitchEvent};
 use crate::ids::{AgentId, CallId};
@@ -73,7 +73,7 @@ impl Board {
         view: SwitchView,
         store: StoreFigures,
         workers: MediaFigures,
-        lookups: LookupFigures,
+        (lookups, outbox): (LookupFigures, OutboxFigures),
     ) -> Snapshot {
         let now = clock::now();
         let facts = held(&self.facts);
@@ -122,6 +122,7 @@ impl Board {
             events: facts.counts.clone(),
             store,
             lookups,
+            outbox,
         };
         let talking: BTreeMap<&AgentId, CallId> =
             view.calls.iter().filter_map(|call| Some((call.agent.as_ref()?, call.id))).collect();
@@ -131,6 +132,7 @@ impl Board {
             queues: view.queues.iter().map(|queue| queue_view(queue, &facts.counts)).collect(),
             agents: view.agents.iter().map(|agent| agent_view(agent, &view, &talking)).collect(),
             trunks: view.trunks.iter().map(trunk_view).collect(),
+            live: view.switches.clone(),
             metrics,
         }
     }

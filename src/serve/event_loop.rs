@@ -6,6 +6,7 @@ use super::clock;
 use super::complaints::Complaints;
 use super::kept;
 use super::lookups::Lookups;
+use super::outbox::OutboxHandle;
 use crate::api;
 use crate::api::metrics::{MediaFigures, StoreFigures};
 use crate::events::{EventKind, SwitchEvent, TrunkStateName};
@@ -72,6 +73,7 @@ pub(super) struct EventLoop {
     pub store: StoreHandle,
     pub board: Arc<Board>,
     pub lookups: Lookups,
+    pub outbox: OutboxHandle,
     pub reloads: mpsc::Sender<oneshot::Sender<api::CommandReply>>,
     pub stopping: mpsc::Sender<()>,
     pub waiting_for_empty: Vec<oneshot::Sender<()>>,
@@ -258,6 +260,23 @@ impl EventLoop {
                 self.input(Input::Command(Command::AgentNotReady { agent: agent.clone(), reason }));
                 Ok(format!("agent {agent} is not ready"))
             }
+            api::Command::SetLive { name, on } => {
+                let mut switches = self.switch.switches();
+                match switches.get_mut(&name) {
+                    Some(switch) => *switch = on,
+                    None => {
+                        let known: Vec<String> = switches.into_keys().collect();
+                        let there = if known.is_empty() { "no flow asks for any".into() } else { known.join(", ") };
+                        let text = format!("no flow asks for `live.{name}`; there is: {there}");
+                        let _ = reply.send(Err(NotFound(text)));
+                        return;
+                    }
+                }
+                let on_now = switches.into_iter().filter(|(_, on)| *on).map(|(name, _)| name).collect();
+                self.store.keep(kept::SWITCHES, kept::written_switches(&on_now));
+                self.input(Input::Live(on_now));
+                Ok(format!("`live.{name}` is {}", if on { "on" } else { "off" }))
+            }
             api::Command::Drain => {
                 self.input(Input::Command(Command::Drain));
                 Ok("new calls are refused; running calls go on".into())
@@ -303,7 +322,16 @@ impl EventLoop {
                 Output::Fetch { call, id, lookup, args, within, bundle } => {
                     self.lookups.fetch((call, id), lookup, args, within, bundle);
                 }
-                Output::Post { call, id, .. } => self.lookups.refuse_post(call, id),
+                Output::Post { call, id, caller, what, fields, bundle } => {
+                    self.outbox.post((call, id), caller, what, fields, bundle);
+                }
+                Output::Remember(choice) => {
+                    let (name, value) = kept::written_language(&choice);
+                    self.store.keep(&name, value);
+                }
+                Output::Spoken { call, caller, mailbox, kept, bundle } => {
+                    self.outbox.spoken(call, caller, mailbox, kept, bundle);
+                }
             }
         }
     }
@@ -336,7 +364,8 @@ impl EventLoop {
             unrecorded: read(&self.unrecorded),
             ..MediaFigures::default()
         };
-        let picture = Arc::new(self.board.paint(view, store, workers, self.lookups.outside.figures()));
+        let picture =
+            Arc::new(self.board.paint(view, store, workers, (self.lookups.outside.figures(), self.outbox.figures())));
         self.picture = Some((Instant::now(), picture.clone()));
         picture
     }

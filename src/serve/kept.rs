@@ -2,12 +2,49 @@
 
 use crate::config::Listen;
 use crate::store::KeptValue;
-use crate::switch::{KeptContact, KeptExtension};
+use crate::switch::{KeptContact, KeptExtension, RememberedLanguage};
+use std::collections::BTreeSet;
 
 /// `None` when there is nothing to keep.
 pub(super) fn written(extension: &KeptExtension) -> Option<String> {
     let something = !extension.contacts.is_empty();
     something.then(|| serde_json::to_string(extension).ok()).flatten()
+}
+
+/// Where the switches are kept. No extension has a `/` in its name.
+pub(super) const SWITCHES: &str = "live/switches";
+
+pub(super) fn written_switches(on: &BTreeSet<String>) -> Option<String> {
+    (!on.is_empty()).then(|| serde_json::to_string(on).ok()).flatten()
+}
+
+/// Takes the switches that were on out of what was kept.
+pub(super) fn switches(kept: &mut Vec<KeptValue>) -> BTreeSet<String> {
+    let place = kept.iter().position(|(name, _)| name == SWITCHES);
+    let json = place.map(|place| kept.remove(place).1).unwrap_or_default();
+    serde_json::from_str(&json).unwrap_or_default()
+}
+
+const LANGUAGE: &str = "lang/";
+
+/// The name and value of a caller's language.
+pub(super) fn written_language(choice: &RememberedLanguage) -> (String, Option<String>) {
+    (format!("{LANGUAGE}{}", choice.caller), Some(format!("{} {}", choice.until, choice.lang)))
+}
+
+/// Takes the languages of callers out of what was kept.
+pub(super) fn languages(kept: &mut Vec<KeptValue>) -> Vec<RememberedLanguage> {
+    let mut choices = Vec::new();
+    kept.retain(|(name, value)| {
+        let Some(caller) = name.strip_prefix(LANGUAGE) else { return true };
+        if let Some((until, lang)) = value.split_once(' ')
+            && let Ok(until) = until.parse()
+        {
+            choices.push(RememberedLanguage { caller: caller.into(), lang: lang.into(), until });
+        }
+        false
+    });
+    choices
 }
 
 /// What can be read of what was kept, and reached from the sockets that there are now.
@@ -32,6 +69,25 @@ fn is_served(contact: &KeptContact, listen: &Listen) -> bool {
 mod tests {
     use super::*;
     use crate::config::{Config, DemoEnv};
+
+    #[test]
+    fn switches_that_were_on_are_on_after_a_restart_and_are_no_extension() {
+        let on: BTreeSet<String> = ["storm".to_string()].into();
+        let mut kept =
+            vec![("1001".to_string(), "{}".to_string()), (SWITCHES.to_string(), written_switches(&on).unwrap())];
+        assert_eq!(switches(&mut kept), on);
+        assert_eq!((kept.len(), written_switches(&BTreeSet::new())), (1, None));
+        assert!(switches(&mut vec![(SWITCHES.to_string(), "broken".to_string())]).is_empty());
+    }
+
+    #[test]
+    fn a_callers_language_is_known_after_a_restart() {
+        let choice = RememberedLanguage { caller: "13800138000".into(), lang: "en".into(), until: 7 };
+        let (name, value) = written_language(&choice);
+        let mut kept = vec![("1001".into(), "{}".into()), (name, value.unwrap()), ("lang/139".into(), "broken".into())];
+        assert_eq!(languages(&mut kept), [choice]);
+        assert_eq!(kept.len(), 1);
+    }
 
     fn contact(local: &str) -> KeptContact {
         KeptContact {

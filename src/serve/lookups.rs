@@ -33,9 +33,4 @@ impl Lookups {
             let _ = control.send(Control::Fetched { call, id, result }).await;
         });
     }
-
-    /// There is nothing yet to keep it in; the flow takes its `failed` way.
-    pub(super) fn refuse_post(&self, call: CallId, id: u32) {
-        let _ = self.control.try_send(Control::Posted { call, id, reference: None });
-    }
 }

@@ -9,6 +9,7 @@ mod kept;
 mod listen;
 mod lookups;
 mod names;
+mod outbox;
 mod outside;
 mod reload;
 mod setup;
@@ -18,7 +19,7 @@ mod trunks;
 pub use bundle::platform;
 
 use crate::api::{self, Access, Api, CommandError, SwitchPort};
-use crate::config::{Base, Config, Mode};
+use crate::config::{Base, Config, Mode, Secret};
 use crate::events::EventKind;
 use crate::ids::CallId;
 use crate::media::ports::PortRange;
@@ -28,7 +29,7 @@ use crate::media::worker::{self, MediaNotice, WorkerConfig, WorkerHandle};
 use crate::media::{PortLease, WorkerId};
 use crate::net;
 use crate::recording::{Archive, Recorder, RecordingNotice, Recovered};
-use crate::store::{RecoveredRecording, Store, StoreOptions};
+use crate::store::{Outbox, RecoveredRecording, Store, StoreOptions};
 use crate::switch::{Input, Switch};
 use board::Board;
 use complaints::Complaints;
@@ -36,6 +37,7 @@ use event_loop::{Control, EventLoop};
 use listen::Sockets;
 use lookups::Lookups;
 use names::{Known, Names};
+use outbox::OutboxHandle;
 use outside::{Outside, Systems};
 use reload::{InForce, InUse};
 use setup::Seeds;
@@ -160,13 +162,26 @@ async fn operate(mut config: Config, options: Options, desk: &Handle) -> Result<
     if let Ok(Some(ports)) = tokio::time::timeout(PORTS_LIMIT, leases.recv()).await {
         switch.handle_input(clock::now(), Input::Ports(ports));
     }
-    let kept = kept::read(store.kept, &config.listen);
+    let mut left = store.kept;
+    let languages = kept::languages(&mut left);
+    // A choice whose time is over is kept no longer.
+    for choice in languages.iter().filter(|choice| choice.until <= now.wall) {
+        store.handle.keep(&kept::written_language(choice).0, None);
+    }
+    switch.handle_input(clock::now(), Input::Remembered(languages));
+    let switches = kept::switches(&mut left);
+    if !switches.is_empty() {
+        tracing::info!(?switches, "switches of flows are on as before");
+        switch.handle_input(clock::now(), Input::Live(switches));
+    }
+    let kept = kept::read(left, &config.listen);
     if !kept.is_empty() {
         tracing::info!(extensions = kept.len(), "phones that had registered before are called where they were");
         switch.handle_input(clock::now(), Input::Kept(kept));
     }
     let systems = Systems::of(&config).map_err(|fault| fault.to_string())?;
     let outside = Arc::new(Outside::new(systems, net::Resolver::of_system()));
+    let outbox = open_outbox(&config, outside.clone(), desk, control.clone())?;
     let (reloads, reload_requests) = mpsc::channel(1);
     let (stopping, stop_requests) = mpsc::channel(1);
     let owner = EventLoop {
@@ -180,6 +195,7 @@ async fn operate(mut config: Config, options: Options, desk: &Handle) -> Result<
         control: control_out,
         store: store.handle.clone(),
         board: board.clone(),
+        outbox: outbox.clone(),
         lookups: Lookups { control: control.clone(), desk: desk.clone(), outside: outside.clone() },
         reloads: reloads.clone(),
         stopping,
@@ -222,6 +238,7 @@ async fn operate(mut config: Config, options: Options, desk: &Handle) -> Result<
         let _ = owner.await;
     }
     drop(recorder);
+    let _ = tokio::task::spawn_blocking(move || outbox.close()).await;
     let _ = http_stop.send(());
     let _ = tokio::time::timeout(DESK_LIMIT, api).await;
     if !store.handle.close(FLUSH_LIMIT) {
@@ -365,6 +382,18 @@ fn open_store(config: &Config, board: &Arc<Board>, recovered: Vec<RecoveredRecor
         let text = error.to_string();
         if text.contains("--state") { text } else { format!("{text}; {STATE_REMEDY}") }
     })
+}
+
+fn open_outbox(
+    config: &Config,
+    outside: Arc<Outside>,
+    desk: &Handle,
+    control: mpsc::Sender<Control>,
+) -> Result<OutboxHandle, String> {
+    let identity = Secret::random(8).map_err(|error| format!("no random octets from the system: {error}"))?;
+    let outbox = Outbox::open(&config.outbox(), identity.expose()).map_err(|error| error.to_string())?;
+    OutboxHandle::start(outbox, outside, desk.clone(), control)
+        .map_err(|error| format!("cannot start the thread of the outbox: {error}"))
 }
 
 /// What helps when the state folder takes no files.

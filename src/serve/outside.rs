@@ -100,6 +100,12 @@ fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Why something was not delivered, and whether another try is of no use.
+pub(super) struct Delivery {
+    pub why: String,
+    pub for_good: bool,
+}
+
 impl Outside {
     pub(super) fn new(systems: Systems, resolver: Resolver) -> Outside {
         Outside {
@@ -161,6 +167,23 @@ impl Outside {
                 lookup.read_json(answer.status, &answer.body).map_err(Failure::Reply)
             }
             LookupSource::Sql(sql) => self.query(lookup, sql, args, end).await,
+        }
+    }
+
+    /// Hands something over; a status of success is its receipt.
+    pub(super) async fn deliver(&self, request: &Request, within: Duration) -> Result<(), Delivery> {
+        let answer = tokio::time::timeout(within, self.send(request)).await;
+        match answer.unwrap_or(Err(Failure::TimedOut)) {
+            Ok(answer) if (200..300).contains(&answer.status) => Ok(()),
+            Ok(answer) => {
+                // What is wrong with the message itself, and not with the moment or with our proof.
+                let for_good = matches!(answer.status, 400 | 404..=407 | 409..=424 | 426 | 428 | 431);
+                Err(Delivery { why: Failure::Reply(BadReply::Status(answer.status)).text(), for_good })
+            }
+            Err(failure) => {
+                let for_good = matches!(failure, Failure::Http(Fault::Unsendable));
+                Err(Delivery { why: failure.text(), for_good })
+            }
         }
     }
 
@@ -290,6 +313,20 @@ impl Cache {
             }
         }
         self.entries.insert(key, (result, until));
+    }
+}
+
+/// One system on loopback, for the tests of those who ask it.
+#[cfg(test)]
+pub(super) mod testing {
+    use super::*;
+    use crate::http_client::{Origin, Reach};
+
+    pub(in crate::serve) fn outside_at(base: &str, port: u16) -> Outside {
+        let origin = Origin { secure: false, host: "127.0.0.1".into(), port, path: String::new() };
+        let site = Site { origin, reach: Reach::Private, tls: None };
+        let bases = [(base.to_string(), (site, BTreeMap::new(), Arc::new(Semaphore::new(AT_ONCE))))].into();
+        Outside::new(Systems { bases, databases: BTreeMap::new() }, Resolver::of_hosts_only(""))
     }
 }
 

@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::api::demo_systems;
-use crate::http_client::{Origin, Reach};
 use crate::ivr::{Sources, Type, load};
 use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -36,13 +35,6 @@ fn bundle() -> Bundle {
         .unwrap_or_else(|found| panic!("{}", found.iter().map(|f| f.to_string()).collect::<String>()))
 }
 
-fn outside(port: u16) -> Outside {
-    let origin = Origin::parse(&format!("http://127.0.0.1:{port}")).unwrap();
-    let site = Site { origin, reach: Reach::Private, tls: None };
-    let bases = [("crm".to_string(), (site, BTreeMap::new(), Arc::new(Semaphore::new(AT_ONCE))))].into();
-    Outside::new(Systems { bases, databases: BTreeMap::new() }, Resolver::of_hosts_only(""))
-}
-
 /// A system that does `serve` with every connection, and how many there were.
 async fn system<F>(serve: fn(TcpStream, u32) -> F) -> (Outside, Arc<AtomicU32>)
 where
@@ -57,7 +49,7 @@ where
             tokio::spawn(serve(stream, counted.fetch_add(1, Ordering::Relaxed)));
         }
     });
-    (outside(port), count)
+    (testing::outside_at("crm", port), count)
 }
 
 async fn heard(stream: &mut TcpStream) {

@@ -12,6 +12,7 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod outbox;
 mod outside;
 mod records;
 mod spool;
@@ -20,6 +21,7 @@ mod sqlite;
 mod tests;
 mod writer;
 
+pub use outbox::{Due, Outbox, OutboxCounts, OutboxEntry, OutboxState, outbox_entries};
 pub use outside::{Row, one_row};
 /// Databases of others, for tests.
 #[cfg(test)]

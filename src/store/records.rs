@@ -1,6 +1,7 @@
 //! Reading records and journals. Each question opens a connection of its own, so that none waits for another; all of
 //! it blocks, so that async callers put it on the blocking pool.
 
+use super::outbox::{OutboxEntry, outbox_entries};
 use super::sqlite::Reader;
 use super::{StoreError, StoreHandle};
 use crate::cdr::Cdr;
@@ -68,6 +69,11 @@ impl Records {
     /// The same, and what `writer` has accepted is read as well.
     pub(super) fn fresh_from(self, writer: StoreHandle) -> Self {
         Self { writer: Some(writer), ..self }
+    }
+
+    /// The newest of what flows have posted; its file is beside the records.
+    pub fn outbox(&self, limit: u32) -> Result<Vec<OutboxEntry>, StoreError> {
+        outbox_entries(&self.path.with_file_name("outbox.db"), limit)
     }
 
     pub fn path(&self) -> &Path {

@@ -506,7 +506,7 @@ fn word(cause: &Cause) -> String {
 }
 
 /// SQLite gives its own files the rights of the database, so the database is made first, for this user alone.
-fn make_private(path: &Path) -> Result<(), StoreError> {
+pub(super) fn make_private(path: &Path) -> Result<(), StoreError> {
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create(true).truncate(false);
     #[cfg(unix)]
@@ -520,7 +520,7 @@ fn make_private(path: &Path) -> Result<(), StoreError> {
 }
 
 /// What happened, with what to do about it.
-fn explain(path: &Path, error: &rusqlite::Error) -> StoreError {
+pub(super) fn explain(path: &Path, error: &rusqlite::Error) -> StoreError {
     use rusqlite::ErrorCode as Code;
     let text = match error.sqlite_error_code() {
         Some(Code::DatabaseBusy | Code::DatabaseLocked) => "another program holds the database; end it".into(),

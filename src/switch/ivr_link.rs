@@ -2,7 +2,8 @@
 //! goes back as its events.
 
 use super::queue_link::MUSIC;
-use super::{Driver, Output, Switch, SwitchBundle, SwitchTimer};
+use super::voicemail_link::{TONE, Take};
+use super::{Driver, Output, RememberedLanguage, Switch, SwitchBundle, SwitchTimer};
 use crate::acd::{Enqueue, Leave, WaitRange};
 use crate::call::DialPurpose;
 use crate::events::{Cause, EndedBy, EventKind, KeySource, QueueOutcome};
@@ -20,7 +21,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub(super) struct FlowRun {
     /// What the call began with; a reload does not touch it.
-    bundle: Arc<SwitchBundle>,
+    pub(super) bundle: Arc<SwitchBundle>,
     state: ivr::CallState,
     flow: String,
     began: Instant,
@@ -33,6 +34,8 @@ pub(super) struct FlowRun {
     queue: Option<(u32, Enqueue)>,
     /// The flow's id for its dial.
     transfer: Option<u32>,
+    /// What the caller is speaking onto a recording.
+    pub(super) take: Option<Take>,
     /// How the last key came, for the record.
     key_source: KeySource,
     position: String,
@@ -74,7 +77,7 @@ impl Switch {
             caller: Redacted::new(entry.from.clone()),
             called: entry.to.clone(),
             wall_ms: now.wall,
-            lang: None,
+            lang: self.languages.of(&entry.from, now.wall),
         };
         let version = bundle.flows.version.clone();
         entry.driver = Driver::Flow(Box::new(FlowRun {
@@ -87,6 +90,7 @@ impl Switch {
             background: None,
             queue: None,
             transfer: None,
+            take: None,
             key_source: KeySource::Rfc4733,
             position: String::new(),
         }));
@@ -100,6 +104,10 @@ impl Switch {
 
     /// Operators have flipped a switch; calls that run see it at their next step.
     pub(super) fn on_live(&mut self, now: Now, on: BTreeSet<String>) {
+        for name in self.live.symmetric_difference(&on).cloned().collect::<Vec<_>>() {
+            let on = on.contains(&name);
+            self.emit(now, None, EventKind::SwitchFlipped { name, on });
+        }
         self.live = on;
         let flows = self.calls.iter().filter(|(_, entry)| matches!(entry.driver, Driver::Flow(_)));
         let flows: Vec<CallId> = flows.map(|(id, _)| *id).collect();
@@ -128,7 +136,7 @@ impl Switch {
         self.step_flow(now, id, if lost || by == EndedBy::Caller { Event::CallerHungUp } else { Event::CallEnded });
     }
 
-    fn run(&mut self, id: CallId) -> Option<&mut FlowRun> {
+    pub(super) fn run(&mut self, id: CallId) -> Option<&mut FlowRun> {
         match self.calls.get_mut(&id).map(|entry| &mut entry.driver) {
             Some(Driver::Flow(run)) => Some(run),
             _ => None,
@@ -165,12 +173,12 @@ impl Switch {
                 self.outputs.push_back(Output::Fetch { call: id, id: step, lookup, args, within, bundle });
             }
             Action::Post { id: step, what, fields } => {
-                self.outputs.push_back(Output::Post { call: id, id: step, what, fields });
+                let bundle = run.bundle.clone();
+                let Some(caller) = self.calls.get(&id).map(|entry| entry.from.clone()) else { return };
+                self.outputs.push_back(Output::Post { call: id, id: step, caller, what, fields, bundle });
             }
-            Action::Record { id: step, max_ms: _, mailbox: _ } => {
-                self.step_flow(now, id, Event::Recorded { id: step, kept: None });
-            }
-            Action::RecordStop { .. } => {}
+            Action::Record { id: step, max_ms: _, mailbox } => self.begin_take(now, id, step, mailbox),
+            Action::RecordStop { .. } => self.end_take(now, id),
             Action::Enqueue { id: step, queue, skills: _, priority, max_wait_ms, leave_when_empty } => {
                 let wish = Enqueue {
                     queue: QueueId::new(queue),
@@ -243,7 +251,16 @@ impl Switch {
             }
             TraceEvent::Key { key } => EventKind::Key { leg, key, via },
             TraceEvent::Collected { name, shown } => EventKind::Collected { name, shown },
-            TraceEvent::Language { lang, .. } => EventKind::Tagged { tag: format!("language:{lang}") },
+            TraceEvent::Language { lang, remember_s } => {
+                let caller = entry.from.clone();
+                if let Some(seconds) = remember_s {
+                    let choice = RememberedLanguage { caller, lang: lang.clone(), until: now.wall + seconds * 1000 };
+                    if self.languages.remember(&choice, now.wall) {
+                        self.outputs.push_back(Output::Remember(choice));
+                    }
+                }
+                EventKind::Tagged { tag: format!("language:{lang}") }
+            }
             TraceEvent::Tagged { tag } => EventKind::Tagged { tag },
             TraceEvent::Resolved { topic } => EventKind::Resolved { topic },
             TraceEvent::Answered { form, question, answer } => EventKind::Answered { form, question, answer },
@@ -272,6 +289,9 @@ impl Switch {
     }
 
     pub(super) fn on_flow_play_done(&mut self, now: Now, id: CallId, play: PlayId, heard_ms: u32) {
+        if play == TONE {
+            return self.on_tone_done(now, id);
+        }
         let Some(run) = self.run(id) else { return };
         if run.playing != Some(play.0) {
             return;

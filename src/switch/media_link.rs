@@ -71,6 +71,9 @@ impl Switch {
     /// What an edge learned. The end of a recording is one more report that its call's record waits for.
     pub(super) fn on_fact(&mut self, now: Now, call: Option<CallId>, fact: EventKind) {
         let written = matches!(fact, EventKind::RecordingEnded { .. } | EventKind::RecordingFailed { .. });
+        if let Some(call) = call {
+            self.on_take_fact(now, call, &fact);
+        }
         self.emit(now, call, fact);
         if let (true, Some(call)) = (written, call) {
             self.with_call(now, call, |call, out| call.recording_written(out));

@@ -14,6 +14,7 @@ mod inbound;
 mod ivr_link;
 mod join_link;
 mod kept;
+mod languages;
 mod media_link;
 mod message_link;
 mod outbound_leg;
@@ -31,10 +32,12 @@ mod transfer_link;
 mod trunk_leg;
 mod trunk_link;
 mod view;
+mod voicemail_link;
 
 pub use crate::sdp::SrtpPolicy;
 pub use config::{Extension, SrtpPolicies, SwitchBundle, SwitchConfig};
 pub use kept::{KeptContact, KeptExtension};
+pub use languages::RememberedLanguage;
 pub use registration::OPTIONS as REGISTER_OPTIONS;
 pub use transfer_link::Untransferable;
 pub use view::{CallSummary, SwitchView};
@@ -58,6 +61,7 @@ use bytes::Bytes;
 use guesses::Guesses;
 use identity::Identity;
 use ivr_link::FlowRun;
+use languages::Languages;
 use message_link::Messages;
 use port_pool::PortPool;
 use presence_link::Watchers;
@@ -107,6 +111,8 @@ pub enum Input {
     },
     /// The switches that flows ask for as `live.*`: those that are on.
     Live(BTreeSet<String>),
+    /// What the runs before have left by [`Output::Remember`]; once, at the start.
+    Remembered(Vec<RememberedLanguage>),
     /// A fact that an edge learned, to be written down in its order.
     Fact {
         call: Option<CallId>,
@@ -167,8 +173,20 @@ pub enum Output {
     Post {
         call: CallId,
         id: u32,
+        caller: String,
         what: crate::ivr::Post,
         fields: Vec<(String, crate::ivr::Value)>,
+        bundle: Arc<SwitchBundle>,
+    },
+    /// To be there after a restart, in place of what was remembered of the same caller.
+    Remember(RememberedLanguage),
+    /// A spoken message is complete, for whoever has the mailbox.
+    Spoken {
+        call: CallId,
+        caller: String,
+        mailbox: crate::ivr::Mailbox,
+        kept: crate::ivr::Kept,
+        bundle: Arc<SwitchBundle>,
     },
 }
 
@@ -295,6 +313,7 @@ pub struct Switch {
     told_shed: u64,
     /// The switches that are on.
     live: BTreeSet<String>,
+    languages: Languages,
     started: Instant,
     last_id: u64,
     last_event: u64,
@@ -334,6 +353,7 @@ impl Switch {
             draining: false,
             told_shed: 0,
             live: BTreeSet::new(),
+            languages: Languages::default(),
             started: now.at,
             // 20 bits of counter a millisecond of uptime: ids of two runs never meet.
             last_id: id_base << 20,
@@ -367,6 +387,9 @@ impl Switch {
             Input::Fetched { call, id, result } => self.on_fetched(now, call, id, result),
             Input::Posted { call, id, reference } => self.on_posted(now, call, id, reference),
             Input::Live(on) => self.on_live(now, on),
+            Input::Remembered(choices) => {
+                choices.iter().for_each(|choice| _ = self.languages.remember(choice, now.wall));
+            }
             Input::Fact { call, fact } => self.on_fact(now, call, fact),
             Input::Kept(extensions) => self.restore(now, extensions),
             Input::Config(config) => self.reconfigure(now, config),
@@ -619,6 +642,13 @@ impl Switch {
     /// The last message that broke the rules of SIP since this was last asked, for the log.
     pub fn take_unusable(&mut self) -> Option<Unusable> {
         self.endpoint.take_unusable()
+    }
+
+    /// The switches that the flows in force ask for, and whether they are on. One that no flow asks for any more is there
+    /// as long as it is on.
+    pub fn switches(&self) -> BTreeMap<String, bool> {
+        let asked = self.bundle.flows.switches();
+        asked.iter().chain(&self.live).map(|name| (name.clone(), self.live.contains(name))).collect()
     }
 
     /// What exists, for those who look for leaks: all zero when idle.

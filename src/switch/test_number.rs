@@ -14,7 +14,7 @@ use std::time::Duration;
 /// The prompts that test numbers speak, in the first language of the bundle.
 const WORD: &str = "hello";
 /// Says that it is the caller's turn.
-const BEEP: Tone = Tone::Cadence { freqs: [1000, 0], level_dbm0: -10, on_ms: 200, off_ms: 100, count: 1 };
+pub(super) const BEEP: Tone = Tone::Cadence { freqs: [1000, 0], level_dbm0: -10, on_ms: 200, off_ms: 100, count: 1 };
 const RING_LIMIT: Duration = Duration::from_secs(60);
 const WORD_LIMIT: Duration = Duration::from_secs(2);
 const HOLD_LIMIT: Duration = Duration::from_secs(120);

@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 
 #[derive(Clone, Debug)]
 pub struct SwitchView {
+    /// What flows ask for as `live.NAME`, and whether it is on.
+    pub switches: BTreeMap<String, bool>,
     pub draining: bool,
     pub bundle: FlowVersion,
     /// The configuration's id, and how many calls it allows.
@@ -95,6 +97,7 @@ impl Switch {
             }
         });
         SwitchView {
+            switches: self.switches(),
             draining: self.draining,
             bundle: self.bundle.flows.version.clone(),
             config: self.config.id.clone(),

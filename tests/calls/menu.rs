@@ -55,6 +55,54 @@ fn a_caller_who_hangs_up_in_the_menu_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_caller_who_chose_a_language_is_not_asked_again_the_next_day() {
+    let mut world = world();
+    world.reload(sim::bundle::edited("silence: zh}", "silence: zh, remember: 180d}"));
+    let caller = world.caller("13800138000");
+    world.dial(caller, "95598");
+    world.until_heard(caller, "zh/choose_language");
+    world.press(caller, "2");
+    world.until_heard(caller, "en/main_menu");
+    world.hang_up(caller);
+    world.run(seconds(3.0));
+    assert_eq!(world.remembered.len(), 1);
+    world.dial(caller, "95598");
+    world.until_heard(caller, "en/main_menu");
+    assert!(!world.heard(caller).contains(&"en/choose_language".to_string()), "{:?}", world.heard(caller));
+    world.hang_up(caller);
+    world.run(seconds(3.0));
+    world.finish();
+}
+
+#[test]
+fn a_spoken_message_reaches_its_box_by_hash_and_by_hanging_up_alike() {
+    let mut world = world();
+    world.reload(sim::bundle::edited(
+        "    - say: welcome\n",
+        "    - voicemail: {box: service, say: welcome, max: 1m}\n",
+    ));
+    let caller = world.caller("13800138000");
+    world.dial(caller, "95598");
+    world.until_heard(caller, "zh/welcome");
+    world.run(seconds(4.0));
+    assert_eq!(world.spoken.len(), 0);
+    world.press(caller, "#");
+    world.until_heard(caller, "zh/choose_language");
+    assert_eq!(world.spoken.len(), 1);
+    world.hang_up(caller);
+
+    let other = world.caller("13800138001");
+    world.dial(other, "95598");
+    world.until_heard(other, "zh/welcome");
+    world.run(seconds(4.0));
+    world.hang_up(other);
+    world.run(seconds(3.0));
+    assert_eq!(world.spoken.len(), 2);
+    assert!(world.records.iter().all(|record| record.recording_ms > 1_000), "{:#?}", world.records);
+    world.finish();
+}
+
+#[test]
 fn a_key_is_heard_once_though_its_first_or_last_packets_are_lost() {
     let mut world = world();
     let caller = world.caller("13800138000");

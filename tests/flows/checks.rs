@@ -94,7 +94,6 @@ fn the_clean_flow_gives_no_finding() {
 #[test]
 fn verbs_and_settings() {
     gives("- say: welcome", "- @sya: welcome", "E102", "unknown step `sya` (did you mean `say`?)");
-    gives("- say: welcome", "- @voicemail: {box: x}", "E103", "`voicemail` is not in this version yet");
     gives(
         "- say: welcome",
         "- say: welcome\n      @barge_in: false",
@@ -457,7 +456,6 @@ fn settings_without_effect_and_unknown_music_are_warned_of() {
     let skills = warned("        to: service\n", "        to: service\n        skills: [lang]\n");
     assert!(skills.len() == 1 && skills[0].starts_with("E103 `skills` has no effect"), "{skills:?}");
     assert!(warned("ring: 30s,", "ring: 30s, carry: [lang],")[0].contains("`carry` has no effect"));
-    assert!(warned("silence: zh}", "silence: zh, remember: 180d}")[0].contains("`remember` has no effect"));
     assert_eq!(
         warned("wait: your_wait_is}", "wait: your_wait_is, music: calm}"),
         ["E502 there is no music `calm`; the built-in one will play"]

@@ -58,7 +58,7 @@ fn mistakes_about_a_system_are_told_where_they_are() {
         ("    takes: {a: digits}\n", "E114 2:3"),
         ("    sql: delete from customer\n    database: crm\n", "E112 3:10"),
         ("    sql: select 1; drop table x\n    database: crm\n", "E112 3:10"),
-        ("    sql: select a from b where c = :d\n    database: crm\n", "E207 3:41"),
+        ("    sql: select a from b where c = :d\n    database: crm\n", "E207 3:36"),
         ("    sql: select 1\n", "E114 3:10"),
         ("    get: ${base.crm}/v1\n    sql: select 1\n    database: crm\n", "E114 2:3"),
         ("    get: ${base.crm}/v1\n    cach: 5m\n", "E102 4:5"),

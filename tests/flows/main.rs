@@ -10,6 +10,7 @@ mod input;
 mod limits;
 mod live;
 mod lookups;
+mod posting;
 mod secrets;
 mod trials;
 mod world;

@@ -115,6 +115,8 @@ pub struct Call<'b> {
     pub posted: Vec<(Post, Vec<(String, Value)>)>,
     /// The post is out of order: nothing can be kept.
     pub post_fails: bool,
+    /// It says nothing at all.
+    pub post_hangs: bool,
     pub traces: Vec<TraceEvent>,
     pub log: Vec<Action>,
     pub ended: Option<Cause>,
@@ -147,6 +149,7 @@ impl<'b> Call<'b> {
             recording: None,
             posted: Vec::new(),
             post_fails: false,
+            post_hangs: false,
             traces: Vec::new(),
             log: Vec::new(),
             ended: None,
@@ -220,6 +223,9 @@ impl<'b> Call<'b> {
                 Action::RecordStop { id } => self.end_recording(id),
                 Action::Post { id, what, fields } => {
                     self.posted.push((what, fields));
+                    if self.post_hangs {
+                        continue;
+                    }
                     let reference = (!self.post_fails).then(|| format!("{}", 100_000 + self.posted.len()));
                     self.tell(Event::Posted { id, reference });
                 }

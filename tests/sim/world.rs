@@ -20,7 +20,7 @@ use hotline::ivr::{LookupResult, Type, Value};
 use hotline::media::{MediaCmd, MediaEvent, Plane, PortLease, WorkerId};
 use hotline::sip::message::Message;
 use hotline::sip::peer::{ConnectionId, Peer, Transport};
-use hotline::switch::{Command, Input, KeptExtension, Output, Switch, SwitchView};
+use hotline::switch::{Command, Input, KeptExtension, Output, RememberedLanguage, Switch, SwitchView};
 use hotline::timers::Now;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -121,6 +121,9 @@ pub struct World {
     pub sip: Line,
     pub rtp: Line,
     pub lookups: Lookups,
+    /// Files of spoken messages, as they were handed over.
+    pub spoken: Vec<String>,
+    pub remembered: Vec<RememberedLanguage>,
     /// Everything that the switch told, in order.
     pub journal: Vec<SwitchEvent>,
     pub records: Vec<Cdr>,
@@ -180,6 +183,8 @@ impl World {
             sip: Line::GOOD,
             rtp: Line::GOOD,
             lookups: Lookups::Found,
+            spoken: Vec::new(),
+            remembered: Vec::new(),
             journal: Vec::new(),
             records: Vec::new(),
             model: Model::default(),
@@ -501,6 +506,8 @@ impl World {
                         self.after(LOOKUP, What::Fetched(call, id, result));
                     }
                 }
+                Output::Remember(choice) => self.remembered.push(choice),
+                Output::Spoken { kept, .. } => self.spoken.push(kept.file),
                 Output::Post { call, id, .. } => {
                     let reference = Some(format!("{}", 100_000 + id));
                     self.after(LOOKUP, What::Posted(call, id, reference));

@@ -7,6 +7,9 @@ use crate::ivr::source::Name;
 use std::collections::BTreeSet;
 
 pub(super) fn check(bundle: &Bundle, platform: &Platform, diags: &mut Diags) {
+    for http in bundle.templates.all().filter_map(|template| template.http.as_ref()) {
+        request(http, platform, diags);
+    }
     for lookup in bundle.lookups.values() {
         match &lookup.source {
             Source::Http(http) => request(http, platform, diags),

@@ -66,6 +66,18 @@ fn refers(what: Refers, name: &Name, view: &View, platform: Option<&Platform>, d
             let known = bundle.lookups.keys().map(String::as_str).collect();
             must("E207", "lookup", bundle.lookups.contains_key(text), known);
         }
+        (Refers::Message, _) => {
+            let known = bundle.templates.messages.keys().map(String::as_str).collect();
+            must("E210", "message", bundle.templates.messages.contains_key(text), known);
+        }
+        (Refers::Form, _) => {
+            let known = bundle.templates.forms.keys().map(String::as_str).collect();
+            must("E210", "form", bundle.templates.forms.contains_key(text), known);
+        }
+        (Refers::Mailbox, _) => {
+            let known = bundle.templates.mailboxes.keys().map(String::as_str).collect();
+            must("E210", "mailbox", bundle.templates.mailboxes.contains_key(text), known);
+        }
         (Refers::Language, _) => {
             let languages = &view.flow.languages;
             if !languages.contains(&name.text) {

@@ -257,7 +257,7 @@ fn walk<'v>(view: &'v View, index: usize, mut known: Set<'v>, mut diags: Option<
                 after.extend(sure.iter().map(String::as_str));
                 ways.extend(view.entry(&name.text).map(|target| (target, after)));
             }
-            Fact::BindsKey(..) | Fact::Refers(..) | Fact::Music(_) | Fact::Ends | Fact::Wrong { .. } => {}
+            Fact::BindsKey(..) | Fact::Refers(..) | Fact::Music(_) | Fact::Posts | Fact::Ends | Fact::Wrong { .. } => {}
         }
     }
     ways

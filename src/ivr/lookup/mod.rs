@@ -149,6 +149,10 @@ struct Where {
 }
 
 /// `{account: digits, balance: {type: money, at: /data/balance}}`.
+pub(super) fn types(node: &Node, what: &str, diags: &mut Diags) -> BTreeMap<String, Type> {
+    typed(node, what, false, diags).into_iter().map(|(name, (ty, _))| (name, ty)).collect()
+}
+
 fn typed(node: &Node, what: &str, with_places: bool, diags: &mut Diags) -> BTreeMap<String, (Type, Where)> {
     let Some(fields) = Fields::of(node, what, diags) else { return BTreeMap::new() };
     let mut types = BTreeMap::new();

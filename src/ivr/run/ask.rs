@@ -50,6 +50,8 @@ pub(in crate::ivr) enum Taken {
     Confirm,
     /// It was not right.
     Redo,
+    /// Answered; the next question follows.
+    Next(Stage),
 }
 
 pub(in crate::ivr) trait Asks {
@@ -60,7 +62,7 @@ pub(in crate::ivr) trait Asks {
     fn silence(&self, _run: &mut Run) -> Taken {
         Taken::Silent
     }
-    fn gave_up(&self, run: &mut Run) -> Next;
+    fn gave_up(&self, run: &mut Run, stage: Stage) -> Next;
     /// Whether the keys of this stage may be shown in the call's record.
     fn shows_keys(&self, _run: &Run, _stage: Stage) -> bool {
         true
@@ -173,6 +175,11 @@ fn settle(run: &mut Run, asks: &dyn Asks, mut asking: Asking, mut taken: Taken) 
                 run.clear_typed();
                 return ask(run, asks, asking, &[]);
             }
+            Taken::Next(stage) => {
+                // What was typed ahead cannot answer a question that the caller has not heard.
+                run.clear_typed();
+                return ask(run, asks, Asking { stage, ..Asking::default() }, &[]);
+            }
             Taken::Repeat if asking.repeats < MAX_REPEATS => {
                 asking.repeats += 1;
                 asking.entered.clear();
@@ -190,7 +197,7 @@ fn settle(run: &mut Run, asks: &dyn Asks, mut asking: Asking, mut taken: Taken) 
         asking.entered.clear();
         asking.failures += 1;
         if asking.failures >= policy.tries {
-            return asks.gave_up(run);
+            return asks.gave_up(run, asking.stage);
         }
         let nth = usize::from(asking.failures) - 1;
         let said = failure.get(nth).or(failure.last());

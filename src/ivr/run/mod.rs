@@ -303,6 +303,11 @@ impl<'b> Run<'b, '_> {
                 Phase::Silence(timer) => self.clear(timer),
             },
             Wait::Timer(timer) => self.clear(timer),
+            Wait::Posted { guard, .. } => self.clear(guard),
+            Wait::Recording { id, timer, .. } => {
+                self.clear(timer);
+                self.act(Action::RecordStop { id });
+            }
             Wait::Lookup(wait) => {
                 self.clear(wait.timeout);
                 match wait.filler {

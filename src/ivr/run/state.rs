@@ -221,6 +221,17 @@ pub(in crate::ivr) enum Wait {
         id: ActionId,
         guard: ActionId,
     },
+    /// For what was posted to be kept.
+    Posted {
+        id: ActionId,
+        guard: ActionId,
+    },
+    /// For the end of a recording; `stopping` when it is to end.
+    Recording {
+        id: ActionId,
+        timer: ActionId,
+        stopping: bool,
+    },
     /// For an agent or a transfer target to leave the caller.
     Talk {
         queue: Option<ActionId>,
@@ -254,6 +265,8 @@ pub(in crate::ivr) enum Stage {
     Entry,
     /// The entry is read back and the caller says whether it is right.
     Confirm,
+    /// Of several questions this one, from 0.
+    Question(u8),
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -234,7 +234,7 @@ impl Asks for Collect {
 
     fn key(&self, run: &mut Run, asking: &mut Asking, key: char) -> Taken {
         match (asking.stage, key) {
-            (Stage::Entry, _) => self.entry_key(run, asking, key),
+            (Stage::Entry | Stage::Question(_), _) => self.entry_key(run, asking, key),
             (Stage::Confirm, '1') => self.done(run),
             (Stage::Confirm, '2') => {
                 if let Some(vars) = run.vars() {
@@ -250,7 +250,7 @@ impl Asks for Collect {
         if asking.entered.len() < self.min { Taken::Wrong } else { self.complete(run, asking) }
     }
 
-    fn gave_up(&self, run: &mut Run) -> Next {
+    fn gave_up(&self, run: &mut Run, _stage: Stage) -> Next {
         if let Some(vars) = run.vars() {
             vars.forget(&self.save.text);
         }
@@ -264,7 +264,7 @@ impl Asks for Collect {
 
     fn question(&self, run: &mut Run, stage: Stage, first: &[Name]) -> Option<Playing> {
         let question = match stage {
-            Stage::Entry => self.policy.say.as_slice(),
+            Stage::Entry | Stage::Question(_) => self.policy.say.as_slice(),
             Stage::Confirm => self.confirm.as_slice(),
         };
         run.play(&[first, question].concat(), self.policy.barge_in)

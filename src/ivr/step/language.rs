@@ -43,10 +43,6 @@ pub(super) fn lower(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
         }
     }
     let remember = fields.take("remember");
-    if let Some(node) = remember {
-        let message = "`remember` has no effect in this version: the caller is asked at each call";
-        lower.diags.warn_hint("E103", node.span, message, "leave it out");
-    }
     let remember = remember.and_then(|node| duration(node, "`remember`", 3_600_000..=365 * 86_400_000, lower.diags));
     let policy = lower.policy_with(&mut fields, say, Vec::new());
     fields.finish(lower.diags);
@@ -124,7 +120,7 @@ impl Asks for Language {
         self.choose(run, &self.silence, "silence".into(), false)
     }
 
-    fn gave_up(&self, run: &mut Run) -> Next {
+    fn gave_up(&self, run: &mut Run, _stage: Stage) -> Next {
         match self.choose(run, &self.silence, "give_up".into(), false) {
             Taken::Done(next) => next,
             _ => Next::CarryOn("give_up".into()),

@@ -9,8 +9,10 @@ use crate::ivr::lower::{Fields, assignments, duration, name, received};
 use crate::ivr::run::state::{Filler, LookupWait, Reply, Wait};
 use crate::ivr::run::{MAX_LOOKUPS, Next, Run};
 use crate::ivr::source::Name;
+use crate::ivr::value::Type;
 use crate::ivr::wire::{Action, Event, LookupResult, TraceEvent};
 use crate::ivr::yaml::Node;
+use std::collections::BTreeMap;
 
 /// A reply within this time needs no "one moment, please".
 const FILLER_AFTER_MS: u64 = 800;
@@ -112,27 +114,7 @@ impl Step for Lookup {
     fn facts<'s>(&'s self, bundle: &'s Bundle, out: &mut Vec<Fact<'s>>) {
         let known = bundle.lookups.get(&self.name.text);
         out.push(Fact::Refers(Refers::Lookup, &self.name));
-        let wrong = |name: &Name, message: String, hint: Option<String>| Fact::Wrong {
-            code: "E207",
-            span: name.span,
-            message,
-            hint,
-        };
-        for (argument, expr) in &self.send {
-            let ty = known.and_then(|lookup| lookup.takes.get(&argument.text));
-            if let (Some(lookup), None) = (known, ty) {
-                let message = format!("`{}` takes no `{}`", self.name.text, argument.text);
-                let takes: Vec<_> = lookup.takes.keys().map(String::as_str).collect();
-                out.push(wrong(argument, message, Some(format!("it takes {}", listed(&takes)))));
-            }
-            out.push(Fact::Sends(expr, ty.cloned()));
-        }
-        if let Some(lookup) = known {
-            for missing in lookup.takes.keys().filter(|name| self.send.iter().all(|(n, _)| n.text != **name)) {
-                let message = format!("`{}` needs `{missing}`", self.name.text);
-                out.push(wrong(&self.name, message, Some(format!("add `send: {{{missing}: ...}}`"))));
-            }
-        }
+        check_arguments(&self.name, known.map(|lookup| &lookup.takes), ("send", &self.send), Fact::Sends, out);
         let mut sets = Vec::new();
         for (variable, field) in &self.get {
             let ty = known.and_then(|lookup| lookup.gives.get(&field.text));
@@ -215,6 +197,35 @@ impl Step for Lookup {
         run.state.wait = Wait::Lookup(wait);
         Next::Stay
     }
+}
+
+/// `takes` is `None` when what is asked is not known, which is told elsewhere.
+pub(super) fn check_arguments<'s>(
+    asked: &'s Name,
+    takes: Option<&BTreeMap<String, Type>>,
+    (setting, given): (&str, &'s [(Name, Expr)]),
+    reads: fn(&'s Expr, Option<Type>) -> Fact<'s>,
+    out: &mut Vec<Fact<'s>>,
+) {
+    for (argument, expr) in given {
+        let ty = takes.and_then(|takes| takes.get(&argument.text));
+        if let (Some(takes), None) = (takes, ty) {
+            let message = format!("`{}` takes no `{}`", asked.text, argument.text);
+            let takes: Vec<_> = takes.keys().map(String::as_str).collect();
+            out.push(wrong(argument, message, Some(format!("it takes {}", listed(&takes)))));
+        }
+        out.push(reads(expr, ty.cloned()));
+    }
+    for missing in takes.into_iter().flat_map(BTreeMap::keys) {
+        if given.iter().all(|(name, _)| name.text != *missing) {
+            let message = format!("`{}` needs `{missing}`", asked.text);
+            out.push(wrong(asked, message, Some(format!("add `{setting}: {{{missing}: ...}}`"))));
+        }
+    }
+}
+
+fn wrong<'s>(name: &Name, message: String, hint: Option<String>) -> Fact<'s> {
+    Fact::Wrong { code: "E207", span: name.span, message, hint }
 }
 
 fn listed(names: &[&str]) -> String {

@@ -162,7 +162,7 @@ impl Asks for Menu {
         }
     }
 
-    fn gave_up(&self, _run: &mut Run) -> Next {
+    fn gave_up(&self, _run: &mut Run, _stage: Stage) -> Next {
         Next::Go("give_up".into(), self.give_up.text.clone())
     }
 

@@ -12,9 +12,12 @@ mod language;
 mod lookup;
 mod menu;
 mod pause;
+mod post;
 mod queue;
+mod record;
 mod say;
 mod set;
+mod survey;
 mod tag;
 mod transfer;
 
@@ -84,6 +87,8 @@ pub(super) enum Fact<'s> {
     Exit(Exit<'s>),
     /// An exit at once, on which these are certainly set.
     ExitProving(&'s Name, Vec<String>),
+    /// Something is handed over here that must not be handed over twice.
+    Posts,
     /// The flow can end here in a good way.
     Ends,
     /// What the subflow gives must be set here.
@@ -106,6 +111,9 @@ pub(super) enum Refers {
     Lookup,
     Flow,
     Language,
+    Message,
+    Form,
+    Mailbox,
 }
 
 #[derive(Debug)]
@@ -142,7 +150,7 @@ pub(super) struct StepAt {
 
 type LowerVerb = fn(&Node, &mut Lower) -> Option<Box<dyn Step>>;
 
-const VERBS: [(&str, LowerVerb); 17] = [
+const VERBS: [(&str, LowerVerb); 23] = [
     ("say", say::lower),
     ("menu", menu::lower),
     ("collect", collect::lower),
@@ -160,10 +168,13 @@ const VERBS: [(&str, LowerVerb); 17] = [
     ("call", call::lower),
     ("return", call::lower_return),
     ("hangup", hangup::lower),
+    ("voicemail", record::lower_voicemail),
+    ("record", record::lower_record),
+    ("send", post::lower_send),
+    ("form", post::lower_form),
+    ("callback", post::lower_callback),
+    ("survey", survey::lower),
 ];
-
-/// Verbs of the language that a later version of the product brings.
-const LATER: [&str; 6] = ["voicemail", "record", "send", "form", "callback", "survey"];
 
 /// What lowering a step needs to know of its flow.
 pub(super) struct Lower<'l, 'f> {
@@ -198,17 +209,12 @@ pub(super) fn lower(node: &Node, lower: &mut Lower) -> Option<StepAt> {
     if let Some((_, lower_verb)) = VERBS.iter().find(|(known, _)| *known == verb) {
         return lower_verb(value, lower).map(|verb| StepAt { span: key.span, verb });
     }
-    if LATER.contains(&verb) {
-        let hint = "transfer, queue or say something instead";
-        lower.diags.error_hint("E103", key.span, format!("`{verb}` is not in this version yet"), hint);
-    } else {
-        lower.diags.unknown("E102", key.span, "unknown step", verb, known().chain(LATER));
-    }
+    lower.diags.unknown("E102", key.span, "unknown step", verb, known());
     None
 }
 
 fn is_verb(word: &str) -> bool {
-    VERBS.iter().any(|(verb, _)| *verb == word) || LATER.contains(&word)
+    VERBS.iter().any(|(verb, _)| *verb == word)
 }
 
 impl Lower<'_, '_> {

@@ -1,0 +1,61 @@
+//! What flows have to do with operators: switches that they ask for as `live.NAME`, and what they have posted.
+
+use super::client::Client;
+use super::control::{done, parse};
+use super::output::{self, Column, Format, field, moment};
+use super::people::{rows, segment};
+use super::{Common, Failure};
+use serde_json::json;
+
+#[derive(clap::Subcommand)]
+pub(super) enum LiveCommand {
+    /// The switches that the flows in force ask for
+    List,
+    /// Turn one on or off; running calls see it at their next step
+    Set { name: String, to: OnOff },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum OnOff {
+    On,
+    Off,
+}
+
+const SWITCHES: [Column; 2] = [("switch", |row| field(row, "name")), ("on", |row| field(row, "on"))];
+
+pub(super) fn live(common: &Common, command: &LiveCommand) -> Result<(), Failure> {
+    let (client, format) = (Client::of(common)?, Format::or_fitting(common.output));
+    match command {
+        LiveCommand::List => {
+            let text = client.get("/api/v1/live")?;
+            output::print(format, &text, &rows(&parse(&text)?), &SWITCHES)
+        }
+        LiveCommand::Set { name, to } => {
+            let body = json!({ "on": *to == OnOff::On });
+            done(common, &client.send("PUT", &format!("/api/v1/live/{}", segment(name)), Some(&body))?)
+        }
+    }
+}
+
+#[derive(clap::Subcommand)]
+pub(super) enum OutboxCommand {
+    /// The newest messages, forms, callbacks and voicemails, and what became of them
+    List,
+}
+
+const ENTRIES: [Column; 8] = [
+    ("number", |row| field(row, "reference")),
+    ("what", |row| field(row, "what")),
+    ("name", |row| field(row, "name")),
+    ("state", |row| field(row, "state")),
+    ("tries", |row| field(row, "tries")),
+    ("made", |row| row["made"].as_u64().map_or_else(|| "-".into(), moment)),
+    ("call", |row| field(row, "call")),
+    ("why", |row| field(row, "why")),
+];
+
+pub(super) fn outbox(common: &Common, command: &OutboxCommand) -> Result<(), Failure> {
+    let OutboxCommand::List = command;
+    let text = Client::of(common)?.get("/api/v1/outbox")?;
+    output::print(Format::or_fitting(common.output), &text, &rows(&parse(&text)?), &ENTRIES)
+}

@@ -1,0 +1,315 @@
+//! The thread that keeps what flows post, and sees that it is delivered: a reference is given when the message is on disk,
+//! and tries go on, less and less often, until the other system takes it or three days are over.
+
+use super::clock;
+use super::event_loop::Control;
+use super::outside::{Delivery, Outside};
+use crate::api::metrics::OutboxFigures;
+use crate::events::EventKind;
+use crate::ids::CallId;
+use crate::ivr::{Bundle, Kept, Mailbox, Post, Request, Value};
+use crate::store::{Due, Outbox, OutboxState};
+use crate::switch::SwitchBundle;
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+
+/// Messages on their way to the thread. A disk takes hundreds a second; beyond this it has stood still for seconds.
+const QUEUE: usize = 1_000;
+/// Deliveries under way at once.
+const AT_ONCE: usize = 16;
+const DELIVERY_LIMIT: Duration = Duration::from_secs(15);
+/// After the n-th failure; the last again and again.
+const PAUSES_S: [u64; 7] = [5, 15, 60, 300, 900, 1_800, 3_600];
+const GIVE_UP_MS: u64 = 3 * 86_400_000;
+const PRUNE_EVERY_MS: u64 = 3_600_000;
+const IDLE: Duration = Duration::from_secs(60);
+
+enum Job {
+    /// From a flow that waits for the reference.
+    Post {
+        call: CallId,
+        id: u32,
+        caller: String,
+        what: Post,
+        fields: Vec<(String, Value)>,
+        bundle: Arc<SwitchBundle>,
+    },
+    /// A spoken message that is complete; nobody waits.
+    Spoken {
+        call: CallId,
+        caller: String,
+        mailbox: Mailbox,
+        kept: Kept,
+        bundle: Arc<SwitchBundle>,
+    },
+    Tried {
+        due: Due,
+        result: Result<(), Delivery>,
+    },
+    Stop,
+}
+
+/// The sender's side; never waits.
+#[derive(Clone)]
+pub(super) struct OutboxHandle {
+    jobs: SyncSender<Job>,
+    control: mpsc::Sender<Control>,
+    figures: Arc<Figures>,
+    thread: Arc<Mutex<Option<JoinHandle<()>>>>,
+}
+
+#[derive(Default)]
+struct Figures {
+    waiting: AtomicU64,
+    open: AtomicU64,
+    failed: AtomicU64,
+    delivered: AtomicU64,
+    tries_failed: AtomicU64,
+}
+
+impl OutboxHandle {
+    pub(super) fn start(
+        outbox: Outbox,
+        outside: Arc<Outside>,
+        desk: Handle,
+        control: mpsc::Sender<Control>,
+    ) -> std::io::Result<OutboxHandle> {
+        let (jobs, queue) = sync_channel(QUEUE);
+        let figures = Arc::new(Figures::default());
+        let mut keeper = Keeper {
+            outbox,
+            outside,
+            desk,
+            control: control.clone(),
+            // Never full for its own answers: there are no more of them than deliveries at once.
+            back: jobs.clone(),
+            figures: figures.clone(),
+            under_way: BTreeSet::new(),
+            next_prune: 0,
+        };
+        let thread = std::thread::Builder::new().name("outbox".into()).spawn(move || keeper.run(&queue))?;
+        Ok(OutboxHandle { jobs, control, figures, thread: Arc::new(Mutex::new(Some(thread))) })
+    }
+
+    pub(super) fn post(
+        &self,
+        (call, id): (CallId, u32),
+        caller: String,
+        what: Post,
+        fields: Vec<(String, Value)>,
+        bundle: Arc<SwitchBundle>,
+    ) {
+        let job = Job::Post { call, id, caller, what, fields, bundle };
+        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = self.jobs.try_send(job) {
+            let _ = self.control.try_send(Control::Posted { call, id, reference: None });
+        }
+    }
+
+    pub(super) fn spoken(&self, call: CallId, caller: String, mailbox: Mailbox, kept: Kept, bundle: Arc<SwitchBundle>) {
+        let file = kept.file.clone();
+        if self.jobs.try_send(Job::Spoken { call, caller, mailbox, kept, bundle }).is_err() {
+            let text = format!("the message {file} was recorded, but nobody was told: the outbox does not keep up");
+            let _ = self.control.try_send(Control::Fact { call: Some(call), fact: EventKind::Alarm { text } });
+        }
+    }
+
+    pub(super) fn figures(&self) -> OutboxFigures {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        OutboxFigures {
+            waiting: read(&self.figures.waiting),
+            open: read(&self.figures.open),
+            failed: read(&self.figures.failed),
+            delivered: read(&self.figures.delivered),
+            tries_failed: read(&self.figures.tries_failed),
+        }
+    }
+
+    /// Keeps what is on its way and ends the thread. Blocks for as long as the disk takes.
+    pub(super) fn close(&self) {
+        let _ = self.jobs.send(Job::Stop);
+        if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Keeper {
+    outbox: Outbox,
+    outside: Arc<Outside>,
+    desk: Handle,
+    control: mpsc::Sender<Control>,
+    back: SyncSender<Job>,
+    figures: Arc<Figures>,
+    under_way: BTreeSet<i64>,
+    next_prune: u64,
+}
+
+impl Keeper {
+    fn run(&mut self, queue: &Receiver<Job>) {
+        loop {
+            self.deliver();
+            let now = clock::wall_ms();
+            let pause = match self.outbox.next_due() {
+                // Those under way are due still; their end is told by the queue.
+                Some(due) if self.under_way.is_empty() => Duration::from_millis(due.saturating_sub(now)).min(IDLE),
+                _ => IDLE,
+            };
+            match queue.recv_timeout(pause) {
+                Ok(Job::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(job) => self.take(job),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+    }
+
+    fn take(&mut self, job: Job) {
+        match job {
+            Job::Post { call, id, caller, what, fields, bundle } => {
+                let kept = self.keep(call, caller, &what, fields, &bundle.flows);
+                let reference = kept.map_err(|why| self.alarm(call, &why)).ok();
+                // Whoever asked waits; the queue to the switch moves on at once or the process is ending.
+                let _ = self.control.blocking_send(Control::Posted { call, id, reference });
+            }
+            Job::Spoken { call, caller, mailbox, kept, bundle } => {
+                self.spoken(call, caller, &mailbox, kept, &bundle.flows)
+            }
+            Job::Tried { due, result } => self.tried(&due, result),
+            Job::Stop => {}
+        }
+    }
+
+    fn alarm(&self, call: CallId, why: &str) {
+        let text = format!("what a flow posted could not be kept: {why}");
+        let _ = self.control.blocking_send(Control::Fact { call: Some(call), fact: EventKind::Alarm { text } });
+    }
+
+    fn keep(
+        &mut self,
+        call: CallId,
+        caller: String,
+        what: &Post,
+        mut fields: Vec<(String, Value)>,
+        flows: &Bundle,
+    ) -> Result<String, String> {
+        fields.push(("caller".into(), Value::Text(caller)));
+        let (kind, name, template) = match what {
+            Post::Message { channel, template, .. } => (channel.name(), template, flows.message(template)),
+            Post::Form { template } => ("form", template, flows.form(template)),
+            Post::Callback { queue, .. } => ("callback", queue, None),
+        };
+        if let Post::Callback { number, within_s, .. } = what {
+            // For whoever calls back; there is no other system that does.
+            let until = within_s.map(|within| clock::wall_ms() + within * 1000);
+            let wish = serde_json::json!({"number": number.expose(), "until": until});
+            return self.outbox.put((kind, name), call.0, clock::wall_ms(), |_| {
+                let _ = wish;
+                Ok(None)
+            });
+        }
+        self.outbox.put((kind, name), call.0, clock::wall_ms(), |reference| {
+            fields.push(("reference".into(), Value::Text(reference.into())));
+            let Some(http) = template.and_then(|template| template.http.as_ref()) else { return Ok(None) };
+            written(http.request(&fields))
+        })
+    }
+
+    fn spoken(&mut self, call: CallId, caller: String, mailbox: &Mailbox, kept: Kept, flows: &Bundle) {
+        let mut fields = vec![
+            ("caller".to_string(), Value::Text(caller)),
+            ("file".to_string(), Value::Text(kept.file)),
+            ("seconds".to_string(), Value::Int(i64::from(kept.length_ms.div_ceil(1000)))),
+            ("urgent".to_string(), Value::Flag(mailbox.urgent)),
+        ];
+        let template = flows.mailbox(&mailbox.name);
+        let put = self.outbox.put(("voicemail", &mailbox.name), call.0, clock::wall_ms(), |reference| {
+            fields.push(("reference".into(), Value::Text(reference.into())));
+            let Some(http) = template.and_then(|template| template.http.as_ref()) else { return Ok(None) };
+            written(http.request(&fields))
+        });
+        match put {
+            Ok(reference) => {
+                let (what, name) = ("voicemail".to_string(), mailbox.name.clone());
+                let fact = EventKind::Posted { what, name, reference };
+                let _ = self.control.blocking_send(Control::Fact { call: Some(call), fact });
+            }
+            Err(why) => self.alarm(call, &why),
+        }
+    }
+
+    /// Sets out with what is due, as far as there is room.
+    fn deliver(&mut self) {
+        let now = clock::wall_ms();
+        if now >= self.next_prune {
+            self.outbox.prune(now);
+            self.next_prune = now + PRUNE_EVERY_MS;
+        }
+        let due = self.outbox.due(now, AT_ONCE + self.under_way.len()).unwrap_or_default();
+        for due in due {
+            if self.under_way.len() >= AT_ONCE || !self.under_way.insert(due.id) {
+                continue;
+            }
+            let Ok(mut request) = serde_json::from_str::<Request>(&due.request) else {
+                let _ = self.outbox.settle(due.id, OutboxState::Failed, Some("cannot be read any more"));
+                self.under_way.remove(&due.id);
+                continue;
+            };
+            if !request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("idempotency-key")) {
+                request.headers.push(("Idempotency-Key".into(), due.key.clone()));
+            }
+            let (outside, back) = (self.outside.clone(), self.back.clone());
+            self.desk.spawn(async move {
+                let result = outside.deliver(&request, DELIVERY_LIMIT).await;
+                // Its room is kept; a thread that has ended needs no answer.
+                let _ = tokio::task::spawn_blocking(move || back.send(Job::Tried { due, result })).await;
+            });
+        }
+        let counts = self.outbox.counts();
+        self.figures.waiting.store(counts.waiting, Ordering::Relaxed);
+        self.figures.open.store(counts.open, Ordering::Relaxed);
+        self.figures.failed.store(counts.failed, Ordering::Relaxed);
+    }
+
+    fn tried(&mut self, due: &Due, result: Result<(), Delivery>) {
+        self.under_way.remove(&due.id);
+        let now = clock::wall_ms();
+        let noted = match result {
+            Ok(()) => {
+                self.figures.delivered.fetch_add(1, Ordering::Relaxed);
+                self.outbox.settle(due.id, OutboxState::Delivered, None)
+            }
+            Err(Delivery { why, for_good }) => {
+                self.figures.tries_failed.fetch_add(1, Ordering::Relaxed);
+                if for_good || now.saturating_sub(due.made) >= GIVE_UP_MS {
+                    let text = format!("{} `{}` was not delivered and is given up: {why}", due.what, due.name);
+                    let _ = self.control.blocking_send(Control::Fact { call: None, fact: EventKind::Alarm { text } });
+                    self.outbox.settle(due.id, OutboxState::Failed, Some(&why))
+                } else {
+                    let nth = usize::try_from(due.tries).unwrap_or(usize::MAX).min(PAUSES_S.len() - 1);
+                    if due.tries == 0 {
+                        tracing::warn!("{} `{}` is not delivered yet and tried again: {why}", due.what, due.name);
+                    }
+                    self.outbox.put_off(due.id, now + PAUSES_S[nth] * 1000, &why)
+                }
+            }
+        };
+        if let Err(error) = noted {
+            // It stays due, and is delivered again under the same key.
+            tracing::error!("the outbox cannot note what became of a message: {error}");
+        }
+    }
+}
+
+fn written(request: Option<Request>) -> Result<Option<String>, String> {
+    let request = request.ok_or("a value cannot be sent where the message has it")?;
+    serde_json::to_string(&request).map(Some).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+#[path = "outbox_tests.rs"]
+mod tests;

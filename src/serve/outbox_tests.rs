@@ -1,0 +1,99 @@
+//! From a flow's wish to another system's door, also across a restart.
+
+use super::*;
+use crate::ids::Redacted;
+use crate::ivr::{Channel, Sources, load};
+use crate::serve::outside::testing::outside_at;
+use crate::store::outbox_entries;
+use crate::test_folder::TestFolder;
+use std::collections::BTreeMap;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+const MESSAGES: &str = "messages:\n  pay_link:\n    post: ${base.crm}/v1/send\n    takes: {to: digits, account: digits}\n    body: {to: \"{to}\", text: \"{account} {reference} {caller}\"}\nmailboxes:\n  service: {}\n";
+
+fn bundle() -> Arc<SwitchBundle> {
+    let flow = "ivr: 1\nlanguages: [zh]\nsections:\n  start:\n    - pause: 1s\n    - hangup: bye\n";
+    let texts = [("messages.yaml", MESSAGES), ("f.flow.yaml", flow), ("prompts/p.yaml", "bye: {zh: \"再见\"}\n")];
+    let sources = Sources { files: texts.map(|(path, text)| (path.to_string(), text.to_string())).into() };
+    let flows = load(&sources, None, &|_, _| None).unwrap_or_else(|found| panic!("{found:?}"));
+    Arc::new(SwitchBundle { flows: Arc::new(flows), clips: BTreeMap::new() })
+}
+
+/// A system that takes requests; each is told, and answered if `answers`.
+async fn system(answers: bool) -> (Arc<Outside>, mpsc::Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (told, requests) = mpsc::channel(10);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let told = told.clone();
+            tokio::spawn(async move {
+                let mut seen = String::new();
+                while !seen.ends_with('}') {
+                    let mut part = [0; 2048];
+                    let length = stream.read(&mut part).await.unwrap();
+                    seen.push_str(std::str::from_utf8(&part[..length]).unwrap());
+                }
+                told.send(seen).await.unwrap();
+                match answers {
+                    true => stream.write_all(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n").await.unwrap(),
+                    false => std::future::pending().await,
+                }
+            });
+        }
+    });
+    (Arc::new(outside_at("crm", port)), requests)
+}
+
+fn start(folder: &TestFolder, outside: Arc<Outside>) -> (OutboxHandle, mpsc::Receiver<Control>) {
+    let (control, controls) = mpsc::channel(10);
+    let outbox = Outbox::open(&folder.join("outbox.db"), "switch-1").unwrap();
+    (OutboxHandle::start(outbox, outside, Handle::current(), control).unwrap(), controls)
+}
+
+fn post(handle: &OutboxHandle) {
+    let to = Some(Redacted::new("13800138000".to_string()));
+    let what = Post::Message { channel: Channel::Sms, template: "pay_link".into(), to };
+    let text = |text: &str| Value::Text(text.into());
+    let fields = vec![("account".to_string(), text("3101")), ("to".to_string(), text("13800138000"))];
+    handle.post((CallId(7), 3), "01088886600".into(), what, fields, bundle());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_is_kept_before_its_caller_hears_of_it_and_a_restart_delivers_it_under_the_same_key() {
+    let folder = TestFolder::new("outbox-delivery");
+    let (outside, mut requests) = system(false).await;
+    let (handle, mut controls) = start(&folder, outside);
+    post(&handle);
+    let Some(Control::Posted { call: CallId(7), id: 3, reference: Some(reference) }) = controls.recv().await else {
+        panic!("not kept")
+    };
+    let first = requests.recv().await.unwrap();
+    assert!(first.contains("\"text\":\"3101 100001 01088886600\"") && reference == "100001", "{first}");
+    // The other system has it and never says so: the process ends, and nobody knows what became of it.
+    tokio::task::spawn_blocking(move || handle.close()).await.unwrap();
+    let (outside, mut requests) = system(true).await;
+    let (handle, _controls) = start(&folder, outside);
+    let second = requests.recv().await.unwrap();
+    let key = |request: &str| request.lines().find(|line| line.starts_with("idempotency-key")).map(str::to_string);
+    assert_eq!((key(&first), key(&second)), (key(&second), Some("idempotency-key: switch-1-100001".into())));
+    tokio::task::spawn_blocking(move || handle.close()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_spoken_message_of_a_box_without_an_address_stays_open_for_whoever_looks() {
+    let folder = TestFolder::new("outbox-spoken");
+    let (outside, _requests) = system(true).await;
+    let (handle, mut controls) = start(&folder, outside);
+    let mailbox = Mailbox { name: "service".into(), urgent: false };
+    let kept = Kept { file: "2026/11/22/1.wav".into(), length_ms: 4_000 };
+    handle.spoken(CallId(7), "01088886600".into(), mailbox, kept, bundle());
+    let Some(Control::Fact { fact: EventKind::Posted { what, name, .. }, .. }) = controls.recv().await else {
+        panic!("not told")
+    };
+    assert_eq!((what.as_str(), name.as_str()), ("voicemail", "service"));
+    tokio::task::spawn_blocking(move || handle.close()).await.unwrap();
+    let shown = outbox_entries(&folder.join("outbox.db"), 10).unwrap();
+    assert_eq!((shown[0].what.as_str(), shown[0].state.as_str()), ("voicemail", "open"));
+}
