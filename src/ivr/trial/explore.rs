@@ -98,6 +98,14 @@ pub(super) struct Node {
     pub place: String,
 }
 
+/// What is done in a state; without one, how the call begins.
+#[derive(Clone)]
+pub(super) struct Way {
+    pub env: usize,
+    pub parent: Option<usize>,
+    pub choice: Choice,
+}
+
 pub(super) struct Graph<'b> {
     pub bundle: &'b Bundle,
     pub flow: String,
@@ -107,8 +115,8 @@ pub(super) struct Graph<'b> {
     pub openings: Vec<(String, Opening)>,
     pub nodes: Vec<Node>,
     pub complete: bool,
-    /// The first node that passed through each item.
-    pub items: BTreeMap<Item, usize>,
+    /// The first step that a call took through each item.
+    pub items: BTreeMap<Item, Way>,
     pub findings: Vec<Finding>,
 }
 
@@ -142,8 +150,8 @@ pub fn skeletons(bundle: &Bundle, flow: &str, missed: &[Item]) -> Vec<(Item, Opt
     let graph = Graph::of(bundle, flow, &Bounds { states: 50_000, ..Bounds::default() });
     let script = |item: &Item| {
         let graph = graph.as_ref()?;
-        let node = *graph.items.get(item)?;
-        Some(graph.script(node, &item.to_string().replace(" is never ", " is ").replace(" never ", " "), ""))
+        let way = graph.items.get(item)?;
+        Some(graph.script(way, &item.to_string().replace(" is never ", " is ").replace(" never ", " "), ""))
     };
     missed.iter().map(|item| (item.clone(), script(item))).collect()
 }
@@ -185,6 +193,12 @@ impl<'b> Graph<'b> {
             self.remember(&mut found.past, &lines);
             let signature = signature(&found.call, found.env, &found.past, &self.live);
             let weight = found.choice.keys();
+            // Different ways into one state may say different things.
+            let way = Way { env: found.env, parent: found.parent, choice: found.choice.clone() };
+            for item in passed(&lines) {
+                self.items.entry(item).or_insert_with(|| way.clone());
+            }
+            properties::on_the_way(self, &way, &before, &found.call, &lines);
             if let Some(&index) = known.get(&signature) {
                 self.join(found.parent, weight, index);
                 continue;
@@ -212,10 +226,6 @@ impl<'b> Graph<'b> {
                 },
                 place: place(&found.call),
             });
-            for item in passed(&lines) {
-                self.items.entry(item).or_insert(index);
-            }
-            properties::on_the_way(self, index, &before, &found.call, &lines);
             for (choice, call) in self.outside.choices(&found.call) {
                 let keys = found.keys + choice.keys();
                 open.push(Reverse((call.now, keys, serial)));
@@ -259,10 +269,18 @@ impl<'b> Graph<'b> {
         path
     }
 
-    /// A test file that takes a call to a node.
-    pub fn script(&self, node: usize, name: &str, expect: &str) -> String {
-        let env = self.nodes.get(node).map_or(0, |node| node.env);
-        self.outside.script(self.bundle, &self.flow, self.openings.get(env), &self.path(node), name, expect)
+    /// The last step of the way to a node.
+    pub fn way(&self, node: usize) -> Way {
+        let node = self.nodes.get(node);
+        let choice = node.map_or(Choice::Begin, |node| node.choice.clone());
+        Way { env: node.map_or(0, |node| node.env), parent: node.and_then(|node| node.parent), choice }
+    }
+
+    /// A test file that takes a call this way.
+    pub fn script(&self, way: &Way, name: &str, expect: &str) -> String {
+        let mut path = way.parent.map(|parent| self.path(parent)).unwrap_or_default();
+        path.push(&way.choice);
+        self.outside.script(self.bundle, &self.flow, self.openings.get(way.env), &path, name, expect)
     }
 
     /// The nearest way to each place where a human is asked for.
@@ -289,7 +307,7 @@ impl<'b> Graph<'b> {
 }
 
 /// `power: emergency, step 3`.
-fn place(call: &Call) -> String {
+pub(super) fn place(call: &Call) -> String {
     let Some(frame) = call.state.frames.last() else { return String::new() };
     let flow = call.bundle().flows.get(usize::from(frame.flow));
     let section = flow.and_then(|flow| flow.sections.get(usize::from(frame.section)));

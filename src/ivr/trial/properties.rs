@@ -3,7 +3,7 @@
 
 use super::call::{Asked, Call, Heard, Line};
 use super::choices::{Choice, KEYS, WRONG_ENTRY, take};
-use super::explore::{Graph, Node, Past};
+use super::explore::{Graph, Node, Past, Way, place};
 use super::words;
 use crate::ivr::run::state::{Phase, Stage, Wait};
 use crate::ivr::wire::TraceEvent;
@@ -32,32 +32,32 @@ enum Caller {
     WrongKeys,
 }
 
-/// What can be seen when a state is entered: its lines, and what the call was before.
-pub(super) fn on_the_way(graph: &mut Graph, index: usize, before: &Past, call: &Call, lines: &[(u64, Line)]) {
-    let place = graph.nodes.get(index).map(|node| node.place.clone()).unwrap_or_default();
+/// What can be seen on the way into a state: its lines, and what the call was before.
+pub(super) fn on_the_way(graph: &mut Graph, way: &Way, before: &Past, call: &Call, lines: &[(u64, Line)]) {
+    let place = place(call);
     let mut forms = before.forms.clone();
     for (_, line) in lines {
         match line {
             Line::Trace(TraceEvent::Limit { which }) if *which != "time" => {
                 let message = format!("the flow runs into the limit `{which}`, without a key or time passing");
-                found(graph, "P6", index, message, "limits: none");
+                found(graph, "P6", way, message, "limits: none");
             }
             Line::Trace(TraceEvent::Posted { what: "form", name, .. }) if !forms.insert(name.clone()) => {
                 let message = format!("the form `{name}` is filed twice in one call");
-                found(graph, "P9", index, message, &format!("posted: [{name}]"));
+                found(graph, "P9", way, message, &format!("posted: [{name}]"));
             }
             Line::Asks(Asked::Queue { name, priority, .. }) if before.closed && *priority < EMERGENCY => {
                 let message = format!("after hours the caller waits in the queue `{name}`, where nobody is ({place})");
-                found(graph, "P7", index, message, "queue: none");
+                found(graph, "P7", way, message, "queue: none");
             }
             _ => {}
         }
     }
     let spoke = lines.iter().any(|(_, line)| matches!(line, Line::Hears(_)));
-    let parent = graph.nodes.get(index).and_then(|node| graph.nodes.get(node.parent?));
+    let parent = way.parent.and_then(|parent| graph.nodes.get(parent));
     let hung_up = matches!(lines.last(), Some((_, Line::Ended(_))));
     if hung_up && !spoke && parent.is_some_and(|parent| parent.question) {
-        found(graph, "P7", index, format!("the flow hangs up without a word ({place})"), "end: transfer");
+        found(graph, "P7", way, format!("the flow hangs up without a word ({place})"), "end: transfer");
     }
     for (name, secret) in secrets(call) {
         let shown = |line: &Line| match line {
@@ -69,7 +69,7 @@ pub(super) fn on_the_way(graph: &mut Graph, index: usize, before: &Past, call: &
         };
         if lines.iter().any(|(_, line)| shown(line)) {
             let message = format!("the secret `{name}` leaves the call ({place})");
-            found(graph, "P8", index, message, &format!("not_logged: [{name}]"));
+            found(graph, "P8", way, message, &format!("not_logged: [{name}]"));
         }
     }
     for (_, line) in lines {
@@ -82,13 +82,7 @@ pub(super) fn on_the_way(graph: &mut Graph, index: usize, before: &Past, call: &
             .find(|(slot, _)| flow.and_then(|flow| flow.vars.get(&slot.text)).is_some_and(|declared| declared.secret));
         if let Some((name, _)) = secret {
             let name = name.text.clone();
-            found(
-                graph,
-                "P8",
-                index,
-                format!("`{prompt}` speaks the secret `{name}`"),
-                &format!("not_logged: [{name}]"),
-            );
+            found(graph, "P8", way, format!("`{prompt}` speaks the secret `{name}`"), &format!("not_logged: [{name}]"));
         }
     }
 }
@@ -100,11 +94,11 @@ fn secrets(call: &Call) -> Vec<(String, String)> {
 }
 
 /// One finding for each property and text: the first is the shortest.
-fn found(graph: &mut Graph, property: &'static str, node: usize, message: String, expect: &str) {
+fn found(graph: &mut Graph, property: &'static str, way: &Way, message: String, expect: &str) {
     if graph.findings.iter().any(|known| known.property == property && known.message == message) {
         return;
     }
-    let script = graph.script(node, &format!("{property}: {message}"), expect);
+    let script = graph.script(way, &format!("{property}: {message}"), expect);
     graph.findings.push(Finding { property, message, script });
 }
 
@@ -156,7 +150,8 @@ fn every_state_can_end(graph: &mut Graph) {
     if let Some(trapped) = least.iter().position(Option::is_none) {
         let place = graph.nodes.get(trapped).map(|node| node.place.clone()).unwrap_or_default();
         let message = format!("no way leads from here to an end of the call ({place})");
-        found(graph, "P1", trapped, message, "limits: none");
+        let way = graph.way(trapped);
+        found(graph, "P1", &way, message, "limits: none");
     }
 }
 
@@ -177,13 +172,15 @@ fn humans_are_near(graph: &mut Graph) {
             None => "not to be reached".into(),
         };
         let message = format!("in open hours a human is {how} ({})", node.place);
-        found(graph, "P4", index, message, "end: transfer");
+        let way = graph.way(index);
+        found(graph, "P4", &way, message, "end: transfer");
     }
     let near = |(_, node): &(usize, &Node)| node.human.is_some() && open(graph, node.env);
     let soonest = graph.nodes.iter().enumerate().filter(near).min_by_key(|(_, node)| node.ms);
     if let Some((index, ms)) = soonest.map(|(index, node)| (index, node.ms)).filter(|(_, ms)| *ms > limit_ms) {
         let message = format!("in open hours no human is asked for before {}", words::clock(ms));
-        found(graph, "P4", index, message, &format!("under: {}", words::length(limit_ms)));
+        let way = graph.way(index);
+        found(graph, "P4", &way, message, &format!("under: {}", words::length(limit_ms)));
     }
 }
 
@@ -209,7 +206,8 @@ fn emergencies_are_near(graph: &mut Graph) {
             }
             _ => (start, format!("no key leads to the emergency queue ({hours})")),
         };
-        found(graph, "P5", node, message, &expect);
+        let way = graph.way(node);
+        found(graph, "P5", &way, message, &expect);
     }
 }
 
