@@ -28,7 +28,7 @@ class Baresip:
         (folder / "config").write_text("\n".join([*secure,
             f"module_path {MODULES}", "module_tmp account.so", f"module {codec}.so", *sound, "module sndfile.so", f"snd_path {self.heard}",
             "module_app menu.so", "module_app ctrl_tcp.so", f"ctrl_tcp_listen 127.0.0.1:{control}", f"sip_listen 127.0.0.1:{self.port}",
-            "net_interface 127.0.0.1", "audio_alert none,none", "ringback_disabled yes", "jitter_buffer_delay 1-2", "call_max_calls 4", ""]))
+            "net_interface 127.0.0.1", "audio_alert none,none", "ringback_disabled yes", "jitter_buffer_delay 1-2", "call_max_calls 4", "opus_stereo no", "opus_sprop_stereo no", ""]))
         (folder / "accounts").write_text(f"<sip:{user}@127.0.0.1:{sip_port + (transport == 'tls')};transport={transport}>;auth_user={user};auth_pass={password};regint=300;answermode={answer}\n")
         (folder / "contacts").write_text("")
         self.output = folder / "baresip.log"

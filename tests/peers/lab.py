@@ -36,7 +36,8 @@ class Lab:
         return Call(self, number, f"1390000{self.numbers:04}", **settings)
 
     def baresip(self, user, **settings):
-        phone = Baresip(self.folder / f"baresip-{user}", user, SECRET, self.switch.sip, self.microphone, **settings)
+        microphone = settings.pop("microphone", self.microphone)
+        phone = Baresip(self.folder / f"baresip-{user}", user, SECRET, self.switch.sip, microphone, **settings)
         self.phones.append(phone)
         return phone.registered()
 

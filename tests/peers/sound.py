@@ -9,19 +9,19 @@ from sipp import Failure
 RATE = 8000
 
 
-def write_tone(path, hz, dbfs, seconds=60):
+def write_tone(path, hz, dbfs, seconds=60, rate=RATE):
     path.parent.mkdir(parents=True, exist_ok=True)
     amplitude = 32767 * 10 ** (dbfs / 20)
-    samples = array.array("h", (round(amplitude * math.sin(2 * math.pi * hz * i / RATE)) for i in range(RATE * seconds)))
-    write(path, samples)
+    samples = array.array("h", (round(amplitude * math.sin(2 * math.pi * hz * i / rate)) for i in range(rate * seconds)))
+    write(path, samples, rate)
     return path
 
 
-def write(path, samples):
+def write(path, samples, rate=RATE):
     with wave.open(str(path), "wb") as f:
         f.setnchannels(1)
         f.setsampwidth(2)
-        f.setframerate(RATE)
+        f.setframerate(rate)
         f.writeframes(samples.tobytes())
 
 
