@@ -6,7 +6,7 @@
 
 pub mod media;
 
-pub use media::{MediaReport, MediaTrouble};
+pub use media::{KeySource, MediaReport, MediaTrouble};
 
 use crate::ids::{AgentId, CallId, FlowVersion, LegId, ProjectId, QueueId, Redacted, TicketId, TrunkId};
 use serde::{Deserialize, Serialize};
@@ -351,13 +351,6 @@ pub enum LegRole {
     Agent,
     /// A destination outside the agents: another trunk, a second extension.
     Outside,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum KeySource {
-    Rfc4733,
-    Info,
 }
 
 /// Why a call or a leg ended, or was not set up. Each maps to one SIP status (where one is owed) and one Q.850 cause.

@@ -43,6 +43,7 @@ pub struct Leg {
     spec: Option<MediaSpec>,
     held: bool,
     rtp_timeout: Option<Duration>,
+    keys_by_info: bool,
 }
 
 /// What every leg is made with.
@@ -56,6 +57,8 @@ pub struct LegSeat {
     /// Silence after which the far side counts as gone; `None` never.
     pub rtp_timeout: Option<Duration>,
     pub protection: Protection,
+    /// Without telephone-event it takes its keys by SIP INFO.
+    pub keys_by_info: bool,
 }
 
 impl Leg {
@@ -79,7 +82,7 @@ impl Leg {
     ) -> Result<Leg, SdpError> {
         let mut leg = Leg::new(seat.clone(), role, agent, LegState::Offered { answer: None, early: false });
         let negotiated = offer.map(|sdp| leg.sdp.handle_offer(sdp, None)).transpose()?;
-        out.media(leg.worker, MediaCmd::Create { leg: leg.id, call, port: seat.lease.port });
+        leg.create(call, seat.lease.port, out);
         if let Some((answer, spec)) = negotiated {
             leg.held = !spec.direction.may_send();
             leg.spec = Some(spec);
@@ -99,7 +102,7 @@ impl Leg {
     ) -> (Leg, Bytes) {
         let port = seat.lease.port;
         let mut leg = Leg::new(seat, role, agent, LegState::Dialing);
-        out.media(leg.worker, MediaCmd::Create { leg: leg.id, call, port });
+        leg.create(call, port, out);
         let offer = leg.sdp.offer(&codecs_from(near), Direction::SendRecv);
         (leg, offer)
     }
@@ -116,7 +119,19 @@ impl Leg {
             spec: None,
             held: false,
             rtp_timeout: seat.rtp_timeout,
+            keys_by_info: seat.keys_by_info,
         }
+    }
+
+    fn create(&self, call: CallId, port: u16, out: &mut Vec<CallOutput>) {
+        self.media(MediaCmd::Create { leg: self.id, call, port }, out);
+        if self.keys_by_info {
+            self.media(MediaCmd::KeysByInfo { leg: self.id, on: true }, out);
+        }
+    }
+
+    pub fn takes_keys_by_info(&self) -> bool {
+        self.keys_by_info
     }
 
     pub fn worker(&self) -> WorkerId {

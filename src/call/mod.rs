@@ -460,11 +460,12 @@ impl Call {
         other.media(command, out);
     }
 
-    /// A key that one of the bridged pressed by SIP INFO, which goes no further than us: the other gets it by RFC 4733.
-    pub fn pass_key(&self, from: LegId, key: char, duration_ms: u16, out: &mut Vec<CallOutput>) {
-        let Some(partner) = self.partner.as_ref().filter(|_| self.bridged) else { return };
-        let other = if from == self.caller.id { partner } else { &self.caller };
-        other.media(MediaCmd::SendDtmf { leg: other.id, key, duration_ms }, out);
+    /// A key that a party pressed by SIP INFO, which goes no further than us: whoever it is joined with gets it with its
+    /// audio.
+    pub fn press(&self, from: LegId, key: char, duration_ms: u16, out: &mut Vec<CallOutput>) {
+        if let Some(party) = self.legs().find(|party| party.id == from) {
+            party.media(MediaCmd::Press { leg: from, key, duration_ms }, out);
+        }
     }
 
     /// A leg's dialog is over: refused, hung up by its party, or lost. The dialog itself needs nothing more.

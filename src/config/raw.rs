@@ -157,6 +157,8 @@ pub(super) struct RawTrunk {
     pub redirects: Option<At<String>>,
     /// `udp` or `tcp`.
     pub large_requests: Option<At<String>>,
+    /// How it is told keys where it takes no telephone-event.
+    pub dtmf: Option<At<String>>,
 }
 
 pub(super) struct RawPlan {
@@ -435,6 +437,7 @@ fn trunk(keys: &mut Keys, diags: &mut Diags) -> RawTrunk {
         transfer: keys.text("transfer", "`bridge` or `refer`", diags),
         redirects: keys.text("redirects", "`off` or `same-trunk`", diags),
         large_requests: keys.text("large_requests", "`udp` or `tcp`", diags),
+        dtmf: keys.text("dtmf", "`tones` or `info`", diags),
     }
 }
 

@@ -654,6 +654,7 @@ fn rules_for_numbers_that_cannot_work_are_refused_where_they_stand() {
         ("caller_id: {hide: true, replace: \"1\"}", "C182 5:23 a number that is hidden is not shown"),
         ("caller_id: {replace: \"a b\"}", "C182 5:26 `a b`:"),
         ("called_number: from", "C183 5:20 `from` is no part of an INVITE with a number"),
+        ("dtmf: rfc2833", "C184 5:11 `rfc2833` is no way to send keys"),
     ] {
         let found = findings("rules", &trunk(text));
         assert!(found[0].starts_with(finding), "{text}: {found:#?}");

@@ -3,6 +3,16 @@
 use crate::ids::Redacted;
 use serde::{Deserialize, Serialize};
 
+/// In what way a key was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeySource {
+    Rfc4733,
+    Info,
+    /// As tones in the voice.
+    Inband,
+}
+
 /// What one leg's media did, from our receive side and the peer's RTCP reports.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct MediaReport {

@@ -4,7 +4,7 @@
 //! two sides need no handshake. Keys are hidden from `Debug`, because a caller's PIN passes here.
 
 use super::clip::Clip;
-use crate::events::media::{MediaReport, MediaTrouble};
+use crate::events::media::{KeySource, MediaReport, MediaTrouble};
 use crate::ids::{CallId, LegId};
 use crate::sdp::MediaSpec;
 use std::fmt;
@@ -82,11 +82,23 @@ pub enum MediaCmd {
     StopCapture {
         leg: LegId,
     },
-    /// Sends one key by RFC 4733; keys queue behind each other. Answered by `KeyUnsent` when that is not possible.
+    /// The peer pressed a key by its signalling: as if it had come with its audio, unless it did.
+    Press {
+        leg: LegId,
+        key: char,
+        duration_ms: u16,
+    },
+    /// Sends one key by RFC 4733, or as tones to who does not take that; keys queue behind each other. Answered by
+    /// `KeyUnsent` when that is not possible.
     SendDtmf {
         leg: LegId,
         key: char,
         duration_ms: u16,
+    },
+    /// Who takes no telephone-event is sent its keys by SIP INFO: the plane says which, by `KeyUnsent`.
+    KeysByInfo {
+        leg: LegId,
+        on: bool,
     },
     /// Left channel = what `near` (the caller) says, right = what `far` says. Ends by itself when `near` is dropped.
     RecordStart {
@@ -137,13 +149,14 @@ pub enum MediaEvent {
         leg: LegId,
         remote: SocketAddr,
     },
-    /// The peer pressed a key (RFC 4733), once per press, at its first packet.
+    /// The peer pressed a key: once per press, in however many ways it is told, and as soon as it is known.
     Key {
         leg: LegId,
         key: char,
+        via: KeySource,
     },
-    /// `leg` cannot be sent this key by RFC 4733: its peer takes no telephone-event, may not be sent to now, or too
-    /// many keys wait. The `Switch` may send a SIP INFO instead.
+    /// `leg` cannot be sent this key with its audio: it may not be sent to now, too many keys wait, or it takes its keys
+    /// by SIP INFO, which is the `Switch`'s to send.
     KeyUnsent {
         leg: LegId,
         key: char,
@@ -200,6 +213,10 @@ impl fmt::Debug for MediaCmd {
             Self::Echo { leg, on } => f.debug_struct("Echo").field("leg", leg).field("on", on).finish(),
             Self::Capture { leg, limit } => f.debug_struct("Capture").field("leg", leg).field("limit", limit).finish(),
             Self::StopCapture { leg } => f.debug_struct("StopCapture").field("leg", leg).finish(),
+            Self::Press { leg, key: _, duration_ms } => {
+                f.debug_struct("Press").field("leg", leg).field("duration_ms", duration_ms).finish_non_exhaustive()
+            }
+            Self::KeysByInfo { leg, on } => f.debug_struct("KeysByInfo").field("leg", leg).field("on", on).finish(),
             Self::SendDtmf { leg, key: _, duration_ms } => {
                 f.debug_struct("SendDtmf").field("leg", leg).field("duration_ms", duration_ms).finish_non_exhaustive()
             }
@@ -225,7 +242,9 @@ impl fmt::Debug for MediaEvent {
             Self::Latched { leg, remote } => {
                 f.debug_struct("Latched").field("leg", leg).field("remote", remote).finish()
             }
-            Self::Key { leg, key: _ } => f.debug_struct("Key").field("leg", leg).finish_non_exhaustive(),
+            Self::Key { leg, key: _, via } => {
+                f.debug_struct("Key").field("leg", leg).field("via", via).finish_non_exhaustive()
+            }
             Self::KeyUnsent { leg, key: _ } => f.debug_struct("KeyUnsent").field("leg", leg).finish_non_exhaustive(),
             Self::PlayDone { leg, id, heard_ms, stopped } => f
                 .debug_struct("PlayDone")
@@ -254,8 +273,10 @@ mod tests {
     #[test]
     fn a_logged_command_or_event_never_shows_the_key() {
         let leg = LegId(1);
-        let sent = format!("{:?}", MediaCmd::SendDtmf { leg, key: '7', duration_ms: 100 });
-        let got = format!("{:?} {:?}", MediaEvent::Key { leg, key: '7' }, MediaEvent::KeyUnsent { leg, key: '7' });
-        assert!(!sent.contains('7') && !got.contains('7'), "{sent} {got}");
+        let key = '7';
+        let sent = [MediaCmd::SendDtmf { leg, key, duration_ms: 100 }, MediaCmd::Press { leg, key, duration_ms: 100 }];
+        let got = [MediaEvent::Key { leg, key, via: KeySource::Info }, MediaEvent::KeyUnsent { leg, key }];
+        let shown = format!("{sent:?} {got:?}");
+        assert!(!shown.contains('7'), "{shown}");
     }
 }

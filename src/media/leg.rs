@@ -4,13 +4,14 @@
 //! to hear in `voice`. What concerns two legs is in `relay`, what concerns all of them in `plane`.
 
 mod guard;
+mod inband;
 mod reports;
 mod silence;
 mod voice;
 
 use super::capture::Capture;
 use super::command::{MediaEvent, RecordingId};
-use super::dtmf::{EventPayload, KeySender, Keypad, Press};
+use super::dtmf::{EventPayload, KeySender, Keypad, Press, Presses};
 use super::egress::Egress;
 use super::latch::{Latch, Verdict, Wiring};
 use super::pcm::Input;
@@ -25,6 +26,8 @@ use crate::events::media::{MediaReport, MediaTrouble};
 use crate::ids::LegId;
 use crate::sdp::{Codec, MediaSpec};
 use guard::Guard;
+use inband::Ear;
+pub use inband::Found;
 use reports::Rtcp;
 pub use silence::Missed;
 use silence::Silence;
@@ -60,12 +63,17 @@ pub struct Leg {
     /// The bridged party cannot be sent the peer's packets as they are.
     pub transcodes: bool,
     pub keys: KeySender,
+    /// What the peer pressed lately.
+    pub presses: Presses,
+    pub keys_by_info: bool,
     pub egress: Egress,
     mouth: Option<Box<Mouth>>,
     pub taps: [Option<(RecordingId, Side)>; MAX_TAPS],
     peer: Option<Peer>,
     guard: Guard,
     keypad: Keypad,
+    /// Boxed: of few peers is anything expected there.
+    ear: Option<Box<Ear>>,
     stream: Stream,
     /// When the peer's allowance is full again.
     allowance: Micros,
@@ -128,11 +136,14 @@ impl Leg {
             transcodes: false,
             mouth: None,
             keys: KeySender::default(),
+            presses: Presses::default(),
+            keys_by_info: false,
             egress: Egress::new(origin.ssrc, origin.sequence, origin.timestamp),
             taps: [None; MAX_TAPS],
             peer: None,
             guard: Guard::default(),
             keypad: Keypad::default(),
+            ear: None,
             stream: Stream::default(),
             allowance: 0,
             silence: Silence::default(),
@@ -145,6 +156,12 @@ impl Leg {
     pub fn set_remote(&mut self, now: Micros, spec: MediaSpec, via: IpAddr, out: &mut impl Sink) {
         self.silence.restart(now);
         self.guard.agree(&spec.security);
+        // Who agreed to telephone-event may leave the tones in its voice all the same: they would be keys twice.
+        match spec.event_recv_pt {
+            Some(_) => self.ear = None,
+            None if self.ear.is_none() => self.ear = Some(Box::default()),
+            None => {}
+        }
         match &mut self.peer {
             Some(peer) => {
                 let wiring = peer.latch.signal(now, spec.remote);
@@ -162,7 +179,7 @@ impl Leg {
         if let Some(codec) = self.peer.as_ref().map(|peer| peer.spec.codec) {
             self.prepare(codec);
         }
-        if !self.can_send_keys() {
+        if !self.can_be_sent_keys() {
             self.refuse_keys(out);
         }
     }
@@ -204,18 +221,19 @@ impl Leg {
                 return Heard::Nothing;
             }
         }
-        self.allowance = self.allowance.max(now) + ALLOWANCE;
-        if self.allowance > now + BURST {
-            self.allowance -= ALLOWANCE;
-            self.counts.malformed += 1;
-            return Heard::Nothing;
-        }
         if let Some(trouble) = self.silence.heard(now) {
             self.tell(trouble, out);
         }
         // Some gateways send keys under an SSRC of their own, beside the voice; a key is known by SSRC and time stamp.
         let keys_apart = matches!(kind, Kind::Keys) && self.stream.ssrc() != Some(rtp.ssrc);
         if !keys_apart && self.stream.arrive(now, rtp.ssrc, rtp.sequence) == Arrival::Unwanted {
+            return Heard::Nothing;
+        }
+        // Behind the judgement of the source, so that forged ones cost the peer nothing of its own.
+        self.allowance = self.allowance.max(now) + ALLOWANCE;
+        if self.allowance > now + BURST {
+            self.allowance -= ALLOWANCE;
+            self.counts.malformed += 1;
             return Heard::Nothing;
         }
         self.counts.packets_in += 1;
@@ -318,8 +336,13 @@ impl Leg {
         self.peer.as_ref().is_some_and(|peer| peer.spec.direction.may_send() && peer.latch.target().is_some())
     }
 
-    pub fn can_send_keys(&self) -> bool {
-        self.can_send() && self.peer.as_ref().is_some_and(|peer| peer.spec.event_send_pt.is_some())
+    /// Whether keys may be sent with the audio now, as events or as tones.
+    pub fn can_be_sent_keys(&self) -> bool {
+        self.can_send() && (self.takes_events() || !self.keys_by_info)
+    }
+
+    fn takes_events(&self) -> bool {
+        self.peer.as_ref().is_some_and(|peer| peer.spec.event_send_pt.is_some())
     }
 
     /// The codec and payload type of what is sent now; `None` while nothing may be.

@@ -8,8 +8,9 @@ use super::Micros;
 use super::capture::Capture;
 use super::codec;
 use super::command::{MediaCmd, MediaEvent, RecordingId};
-use super::dtmf::Press;
-use super::leg::{Heard, Leg, Missed, Origin};
+use super::dtmf::send::Hold;
+use super::dtmf::{Press, detect};
+use super::leg::{Found, Heard, Leg, Missed, Origin};
 use super::pcm::TURN;
 use super::player::Player;
 use super::relay;
@@ -18,7 +19,7 @@ use super::sink::{LegSlot, Sink};
 use super::sounds::Sounds;
 use super::tap::Side;
 use super::wheel::Wheel;
-use crate::events::media::{MediaReport, MediaTrouble};
+use crate::events::media::{KeySource, MediaReport, MediaTrouble};
 use crate::ids::{CallId, LegId};
 use crate::sdp::Codec;
 use rand_chacha::ChaCha12Rng;
@@ -99,10 +100,17 @@ impl Plane {
             MediaCmd::Capture { leg, limit } => self.with(leg, |leg, _| leg.capture = Some(Capture::new(limit))),
             MediaCmd::StopCapture { leg } => self.with(leg, |leg, _| leg.end_capture(out)),
             MediaCmd::SendDtmf { leg, key, duration_ms } => self.with(leg, |leg, _| {
-                if !leg.can_send_keys() || !leg.keys.press(key, u32::from(duration_ms) * 8) {
+                if !leg.can_be_sent_keys() || !leg.keys.press(key, u32::from(duration_ms) * 8) {
                     out.event(MediaEvent::KeyUnsent { leg: leg.id, key });
                 }
             }),
+            MediaCmd::Press { leg, key, duration_ms } => {
+                if let Some(&slot) = self.slots.get(&leg) {
+                    let samples = u32::from(duration_ms) * 8;
+                    self.pressed(at, slot, key, KeySource::Info, Hold::For(samples), out);
+                }
+            }
+            MediaCmd::KeysByInfo { leg, on } => self.with(leg, |leg, _| leg.keys_by_info = on),
             MediaCmd::RecordStart { call, near, far, recording } => {
                 self.record_start(now, call, (near, far), recording, out);
             }
@@ -129,13 +137,17 @@ impl Plane {
         let Some(packet) = leg.admit(packet, false) else { return };
         match leg.hear(at, from, packet, out) {
             Heard::Audio(rtp, codec) => {
-                if let Some(payload) = packet.get(rtp.payload.clone()) {
+                let (found, withheld) = leg.hear_keys(&rtp, codec, packet);
+                if let Some(payload) = packet.get(rtp.payload.clone()).filter(|_| !withheld) {
                     leg.tap(now, &rtp, codec, payload, out);
                     leg.keep(codec, payload, out);
                 }
-                self.pass_on(at, slot, &rtp, codec, packet, out);
+                if !withheld {
+                    self.pass_on(at, slot, &rtp, codec, packet, out);
+                }
+                self.found(at, slot, found, out);
             }
-            Heard::Keys(press) => self.key(slot, press, out),
+            Heard::Keys(press) => self.key(at, slot, press, out),
             Heard::Nothing => {}
         }
     }
@@ -286,34 +298,60 @@ impl Plane {
         }
     }
 
-    /// A key of a peer: told, stops a bargeable play, and is pressed anew on the bridged leg, whose payload type,
-    /// sequence and time are its own.
-    fn key(&mut self, slot: LegSlot, press: Press, out: &mut impl Sink) {
+    /// What the packets of telephone-event say.
+    fn key(&mut self, at: Micros, slot: LegSlot, press: Press, out: &mut impl Sink) {
         if let Some(samples) = press.ended {
             self.key_released(slot, samples);
         }
         if let Some(key) = press.pressed {
-            let Some(leg) = live(&mut self.legs, slot) else { return };
-            out.event(MediaEvent::Key { leg: leg.id, key });
-            if leg.player.as_ref().is_some_and(|player| player.bargeable) {
-                leg.stop_play(out);
-            }
-            // Its end may never come.
-            self.wheel.set_due(leg.seat, 0);
-            if let Some(far) = leg.bridge
-                && let Some(far) = live(&mut self.legs, far)
-            {
-                // The key's packets leave no gap that looks like loss.
-                far.egress.end_run();
-                if far.can_send_keys() && far.keys.hold(key) {
-                    self.wheel.set_due(far.seat, 0);
-                } else {
-                    out.event(MediaEvent::KeyUnsent { leg: far.id, key });
-                }
+            self.pressed(at, slot, key, KeySource::Rfc4733, Hold::UntilReleased, out);
+            if let Some(leg) = live(&mut self.legs, slot) {
+                // Its end may never come.
+                self.wheel.set_due(leg.seat, 0);
             }
         }
         if let Some(samples) = press.released {
             self.key_released(slot, samples);
+        }
+    }
+
+    /// What the voice says.
+    fn found(&mut self, at: Micros, slot: LegSlot, found: Found, out: &mut impl Sink) {
+        for heard in found.into_iter().flatten() {
+            match heard {
+                detect::Heard::Pressed(key) => {
+                    self.pressed(at, slot, key, KeySource::Inband, Hold::UntilReleased, out);
+                }
+                detect::Heard::Released => self.key_released(slot, 0),
+            }
+        }
+    }
+
+    /// A key of a peer: told, stops a bargeable play, and is pressed anew on the bridged leg, whose way of telling it,
+    /// sequence and time are its own.
+    fn pressed(&mut self, at: Micros, slot: LegSlot, key: char, via: KeySource, hold: Hold, out: &mut impl Sink) {
+        let Some(leg) = live(&mut self.legs, slot) else { return };
+        if !leg.presses.take(at, key, via) {
+            return;
+        }
+        out.event(MediaEvent::Key { leg: leg.id, key, via });
+        if leg.player.as_ref().is_some_and(|player| player.bargeable) {
+            leg.stop_play(out);
+        }
+        if let Some(far) = leg.bridge
+            && let Some(far) = live(&mut self.legs, far)
+        {
+            // The key's packets leave no gap that looks like loss.
+            far.egress.end_run();
+            let sent = far.can_be_sent_keys()
+                && match hold {
+                    Hold::UntilReleased => far.keys.hold(key),
+                    Hold::For(samples) => far.keys.press(key, samples),
+                };
+            match sent {
+                true => self.wheel.set_due(far.seat, 0),
+                false => out.event(MediaEvent::KeyUnsent { leg: far.id, key }),
+            }
         }
     }
 

@@ -4,7 +4,7 @@ use super::test_number::TestEvent;
 use super::{Driver, Switch};
 use crate::call::LegSeat;
 use crate::events::{Cause, EventKind, KeySource, LegRole};
-use crate::ids::{CallId, LegId};
+use crate::ids::{CallId, LegId, TrunkId};
 use crate::media::command::{MediaEvent, PlayId, PortLease};
 use crate::sdp::{Protection, SrtpPolicy};
 use crate::sip::digest::hmac_sha256;
@@ -22,12 +22,13 @@ impl Switch {
             via: peer.remote.ip(),
             rtp_timeout: self.config.rtp_timeout,
             protection: Protection::new(srtp, peer.transport.secure(), secret),
+            keys_by_info: false,
         }
     }
 
     pub(super) fn on_media(&mut self, now: Now, event: MediaEvent) {
         match event {
-            MediaEvent::Key { leg, key } => self.on_key(now, leg, key, KeySource::Rfc4733),
+            MediaEvent::Key { leg, key, via } => self.on_key(now, leg, key, via),
             MediaEvent::PlayDone { leg, id, heard_ms, stopped: _ } => {
                 if let Some(call) = self.call_of(leg) {
                     self.on_play_done(now, call, leg, id, heard_ms);
@@ -63,8 +64,9 @@ impl Switch {
                     self.on_leg_without_media(now, call, leg);
                 }
             }
-            // An address that was learned and a key that could not be sent change no call.
-            MediaEvent::Latched { .. } | MediaEvent::KeyUnsent { .. } => {}
+            MediaEvent::KeyUnsent { leg, key } => self.send_key_by_info(now, leg, key),
+            // An address that was learned changes no call.
+            MediaEvent::Latched { .. } => {}
         }
     }
 
@@ -90,11 +92,16 @@ impl Switch {
         }
     }
 
+    /// Whether a trunk is told keys by SIP INFO where it takes no telephone-event.
+    pub(super) fn takes_keys_by_info(&self, trunk: &TrunkId) -> bool {
+        self.config.trunk_numbers.get(trunk).is_some_and(|numbers| numbers.keys_by_info)
+    }
+
     fn call_of(&self, leg: LegId) -> Option<CallId> {
         self.legs.get(&leg).map(|(call, _)| *call)
     }
 
-    /// A key from either kind of signalling. Only the caller's keys steer anything, and only while nobody talks to it.
+    /// A key, in whatever way it came. Only the caller's keys steer anything, and only while nobody talks to it.
     pub(super) fn on_key(&mut self, now: Now, leg: LegId, key: char, via: KeySource) {
         let Some(call) = self.call_of(leg) else { return };
         let Some(entry) = self.calls.get(&call) else { return };

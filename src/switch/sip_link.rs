@@ -4,7 +4,7 @@
 use super::extension_leg::{OtherWays, routes};
 use super::{Driver, Switch};
 use crate::call::{CallOutput, DialTarget, Notice};
-use crate::events::{Cause, EndedBy, EventKind, KeySource, LegRole};
+use crate::events::{Cause, EndedBy, EventKind, LegRole};
 use crate::ids::{CallId, LegId};
 use crate::sdp::SdpError;
 use crate::sip::dialog::reason::Reason;
@@ -224,10 +224,19 @@ impl Switch {
 
     /// SIP INFO with a key in it: `application/dtmf-relay` or `application/dtmf`.
     fn on_info(&mut self, now: Now, usage: UsageId, content_type: &str, body: &[u8]) {
-        let Some(leg) = self.usages.get(&usage).copied() else { return };
         let Some((key, duration_ms)) = key_of_info(content_type, body) else { return };
-        self.on_key(now, leg, key, KeySource::Info);
-        self.with_leg(now, usage, |call, leg, out| call.pass_key(leg, key, duration_ms, out));
+        // The worker knows whether the same press came with the audio.
+        self.with_leg(now, usage, |call, leg, out| call.press(leg, key, duration_ms, out));
+    }
+
+    /// A key that a leg cannot be sent with its audio, for a peer that takes keys so.
+    pub(super) fn send_key_by_info(&mut self, now: Now, leg: LegId, key: char) {
+        let Some((call, Some(usage))) = self.legs.get(&leg).copied() else { return };
+        let by_info = |party: &crate::call::Leg| party.id == leg && party.takes_keys_by_info() && party.is_up();
+        if self.calls.get(&call).is_some_and(|entry| entry.call.legs().any(by_info)) {
+            let body = format!("Signal={key}\r\nDuration={KEY_MS}\r\n");
+            self.endpoint.info(now.at, usage, "application/dtmf-relay", body.into());
+        }
     }
 
     /// A request outside any dialog that is no INVITE.

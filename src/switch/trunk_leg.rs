@@ -7,7 +7,7 @@
 use super::inbound::printable;
 use super::outbound_leg::user_part;
 use super::{Switch, SwitchTimer};
-use crate::call::{DialPurpose, DialTarget};
+use crate::call::{DialPurpose, DialTarget, LegSeat};
 use crate::events::{Cause, EndedBy, EventKind, LegRole, NumberRole, TrunkFault};
 use crate::ids::{CallId, LegId, TrunkId};
 use crate::sip::endpoint::UsageId;
@@ -164,6 +164,7 @@ impl Switch {
         };
         let target = self.target(now, id, &config, &way, peer, &number, diverted).ok_or(NoWay::Gone)?;
         let lease = self.ports.take_on(worker, leg);
+        let keys_by_info = self.takes_keys_by_info(&way.trunk);
         let Some(hunt) = self.calls.get_mut(&id).and_then(|entry| entry.trunk_hunt.as_mut()) else {
             return Err(NoWay::Gone);
         };
@@ -173,7 +174,7 @@ impl Switch {
         };
         let srtp = self.config.srtp.of_trunk(&way.trunk);
         hunt.trying = Some(Try { way, leg, media: false, failed: false });
-        let seat = self.seat(leg, lease, peer, srtp);
+        let seat = LegSeat { keys_by_info, ..self.seat(leg, lease, peer, srtp) };
         self.timers.set(SwitchTimer::TrunkSilent(id), now.at + silence);
         self.with_call(now, id, |call, out| call.dial(purpose, vec![(seat, target)], out));
         Ok(())

@@ -121,3 +121,49 @@ fn a_caller_who_hangs_up_leaves_a_record_with_the_length_of_the_recording() {
     assert!(record.ended < record.started + record.duration_ms + 10, "and is not longer by the recorder's work");
     world.finish();
 }
+
+#[test]
+fn a_fax_that_wants_t_38_is_refused_and_goes_on_in_g_711() {
+    let mut world = world();
+    let address = "10.2.99.1:5060".parse().unwrap();
+    let mut call = RawCall::new(address, "9193");
+    let sdp = call.sdp();
+    world.send_by_hand(address, call.invite(Some(&sdp)));
+    world.until("the 200", |world| world.by_hand[&address].iter().any(|m| m.status() == 200));
+    let ok = world.by_hand[&address].iter().find(|m| m.status() == 200).unwrap().clone();
+    call.learn(&ok);
+    world.send_by_hand(address, call.ack(None));
+    world.run(seconds(1.0));
+    let ip = address.ip();
+    let head = format!("v=0\r\no=- 1 2 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\n");
+    let image = "m=image 4000 udptl t38\r\na=T38FaxVersion:0\r\na=T38FaxUdpEC:t38UDPRedundancy\r\n";
+    // In place of the audio, and beside an audio line that is switched off.
+    for lines in [image.to_string(), format!("m=audio 0 RTP/AVP 8\r\n{image}")] {
+        world.by_hand.get_mut(&address).unwrap().clear();
+        world.send_by_hand(address, call.reinvite(Some(&(head.clone() + &lines))));
+        world.until("an answer", |world| world.by_hand[&address].iter().any(|m| !m.is_request() && m.status() >= 200));
+        let answer = world.by_hand[&address].iter().find(|m| !m.is_request() && m.status() >= 200).unwrap();
+        assert_eq!(answer.status(), 488);
+        world.send_by_hand(address, call.ack_refusal());
+    }
+    let ear = "10.2.99.1:4000".parse().unwrap();
+    world.stray_sounds.remove(&ear);
+    world.run(seconds(2.0));
+    assert_eq!(world.stray_sounds[&ear], [sim::sound::Heard::Known(sim::sound::MUSIC)], "the audio goes on");
+    // Audio beside an image and a video that are refused line by line.
+    world.by_hand.get_mut(&address).unwrap().clear();
+    let lines = "m=video 4002 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\nm=audio 4000 RTP/AVP 8\r\n".to_string() + image;
+    world.send_by_hand(address, call.reinvite(Some(&(head.replace("o=- 1 2", "o=- 1 3") + &lines))));
+    world.until("an answer", |world| world.by_hand[&address].iter().any(|m| !m.is_request() && m.status() >= 200));
+    let ok = world.by_hand[&address].iter().find(|m| !m.is_request() && m.status() == 200).unwrap().clone();
+    let body = String::from_utf8_lossy(ok.body()).into_owned();
+    let media: Vec<&str> = body.lines().filter(|line| line.starts_with("m=")).collect();
+    assert_eq!(media.len(), 3, "{body}");
+    assert!(media[0].starts_with("m=video 0 ") && media[2].starts_with("m=image 0 udptl"), "{media:?}");
+    assert!(!media[1].starts_with("m=audio 0 "), "{media:?}");
+    world.send_by_hand(address, call.ack(None));
+    let bye = call.bye();
+    world.send_by_hand(address, bye);
+    world.run(seconds(1.0));
+    world.finish();
+}

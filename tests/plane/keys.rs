@@ -1,6 +1,7 @@
 //! Keys by RFC 4733, in, out, and from one party to the other.
 
 use crate::world::*;
+use hotline::events::media::KeySource;
 use hotline::media::{MediaCmd, MediaEvent, PlayId, RecordingId};
 use hotline::sdp::{Codec, Direction};
 
@@ -91,7 +92,7 @@ fn a_key_stops_a_bargeable_prompt_at_once_and_is_still_told() {
     let key = a.key(1, 100);
     world.deliver(CALLER, a.addr, &key[0]);
     let events = world.events();
-    assert_eq!(events[1], MediaEvent::Key { leg: CALLER, key: '1' });
+    assert_eq!(events[1], MediaEvent::Key { leg: CALLER, key: '1', via: KeySource::Rfc4733 });
     let MediaEvent::PlayDone { id: PlayId(3), heard_ms, stopped: true, .. } = events[2] else { panic!("{events:?}") };
     assert!((480..=500).contains(&heard_ms), "{heard_ms}");
     world.wire.sent.clear();
@@ -161,8 +162,9 @@ fn keys_pressed_fast_all_reach_the_other_side_in_order() {
 }
 
 #[test]
-fn a_key_for_a_party_that_takes_no_telephone_event_is_told_so_that_it_can_go_by_info() {
+fn a_key_for_a_party_that_takes_its_keys_by_info_is_told_so_that_it_can_go_so() {
     let (mut world, mut a, mut b) = World::bridged(U, U);
+    world.command(MediaCmd::KeysByInfo { leg: AGENT, on: true });
     b.events = None;
     world.offer(AGENT, b.spec());
     world.talk(200, &mut [(CALLER, &mut a), (AGENT, &mut b)]);
@@ -170,7 +172,8 @@ fn a_key_for_a_party_that_takes_no_telephone_event_is_told_so_that_it_can_go_by_
     deliver(&mut world, &a, &packets, |_| true);
     world.talk(200, &mut [(CALLER, &mut a), (AGENT, &mut b)]);
     let keys: Vec<_> = world.events().into_iter().filter(|e| !matches!(e, MediaEvent::Latched { .. })).collect();
-    let expected = [MediaEvent::Key { leg: CALLER, key: '6' }, MediaEvent::KeyUnsent { leg: AGENT, key: '6' }];
+    let key = MediaEvent::Key { leg: CALLER, key: '6', via: KeySource::Rfc4733 };
+    let expected = [key, MediaEvent::KeyUnsent { leg: AGENT, key: '6' }];
     assert_eq!(keys, expected);
     let sent = world.sent_to(AGENT);
     assert!(sent.iter().all(|s| s.payload == [a.voice; 160]), "no event it did not agree to");

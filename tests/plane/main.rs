@@ -1,8 +1,10 @@
 //! The media plane in virtual time: what a caller, an agent and a stranger hear and get.
 
 mod hostile;
+mod inband;
 mod keys;
 mod latch;
+mod network;
 mod playing;
 mod quality;
 mod recording;

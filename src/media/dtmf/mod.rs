@@ -1,10 +1,15 @@
-//! Keys by RFC 4733 telephone-event: the payload, [`receive`] and [`send`].
+//! Keys by RFC 4733 telephone-event: the payload, [`receive`] and [`send`]; as tones in the voice, for peers that take no
+//! telephone-event: [`detect`] and [`tone`]; and once each, in however many ways they are told: [`presses`].
 //!
 //! Keys are handed on, never logged, counted or recorded here: they may be a PIN.
 
+pub mod detect;
+pub mod presses;
 pub mod receive;
 pub mod send;
+pub mod tone;
 
+pub use presses::Presses;
 pub use receive::{Keypad, Press};
 pub use send::KeySender;
 

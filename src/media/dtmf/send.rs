@@ -10,6 +10,8 @@ use std::collections::VecDeque;
 const UPDATE: u32 = 160;
 /// The end is sent this often, because nothing says that it was lost (RFC 4733 2.5.1.4).
 const ENDS: u8 = 3;
+/// The shortest key that is sent as tones: 80 ms, of which a lost packet leaves the 40 that Q.24 asks for.
+const MIN_TONE: u32 = 640;
 /// Keys that may wait: a card number and a PIN. Beyond, the sender is told.
 const MAX_WAITING: usize = 32;
 /// A key that is held longer is let go: the duration field holds no more (8.19 s).
@@ -34,8 +36,9 @@ struct Press {
     hold: Hold,
 }
 
+/// How long a key is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Hold {
+pub enum Hold {
     /// In samples.
     For(u32),
     /// Until the other party lets go.
@@ -47,6 +50,15 @@ enum State {
     Idle,
     Sounding { press: Press, sounded: u32 },
     Ending { event: u8, duration: u16, left: u8 },
+}
+
+/// What the next 20 ms of a key are where it is sent as tones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
+    /// The piece of the key that begins so many samples after its begin.
+    Sound { event: u8, from: u32 },
+    /// Behind a key, so that the next is told from it.
+    Pause,
 }
 
 impl KeySender {
@@ -109,6 +121,38 @@ impl KeySender {
                 Some((egress.event_goes_on(u32::from(payload.duration)), payload))
             }
             State::Idle => None,
+        }
+    }
+
+    /// As `next`, where the key is sent as tones.
+    pub fn tone(&mut self) -> Option<Tone> {
+        match &mut self.state {
+            State::Idle => {
+                let press = self.waiting.pop_front()?;
+                self.state = State::Sounding { press, sounded: UPDATE };
+                Some(Tone::Sound { event: press.event, from: 0 })
+            }
+            State::Sounding { press, sounded } => {
+                let from = *sounded;
+                let over = match press.hold {
+                    Hold::For(samples) => from >= samples.max(MIN_TONE),
+                    Hold::UntilReleased => from >= MAX_SAMPLES,
+                };
+                let event = press.event;
+                if over {
+                    self.state = State::Ending { event, duration: 0, left: ENDS - 1 };
+                    return Some(Tone::Pause);
+                }
+                *sounded += UPDATE;
+                Some(Tone::Sound { event, from })
+            }
+            State::Ending { left, .. } => {
+                *left -= 1;
+                if *left == 0 {
+                    self.state = State::Idle;
+                }
+                Some(Tone::Pause)
+            }
         }
     }
 

@@ -3,7 +3,8 @@
 
 use super::{GAP, Leg};
 use crate::media::codec::{Encoder, Law, MAX_FRAME, MAX_PAYLOAD, Rate, g711};
-use crate::media::dtmf::EventPayload;
+use crate::media::dtmf::send::Tone;
+use crate::media::dtmf::{EventPayload, tone};
 use crate::media::egress::Source;
 use crate::media::pcm::{Input, TURN};
 use crate::media::rtp::{HEADER, Header, Received};
@@ -14,6 +15,8 @@ use crate::sdp::Codec;
 
 /// The most that a packet of ours lasts: 60 ms at 8 kHz.
 const MAX_NARROW: usize = 480;
+/// Samples of a packet in which a key sounds: 20 ms.
+const TONE: usize = 160;
 
 /// The leg's encoder, and other parties' sound that waits until a packet is full.
 #[derive(Debug)]
@@ -90,10 +93,10 @@ impl Leg {
     /// One packet of our own, if it is time for one. Returns when to look again.
     pub(super) fn pace(&mut self, now: Micros, turn: Micros, out: &mut impl Sink) -> Micros {
         if self.keys.is_active() {
-            if self.can_send_keys() {
-                self.send_key(now, out);
-            } else {
-                self.refuse_keys(out);
+            match self.can_be_sent_keys() {
+                true if self.takes_events() => self.send_key(now, out),
+                true => self.send_tone(now, out),
+                false => self.refuse_keys(out),
             }
             return 0;
         }
@@ -162,6 +165,23 @@ impl Leg {
         packet[..HEADER].copy_from_slice(&Header { payload_type, ..header }.octets());
         packet[HEADER..].copy_from_slice(&payload.octets());
         self.emit(&packet, out);
+    }
+
+    /// The next 20 ms of the keys that we press, as tones.
+    fn send_tone(&mut self, now: Micros, out: &mut impl Sink) {
+        let (Some((codec, payload_type)), Some(piece)) = (self.sends(), self.keys.tone()) else { return };
+        let mut pcm = [0; TONE];
+        if let Tone::Sound { event, from } = piece {
+            pcm.iter_mut().zip(tone::samples(event, from)).for_each(|(place, sample)| *place = sample);
+        }
+        let mut packet = [0; HEADER + MAX_PAYLOAD];
+        let octets = match Law::of(codec) {
+            Some(law) => g711::encode(law, &pcm, &mut packet[HEADER..]),
+            None => self.mouth().encoder.encode(codec, Rate::Narrow, &pcm, &mut packet[HEADER..]),
+        };
+        let header = self.egress.paced(now, Source::Keys, TONE as u32);
+        packet[..HEADER].copy_from_slice(&Header { payload_type, ..header }.octets());
+        self.emit(&packet[..HEADER + octets], out);
     }
 
     fn mouth(&mut self) -> &mut Mouth {
