@@ -193,3 +193,85 @@ fn wrong_usage_is_code_2_and_help_is_code_0() {
     assert_eq!((hotline(&place, &["--help"]).code, hotline(&place, &["--version"]).code), (0, 0));
     assert_eq!(fs::read_dir(&place).unwrap().count(), 0, "nothing was left behind");
 }
+
+/// The sample project with its tests, in a folder of its own.
+fn sample(name: &str) -> TestFolder {
+    fn copy(from: &Path, to: &Path) {
+        fs::create_dir_all(to).unwrap();
+        for entry in fs::read_dir(from).unwrap().map(|entry| entry.unwrap().path()) {
+            let target = to.join(entry.file_name().unwrap());
+            if entry.is_dir() {
+                copy(&entry, &target);
+            } else if entry.extension().is_some_and(|ext| ext == "yaml") {
+                fs::copy(&entry, &target).unwrap();
+            }
+        }
+    }
+    let place = folder(name);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for part in ["ivr-flows", "prompts"] {
+        copy(&root.join(part), &place.join(part));
+    }
+    place
+}
+
+#[test]
+fn flow_tests_tell_people_and_programs_the_same() {
+    let project = sample("flow-test");
+    let told = hotline(&project, &["flow", "test", "--coverage", "--min", "90"]);
+    assert_eq!((told.code, told.err.as_str()), (0, ""), "{}", told.out);
+    assert!(told.out.contains("ivr-flows/tests/power.test.yaml\n  ok   "), "{}", told.out);
+    assert!(told.out.contains(" 0 failed; ") && told.out.contains("\npower: 9"), "{}", told.out);
+    let too_much = hotline(&project, &["flow", "test", "--coverage", "--min", "100"]);
+    assert_eq!(too_much.code, 1, "{}", too_much.out);
+
+    let file = project.join("ivr-flows/tests/power.test.yaml");
+    replace(&file, "queue: none, keys: 3", "queue: none, keys: 4");
+    let failed = hotline(&project, &["flow", "test", "--junit", "report.xml"]);
+    assert_eq!(failed.code, 1);
+    let (title, place) = ("error[T110]: keys should be 4 and is 3", "--> ivr-flows/tests/power.test.yaml:");
+    assert!(failed.out.contains(title) && failed.out.contains(place), "{}", failed.out);
+    let report = fs::read_to_string(project.join("report.xml")).unwrap();
+    assert!(report.contains("failures=\"1\"") && report.contains("<failure message=\"keys should be 4 and is 3\">"));
+    let tap = hotline(&project, &["flow", "test", "--tap"]);
+    assert!(tap.code == 1 && tap.out.starts_with("TAP version 13\n1.."), "{}", tap.out);
+    assert!(tap.out.contains("\nnot ok 1 - power: ") && tap.out.contains("\nok 2 - power: "), "{}", tap.out);
+    let json = hotline(&project, &["flow", "test", "--json"]);
+    let lines: Vec<serde_json::Value> = json.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((json.code, lines.iter().filter(|line| line["passed"] == false).count()), (1, 1));
+    assert_eq!(lines[0]["findings"][0]["code"], "T110");
+
+    let empty = hotline(&project, &["flow", "test", "ivr-flows/lib"]);
+    assert!(empty.code == 2 && empty.err.contains("there are no tests here"), "{}", empty.err);
+    replace(&file, "hears: main_menu", "hears: main_menue");
+    let slip = hotline(&project, &["flow", "test"]);
+    assert!(slip.code == 2 && slip.out.contains("did you mean `main_menu`?"), "{}", slip.out);
+}
+
+#[test]
+fn flow_explore_fails_with_a_test_that_shows_the_fault() {
+    let project = sample("flow-explore");
+    let sound = hotline(&project, &["flow", "explore"]);
+    assert_eq!((sound.code, sound.err.as_str()), (0, ""), "{}", sound.out);
+    assert!(sound.out.contains(" states, complete, 0 findings\n") && sound.out.contains("queue emergency at power"));
+    let early = hotline(&project, &["flow", "explore", "--states", "20"]);
+    assert!(early.out.contains("power: 20 states, stopped at 20 states"), "{}", early.out);
+
+    replace(
+        &project.join("ivr-flows/power.flow.yaml"),
+        "{calendar: agents, closed: night}",
+        "{calendar: agents, closed: late}",
+    );
+    replace(
+        &project.join("ivr-flows/power.flow.yaml"),
+        "  night:\n",
+        "  late:\n    - queue: {to: service, not_answered: night}\n  night:\n",
+    );
+    let faulty = hotline(&project, &["flow", "explore", "--json"]);
+    let found: serde_json::Value = serde_json::from_str(&faulty.out).unwrap();
+    assert_eq!((faulty.code, found["findings"][0]["property"].as_str()), (1, Some("P7")), "{}", faulty.out);
+    let script = found["findings"][0]["script"].as_str().unwrap();
+    fs::write(project.join("ivr-flows/tests/found.test.yaml"), script).unwrap();
+    let shown = hotline(&project, &["flow", "test", "ivr-flows/tests/found.test.yaml"]);
+    assert!(shown.code == 1 && shown.out.contains("queue should be none and is service"), "{}", shown.out);
+}

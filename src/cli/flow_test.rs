@@ -53,10 +53,10 @@ pub(super) fn test(common: &Common, args: &TestArgs) -> Result<ExitCode, Failure
         let flow_file = format!("{flow}.flow.yaml");
         wanted.is_empty() || wanted.iter().any(|given| given == path || given.ends_with(&flow_file))
     };
-    for finding in findings.iter().filter(|finding| asked_for(&finding.path, "")) {
-        report.add(finding);
-    }
+    // A flow that is named may be tested by any file.
+    let findings: Vec<_> = findings.iter().filter(|finding| asked_for(&finding.path, "")).collect();
     if !findings.is_empty() {
+        findings.into_iter().for_each(|finding| report.add(finding));
         return report.finish("tests");
     }
     let mut played = Vec::new();

@@ -35,7 +35,7 @@ enum Caller {
 /// What can be seen on the way into a state: its lines, and what the call was before.
 pub(super) fn on_the_way(graph: &mut Graph, way: &Way, before: &Past, call: &Call, lines: &[(u64, Line)]) {
     let place = place(call);
-    let mut forms = before.forms.clone();
+    let Past { mut closed, mut forms, .. } = before.clone();
     for (_, line) in lines {
         match line {
             Line::Trace(TraceEvent::Limit { which }) if *which != "time" => {
@@ -46,7 +46,8 @@ pub(super) fn on_the_way(graph: &mut Graph, way: &Way, before: &Past, call: &Cal
                 let message = format!("the form `{name}` is filed twice in one call");
                 found(graph, "P9", way, message, &format!("posted: [{name}]"));
             }
-            Line::Asks(Asked::Queue { name, priority, .. }) if before.closed && *priority < EMERGENCY => {
+            Line::Trace(TraceEvent::Outcome { verb: "hours", outcome, .. }) => closed |= outcome != "open",
+            Line::Asks(Asked::Queue { name, priority, .. }) if closed && *priority < EMERGENCY => {
                 let message = format!("after hours the caller waits in the queue `{name}`, where nobody is ({place})");
                 found(graph, "P7", way, message, "queue: none");
             }
