@@ -34,12 +34,17 @@ pub(super) struct FlowRun {
     queue: Option<(u32, Enqueue)>,
     /// The flow's id for its dial.
     transfer: Option<u32>,
+    /// What goes along with that dial, by the names of the flow's variables.
+    carry: Vec<(String, Redacted<String>)>,
     /// What the caller is speaking onto a recording.
     pub(super) take: Option<Take>,
     /// How the last key came, for the record.
     key_source: KeySource,
     position: String,
 }
+
+/// Characters of one variable that goes along.
+const LONGEST_CARRIED: usize = 256;
 
 #[derive(Clone, Debug)]
 enum Background {
@@ -50,6 +55,16 @@ enum Background {
 impl FlowRun {
     pub(super) fn timers(&self) -> impl Iterator<Item = u32> {
         self.timers.iter().copied()
+    }
+
+    /// The headers of what goes along with a dial that is under way. Whoever is called may be an old telephone, so that
+    /// they are plain and short.
+    pub(super) fn carried(&self) -> impl Iterator<Item = (String, String)> {
+        let carry = self.transfer.map_or(&[][..], |_| &self.carry);
+        carry.iter().map(|(name, value)| {
+            let plain = value.expose().chars().map(|c| if c.is_control() { ' ' } else { c });
+            (format!("X-Flow-{name}"), plain.take(LONGEST_CARRIED).collect())
+        })
     }
 
     pub(super) fn transfer(&self) -> Option<u32> {
@@ -90,6 +105,7 @@ impl Switch {
             background: None,
             queue: None,
             transfer: None,
+            carry: Vec::new(),
             take: None,
             key_source: KeySource::Rfc4733,
             position: String::new(),
@@ -198,8 +214,9 @@ impl Switch {
                     self.acd.leave(now.at, ticket, Leave::Left);
                 }
             }
-            Action::Dial { id: step, target, ring_ms, carry: _ } => {
+            Action::Dial { id: step, target, ring_ms, carry } => {
                 run.transfer = Some(step);
+                run.carry = carry;
                 self.set_background(now, id, Some(Background::Ringing));
                 let purpose = DialPurpose::Transfer(step);
                 let ring_time = Duration::from_millis(ring_ms);
@@ -351,6 +368,9 @@ impl Switch {
     }
 
     pub(super) fn on_transfer_answered(&mut self, now: Now, id: CallId, step: u32) {
+        if let Some(run) = self.run(id) {
+            run.transfer = None;
+        }
         self.set_background(now, id, None);
         self.step_flow(now, id, Event::Transfer { id: step, result: TransferResult::Answered });
         self.silence(now, id);

@@ -157,6 +157,9 @@ impl Switch {
         let mut headers = target.headers;
         headers.push(("Max-Forwards".into(), hops.to_string()));
         headers.extend(routes(&target.route));
+        if let Some(Driver::Flow(run)) = self.calls.get(&call).map(|entry| &entry.driver) {
+            headers.extend(run.carried());
+        }
         if target.role == LegRole::Agent {
             headers.extend(self.diversions(call));
         }

@@ -1,6 +1,8 @@
 //! Flows and test numbers as callers hear them.
 
 use super::*;
+use std::cell::RefCell;
+use std::rc::Rc;
 
 #[test]
 fn a_caller_dials_the_hotline_presses_keys_and_talks_to_an_agent() {
@@ -275,5 +277,42 @@ fn an_emergency_that_nobody_takes_ends_with_a_word_and_not_in_silence() {
     world.press(caller, "1");
     world.within(seconds(100.0), "the end", |world| world.is_over(caller));
     assert_eq!(world.heard(caller).last().unwrap(), "zh/dispatch_busy");
+    world.finish();
+}
+
+#[test]
+fn what_a_flow_carries_stands_in_the_call_to_whom_it_sends_the_caller_and_in_no_other() {
+    let mut world = world();
+    world.reload(sim::bundle::edited(
+        "ring: 30s, failed: dispatch_message",
+        "ring: 30s, carry: [lang, account], failed: dispatch_message",
+    ));
+    let agent = world.agent("1001");
+    world.command(Command::AgentNotReady { agent: AgentId::new("1001"), reason: "control room".into() });
+    let headers: Rc<RefCell<Vec<String>>> = Rc::default();
+    let seen = headers.clone();
+    world.filter(move |way, message| {
+        if way == Way::ToPhone && message.is_request() && *message.method() == Method::Invite {
+            let text = String::from_utf8_lossy(message.raw()).into_owned();
+            seen.borrow_mut().extend(text.lines().filter(|line| line.starts_with("X-Flow-")).map(str::to_string));
+        }
+        Fate::Passes
+    });
+    let caller = world.caller("13800138000");
+    world.dial(caller, "95598");
+    world.until_heard(caller, "zh/choose_language");
+    world.press(caller, "2");
+    world.until_heard(caller, "en/main_menu");
+    world.press(caller, "1");
+    world.within(seconds(120.0), "the control room rings", |world| !world.phones[agent.0].calls.is_empty());
+    world.until_heard(caller, "voice of 1001");
+    // The account was never asked for, so there is none to go along.
+    assert_eq!(*headers.borrow(), ["X-Flow-lang: en"]);
+    let other = world.agent("1002");
+    world.refer(agent, "1002");
+    world.until_rings(other);
+    assert_eq!(headers.borrow().len(), 1, "an agent sends the caller on, and no flow does");
+    world.hang_up(caller);
+    world.until_over(other);
     world.finish();
 }

@@ -46,10 +46,6 @@ pub(super) fn lower(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
     let ring = fields.take("ring");
     let ring = ring.and_then(|node| duration(node, "`ring`", 1_000..=180_000, lower.diags));
     let carry = fields.take("carry").map(|node| names(node, "a variable", lower.diags)).unwrap_or_default();
-    if let Some(first) = carry.first() {
-        let message = "`carry` has no effect in this version: nothing is sent along";
-        lower.diags.warn_hint("E103", first.span, message, "leave it out, or say it to the agent by a `tag`");
-    }
     let failed = lower.outcome(&mut fields, "failed", "when the transfer fails");
     let mut sections = ["busy", "no_answer", "rejected", "unreachable", "after_call"]
         .map(|key| lower.optional_section(&mut fields, key))
