@@ -266,8 +266,10 @@ impl EventLoop {
                     Some(switch) => *switch = on,
                     None => {
                         let known: Vec<String> = switches.into_keys().collect();
-                        let there = if known.is_empty() { "no flow asks for any".into() } else { known.join(", ") };
-                        let text = format!("no flow asks for `live.{name}`; there is: {there}");
+                        let text = match known.is_empty() {
+                            true => format!("no flow asks for `live.{name}`, nor for any other switch"),
+                            false => format!("no flow asks for `live.{name}`; there is: {}", known.join(", ")),
+                        };
                         let _ = reply.send(Err(NotFound(text)));
                         return;
                     }

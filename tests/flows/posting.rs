@@ -170,11 +170,11 @@ fn mistakes_about_messages_are_told_where_they_are() {
             "E114 14:13 `send` needs exactly one template",
         ),
         (SEND.replace(", failed: no", ""), "E212 14:13 nothing is said for when it cannot be sent"),
-        (FORM.replace("ticket: number", "ticket: id"), "E207 14:75 `form` gives no `id`"),
+        (FORM.replace("ticket: number", "ticket: id"), "E207 14:74 `form` gives no `id`"),
         ("    - voicemail: {box: servce}".into(), "E210 14:24 there is no mailbox `servce`"),
         (
             "    - survey: {form: csat, questions: [{say: rate, keys: 5-1}]}".into(),
-            "E112 14:59 `5-1` is no range of keys",
+            "E112 14:58 `5-1` is no range of keys",
         ),
         ("    - record: {save: file}".into(), "E212 14:15 nothing is said for when nothing could be recorded"),
     ];
