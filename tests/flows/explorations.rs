@@ -92,6 +92,14 @@ fn after_hours_a_queue_without_agents_is_a_dead_end() {
 }
 
 #[test]
+fn a_form_that_a_call_can_file_twice_is_found() {
+    breaks(
+        "  start:\n    - form: {template: outage_report, fields: {account: caller.number, contact: caller.number}, failed: agent}\n    - menu: {say: main_menu, keys: {1: start, 0: agent}}\n",
+        &["P9"],
+    );
+}
+
+#[test]
 fn a_secret_that_would_be_spoken_does_not_even_load() {
     let flow = "ivr: 1\nlanguages: [zh]\nvars: {pin: {type: digits, secret: true}}\ndefaults: {input: {give_up: bye}}\nsections:\n  start:\n    - collect: {say: hello, save: pin, digits: 6}\n    - say: tell\n    - hangup: goodbye\n  bye:\n    - hangup: goodbye\n";
     let found = load(&project(flow, &[("tell", "{pin:digits}。")]), None, &silent).expect_err("a secret");
