@@ -275,3 +275,100 @@ fn flow_explore_fails_with_a_test_that_shows_the_fault() {
     let shown = hotline(&project, &["flow", "test", "ivr-flows/tests/found.test.yaml"]);
     assert!(shown.code == 1 && shown.out.contains("queue should be none and is service"), "{}", shown.out);
 }
+
+#[test]
+fn an_editor_gets_a_schema_and_an_admin_the_language_from_the_program() {
+    let place = folder("schema");
+    let schema = hotline(&place, &["flow", "schema"]);
+    let read: serde_json::Value = serde_json::from_str(&schema.out).unwrap();
+    assert_eq!((schema.code, &read["$schema"]), (0, &"http://json-schema.org/draft-07/schema#".into()));
+    assert!(hotline(&place, &["flow", "reference", "queue"]).out.contains("| `max_wait` |"));
+    assert_eq!(hotline(&place, &["flow", "reference", "qeue"]).code, 2);
+}
+
+#[test]
+fn a_flow_is_laid_out_once_and_a_check_says_whether_it_is() {
+    let project = project("fmt");
+    let flow = project.join("ivr-flows/hotline.flow.yaml");
+    hotline(&project, &["flow", "fmt"]);
+    let neat = fs::read_to_string(&flow).unwrap();
+    assert_eq!(hotline(&project, &["flow", "fmt", "--check"]).code, 0);
+    fs::write(&flow, neat.replacen("ivr: 1", "ivr:    1   # first", 1)).unwrap();
+    let checked = hotline(&project, &["flow", "fmt", "--check"]);
+    assert_eq!(checked.code, 1);
+    assert!(checked.out.contains("hotline.flow.yaml: not laid out"), "{}", checked.out);
+    assert_eq!(hotline(&project, &["flow", "fmt", "ivr-flows/hotline.flow.yaml"]).code, 0);
+    assert_eq!(fs::read_to_string(&flow).unwrap(), neat.replacen("ivr: 1", "ivr: 1  # first", 1));
+    assert_eq!(hotline(&project, &["flow", "check"]).code, 0);
+    fs::write(&flow, "sections: {").unwrap();
+    let broken = hotline(&project, &["flow", "fmt"]);
+    assert_eq!(broken.code, 2);
+    assert!(broken.out.contains("hotline.flow.yaml:1:"), "{}", broken.out);
+    assert_eq!(fs::read_to_string(&flow).unwrap(), "sections: {");
+}
+
+#[test]
+fn what_a_caller_would_hear_of_a_value_is_told_singly_and_in_numbers() {
+    let place = folder("say");
+    let say = |args: &[&str]| hotline(&place, &[&["flow", "say"], args].concat());
+    assert_eq!(say(&["--lang", "zh", "--format", "money", "120530"]).out, "一千二百零五元三角\n");
+    assert_eq!(say(&["--lang", "en", "--format", "money", "1230"]).out, "twelve point three yuan\n");
+    assert_eq!(say(&["--lang", "zh", "--format", "date", "2026-03-08"]).out, "二零二六年三月八日\n");
+    assert_eq!(say(&["--lang", "zh", "--format", "date", "2026-03-08", "--today", "2026-03-09"]).out, "昨天\n");
+    assert_eq!(say(&["--lang", "zh", "--format", "number", "-35"]).out, "负三十五\n");
+    let wrong = say(&["--lang", "zh", "--format", "money", "12.30"]);
+    assert_eq!((wrong.code, wrong.out.as_str()), (2, ""));
+    assert!(wrong.err.contains("smallest unit"), "{}", wrong.err);
+    assert_eq!(say(&["--lang", "fr", "--format", "number", "1"]).code, 2);
+    assert_eq!(say(&["--lang", "zh", "--format", "sum", "1"]).code, 2);
+
+    let lines = "{\"lang\": \"zh\", \"format\": \"time\", \"value\": \"14:05\"}\n\n{\"lang\": \"zh\"}\nnonsense\n\
+                 {\"lang\": \"en\", \"format\": \"count\", \"value\": 105}\n";
+    fs::write(place.join("values.jsonl"), lines).unwrap();
+    let said = say(&["--batch", "values.jsonl"]);
+    let rows: Vec<serde_json::Value> = said.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((said.code, rows.len()), (1, 4), "{}", said.out);
+    assert_eq!(rows[0]["text"], "下午两点零五分");
+    assert!(rows[1]["error"].is_string() && rows[2]["line"] == 4, "{}", said.out);
+    assert_eq!(rows[3]["text"], "one hundred and five");
+}
+
+#[test]
+fn a_flow_is_drawn_for_a_wiki_and_for_a_program() {
+    let project = project("graph");
+    let drawn = hotline(&project, &["flow", "graph"]);
+    assert!(drawn.code == 0 && drawn.out.starts_with("flowchart TD\n"), "{}{}", drawn.out, drawn.err);
+    let told = hotline(&project, &["flow", "graph", "hotline", "--format", "json"]);
+    let graph: serde_json::Value = serde_json::from_str(&told.out).unwrap();
+    assert_eq!(graph["sections"][0]["name"], "start");
+    assert_eq!(hotline(&project, &["flow", "graph", "nothing"]).code, 2);
+}
+
+#[test]
+fn a_recording_is_missing_then_there_then_older_than_its_text() {
+    let place = folder("prompt");
+    for dir in ["ivr-flows", "prompts/zh"] {
+        fs::create_dir_all(place.join(dir)).unwrap();
+    }
+    let texts = place.join("prompts/a.yaml");
+    fs::write(&texts, "sum: {zh: \"余额{balance:money}。\"}\nhello: {zh: \"您好。\"}\n").unwrap();
+    let states = || -> Vec<(String, String)> {
+        let told = hotline(&place, &["prompt", "status", "-o", "json"]);
+        let rows: Vec<serde_json::Value> = serde_json::from_str(&told.out).unwrap();
+        rows.iter().map(|row| (row["file"].as_str().unwrap().into(), row["state"].as_str().unwrap().into())).collect()
+    };
+    let now = |hello: &str, sum: &str| vec![("hello".to_string(), hello.to_string()), ("sum-1".into(), sum.into())];
+    assert_eq!(states(), now("missing", "missing"));
+    let sheet = hotline(&place, &["prompt", "script", "--lang", "zh"]).out;
+    assert!(sheet.contains("heard in: 余额…。") && sheet.contains("2 to record"), "{sheet}");
+
+    for file in ["hello", "sum-1"] {
+        fs::write(place.join(format!("prompts/zh/{file}.wav")), "a recording").unwrap();
+    }
+    assert_eq!((states(), hotline(&place, &["prompt", "check"]).code), (now("recorded", "recorded"), 0));
+    assert_eq!(hotline(&place, &["prompt", "accept"]).out, "2 recordings noted\n");
+    replace(&texts, "您好。", "您好，欢迎。");
+    assert_eq!((states(), hotline(&place, &["prompt", "check"]).code), (now("text changed", "recorded"), 1));
+    assert_eq!(hotline(&place, &["prompt", "accept"]).code, 0);
+    assert_eq!(states(), now("recorded", "recorded"));
+}

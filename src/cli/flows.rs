@@ -1,5 +1,9 @@
 //! `check` and `flow check`: what would keep a project from running, as a person or an editor wants to read it.
 
+mod neat;
+mod say;
+mod schema;
+
 use super::{Common, Failure, output};
 use crate::config::project::AudioFile;
 use crate::config::{Config, FILE_NAME, FlowSource, project};
@@ -22,6 +26,16 @@ pub(super) enum FlowCommand {
     Test(super::flow_test::TestArgs),
     /// Follow every call that a flow can have, and name the dead ends
     Explore(super::flow_explore::ExploreArgs),
+    /// Print the JSON Schema of a kind of file, for editors
+    Schema(schema::SchemaArgs),
+    /// Print the language's verbs and settings, or one verb
+    Reference(schema::ReferenceArgs),
+    /// Lay flow files out anew: indents, spaces, long lines; comments and meaning stay
+    Fmt(neat::FmtArgs),
+    /// Draw a flow, for a wiki or a program
+    Graph(neat::GraphArgs),
+    /// Tell what a caller would hear of a value
+    Say(say::SayArgs),
 }
 
 #[derive(clap::Args)]
@@ -68,6 +82,11 @@ pub(super) fn run(common: &Common, command: &FlowCommand) -> Result<ExitCode, Fa
         FlowCommand::Check(args) => check_flows(common, args),
         FlowCommand::Test(args) => super::flow_test::test(common, args),
         FlowCommand::Explore(args) => super::flow_explore::explore(common, args),
+        FlowCommand::Schema(args) => schema::schema(args),
+        FlowCommand::Reference(args) => schema::reference(args),
+        FlowCommand::Fmt(args) => neat::fmt(common, args),
+        FlowCommand::Graph(args) => neat::graph(common, args),
+        FlowCommand::Say(args) => say::say(args),
     }
 }
 

@@ -14,6 +14,7 @@ mod live;
 mod output;
 mod people;
 mod project;
+mod prompts;
 mod route;
 mod start;
 #[cfg(test)]
@@ -67,6 +68,9 @@ enum Command {
     /// Work on flows
     #[command(subcommand)]
     Flow(flows::FlowCommand),
+    /// Recordings of prompts: which are there, which are to be made
+    #[command(subcommand)]
+    Prompt(prompts::PromptCommand),
     /// Say where a number leads
     #[command(subcommand)]
     Route(route::RouteCommand),
@@ -127,6 +131,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Init(args)) => project::init(&args),
         Some(Command::Check(args)) => return flows::check(common, &args),
         Some(Command::Flow(command)) => return flows::run(common, &command),
+        Some(Command::Prompt(command)) => return prompts::prompt(common, &command),
         Some(Command::Route(command)) => route::route(common, &command),
         Some(Command::Status(args)) => control::status(common, &args),
         Some(Command::Call(command)) => calls::call(common, &command),

@@ -240,6 +240,11 @@ enum Content {
     Tests,
 }
 
+/// Whether a file holds prompt texts.
+pub(super) fn is_prompts(path: &str) -> bool {
+    Content::of(path) == Some(Content::Prompts)
+}
+
 impl Content {
     fn of(path: &str) -> Option<Content> {
         let parts: Vec<&str> = path.split(['/', '\\']).collect();

@@ -3,7 +3,8 @@
 //! Time zones come from jiff's tables; which moment is asked about is always handed in.
 
 use super::diag::{Diags, shown};
-use super::lower::{Fields, identifier, text};
+use super::lower::{Fields, identifier, named, text};
+use super::settings::{Group, Shape, optional, required};
 use super::value::{date, date_of, time};
 use super::yaml::{Kind, Node};
 use jiff::Timestamp;
@@ -94,13 +95,31 @@ pub(super) fn lower_zone(node: &Node, diags: &mut Diags) -> Option<TimeZone> {
     found
 }
 
+/// A calendars file.
+pub(super) const FILE: Group = Group {
+    what: "a calendars file",
+    settings: &[required("calendars", Shape::Named(&Shape::Group(&CALENDAR)), "calendars by name")],
+};
+
+const CALENDAR: Group = Group {
+    what: "a calendar",
+    settings: &[
+        required("timezone", Shape::Text, "as in `Asia/Shanghai`"),
+        required("open", Shape::Named(&HOURS), "hours of weekdays: `{mon-fri: \"08:00-20:00\", sat-sun: closed}`"),
+        optional("holidays", Shape::Named(&HOURS), "dates or ranges of dates, and their hours or `closed`"),
+        optional("make_up_workdays", Shape::Named(&Shape::Text), "dates that are worked as another weekday (调休)"),
+        optional("covers_until", Shape::Text, "the date until which the holidays are entered"),
+    ],
+};
+
+/// `"08:00-20:00"`, a list of such, or `closed`.
+const HOURS: Shape = Shape::Either(&[Shape::Text, Shape::List(&Shape::Text)]);
+
 /// Reads `calendars.yaml` into `calendars`.
 pub(super) fn lower(root: &Node, calendars: &mut BTreeMap<String, Calendar>, diags: &mut Diags) {
-    let Some(mut top) = Fields::of(root, "a calendars file", diags) else { return };
-    if let Some(node) = top.need("calendars", diags)
-        && let Some(all) = Fields::of(node, "`calendars`", diags)
-    {
-        for (key, value) in all.all() {
+    let Some(mut top) = Fields::of(root, &FILE, diags) else { return };
+    if let Some(node) = top.need("calendars", diags) {
+        for (key, value) in named(node, "`calendars`", diags).unwrap_or_default() {
             let Some(name) = identifier(key, "a calendar's name", diags) else { continue };
             if let Some(calendar) = one(value, diags)
                 && calendars.insert(name.text.clone(), calendar).is_some()
@@ -113,12 +132,12 @@ pub(super) fn lower(root: &Node, calendars: &mut BTreeMap<String, Calendar>, dia
 }
 
 fn one(node: &Node, diags: &mut Diags) -> Option<Calendar> {
-    let mut fields = Fields::of(node, "a calendar", diags)?;
+    let mut fields = Fields::of(node, &CALENDAR, diags)?;
     let zone = fields.need("timezone", diags).and_then(|node| lower_zone(node, diags));
     let week = fields.need("open", diags).and_then(|node| week(node, diags));
     let mut holidays = BTreeMap::new();
-    if let Some(list) = fields.take("holidays").and_then(|node| Fields::of(node, "`holidays`", diags)) {
-        for (key, value) in list.all() {
+    if let Some(node) = fields.take("holidays") {
+        for (key, value) in named(node, "`holidays`", diags).unwrap_or_default() {
             let (days, windows) = (day_range(key, diags), windows(value, diags));
             if let (Some(days), Some(windows)) = (days, windows) {
                 holidays.extend(days.map(|day| (day, windows.clone())));
@@ -126,8 +145,8 @@ fn one(node: &Node, diags: &mut Diags) -> Option<Calendar> {
         }
     }
     let mut make_up = BTreeMap::new();
-    if let Some(list) = fields.take("make_up_workdays").and_then(|node| Fields::of(node, "`make_up_workdays`", diags)) {
-        for (key, value) in list.all() {
+    if let Some(node) = fields.take("make_up_workdays") {
+        for (key, value) in named(node, "`make_up_workdays`", diags).unwrap_or_default() {
             let days = day_range(key, diags);
             let like = name_of_days(value, diags);
             if let (Some(days), Some(like)) = (days, like) {
@@ -145,10 +164,10 @@ fn one(node: &Node, diags: &mut Diags) -> Option<Calendar> {
 }
 
 fn week(node: &Node, diags: &mut Diags) -> Option<[Vec<Window>; 7]> {
-    let fields = Fields::of(node, "`open`", diags)?;
+    let hours = named(node, "`open`", diags)?;
     let mut week: [Vec<Window>; 7] = Default::default();
     let mut given = [false; 7];
-    for (key, value) in fields.all() {
+    for (key, value) in hours {
         let (Some(days), Some(windows)) = (name_of_days(key, diags), windows(value, diags)) else { continue };
         for day in days.first..=days.last {
             if given[day] {

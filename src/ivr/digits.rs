@@ -212,6 +212,9 @@ pub(super) enum Check {
 const CHECKS: [(&str, Check); 4] =
     [("luhn", Check::Luhn), ("id_card_cn", Check::IdCardCn), ("mobile_cn", Check::MobileCn), ("date", Check::Date)];
 
+/// As admins write them.
+pub(super) const CHECK_NAMES: [&str; 4] = [CHECKS[0].0, CHECKS[1].0, CHECKS[2].0, CHECKS[3].0];
+
 impl Check {
     pub fn lower(node: &Node, diags: &mut Diags) -> Option<Check> {
         let name = name(node, "a check", diags)?;

@@ -3,12 +3,14 @@
 use super::calendar::{lower_zone, zone};
 use super::diag::{Diags, shown};
 use super::expr::Known;
-use super::lookup::lower_type;
-use super::lower::{Fields, duration, flag, identifier, name, names, number, telephone_key, text};
+use super::lookup::{CHOICES, lower_type};
+use super::lower::{Fields, identifier, keys, name, named, names, telephone_key, text};
 use super::prompt::language;
+use super::run::ask;
+use super::settings::{Group, Shape, VARIABLES, optional, required};
 use super::source::{Name, Span};
 use super::step::{self, Lower, StepAt};
-use super::value::Type;
+use super::value::{TYPE_NAMES, Type};
 use super::yaml::{Kind, Node};
 use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
@@ -23,6 +25,68 @@ const MAX_SECTIONS: usize = 500;
 const MAX_STEPS: usize = 100;
 /// The checker follows each of them along every way.
 const MAX_VARS: usize = 100;
+
+/// A flow file.
+pub(super) const FILE: Group = Group {
+    what: "a flow",
+    settings: &[
+        required("ivr", Shape::Word(&[LANGUAGE_VERSION]), "the version of this language"),
+        optional("title", Shape::Any, "what the flow is called in lists"),
+        optional("project", Shape::Name, "the project that its calls are counted under"),
+        optional("timezone", Shape::Text, "the time zone of `now`").or(DEFAULT_ZONE),
+        required("languages", Shape::List(&Shape::Name), "its languages; the first is the default"),
+        optional("vars", Shape::Named(&Shape::Group(&VARIABLE)), "its variables"),
+        optional("takes", VARIABLES, "of a subflow: variables that its caller must give"),
+        optional("gives", VARIABLES, "of a subflow: variables that its caller may have"),
+        optional("defaults", Shape::Group(&DEFAULTS), "what steps use when they say nothing else"),
+        optional("shortcuts", Shape::Keys(1, &Shape::Target), "keys that work in every menu that does not bind them"),
+        required("sections", Shape::Named(&SECTION), "its sections; a call begins in `start`"),
+    ],
+};
+
+const VARIABLE: Group = Group {
+    what: "a variable",
+    settings: &[
+        required("type", Shape::Word(&TYPE_NAMES), "its type"),
+        CHOICES,
+        optional("private", Shape::Flag, "shown by its last two characters only"),
+        optional("secret", Shape::Flag, "never shown, spoken or stored; forgotten once sent"),
+        optional("optional", Shape::Flag, "may be unset; asked by `is set`"),
+    ],
+};
+
+const DEFAULTS: Group = Group {
+    what: "`defaults`",
+    settings: &[
+        optional("input", Shape::Group(&INPUT), "for steps that ask for keys"),
+        optional("lookup", Shape::Group(&LOOKUP), "for lookups"),
+    ],
+};
+
+const INPUT: Group = Group {
+    what: "`input`",
+    settings: &[
+        ask::WAIT.or("6s"),
+        ask::BETWEEN_DIGITS.or("3s"),
+        ask::TRIES.or("3"),
+        ask::SILENCE,
+        ask::WRONG_KEY,
+        optional("give_up", Shape::Section, "where to go when the tries run out"),
+    ],
+};
+
+const LOOKUP: Group = Group { what: "`lookup`", settings: &[step::LOOKUP_TIMEOUT, step::WAIT_SAY] };
+
+const SECTION: Shape = Shape::Either(&[Shape::Steps, Shape::Group(&KEPT)]);
+
+/// A section with more to say of it than its steps.
+const KEPT: Group = Group {
+    what: "a section",
+    settings: &[
+        required("steps", Shape::Steps, "its steps"),
+        optional("keep", Shape::Flag, "kept although nothing leads here"),
+    ],
+};
 
 #[derive(Debug)]
 pub(super) struct Flow {
@@ -172,7 +236,7 @@ impl Known for Flow {
 /// Reads one flow file.
 pub(super) fn lower(name: String, root: &Node, diags: &mut Diags) -> Option<Flow> {
     let errors_before = diags.error_count();
-    let mut fields = Fields::of(root, "a flow", diags)?;
+    let mut fields = Fields::of(root, &FILE, diags)?;
     match fields.need("ivr", diags) {
         Some(node) if node.scalar() != Some(LANGUAGE_VERSION) => {
             let message = format!("this reads version {LANGUAGE_VERSION} of the flow language");
@@ -180,7 +244,6 @@ pub(super) fn lower(name: String, root: &Node, diags: &mut Diags) -> Option<Flow
         }
         _ => {}
     }
-    fields.take("title");
     let project = fields.take("project").and_then(|node| self::name(node, "a project", diags)).map(|name| name.text);
     let zone = match fields.take("timezone") {
         Some(node) => lower_zone(node, diags),
@@ -195,7 +258,7 @@ pub(super) fn lower(name: String, root: &Node, diags: &mut Diags) -> Option<Flow
     let defaults = fields.take("defaults").map(|node| lower_defaults(node, diags)).unwrap_or_default();
     let mut shortcuts = BTreeMap::new();
     if let Some(node) = fields.take("shortcuts") {
-        for (key, value) in Fields::keys(node, "`shortcuts`", diags) {
+        for (key, value) in keys(node, "`shortcuts`", diags) {
             let (key, target) = (telephone_key(key, diags), Target::lower(value, diags));
             shortcuts.extend(key.zip(target));
         }
@@ -246,12 +309,11 @@ fn lower_languages(node: &Node, diags: &mut Diags) -> Vec<String> {
 
 fn lower_vars(node: &Node, diags: &mut Diags) -> BTreeMap<String, VarDecl> {
     let mut vars = BTreeMap::new();
-    let Some(list) = Fields::of(node, "`vars`", diags) else { return vars };
-    for (key, value) in list.all() {
+    for (key, value) in named(node, "`vars`", diags).unwrap_or_default() {
         let Some(name) = identifier(key, "a variable", diags) else { continue };
-        let Some(mut fields) = Fields::of(value, "a variable", diags) else { continue };
+        let Some(mut fields) = Fields::of(value, &VARIABLE, diags) else { continue };
         let ty = lower_type(&mut fields, diags);
-        let mut switch = |key| fields.take(key).and_then(|node| flag(node, diags)).unwrap_or(false);
+        let mut switch = |key| fields.flag(key, diags).unwrap_or(false);
         let (private, secret, optional) = (switch("private"), switch("secret"), switch("optional"));
         fields.finish(diags);
         if BUILT_IN.iter().any(|(known, _)| *known == name.text) || name.text == "lang" {
@@ -271,25 +333,19 @@ fn lower_vars(node: &Node, diags: &mut Diags) -> BTreeMap<String, VarDecl> {
 
 fn lower_defaults(node: &Node, diags: &mut Diags) -> Defaults {
     let mut defaults = Defaults::default();
-    let Some(mut fields) = Fields::of(node, "`defaults`", diags) else { return defaults };
-    if let Some(mut input) = fields.take("input").and_then(|node| Fields::of(node, "`input`", diags)) {
-        let mut ms = |key, what, fallback| {
-            let given = input.take(key).and_then(|node| duration(node, what, 100..=120_000, diags));
-            given.unwrap_or(fallback)
-        };
-        defaults.wait_ms = ms("wait", "the wait for a key", defaults.wait_ms);
-        defaults.between_ms = ms("between_digits", "the wait between digits", defaults.between_ms);
-        let tries = input.take("tries").and_then(|node| number(node, "`tries`", 1..=9, diags));
-        defaults.tries = tries.map_or(defaults.tries, |n| n as u8);
+    let Some(mut fields) = Fields::of(node, &DEFAULTS, diags) else { return defaults };
+    if let Some(mut input) = fields.take("input").and_then(|node| Fields::of(node, &INPUT, diags)) {
+        defaults.wait_ms = input.time("wait", diags).unwrap_or(defaults.wait_ms);
+        defaults.between_ms = input.time("between_digits", diags).unwrap_or(defaults.between_ms);
+        defaults.tries = input.number("tries", diags).map_or(defaults.tries, |n| n as u8);
         let mut prompts = |key| input.take(key).map(|node| names(node, "a prompt", diags)).unwrap_or_default();
         defaults.silence = prompts("silence");
         defaults.wrong_key = prompts("wrong_key");
         defaults.give_up = input.take("give_up").and_then(|node| name(node, "a section", diags));
         input.finish(diags);
     }
-    if let Some(mut lookup) = fields.take("lookup").and_then(|node| Fields::of(node, "`lookup`", diags)) {
-        let timeout = lookup.take("timeout").and_then(|node| duration(node, "a timeout", 100..=30_000, diags));
-        defaults.lookup_timeout_ms = timeout.unwrap_or(defaults.lookup_timeout_ms);
+    if let Some(mut lookup) = fields.take("lookup").and_then(|node| Fields::of(node, &LOOKUP, diags)) {
+        defaults.lookup_timeout_ms = lookup.time("timeout", diags).unwrap_or(defaults.lookup_timeout_ms);
         let wait_say = lookup.take("wait_say").map(|node| names(node, "a prompt", diags));
         defaults.wait_say = wait_say.unwrap_or_default();
         lookup.finish(diags);
@@ -300,8 +356,7 @@ fn lower_defaults(node: &Node, diags: &mut Diags) -> Defaults {
 
 fn lower_sections(node: &Node, defaults: &Defaults, diags: &mut Diags) -> Vec<Section> {
     let mut sections: Vec<Section> = Vec::new();
-    let Some(list) = Fields::of(node, "`sections`", diags) else { return sections };
-    for (key, value) in list.all() {
+    for (key, value) in named(node, "`sections`", diags).unwrap_or_default() {
         let Some(name) = identifier(key, "a section's name", diags) else { continue };
         if TARGET_WORDS.contains(&name.text.as_str()) {
             let message = format!("`{}` is a word of the language", name.text);
@@ -317,8 +372,8 @@ fn lower_sections(node: &Node, defaults: &Defaults, diags: &mut Diags) -> Vec<Se
         }
         let (steps, keep) = match &value.kind {
             Kind::Map(_) => {
-                let Some(mut fields) = Fields::of(value, "a section", diags) else { continue };
-                let keep = fields.take("keep").and_then(|node| flag(node, diags)).unwrap_or(false);
+                let Some(mut fields) = Fields::of(value, &KEPT, diags) else { continue };
+                let keep = fields.flag("keep", diags).unwrap_or(false);
                 let steps = fields.need("steps", diags);
                 fields.finish(diags);
                 (steps, keep)

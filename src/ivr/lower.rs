@@ -3,6 +3,7 @@
 
 use super::diag::{Diags, nearest, shown};
 use super::expr::{self, Expr};
+use super::settings::{Group, Need, Setting, Shape};
 use super::source::{Name, Span};
 use super::value::{Value, duration_ms, is_digit_byte};
 use super::yaml::{Kind, Node};
@@ -12,49 +13,57 @@ use std::ops::RangeInclusive;
 /// Longest name of anything: section, variable, prompt, queue.
 const MAX_NAME_BYTES: usize = 64;
 
-/// The settings in a map, taken by name. What is left at [`Fields::finish`] is unknown.
+/// The settings in a map, taken by name. [`Fields::finish`] refuses what its group has not; where there is no table of
+/// the settings, what nobody asked for.
 pub(super) struct Fields<'n> {
     pub span: Span,
     what: String,
-    pairs: &'n [(Node, Node)],
+    group: Option<&'static Group>,
     asked: Vec<&'static str>,
+    pairs: &'n [(Node, Node)],
+}
+
+/// A table of settings, or only what findings call them.
+pub(super) trait Told {
+    fn what(&self) -> &str;
+    fn group(&self) -> Option<&'static Group> {
+        None
+    }
+}
+
+impl Told for &'static Group {
+    fn what(&self) -> &str {
+        self.what
+    }
+    fn group(&self) -> Option<&'static Group> {
+        Some(self)
+    }
+}
+
+impl Told for &str {
+    fn what(&self) -> &str {
+        self
+    }
 }
 
 impl<'n> Fields<'n> {
-    pub fn of(node: &'n Node, what: &str, diags: &mut Diags) -> Option<Self> {
-        Self::read(node, what, "E111", diags)
+    pub fn of(node: &'n Node, told: impl Told, diags: &mut Diags) -> Option<Self> {
+        let (what, group) = (told.what().to_string(), told.group());
+        let pairs = pairs(node, &what, "E111", diags)?;
+        Some(Self { span: node.span, what, group, asked: Vec::new(), pairs })
     }
 
-    /// Reports each name that is given again with the code `twice`.
-    fn read(node: &'n Node, what: &str, twice: &'static str, diags: &mut Diags) -> Option<Self> {
-        match &node.kind {
-            Kind::Map(pairs) => {
-                let mut seen = BTreeSet::new();
-                for key in pairs.iter().map(|(key, _)| key) {
-                    if let Some(text) = key.scalar()
-                        && !seen.insert(text)
-                    {
-                        let message = format!("`{}` is given twice in {what}", shown(text));
-                        diags.error_hint(twice, key.span, message, "keep one of them");
-                    }
-                }
-                Some(Self { span: node.span, what: what.to_string(), pairs, asked: Vec::new() })
-            }
-            Kind::Scalar { plain: true, .. } if full_width(node, diags) => None,
-            _ => {
-                let hint = "write `name: value` lines, or `{name: value, ...}`";
-                diags.error_hint("E112", node.span, format!("{what} needs settings, not {}", node.what()), hint);
-                None
-            }
-        }
+    /// All pairs, for maps whose keys are the admin's own names.
+    pub fn all(&self) -> impl Iterator<Item = (&'n Node, &'n Node)> + use<'n> {
+        self.pairs.iter().map(|(key, value)| (key, value))
     }
 
-    /// A map from keys of the telephone, each bound once.
-    pub fn keys(node: &'n Node, what: &str, diags: &mut Diags) -> Vec<(&'n Node, &'n Node)> {
-        Self::read(node, what, "E402", diags).map(|fields| fields.all().collect()).unwrap_or_default()
+    fn setting(&self, name: &str) -> Option<&'static Setting> {
+        self.group?.setting(name)
     }
 
     pub fn take(&mut self, name: &'static str) -> Option<&'n Node> {
+        debug_assert!(self.group.is_none_or(|group| group.setting(name).is_some()), "{} lists no `{name}`", self.what);
         self.asked.push(name);
         self.pairs.iter().find(|(key, _)| key.scalar() == Some(name)).map(|(_, value)| value)
     }
@@ -63,12 +72,8 @@ impl<'n> Fields<'n> {
     pub fn need(&mut self, name: &'static str, diags: &mut Diags) -> Option<&'n Node> {
         let found = self.take(name);
         if found.is_none() {
-            let hint = match self
-                .pairs
-                .iter()
-                .filter_map(|(key, _)| nearest(key.scalar()?, [name]).and(key.scalar()))
-                .next()
-            {
+            let slip = self.pairs.iter().find_map(|(key, _)| nearest(key.scalar()?, [name]).and(key.scalar()));
+            let hint = match slip {
                 Some(slip) => format!("did you mean `{name}` by `{}`?", shown(slip)),
                 None => format!("add `{name}: ...`"),
             };
@@ -77,32 +82,92 @@ impl<'n> Fields<'n> {
         found
     }
 
-    /// Names a setting of a later version of the language, so that it is not called unknown.
-    pub fn later(&mut self, name: &'static str, diags: &mut Diags) {
-        if let Some(value) = self.take(name) {
-            diags.error("E103", value.span, format!("`{name}` is not in this version yet"));
+    /// What the group says of a setting.
+    pub fn help(&self, name: &str) -> &'static str {
+        self.setting(name).map_or("", |setting| setting.help)
+    }
+
+    pub fn flag(&mut self, name: &'static str, diags: &mut Diags) -> Option<bool> {
+        self.take(name).and_then(|node| flag(node, diags))
+    }
+
+    /// A whole number within the limits that the group tells.
+    pub fn number(&mut self, name: &'static str, diags: &mut Diags) -> Option<u32> {
+        let node = self.take(name)?;
+        let Shape::Number(from, to) = self.setting(name)?.shape else {
+            debug_assert!(false, "`{name}` of {} is no number", self.what);
+            return None;
+        };
+        number(node, &format!("`{name}`"), from..=to, diags)
+    }
+
+    /// A length of time in milliseconds within the limits that the group tells.
+    pub fn time(&mut self, name: &'static str, diags: &mut Diags) -> Option<u64> {
+        let node = self.take(name)?;
+        let Shape::Time(what, from, to) = self.setting(name)?.shape else {
+            debug_assert!(false, "`{name}` of {} is no length of time", self.what);
+            return None;
+        };
+        duration(node, what, from..=to, diags)
+    }
+
+    /// Reports the settings that the group has not.
+    pub fn finish(self, diags: &mut Diags) {
+        for (key, value) in self.pairs {
+            let Some(name) = key.scalar() else {
+                diags.error("E112", key.span, format!("a name is needed here, not {}", key.what()));
+                continue;
+            };
+            match self.setting(name) {
+                Some(Setting { need: Need::Later, .. }) => {
+                    diags.error("E103", value.span, format!("`{name}` is not in this version yet"));
+                }
+                Some(_) => {}
+                None if self.group.is_none() && self.asked.contains(&name) => {}
+                None => {
+                    let known = self.group.map_or_else(|| self.asked.clone(), |group| group.names().collect());
+                    let hint = match nearest(name, known.iter().copied()) {
+                        Some(near) => format!("did you mean `{near}`?"),
+                        None => format!("known here: {}", known.join(", ")),
+                    };
+                    let message = format!("{} has no setting `{}`", self.what, shown(name));
+                    diags.error_hint("E102", key.span, message, hint);
+                }
+            }
         }
     }
+}
 
-    /// All pairs, for maps whose keys are the admin's own names.
-    pub fn all(&self) -> impl Iterator<Item = (&'n Node, &'n Node)> + use<'n> {
-        self.pairs.iter().map(|(key, value)| (key, value))
-    }
+/// The pairs of a map whose names are the admin's own, each given once.
+pub(super) fn named<'n>(node: &'n Node, what: &str, diags: &mut Diags) -> Option<&'n [(Node, Node)]> {
+    pairs(node, what, "E111", diags)
+}
 
-    /// Reports the settings that nobody asked for.
-    pub fn finish(self, diags: &mut Diags) {
-        for (key, _) in self.pairs {
-            match key.scalar() {
-                Some(name) if self.asked.contains(&name) => {}
-                Some(name) => {
-                    let hint = match nearest(name, self.asked.iter().copied()) {
-                        Some(near) => format!("did you mean `{near}`?"),
-                        None => format!("known here: {}", self.asked.join(", ")),
-                    };
-                    diags.error_hint("E102", key.span, format!("{} has no setting `{}`", self.what, shown(name)), hint);
+/// The pairs of a map from keys of the telephone, each bound once.
+pub(super) fn keys<'n>(node: &'n Node, what: &str, diags: &mut Diags) -> &'n [(Node, Node)] {
+    pairs(node, what, "E402", diags).unwrap_or_default()
+}
+
+/// Reports each name that is given again with the code `twice`.
+fn pairs<'n>(node: &'n Node, what: &str, twice: &'static str, diags: &mut Diags) -> Option<&'n [(Node, Node)]> {
+    match &node.kind {
+        Kind::Map(pairs) => {
+            let mut seen = BTreeSet::new();
+            for key in pairs.iter().map(|(key, _)| key) {
+                if let Some(text) = key.scalar()
+                    && !seen.insert(text)
+                {
+                    let message = format!("`{}` is given twice in {what}", shown(text));
+                    diags.error_hint(twice, key.span, message, "keep one of them");
                 }
-                None => diags.error("E112", key.span, format!("a name is needed here, not {}", key.what())),
             }
+            Some(pairs)
+        }
+        Kind::Scalar { plain: true, .. } if full_width(node, diags) => None,
+        _ => {
+            let hint = "write `name: value` lines, or `{name: value, ...}`";
+            diags.error_hint("E112", node.span, format!("{what} needs settings, not {}", node.what()), hint);
+            None
         }
     }
 }
@@ -244,17 +309,14 @@ pub(super) fn expression(node: &Node, diags: &mut Diags) -> Option<Expr> {
 
 /// `name: expression` pairs, as in `send:` and `fields:`.
 pub(super) fn assignments(node: &Node, what: &str, diags: &mut Diags) -> Vec<(Name, Expr)> {
-    let Some(fields) = Fields::of(node, what, diags) else { return Vec::new() };
-    fields.all().filter_map(|(key, value)| Some((name(key, "a name", diags)?, expression(value, diags)?))).collect()
+    let pairs = named(node, what, diags).unwrap_or_default().iter();
+    pairs.filter_map(|(key, value)| Some((name(key, "a name", diags)?, expression(value, diags)?))).collect()
 }
 
 /// `variable: name` pairs, as in `get:`.
 pub(super) fn received(node: &Node, diags: &mut Diags) -> Vec<(Name, Name)> {
-    let Some(fields) = Fields::of(node, "`get`", diags) else { return Vec::new() };
-    fields
-        .all()
-        .filter_map(|(key, value)| Some((name(key, "a variable", diags)?, name(value, "a name", diags)?)))
-        .collect()
+    let pairs = named(node, "`get`", diags).unwrap_or_default().iter();
+    pairs.filter_map(|(key, value)| Some((name(key, "a variable", diags)?, name(value, "a name", diags)?))).collect()
 }
 
 /// A key of the telephone: `0`-`9`, `star`, `hash`.

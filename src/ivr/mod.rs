@@ -15,12 +15,19 @@ mod check;
 mod digits;
 mod expr;
 mod flow;
+mod graph;
 mod lookup;
 mod lower;
+mod neat;
+mod outline;
 mod post;
 mod prompt;
+mod reference;
 mod run;
+mod schema;
+mod settings;
 pub mod speech;
+mod spoken;
 mod step;
 pub mod trial;
 mod value;
@@ -30,9 +37,14 @@ use crate::source::{diag, text as source, yaml};
 
 pub use crate::source::{Diagnostic, Level, Sources, Span};
 pub use bundle::{Audio, Bundle, Mentions, Platform, load};
+pub use graph::{Graph, graph};
 pub use lookup::{BadReply, Http, Lookup, Request, Source as LookupSource, Sql};
+pub use neat::{Texts, neat, texts};
 pub use post::Template;
+pub use reference::reference;
 pub use run::{CallState, MAX_DEPTH, MAX_IVR_MS, MAX_LOOKUPS, MAX_STEPS, MAX_STEPS_IDLE, MAX_TYPED, start, step};
+pub use schema::{Content as SchemaOf, schema};
+pub use spoken::{Spoken, spoken};
 pub use value::{Type, Value};
 pub use wire::{
     Action, ActionId, Channel, Event, Kept, LookupResult, Mailbox, Post, QueueEnd, QueueEvent, Speech, Target,

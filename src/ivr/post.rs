@@ -1,8 +1,10 @@
 //! What flows may send and where spoken messages go, from `messages.yaml`: what each takes, and how it is delivered.
 
 use super::diag::Diags;
+use super::lookup::{self, http};
 use super::lookup::{Http, types};
 use super::lower::{Fields, identifier};
+use super::settings::{Group, Shape, optional};
 use super::value::Type;
 use super::yaml::Node;
 use std::collections::BTreeMap;
@@ -33,9 +35,38 @@ impl Templates {
     }
 }
 
+/// A messages file.
+pub(super) const FILE: Group = Group {
+    what: "a messages file",
+    settings: &[
+        optional("messages", MESSAGES, "what `send` sends, by name"),
+        optional("forms", MESSAGES, "what `form` files, by name"),
+        optional("mailboxes", MESSAGES, "who is told of a message in a mailbox, by its name"),
+    ],
+};
+
+const MESSAGES: Shape = Shape::Named(&Shape::Group(&MESSAGE));
+
+const MESSAGE: Group = Group {
+    what: "a message",
+    settings: &[
+        optional("takes", Shape::Named(&lookup::TAKEN), "its fields and their types"),
+        http::GET,
+        http::POST,
+        http::PUT,
+        http::PATCH,
+        http::QUERY,
+        http::HEADERS,
+        http::BODY,
+        http::AUTH,
+        http::RETRIED,
+        http::KEY,
+    ],
+};
+
 /// Reads `messages.yaml`.
 pub(super) fn lower(root: &Node, templates: &mut Templates, diags: &mut Diags) {
-    let Some(mut top) = Fields::of(root, "a messages file", diags) else { return };
+    let Some(mut top) = Fields::of(root, &FILE, diags) else { return };
     let spoken: Vec<&str> = OF_EVERY_MESSAGE.into_iter().chain(OF_A_SPOKEN_MESSAGE).collect();
     group(&mut top, "messages", &OF_EVERY_MESSAGE, &mut templates.messages, diags);
     group(&mut top, "forms", &OF_EVERY_MESSAGE, &mut templates.forms, diags);
@@ -50,10 +81,10 @@ fn group(
     into: &mut BTreeMap<String, Template>,
     diags: &mut Diags,
 ) {
-    let Some(all) = top.take(key).and_then(|node| Fields::of(node, &format!("`{key}`"), diags)) else { return };
+    let Some(all) = top.take(key).and_then(|node| Fields::of(node, key, diags)) else { return };
     for (name, value) in all.all() {
         let Some(name) = identifier(name, "a name", diags) else { continue };
-        let Some(mut fields) = Fields::of(value, "a message", diags) else { continue };
+        let Some(mut fields) = Fields::of(value, &MESSAGE, diags) else { continue };
         let takes = fields.take("takes").map(|node| types(node, "`takes`", diags)).unwrap_or_default();
         let mut known = takes.clone();
         known.extend(filled_in.iter().map(|name| (name.to_string(), Type::Text)));

@@ -4,7 +4,7 @@
 //! one with slots are `<id>-1`, `<id>-2`, ...
 
 use super::diag::{Diags, shown};
-use super::lower::{Fields, identifier};
+use super::lower::{identifier, named};
 use super::source::{Name, Span};
 use super::speech::{FORMATS, Format};
 use super::yaml::{Kind, Node};
@@ -78,9 +78,9 @@ pub(super) fn lower(root: &Node, prompts: &mut BTreeMap<String, Prompt>, diags: 
             diags.error_hint("E208", id.span, message, "give one of them another id");
             continue;
         }
-        let Some(fields) = Fields::of(value, "a prompt", diags) else { continue };
+        let Some(languages) = named(value, "a prompt", diags) else { continue };
         let mut texts = BTreeMap::new();
-        for (lang, text) in fields.all() {
+        for (lang, text) in languages {
             let Some(lang) = language(lang, diags) else { continue };
             // Whatever is wrong with it, a text is there: it must not be called missing as well.
             let texts = texts.entry(lang.text).or_insert(Text { parts: Vec::new() });

@@ -7,7 +7,7 @@
 //!
 //! | codes | about |
 //! |---|---|
-//! | E100-E114 | the text: YAML and its traps (100 101 104-107 109 110), unknown word (102), not in this version (103), given twice (111), wrong value (112), two verbs (113), missing (114) |
+//! | E100-E114 | the text: YAML and its traps (100 101 104-107 109 110), unknown word (102), not in this version (103), given twice (111), wrong value (112), two verbs (113), missing (114), no layout (115) |
 //! | E201-E210 | names: section, flow, prompt, queue, trunk or extension, calendar, lookup, ambiguous, file; base, secret, database, message, form or mailbox (210) |
 //! | E211-E214 | ways: nowhere to go, outcome without target, unreached section, unreached step |
 //! | E221-E223 | loops: without key or time, without end, subflows in a circle |

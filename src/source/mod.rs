@@ -7,6 +7,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub(crate) mod diag;
+pub(crate) mod layout;
 pub(crate) mod text;
 pub(crate) mod yaml;
 

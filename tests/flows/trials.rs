@@ -151,7 +151,7 @@ fn digits_meant_for_one_ear_are_not_in_the_record() {
          expect: {end: transfer, not_logged: [id_last6], keys: 9}",
     );
     // A tone of the caller's that the flow shows is found.
-    let open = sample_with("id_last6:    {type: digits, secret: true}", "id_last6:    {type: digits}");
+    let open = sample_with("id_last6: {type: digits, secret: true}", "id_last6:    {type: digits}");
     let mut sources = open;
     let test = format!(
         "{HEAD}  - name: t\n    mock: {{verify_owner: found}}\n    script: [presses: 141, hears: ask_id_last6, presses: 421989]\n    expect: {{not_logged: [id_last6]}}\n"

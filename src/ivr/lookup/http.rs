@@ -3,7 +3,8 @@
 
 use super::template::{Arguments, Body, Template, percent_encoded};
 use crate::ivr::diag::{Diags, shown};
-use crate::ivr::lower::{Fields, name, number};
+use crate::ivr::lower::{self, Fields, name};
+use crate::ivr::settings::{Setting, Shape, optional};
 use crate::ivr::source::Name;
 use crate::ivr::value::Type;
 use crate::ivr::yaml::{Kind, Node};
@@ -14,7 +15,7 @@ use std::fmt;
 const METHODS: [(&str, &str); 4] = [("get", "GET"), ("post", "POST"), ("put", "PUT"), ("patch", "PATCH")];
 /// Of a `GET` that says nothing else: one connection that was reset costs the caller nothing.
 const RETRIES: u32 = 1;
-const MAX_RETRIES: u32 = 3;
+pub(super) const MAX_RETRIES: u32 = 3;
 /// Headers that a request has from elsewhere, or that would change where it ends.
 const TAKEN_HEADERS: [&str; 8] = [
     "host",
@@ -62,6 +63,20 @@ impl fmt::Debug for Request {
     }
 }
 
+// What a request may say, whatever it is for.
+pub(in crate::ivr) const GET: Setting = optional("get", Shape::Text, "where to ask, as `${base.NAME}/path`");
+pub(in crate::ivr) const POST: Setting = optional("post", Shape::Text, "where to ask by POST");
+pub(in crate::ivr) const PUT: Setting = optional("put", Shape::Text, "where to ask by PUT");
+pub(in crate::ivr) const PATCH: Setting = optional("patch", Shape::Text, "where to ask by PATCH");
+pub(in crate::ivr) const QUERY: Setting = optional("query", Shape::Named(&Shape::Text), "parameters of the address");
+pub(in crate::ivr) const HEADERS: Setting = optional("headers", Shape::Named(&Shape::Text), "headers of the request");
+pub(in crate::ivr) const BODY: Setting = optional("body", Shape::Any, "what is sent, as JSON");
+pub(in crate::ivr) const AUTH: Setting = optional("auth", Shape::Name, "the name of the secret that goes along");
+pub(in crate::ivr) const RETRIED: Setting =
+    optional("retries", Shape::Number(0, MAX_RETRIES), "how often it is asked again").or("1 of a `get`");
+pub(in crate::ivr) const KEY: Setting =
+    optional("idempotency_key", Shape::Text, "by what the other system knows a request that it has seen");
+
 impl Http {
     /// The settings of one request; `None` when there is none, which is no fault here.
     pub(in crate::ivr) fn lower(
@@ -78,7 +93,7 @@ impl Http {
         }
         let body = fields.take("body").map(|node| (node.span, Body::lower(node, takes, diags)));
         let auth = fields.take("auth").map(|node| name(node, "a secret's name", diags));
-        let retries = fields.take("retries").map(|node| (node.span, number(node, "`retries`", 0..=MAX_RETRIES, diags)));
+        let retries = fields.take("retries").map(|node| (node.span, fields.number("retries", diags)));
         let key = fields.take("idempotency_key").map(|node| Template::lower(node, takes, diags));
         let (node, method) = match given[..] {
             [] => return Some(None),
@@ -173,9 +188,10 @@ fn named(
     takes: &BTreeMap<String, Type>,
     diags: &mut Diags,
 ) -> Option<Vec<(String, Template)>> {
-    let pairs = Fields::of(node, &format!("`{what}`"), diags)?;
-    let lowered =
-        pairs.all().map(|(key, value)| Some((name(key, "a name", diags)?.text, Template::lower(value, takes, diags)?)));
+    let pairs = lower::named(node, &format!("`{what}`"), diags)?;
+    let lowered = pairs
+        .iter()
+        .map(|(key, value)| Some((name(key, "a name", diags)?.text, Template::lower(value, takes, diags)?)));
     lowered.collect()
 }
 

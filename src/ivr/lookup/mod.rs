@@ -1,7 +1,7 @@
 //! What a flow may ask of other systems, from `lookups.yaml`: what each question takes and gives, how it is put and how
 //! its answer is read. Who carries it out is outside; here is no socket, and no secret but its name.
 
-mod http;
+pub(super) mod http;
 mod reply;
 mod sql;
 mod template;
@@ -12,7 +12,8 @@ pub use sql::Sql;
 
 use super::calendar::{lower_zone, zone};
 use super::diag::Diags;
-use super::lower::{Fields, duration, identifier, name, names};
+use super::lower::{Fields, identifier, name, named, names};
+use super::settings::{Group, Setting, Shape, optional, required};
 use super::source::Span;
 use super::value::{TYPE_NAMES, Type};
 use super::yaml::{Kind, Node};
@@ -72,13 +73,59 @@ const UNITS: [(&str, Unit, Type); 6] = [
     ("epoch_ms", Unit::EpochMs, Type::Datetime),
 ];
 
+/// A lookups file.
+pub(super) const FILE: Group = Group {
+    what: "a lookups file",
+    settings: &[required("lookups", Shape::Named(&Shape::Group(&LOOKUP)), "lookups by name")],
+};
+
+const LOOKUP: Group = Group {
+    what: "a lookup",
+    settings: &[
+        optional("takes", Shape::Named(&TAKEN), "its arguments and their types"),
+        optional("gives", Shape::Named(&GIVEN), "the fields of its reply, their types and places"),
+        optional("timeout", Shape::Time("a timeout", 100, 30_000), "the longest wait").or("3s"),
+        optional("cache", Shape::Time("`cache`", 1_000, MAX_CACHE_MS), "how long an answer serves again"),
+        http::GET,
+        http::POST,
+        http::PUT,
+        http::PATCH,
+        http::QUERY,
+        http::HEADERS,
+        http::BODY,
+        http::AUTH,
+        http::RETRIED,
+        http::KEY,
+        optional("not_found", Shape::Group(&reply::NOT_FOUND), "how an answer says that there is nothing"),
+        optional("sql", Shape::Text, "instead: a question to a database, with its arguments as `:name`"),
+        optional("database", Shape::Name, "which database"),
+    ],
+};
+
+pub(super) const TAKEN: Shape = Shape::Either(&[Shape::Word(&TYPE_NAMES), Shape::Group(&ARGUMENT)]);
+const GIVEN: Shape = Shape::Either(&[Shape::Word(&TYPE_NAMES), Shape::Group(&FIELD)]);
+const TYPE: Setting = required("type", Shape::Word(&TYPE_NAMES), "its type");
+/// What goes with `one_of`.
+pub(super) const CHOICES: Setting = optional("of", Shape::Names, "the choices of `one_of`");
+
+const ARGUMENT: Group = Group { what: "a value", settings: &[TYPE, CHOICES] };
+
+const FIELD: Group = Group {
+    what: "a value",
+    settings: &[
+        TYPE,
+        CHOICES,
+        optional("at", Shape::Text, "where it stands in the reply, as `/data/balance`, or its column"),
+        optional("unit", Shape::Text, "what a bare number counts: yuan, fen, seconds, minutes, epoch or epoch_ms"),
+        optional("zone", Shape::Text, "the time zone of a time without one").or(super::flow::DEFAULT_ZONE),
+    ],
+};
+
 /// Reads `lookups.yaml` into `lookups`.
 pub(super) fn lower(root: &Node, lookups: &mut BTreeMap<String, Lookup>, diags: &mut Diags) {
-    let Some(mut top) = Fields::of(root, "a lookups file", diags) else { return };
-    if let Some(node) = top.need("lookups", diags)
-        && let Some(all) = Fields::of(node, "`lookups`", diags)
-    {
-        for (key, value) in all.all() {
+    let Some(mut top) = Fields::of(root, &FILE, diags) else { return };
+    if let Some(node) = top.need("lookups", diags) {
+        for (key, value) in named(node, "`lookups`", diags).unwrap_or_default() {
             let Some(id) = identifier(key, "a lookup's name", diags) else { continue };
             let Some(lookup) = one(key.span, value, diags) else { continue };
             if lookups.insert(id.text.clone(), lookup).is_some() {
@@ -90,11 +137,11 @@ pub(super) fn lower(root: &Node, lookups: &mut BTreeMap<String, Lookup>, diags: 
 }
 
 fn one(span: Span, node: &Node, diags: &mut Diags) -> Option<Lookup> {
-    let mut fields = Fields::of(node, "a lookup", diags)?;
+    let mut fields = Fields::of(node, &LOOKUP, diags)?;
     let takes = fields.take("takes").map(|node| typed(node, "`takes`", false, diags)).unwrap_or_default();
     let gives = fields.take("gives").map(|node| typed(node, "`gives`", true, diags)).unwrap_or_default();
-    let timeout_ms = fields.take("timeout").and_then(|node| duration(node, "a timeout", 100..=30_000, diags));
-    let cache_ms = fields.take("cache").and_then(|node| duration(node, "`cache`", 1_000..=MAX_CACHE_MS, diags));
+    let timeout_ms = fields.time("timeout", diags);
+    let cache_ms = fields.time("cache", diags);
     let not_found = fields.take("not_found").and_then(|node| NotFound::lower(node, diags)).unwrap_or_default();
     let takes: BTreeMap<String, Type> = takes.into_iter().map(|(name, (ty, _))| (name, ty)).collect();
     let http = Http::lower(&mut fields, &takes, diags);
@@ -154,15 +201,15 @@ pub(super) fn types(node: &Node, what: &str, diags: &mut Diags) -> BTreeMap<Stri
 }
 
 fn typed(node: &Node, what: &str, with_places: bool, diags: &mut Diags) -> BTreeMap<String, (Type, Where)> {
-    let Some(fields) = Fields::of(node, what, diags) else { return BTreeMap::new() };
+    let group = if with_places { &FIELD } else { &ARGUMENT };
     let mut types = BTreeMap::new();
     let here = || zone(super::flow::DEFAULT_ZONE).unwrap_or(TimeZone::UTC);
-    for (key, value) in fields.all() {
+    for (key, value) in named(node, what, diags).unwrap_or_default() {
         let Some(name) = name(key, "a name", diags) else { continue };
         let mut place = Where { at: None, unit: Unit::Own, zone: here() };
         let ty = match &value.kind {
             Kind::Map(_) => {
-                let Some(mut detail) = Fields::of(value, "a value", diags) else { continue };
+                let Some(mut detail) = Fields::of(value, group, diags) else { continue };
                 let ty = lower_type(&mut detail, diags);
                 if with_places {
                     place.at = detail.take("at").and_then(|node| Some((node.span, node.scalar()?.to_string())));

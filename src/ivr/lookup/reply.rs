@@ -4,12 +4,22 @@
 use super::{Lookup, Unit};
 use crate::ivr::diag::Diags;
 use crate::ivr::lower::Fields;
+use crate::ivr::settings::{Group, Shape, optional};
 use crate::ivr::value::{MILLION, Type, Value};
 use crate::ivr::wire::LookupResult;
 use crate::ivr::yaml::{Kind, Node};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value as Json;
+
+pub(super) const NOT_FOUND: Group = Group {
+    what: "`not_found`",
+    settings: &[
+        optional("status", Shape::Any, "an HTTP status, or a list of them, as `404`"),
+        optional("at", Shape::Text, "or a place in the answer, as `/code`"),
+        optional("is", Shape::Any, "and what it then holds"),
+    ],
+};
 
 /// Which answer says that there is no such thing.
 #[derive(Debug, Default)]
@@ -22,7 +32,7 @@ pub(super) struct NotFound {
 impl NotFound {
     /// `{status: 404}`, `{status: [404, 410]}` or `{at: /code, is: NO_SUCH_ACCOUNT}`.
     pub fn lower(node: &Node, diags: &mut Diags) -> Option<NotFound> {
-        let mut fields = Fields::of(node, "`not_found`", diags)?;
+        let mut fields = Fields::of(node, &NOT_FOUND, diags)?;
         let mut found = NotFound::default();
         if let Some(node) = fields.take("status") {
             let items = match &node.kind {

@@ -4,6 +4,7 @@
 //! One counter of failures for silence and wrong keys. Silence is measured from the prompt's end, the pause between
 //! digits from the key before.
 
+use super::super::settings::{Setting, Shape, optional, required};
 use super::super::source::Name;
 use super::super::wire::{Event, TraceEvent};
 use super::state::{Asking, Phase, Stage, Surplus, Wait};
@@ -11,6 +12,27 @@ use super::{Next, Run};
 
 /// Repeats of one visit that cost no try.
 const MAX_REPEATS: u8 = 5;
+
+pub(in crate::ivr) const SAY: Setting = required("say", Shape::Prompts, "the question");
+pub(in crate::ivr) const TRIES: Setting =
+    optional("tries", Shape::Number(1, 9), "how often silence and wrong keys are allowed together");
+pub(in crate::ivr) const WAIT: Setting =
+    optional("wait", Shape::Time("the wait for a key", 100, 120_000), "how long to wait for a key after the question");
+pub(in crate::ivr) const BETWEEN_DIGITS: Setting = optional(
+    "between_digits",
+    Shape::Time("the wait between digits", 100, 120_000),
+    "how long to wait between two digits",
+);
+pub(in crate::ivr) const SILENCE: Setting =
+    optional("silence", Shape::Prompts, "what to say when nothing is pressed; of a list the next one each time");
+pub(in crate::ivr) const WRONG_KEY: Setting =
+    optional("wrong_key", Shape::Prompts, "what to say after a wrong key; of a list the next one each time");
+pub(in crate::ivr) const BARGE_IN: Setting =
+    optional("barge_in", Shape::Flag, "`false`: keys do not end the prompt and are dropped");
+pub(in crate::ivr) const FRESH_INPUT: Setting =
+    optional("fresh_input", Shape::Flag, "`true`: keys pressed before the question do not count");
+pub(in crate::ivr) const GIVE_UP: Setting =
+    optional("give_up", Shape::Section, "where to go when the tries run out; `defaults` may say it for all");
 
 /// How a step asks; from its settings and the flow's defaults.
 #[derive(Debug)]

@@ -153,7 +153,7 @@ fn date(day: i32, today: i32, said: &mut Said) {
         _ => {}
     }
     let Some(date) = date_of(day) else { return };
-    said.atoms(&["a_on", MONTHS[(date.month() as usize - 1) % 12]]);
+    said.atom(MONTHS[(date.month() as usize - 1) % 12]);
     ordinal(i64::from(date.day()), said);
     if date_of(today).is_none_or(|now| now.year() != date.year()) {
         year(u64::try_from(date.year()).unwrap_or(0), said);

@@ -2,11 +2,14 @@
 //! Pure and total; the golden tables in the tests are the specification. Word order between values belongs to the
 //! prompt's text, not here.
 
+mod aloud;
 mod en;
 mod zh;
 
 use super::value::{Type, Value};
 use std::collections::BTreeSet;
+
+pub use aloud::{Unreadable, pieces, words};
 
 /// The languages that have a reader.
 pub const LANGUAGES: [&str; 2] = ["zh", "en"];

@@ -1,5 +1,5 @@
-//! Mandarin. Numbers go in groups of four (万, 亿); one 零 bridges a gap; 两 stands for a leading 2 before 千, 万 or 亿;
-//! a number spelled digit by digit says 幺 for 1.
+//! Mandarin. Numbers go in groups of four (万, 亿); one 零 bridges each run of zeros within, also over a group's border;
+//! 两 stands for a leading 2 before 千, 万 or 亿; a number spelled digit by digit says 幺 for 1.
 
 use super::super::value::{Value, date_of, day_and_clock};
 use super::{Format, Said, decimals, digit, signed, spell, spell_phone, told_minutes};
@@ -75,11 +75,16 @@ fn below_any(n: u64, leads: bool, said: &mut Said) {
     }
     said.atom("a_yi");
     if low > 0 {
-        if low < YI / 10 {
+        if bridges(high, low, YI) {
             said.atom("a_0");
         }
         below_yi(low, false, said);
     }
+}
+
+/// Whether zeros stand at the border of two groups.
+fn bridges(high: u64, low: u64, border: u64) -> bool {
+    high.is_multiple_of(10) || low < border / 10
 }
 
 fn below_yi(n: u64, leads: bool, said: &mut Said) {
@@ -91,7 +96,7 @@ fn below_yi(n: u64, leads: bool, said: &mut Said) {
             below_wan(high, leads, said)
         }
         said.atom("a_wan");
-        if low > 0 && low < 1_000 {
+        if low > 0 && bridges(high, low, 10_000) {
             said.atom("a_0");
         }
     }

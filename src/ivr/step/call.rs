@@ -1,13 +1,14 @@
 //! `call` and `return`: a subflow has its own variables; what it takes and gives is named on both sides.
 
 use super::set::fitted;
-use super::{Exit, Fact, Lower, Refers, Step, To};
+use super::{Exit, Fact, Lower, Refers, Step, To, Verb};
 use crate::ivr::bundle::Bundle;
 use crate::ivr::expr::Expr;
 use crate::ivr::flow::Flow;
 use crate::ivr::lower::{Fields, assignments, name, received};
 use crate::ivr::run::state::Vars;
 use crate::ivr::run::{Next, Run};
+use crate::ivr::settings::{ASSIGNMENTS, Group, RECEIVED, Shape, optional, outcome, required};
 use crate::ivr::source::Name;
 use crate::ivr::yaml::Node;
 
@@ -25,17 +26,45 @@ struct Return {
     ok: bool,
 }
 
-pub(super) fn lower(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
-    let mut fields = Fields::of(node, "`call`", lower.diags)?;
+pub(super) const CALL: Verb = Verb {
+    name: "call",
+    help: "Runs a subflow of `ivr-flows/lib/`, then carries on. The subflow declares what it takes and gives (`takes`, `gives`).",
+    shape: Shape::Group(&SETTINGS),
+    outcomes: &["ok (carries on)", "failed"],
+    example: "- call: {flow: lib/identify, get: {account: account}, failed: agent}",
+    lower,
+};
+
+const SETTINGS: Group = Group {
+    what: "`call`",
+    settings: &[
+        required("flow", Shape::Name, "which subflow"),
+        optional("send", ASSIGNMENTS, "variables that it takes"),
+        optional("get", RECEIVED, "variables that receive what it gives"),
+        outcome("failed", "when the subflow fails"),
+    ],
+};
+
+pub(super) const RETURN: Verb = Verb {
+    name: "return",
+    help: "Ends a subflow. An entry flow hangs up by it.",
+    shape: Shape::Word(&["ok", "failed"]),
+    outcomes: &[],
+    example: "- return: ok",
+    lower: lower_return,
+};
+
+fn lower(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
+    let mut fields = Fields::of(node, &SETTINGS, lower.diags)?;
     let flow = fields.need("flow", lower.diags).and_then(|node| name(node, "a flow", lower.diags));
     let send = fields.take("send").map(|node| assignments(node, "`send`", lower.diags)).unwrap_or_default();
     let get = fields.take("get").map(|node| received(node, lower.diags)).unwrap_or_default();
-    let failed = lower.outcome(&mut fields, "failed", "when the subflow fails");
+    let failed = lower.outcome(&mut fields, "failed");
     fields.finish(lower.diags);
     Some(Box::new(Call { flow: flow?, send, get, failed: failed? }))
 }
 
-pub(super) fn lower_return(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
+fn lower_return(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
     match node.scalar() {
         Some("ok") => Some(Box::new(Return { ok: true })),
         Some("failed") => Some(Box::new(Return { ok: false })),

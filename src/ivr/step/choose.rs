@@ -1,10 +1,11 @@
 //! `choose`: the first condition that holds names the section; without one, `else` or the step below.
 
-use super::{Exit, Fact, Lower, Step};
+use super::{Exit, Fact, Lower, Step, Verb};
 use crate::ivr::bundle::Bundle;
 use crate::ivr::expr::Expr;
 use crate::ivr::lower::{Fields, expression};
 use crate::ivr::run::{Next, Run};
+use crate::ivr::settings::{Group, Shape, required};
 use crate::ivr::source::Name;
 use crate::ivr::value::{Type, Value};
 use crate::ivr::yaml::{Kind, Node};
@@ -15,7 +16,31 @@ struct Choose {
     otherwise: Option<Name>,
 }
 
-pub(super) fn lower(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
+pub(super) const VERB: Verb = Verb {
+    name: "choose",
+    help: "Goes by the first condition that holds; carries on when none does.",
+    shape: Shape::Either(&[Shape::List(&BRANCHES), BRANCHES]),
+    outcomes: &["one for each branch", "carries on"],
+    example: "- choose: [{if: account is set, goto: agent}, {else: bye}]",
+    lower,
+};
+
+const BRANCHES: Shape = Shape::Either(&[Shape::Group(&BRANCH), Shape::Group(&ELSE)]);
+
+const BRANCH: Group = Group {
+    what: "a branch of `choose`",
+    settings: &[
+        required("if", Shape::Expression, "a condition"),
+        required("goto", Shape::Section, "where to go when it holds"),
+    ],
+};
+
+const ELSE: Group = Group {
+    what: "the last branch of `choose`",
+    settings: &[required("else", Shape::Section, "where to go when no condition holds")],
+};
+
+fn lower(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
     let items = match &node.kind {
         Kind::List(items) => items.as_slice(),
         Kind::Map(_) => std::slice::from_ref(node),
@@ -28,15 +53,16 @@ pub(super) fn lower(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
     let mut choose = Choose { branches: Vec::new(), otherwise: None };
     let mut complete = true;
     for item in items {
-        let Some(mut fields) = Fields::of(item, "a branch of `choose`", lower.diags) else {
+        let group = if item.child("else").is_some() { &ELSE } else { &BRANCH };
+        let Some(mut fields) = Fields::of(item, group, lower.diags) else {
             complete = false;
             continue;
         };
         if choose.otherwise.is_some() {
             lower.diags.error("E214", item.span, "nothing after `else` is ever looked at");
         }
-        if let Some(otherwise) = fields.take("else") {
-            choose.otherwise = lower.section(otherwise);
+        if item.child("else").is_some() {
+            choose.otherwise = fields.need("else", lower.diags).and_then(|node| lower.section(node));
             complete &= choose.otherwise.is_some();
         } else {
             let condition = fields.need("if", lower.diags).and_then(|node| expression(node, lower.diags));

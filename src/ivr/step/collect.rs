@@ -1,14 +1,15 @@
 //! `collect`: asks for digits, checks them, may read them back, and stores them. Here digits are data: of the shortcuts
 //! only `star` and `hash` act, and only as the first key; later `star` starts the entry over.
 
-use super::{Exit, Fact, Lower, Step};
+use super::{Exit, Fact, Lower, Step, Verb};
 use crate::ivr::bundle::Bundle;
-use crate::ivr::digits::{self, Check, Pattern};
+use crate::ivr::digits::{self, CHECK_NAMES, Check, Pattern};
 use crate::ivr::flow::Target;
-use crate::ivr::lower::{Fields, name, number, telephone_key, text};
+use crate::ivr::lower::{Fields, name, telephone_key, text};
 use crate::ivr::run::ask::{self, Asks, Policy, Taken};
 use crate::ivr::run::state::{Asking, Stage};
 use crate::ivr::run::{MAX_TYPED, Next, Playing, Run};
+use crate::ivr::settings::{Group, Shape, optional, required};
 use crate::ivr::source::Name;
 use crate::ivr::value::{Type, Value, ymd};
 use crate::ivr::wire::{Event, TraceEvent};
@@ -27,14 +28,49 @@ struct Collect {
     give_up: Name,
 }
 
-pub(super) fn lower(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
-    let mut fields = Fields::of(node, "`collect`", lower.diags)?;
+pub(super) const VERB: Verb = Verb {
+    name: "collect",
+    help: "Asks for digits and stores them in a variable. `star` clears what was typed.",
+    shape: Shape::Group(&SETTINGS),
+    outcomes: &["carries on", "give_up"],
+    example: "- collect: {say: ask_account, save: account, digits: 10, check: luhn, confirm: is_this_your_account, give_up: agent}",
+    lower,
+};
+
+const LENGTH: Shape = Shape::Number(1, MAX_TYPED as u32);
+
+const SETTINGS: Group = Group {
+    what: "`collect`",
+    settings: &[
+        ask::SAY,
+        required("save", Shape::Name, "the variable"),
+        optional("digits", LENGTH, "the exact length"),
+        optional("min", LENGTH, "instead: the shortest"),
+        optional("max", LENGTH, "and the longest"),
+        optional("end_key", Shape::Word(&END_KEYS), "the key that ends an entry; `none` for no such key").or("hash"),
+        optional("check", Shape::Word(&CHECK_NAMES), "`luhn`, `id_card_cn`, `mobile_cn` or `date`"),
+        optional("pattern", Shape::Text, "what the digits look like, as `1[3-9].{9}`"),
+        optional("confirm", Shape::Prompt, "reads the entry back: 1 is right, 2 asks again"),
+        ask::GIVE_UP,
+        ask::TRIES,
+        ask::WAIT,
+        ask::BETWEEN_DIGITS,
+        ask::SILENCE,
+        ask::WRONG_KEY,
+        ask::BARGE_IN,
+        ask::FRESH_INPUT,
+    ],
+};
+
+const END_KEYS: [&str; 13] = ["hash", "star", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "none"];
+
+fn lower(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
+    let mut fields = Fields::of(node, &SETTINGS, lower.diags)?;
     let say = fields.need("say", lower.diags).map(|node| lower.prompts(node)).unwrap_or_default();
     let save = fields.need("save", lower.diags).and_then(|node| name(node, "a variable", lower.diags));
     let policy = lower.policy(&mut fields, say);
-    let mut count =
-        |key, what| fields.take(key).map(|node| (node.span, number(node, what, 1..=MAX_TYPED as u32, lower.diags)));
-    let (digits, min, max) = (count("digits", "`digits`"), count("min", "`min`"), count("max", "`max`"));
+    let mut count = |key| fields.take(key).map(|node| node.span).map(|span| (span, fields.number(key, lower.diags)));
+    let (digits, min, max) = (count("digits"), count("min"), count("max"));
     let end_key = match fields.take("end_key") {
         None => Some(Some('#')),
         Some(node) if node.scalar() == Some("none") => Some(None),

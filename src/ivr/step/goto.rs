@@ -1,8 +1,9 @@
 //! `goto`: on to another section of this flow.
 
-use super::{Exit, Fact, Lower, Step};
+use super::{Exit, Fact, Lower, Step, Verb};
 use crate::ivr::bundle::Bundle;
 use crate::ivr::run::{Next, Run};
+use crate::ivr::settings::Shape;
 use crate::ivr::source::Name;
 use crate::ivr::yaml::Node;
 
@@ -11,7 +12,16 @@ struct Goto {
     section: Name,
 }
 
-pub(super) fn lower(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
+pub(super) const VERB: Verb = Verb {
+    name: "goto",
+    help: "Goes to a section.",
+    shape: Shape::Section,
+    outcomes: &["the section"],
+    example: "- goto: agent",
+    lower,
+};
+
+fn lower(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
     Some(Box::new(Goto { section: lower.section(node)? }))
 }
 

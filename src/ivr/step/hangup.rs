@@ -1,10 +1,11 @@
 //! `hangup`: says goodbye and ends the call.
 
-use super::{Fact, Lower, Step};
+use super::{Fact, Lower, Step, Verb};
 use crate::events::Cause;
 use crate::ivr::bundle::Bundle;
 use crate::ivr::run::state::Wait;
 use crate::ivr::run::{Next, Run};
+use crate::ivr::settings::Shape;
 use crate::ivr::source::Name;
 use crate::ivr::wire::Event;
 use crate::ivr::yaml::Node;
@@ -14,8 +15,17 @@ struct Hangup {
     prompts: Vec<Name>,
 }
 
+pub(super) const VERB: Verb = Verb {
+    name: "hangup",
+    help: "Plays a prompt, if one is named, and ends the call.",
+    shape: Shape::Either(&[Shape::Nothing, Shape::Prompts]),
+    outcomes: &[],
+    example: "- hangup: goodbye",
+    lower,
+};
+
 /// `hangup: goodbye`, or nothing after the colon for a silent end.
-pub(super) fn lower(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
+fn lower(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
     let prompts = if node.is_null() { Vec::new() } else { lower.prompts(node) };
     Some(Box::new(Hangup { prompts }))
 }

@@ -1,10 +1,11 @@
 //! `hours`: branches on a calendar.
 
-use super::{Exit, Fact, Lower, Refers, Step};
+use super::{Exit, Fact, Lower, Refers, Step, Verb};
 use crate::ivr::bundle::Bundle;
 use crate::ivr::calendar::Openness;
 use crate::ivr::lower::{Fields, name};
 use crate::ivr::run::{Next, Run};
+use crate::ivr::settings::{Group, Shape, optional, outcome, required};
 use crate::ivr::source::Name;
 use crate::ivr::yaml::Node;
 
@@ -16,11 +17,30 @@ struct Hours {
     holiday: Option<Name>,
 }
 
-pub(super) fn lower(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
-    let mut fields = Fields::of(node, "`hours`", lower.diags)?;
+pub(super) const VERB: Verb = Verb {
+    name: "hours",
+    help: "Asks a calendar of `ivr-flows/calendars.yaml` whether it is open now.",
+    shape: Shape::Group(&SETTINGS),
+    outcomes: &["open", "closed", "holiday"],
+    example: "- hours: {calendar: agents, closed: bye}",
+    lower,
+};
+
+const SETTINGS: Group = Group {
+    what: "`hours`",
+    settings: &[
+        required("calendar", Shape::Name, "which calendar"),
+        optional("open", Shape::Section, "where to go when it is open; carries on unless told"),
+        outcome("closed", "when it is closed"),
+        optional("holiday", Shape::Section, "where to go on a holiday; as `closed` unless told"),
+    ],
+};
+
+fn lower(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
+    let mut fields = Fields::of(node, &SETTINGS, lower.diags)?;
     let calendar = fields.need("calendar", lower.diags).and_then(|node| name(node, "a calendar", lower.diags));
     let open = lower.optional_section(&mut fields, "open");
-    let closed = lower.outcome(&mut fields, "closed", "when it is closed");
+    let closed = lower.outcome(&mut fields, "closed");
     let holiday = lower.optional_section(&mut fields, "holiday");
     fields.finish(lower.diags);
     Some(Box::new(Hours { calendar: calendar?, open: open?, closed: closed?, holiday: holiday? }))

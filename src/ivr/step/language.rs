@@ -1,13 +1,14 @@
 //! `language`: asks for the caller's language, each language in its own words, or sets one. A caller whose language is
 //! remembered is not asked again.
 
-use super::{Exit, Fact, Lower, Refers, Step};
+use super::{Exit, Fact, Lower, Refers, Step, Verb};
 use crate::ivr::bundle::Bundle;
-use crate::ivr::lower::{Fields, duration, telephone_key};
+use crate::ivr::lower::{Fields, keys, telephone_key};
 use crate::ivr::prompt::language;
 use crate::ivr::run::ask::{self, Asks, Policy, Taken};
 use crate::ivr::run::state::{Asking, Stage};
 use crate::ivr::run::{Next, Playing, Run};
+use crate::ivr::settings::{Group, Shape, optional, required};
 use crate::ivr::source::Name;
 use crate::ivr::wire::{Event, TraceEvent};
 use crate::ivr::yaml::{Kind, Node};
@@ -27,26 +28,56 @@ struct SetLanguage {
     lang: Name,
 }
 
-pub(super) fn lower(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
+pub(super) const VERB: Verb = Verb {
+    name: "language",
+    help: "Asks for the caller's language, or sets it.",
+    shape: Shape::Either(&[LANGUAGE, Shape::Group(&SETTINGS)]),
+    outcomes: &["carries on"],
+    example: "- language: {say: choose_language, keys: {1: zh, 2: en}, silence: zh}\n- language: en",
+    lower,
+};
+
+const LANGUAGE: Shape = Shape::Name;
+
+const SETTINGS: Group = Group {
+    what: "`language`",
+    settings: &[
+        ask::SAY,
+        required("keys", Shape::Keys(1, &LANGUAGE), "which key is which language"),
+        required("silence", LANGUAGE, "the language of who presses nothing"),
+        optional(
+            "remember",
+            Shape::Time("`remember`", 3_600_000, 365 * 86_400_000),
+            "for how long a caller who chose is not asked again",
+        ),
+        ask::TRIES,
+        ask::WAIT,
+        ask::BETWEEN_DIGITS,
+        ask::WRONG_KEY,
+        ask::BARGE_IN,
+        ask::FRESH_INPUT,
+    ],
+};
+
+fn lower(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
     if !matches!(node.kind, Kind::Map(_)) {
         return Some(Box::new(SetLanguage { lang: language(node, lower.diags)? }));
     }
-    let mut fields = Fields::of(node, "`language`", lower.diags)?;
+    let mut fields = Fields::of(node, &SETTINGS, lower.diags)?;
     let say = fields.need("say", lower.diags).map(|node| lower.prompts(node)).unwrap_or_default();
     // `silence` names a language here, not a prompt.
     let silence = fields.need("silence", lower.diags).and_then(|node| language(node, lower.diags));
-    let mut keys = BTreeMap::new();
+    let mut bound = BTreeMap::new();
     if let Some(node) = fields.need("keys", lower.diags) {
-        for (key, value) in Fields::keys(node, "`keys`", lower.diags) {
+        for (key, value) in keys(node, "`keys`", lower.diags) {
             let (key, lang) = (telephone_key(key, lower.diags), language(value, lower.diags));
-            keys.extend(key.zip(lang));
+            bound.extend(key.zip(lang));
         }
     }
-    let remember = fields.take("remember");
-    let remember = remember.and_then(|node| duration(node, "`remember`", 3_600_000..=365 * 86_400_000, lower.diags));
+    let remember = fields.time("remember", lower.diags);
     let policy = lower.policy_with(&mut fields, say, Vec::new());
     fields.finish(lower.diags);
-    Some(Box::new(Language { policy, keys, silence: silence?, remember_s: remember.map(|ms| ms / 1000) }))
+    Some(Box::new(Language { policy, keys: bound, silence: silence?, remember_s: remember.map(|ms| ms / 1000) }))
 }
 
 impl Language {

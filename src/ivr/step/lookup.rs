@@ -2,12 +2,13 @@
 //! takes a while, the caller is told to wait.
 
 use super::set::fitted;
-use super::{Exit, Fact, Lower, Refers, Step, To};
+use super::{Exit, Fact, Lower, Refers, Step, To, Verb};
 use crate::ivr::bundle::Bundle;
 use crate::ivr::expr::Expr;
-use crate::ivr::lower::{Fields, assignments, duration, name, received};
+use crate::ivr::lower::{Fields, assignments, name, received};
 use crate::ivr::run::state::{Filler, LookupWait, Reply, Wait};
 use crate::ivr::run::{MAX_LOOKUPS, Next, Run};
+use crate::ivr::settings::{ASSIGNMENTS, Group, RECEIVED, Setting, Shape, optional, outcome, required};
 use crate::ivr::source::Name;
 use crate::ivr::value::Type;
 use crate::ivr::wire::{Action, Event, LookupResult, TraceEvent};
@@ -30,19 +31,45 @@ struct Lookup {
     failed: Name,
 }
 
-pub(super) fn lower(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
-    let mut fields = Fields::of(node, "`lookup`", lower.diags)?;
+pub(super) const VERB: Verb = Verb {
+    name: "lookup",
+    help: "Asks another system, by a name of `ivr-flows/lookups.yaml`. What is sent stands at the right, what receives it at the left.",
+    shape: Shape::Group(&SETTINGS),
+    outcomes: &["found (carries on)", "not_found", "failed"],
+    example: "- lookup: {name: account_by_phone, send: {phone: caller.number}, get: {account: account}, not_found: agent, failed: agent}",
+    lower,
+};
+
+const SETTINGS: Group = Group {
+    what: "`lookup`",
+    settings: &[
+        required("name", Shape::Name, "which lookup"),
+        optional("send", ASSIGNMENTS, "its arguments"),
+        optional("get", RECEIVED, "variables that receive fields of the reply"),
+        TIMEOUT,
+        WAIT_SAY,
+        outcome("not_found", "when nothing is found"),
+        outcome("failed", "when the other system fails or is slow"),
+    ],
+};
+
+pub(in crate::ivr) const TIMEOUT: Setting =
+    optional("timeout", Shape::Time("a timeout", 100, 30_000), "the longest wait").or("3s");
+pub(in crate::ivr) const WAIT_SAY: Setting =
+    optional("wait_say", Shape::Prompts, "what the caller hears when it takes a moment");
+
+fn lower(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
+    let mut fields = Fields::of(node, &SETTINGS, lower.diags)?;
     let lookup = fields.need("name", lower.diags).and_then(|node| name(node, "a lookup", lower.diags));
     let send = fields.take("send").map(|node| assignments(node, "`send`", lower.diags)).unwrap_or_default();
     let get = fields.take("get").map(|node| received(node, lower.diags)).unwrap_or_default();
-    let timeout = fields.take("timeout");
-    let timeout_ms = timeout.and_then(|node| duration(node, "a timeout", 100..=30_000, lower.diags));
+    let timeout_ms = fields.time("timeout", lower.diags);
     let wait_say = match fields.take("wait_say") {
         Some(node) => lower.prompts(node),
         None => lower.defaults.wait_say.clone(),
     };
-    let not_found = lower.outcome(&mut fields, "not_found", "when nothing is found");
-    let failed = lower.outcome(&mut fields, "failed", "when the other system fails or is slow");
+    let not_found = lower.outcome(&mut fields, "not_found");
+    let failed = lower.outcome(&mut fields, "failed");
     fields.finish(lower.diags);
     Some(Box::new(Lookup {
         name: lookup?,

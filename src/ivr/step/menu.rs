@@ -1,13 +1,14 @@
 //! `menu`: one key (or a few digits) chooses a section. Shortcuts of the flow act here; the menu's own keys win.
 
-use super::{Exit, Fact, Lower, Step};
+use super::{Exit, Fact, Lower, Step, Verb};
 use crate::ivr::bundle::Bundle;
 use crate::ivr::diag::shown;
 use crate::ivr::flow::Target;
-use crate::ivr::lower::{Fields, duration, telephone_key};
+use crate::ivr::lower::{Fields, keys, telephone_key};
 use crate::ivr::run::ask::{self, Asks, Policy, Taken};
 use crate::ivr::run::state::{Asking, Stage};
 use crate::ivr::run::{Next, Outcome, Playing, Run};
+use crate::ivr::settings::{Group, Shape, optional, required};
 use crate::ivr::source::{Name, Span};
 use crate::ivr::wire::Event;
 use crate::ivr::yaml::Node;
@@ -25,12 +26,45 @@ struct Menu {
     give_up: Name,
 }
 
-pub(super) fn lower(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
-    let mut fields = Fields::of(node, "`menu`", lower.diags)?;
+pub(super) const VERB: Verb = Verb {
+    name: "menu",
+    help: "Asks for a key.",
+    shape: Shape::Group(&SETTINGS),
+    outcomes: &["one for each key", "give_up"],
+    example: "- menu: {say: main_menu, keys: {1: agent, 2: bye, star: repeat}, give_up: agent}",
+    lower,
+};
+
+const SETTINGS: Group = Group {
+    what: "`menu`",
+    settings: &[
+        ask::SAY,
+        required(
+            "keys",
+            Shape::Keys(MAX_KEY_DIGITS, &Shape::Target),
+            "which key leads to which section; `repeat` asks again, `back` goes to the menu before",
+        ),
+        ask::GIVE_UP,
+        ask::TRIES,
+        ask::WAIT,
+        optional(
+            "key_wait",
+            Shape::Time("`key_wait`", 200, 10_000),
+            "how long to wait when one key begins another, as 1 and 12",
+        ),
+        ask::BETWEEN_DIGITS,
+        ask::SILENCE,
+        ask::WRONG_KEY,
+        ask::BARGE_IN,
+        ask::FRESH_INPUT,
+    ],
+};
+
+fn lower(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
+    let mut fields = Fields::of(node, &SETTINGS, lower.diags)?;
     let say = fields.need("say", lower.diags).map(|node| lower.prompts(node)).unwrap_or_default();
     let policy = lower.policy(&mut fields, say);
-    let key_wait = fields.take("key_wait");
-    let key_wait_ms = key_wait.and_then(|node| duration(node, "`key_wait`", 200..=10_000, lower.diags));
+    let key_wait_ms = fields.time("key_wait", lower.diags);
     let keys = fields.need("keys", lower.diags).map(|node| lower_keys(node, lower));
     let give_up = lower.give_up(&mut fields);
     fields.finish(lower.diags);
@@ -43,8 +77,8 @@ pub(super) fn lower(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
 }
 
 fn lower_keys(node: &Node, lower: &mut Lower) -> BTreeMap<String, (Span, Target)> {
-    let mut keys: BTreeMap<String, (Span, Target)> = BTreeMap::new();
-    for (key, value) in Fields::keys(node, "`keys`", lower.diags) {
+    let mut bound: BTreeMap<String, (Span, Target)> = BTreeMap::new();
+    for (key, value) in keys(node, "`keys`", lower.diags) {
         let several = key.scalar().filter(|text| text.len() > 1 && text.bytes().all(|b| b.is_ascii_digit()));
         let dialled = match several {
             Some(text) if text.len() <= MAX_KEY_DIGITS => text.to_string(),
@@ -59,9 +93,9 @@ fn lower_keys(node: &Node, lower: &mut Lower) -> BTreeMap<String, (Span, Target)
             },
         };
         let Some(target) = Target::lower(value, lower.diags) else { continue };
-        keys.insert(dialled, (key.span, target));
+        bound.insert(dialled, (key.span, target));
     }
-    keys
+    bound
 }
 
 /// A dialled key as the flow file writes it.

@@ -1,6 +1,6 @@
 //! The verbs: one file each, with a verb's settings, what the checker must know of it, and what it does in a call.
 //!
-//! To add a verb, write its file and name it in [`VERBS`].
+//! To add a verb, write its file and name it in [`VERBS`]: the checker, the schema and the reference follow.
 
 mod call;
 mod choose;
@@ -25,15 +25,18 @@ use super::bundle::Bundle;
 use super::diag::{Diags, shown};
 use super::expr::Expr;
 use super::flow::Defaults;
-use super::lower::{Fields, duration, flag, name, names, number};
+use super::lower::{Fields, name, names};
 use super::run::ask::Policy;
 use super::run::state::Vars;
 use super::run::{Next, Run};
+use super::settings::Shape;
 use super::source::{Name, Span};
 use super::value::Type;
 use super::wire::Event;
 use super::yaml::{Kind, Node};
 use std::fmt;
+
+pub(super) use lookup::{TIMEOUT as LOOKUP_TIMEOUT, WAIT_SAY};
 
 /// What a step of a flow can do.
 pub(super) trait Step: fmt::Debug + Send + Sync {
@@ -148,32 +151,44 @@ pub(super) struct StepAt {
     pub verb: Box<dyn Step>,
 }
 
-type LowerVerb = fn(&Node, &mut Lower) -> Option<Box<dyn Step>>;
+/// A verb of the language: what it is for, what it takes, and how it is read.
+pub(super) struct Verb {
+    pub name: &'static str,
+    /// A sentence or two for admins.
+    pub help: &'static str,
+    pub shape: Shape,
+    /// Where a call can go on from it, in words for admins.
+    pub outcomes: &'static [&'static str],
+    /// Lines of a section, as the reference shows them.
+    pub example: &'static str,
+    lower: fn(&Node, &mut Lower) -> Option<Box<dyn Step>>,
+}
 
-const VERBS: [(&str, LowerVerb); 23] = [
-    ("say", say::lower),
-    ("menu", menu::lower),
-    ("collect", collect::lower),
-    ("choose", choose::lower),
-    ("set", set::lower),
-    ("language", language::lower),
-    ("lookup", lookup::lower),
-    ("hours", hours::lower),
-    ("queue", queue::lower),
-    ("transfer", transfer::lower),
-    ("tag", tag::lower_tag),
-    ("resolved", tag::lower_resolved),
-    ("goto", goto::lower),
-    ("pause", pause::lower),
-    ("call", call::lower),
-    ("return", call::lower_return),
-    ("hangup", hangup::lower),
-    ("voicemail", record::lower_voicemail),
-    ("record", record::lower_record),
-    ("send", post::lower_send),
-    ("form", post::lower_form),
-    ("callback", post::lower_callback),
-    ("survey", survey::lower),
+/// In the order in which the reference tells them.
+pub(super) const VERBS: [Verb; 23] = [
+    say::VERB,
+    menu::VERB,
+    collect::VERB,
+    choose::VERB,
+    set::VERB,
+    language::VERB,
+    lookup::VERB,
+    hours::VERB,
+    queue::VERB,
+    transfer::VERB,
+    tag::TAG,
+    tag::RESOLVED,
+    goto::VERB,
+    pause::VERB,
+    call::CALL,
+    call::RETURN,
+    hangup::VERB,
+    record::VOICEMAIL,
+    record::RECORD,
+    post::SEND,
+    post::FORM,
+    post::CALLBACK,
+    survey::VERB,
 ];
 
 /// What lowering a step needs to know of its flow.
@@ -184,7 +199,7 @@ pub(super) struct Lower<'l, 'f> {
 
 /// Reads one `- verb: settings`.
 pub(super) fn lower(node: &Node, lower: &mut Lower) -> Option<StepAt> {
-    let known = || VERBS.iter().map(|(verb, _)| *verb);
+    let known = || VERBS.iter().map(|verb| verb.name);
     let Kind::Map(pairs) = &node.kind else {
         // Reports full-width signs; what is left is a word without its colon.
         let text = super::lower::text(node, "a step", lower.diags)?;
@@ -195,7 +210,10 @@ pub(super) fn lower(node: &Node, lower: &mut Lower) -> Option<StepAt> {
         lower.diags.error_hint("E112", node.span, format!("`{}` is not a step", shown(text)), hint);
         return None;
     };
-    let (key, value) = pairs.first()?;
+    let Some((key, value)) = pairs.first() else {
+        lower.diags.error_hint("E112", node.span, "a step without a verb", "write `- say: prompt`, or leave it out");
+        return None;
+    };
     if let Some((extra, _)) = pairs.get(1) {
         let verbs: Vec<&str> = pairs.iter().filter_map(|(k, _)| k.scalar()).filter(|k| is_verb(k)).collect();
         let hint = match verbs[..] {
@@ -206,15 +224,15 @@ pub(super) fn lower(node: &Node, lower: &mut Lower) -> Option<StepAt> {
         return None;
     }
     let verb = super::lower::text(key, "a verb", lower.diags)?;
-    if let Some((_, lower_verb)) = VERBS.iter().find(|(known, _)| *known == verb) {
-        return lower_verb(value, lower).map(|verb| StepAt { span: key.span, verb });
+    if let Some(known) = VERBS.iter().find(|known| known.name == verb) {
+        return (known.lower)(value, lower).map(|verb| StepAt { span: key.span, verb });
     }
     lower.diags.unknown("E102", key.span, "unknown step", verb, known());
     None
 }
 
 fn is_verb(word: &str) -> bool {
-    VERBS.iter().any(|(verb, _)| *verb == word)
+    VERBS.iter().any(|verb| verb.name == word)
 }
 
 impl Lower<'_, '_> {
@@ -227,12 +245,12 @@ impl Lower<'_, '_> {
         name(node, "a section", self.diags)
     }
 
-    /// A section that must be given; `why` is what happens when it is needed.
-    pub fn outcome(&mut self, fields: &mut Fields, key: &'static str, why: &str) -> Option<Name> {
+    /// A section that must be given.
+    pub fn outcome(&mut self, fields: &mut Fields, key: &'static str) -> Option<Name> {
         match fields.take(key) {
             Some(node) => self.section(node),
             None => {
-                let message = format!("nothing is said for {why}");
+                let message = format!("nothing is said for {}", fields.help(key));
                 self.diags.error_hint("E212", fields.span, message, format!("add `{key}: <section>`"));
                 None
             }
@@ -259,19 +277,15 @@ impl Lower<'_, '_> {
     pub fn policy_with(&mut self, fields: &mut Fields, say: Vec<Name>, silence: Vec<Name>) -> Policy {
         let defaults = self.defaults;
         let diags = &mut *self.diags;
-        let mut ms = |key, what, fallback| {
-            let own = fields.take(key).and_then(|node| duration(node, what, 100..=120_000, diags));
-            own.unwrap_or(fallback)
-        };
-        let wait_ms = ms("wait", "the wait for a key", defaults.wait_ms);
-        let between_ms = ms("between_digits", "the wait between digits", defaults.between_ms);
-        let tries = fields.take("tries").and_then(|node| number(node, "`tries`", 1..=9, diags));
+        let wait_ms = fields.time("wait", diags).unwrap_or(defaults.wait_ms);
+        let between_ms = fields.time("between_digits", diags).unwrap_or(defaults.between_ms);
+        let tries = fields.number("tries", diags);
         let wrong_key = match fields.take("wrong_key") {
             Some(node) => names(node, "a prompt", diags),
             None => defaults.wrong_key.clone(),
         };
-        let barge_in = fields.take("barge_in").and_then(|node| flag(node, diags)).unwrap_or(true);
-        let fresh = fields.take("fresh_input").and_then(|node| flag(node, diags)).unwrap_or(false);
+        let barge_in = fields.flag("barge_in", diags).unwrap_or(true);
+        let fresh = fields.flag("fresh_input", diags).unwrap_or(false);
         let tries = tries.map_or(defaults.tries, |tries| tries as u8);
         Policy { say, wait_ms, between_ms, tries, silence, wrong_key, barge_in, fresh }
     }

@@ -1,10 +1,11 @@
 //! `pause`: a moment of silence. Keys pressed meanwhile wait for the next question.
 
-use super::{Exit, Fact, Lower, Step};
+use super::{Exit, Fact, Lower, Step, Verb};
 use crate::ivr::bundle::Bundle;
 use crate::ivr::lower::duration;
 use crate::ivr::run::state::Wait;
 use crate::ivr::run::{Next, Run};
+use crate::ivr::settings::Shape;
 use crate::ivr::wire::Event;
 use crate::ivr::yaml::Node;
 
@@ -13,8 +14,20 @@ struct Pause {
     ms: u64,
 }
 
-pub(super) fn lower(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
-    Some(Box::new(Pause { ms: duration(node, "a pause", 100..=60_000, lower.diags)? }))
+pub(super) const VERB: Verb = Verb {
+    name: "pause",
+    help: "Silence.",
+    shape: Shape::Time("a pause", FROM_MS, TO_MS),
+    outcomes: &["carries on"],
+    example: "- pause: 500ms",
+    lower,
+};
+
+const FROM_MS: u64 = 100;
+const TO_MS: u64 = 60_000;
+
+fn lower(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
+    Some(Box::new(Pause { ms: duration(node, "a pause", FROM_MS..=TO_MS, lower.diags)? }))
 }
 
 impl Step for Pause {

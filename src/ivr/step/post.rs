@@ -2,13 +2,14 @@
 //! disk; it is delivered from there, also when that system is away now.
 
 use super::lookup::check_arguments;
-use super::{Exit, Fact, Lower, Refers, Step, To};
+use super::{Exit, Fact, Lower, Refers, Step, To, Verb};
 use crate::ids::Redacted;
 use crate::ivr::bundle::Bundle;
 use crate::ivr::expr::{Expr, Reader};
-use crate::ivr::lower::{Fields, assignments, duration, expression, name, received};
+use crate::ivr::lower::{Fields, assignments, expression, name, received};
 use crate::ivr::run::state::Wait;
 use crate::ivr::run::{Next, Run};
+use crate::ivr::settings::{ASSIGNMENTS, Group, RECEIVED, Setting, Shape, optional, outcome, required};
 use crate::ivr::source::Name;
 use crate::ivr::value::{Type, Value};
 use crate::ivr::wire::{Action, Channel, Event, Post, TraceEvent};
@@ -35,12 +36,76 @@ enum What {
     Callback { queue: Name, number: Option<Expr>, window_s: Option<u64> },
 }
 
-pub(super) fn lower_send(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
-    let mut fields = Fields::of(node, "`send`", lower.diags)?;
+pub(super) const SEND: Verb = Verb {
+    name: "send",
+    help: "Sends a text message, a mail or a webhook by a template of `ivr-flows/messages.yaml`; give exactly one of them.",
+    shape: Shape::Group(&SEND_SETTINGS),
+    outcomes: &["carries on", "failed"],
+    example: "- send: {sms: pay_link, to: caller.number, fields: {account: account}, failed: agent}",
+    lower: lower_send,
+};
+
+const SEND_SETTINGS: Group = Group {
+    what: "`send`",
+    settings: &[
+        optional("sms", Shape::Name, "a template for text messages"),
+        optional("mail", Shape::Name, "a template for mails"),
+        optional("webhook", Shape::Name, "a template for another system"),
+        optional("to", Shape::Expression, "whom it goes to, where the template does not say"),
+        FIELDS,
+        outcome("failed", "when it cannot be sent"),
+    ],
+};
+
+pub(super) const FORM: Verb = Verb {
+    name: "form",
+    help: "Files a form by a template of `ivr-flows/messages.yaml`. `number` of `get` is what the caller can ask for it by.",
+    shape: Shape::Group(&FORM_SETTINGS),
+    outcomes: &["carries on", "failed"],
+    example: "- form: {template: outage_report, fields: {account: account, caller: caller.number}, get: {ticket: number}, failed: agent}",
+    lower: lower_form,
+};
+
+const FORM_SETTINGS: Group = Group {
+    what: "`form`",
+    settings: &[
+        required("template", Shape::Name, "which form"),
+        FIELDS,
+        GET,
+        outcome("failed", "when the form cannot be filed"),
+    ],
+};
+
+pub(super) const CALLBACK: Verb = Verb {
+    name: "callback",
+    help: "Keeps the caller's wish to be called back by a queue's agents.",
+    shape: Shape::Group(&CALLBACK_SETTINGS),
+    outcomes: &["carries on", "failed"],
+    example: "- callback: {queue: service, window: 4h, failed: agent}",
+    lower: lower_callback,
+};
+
+const CALLBACK_SETTINGS: Group = Group {
+    what: "`callback`",
+    settings: &[
+        required("queue", Shape::Name, "a queue of `hotline.yaml`"),
+        optional("number", Shape::Expression, "the number to call; the caller's unless told"),
+        optional("window", Shape::Time("`window`", 60_000, 7 * 86_400_000), "by when"),
+        FIELDS,
+        GET,
+        outcome("failed", "when the wish cannot be kept"),
+    ],
+};
+
+const FIELDS: Setting = optional("fields", ASSIGNMENTS, "what goes along");
+const GET: Setting = optional("get", RECEIVED, "a variable for `number`");
+
+fn lower_send(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
+    let mut fields = Fields::of(node, &SEND_SETTINGS, lower.diags)?;
     let given: Vec<(Channel, &Node)> =
         CHANNELS.iter().filter_map(|(key, channel)| Some((*channel, fields.take(key)?))).collect();
     let to = fields.take("to").map(|node| expression(node, lower.diags));
-    let (values, failed) = rest(&mut fields, "when it cannot be sent", lower);
+    let (values, failed) = rest(&mut fields, lower);
     let span = fields.span;
     fields.finish(lower.diags);
     let [(channel, template)] = given[..] else {
@@ -62,32 +127,31 @@ pub(super) fn lower_send(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>
     }))
 }
 
-pub(super) fn lower_form(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
-    let mut fields = Fields::of(node, "`form`", lower.diags)?;
+fn lower_form(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
+    let mut fields = Fields::of(node, &FORM_SETTINGS, lower.diags)?;
     let template = fields.need("template", lower.diags).and_then(|node| name(node, "a form", lower.diags));
     let get = fields.take("get").map(|node| received(node, lower.diags)).unwrap_or_default();
-    let (values, failed) = rest(&mut fields, "when the form cannot be filed", lower);
+    let (values, failed) = rest(&mut fields, lower);
     fields.finish(lower.diags);
     Some(Box::new(Posting { what: What::Form { template: template? }, fields: values, get, failed: failed? }))
 }
 
-pub(super) fn lower_callback(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
-    let mut fields = Fields::of(node, "`callback`", lower.diags)?;
+fn lower_callback(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
+    let mut fields = Fields::of(node, &CALLBACK_SETTINGS, lower.diags)?;
     let queue = fields.need("queue", lower.diags).and_then(|node| name(node, "a queue", lower.diags));
     let number = fields.take("number").map(|node| expression(node, lower.diags));
-    let window = fields.take("window");
-    let window_s = window.and_then(|node| duration(node, "`window`", 60_000..=7 * 86_400_000, lower.diags));
+    let window_s = fields.time("window", lower.diags);
     let get = fields.take("get").map(|node| received(node, lower.diags)).unwrap_or_default();
-    let (values, failed) = rest(&mut fields, "when the wish cannot be kept", lower);
+    let (values, failed) = rest(&mut fields, lower);
     fields.finish(lower.diags);
     let number = number.map_or(Some(None), |number| number.map(Some))?;
     let what = What::Callback { queue: queue?, number, window_s: window_s.map(|ms| ms / 1000) };
     Some(Box::new(Posting { what, fields: values, get, failed: failed? }))
 }
 
-fn rest(fields: &mut Fields, why: &str, lower: &mut Lower) -> (Vec<(Name, Expr)>, Option<Name>) {
+fn rest(fields: &mut Fields, lower: &mut Lower) -> (Vec<(Name, Expr)>, Option<Name>) {
     let values = fields.take("fields").map(|node| assignments(node, "`fields`", lower.diags)).unwrap_or_default();
-    (values, lower.outcome(fields, "failed", why))
+    (values, lower.outcome(fields, "failed"))
 }
 
 impl Posting {

@@ -1,12 +1,13 @@
 //! `queue`: the caller waits for an agent, hears music and now and then the place in the queue, and talks. What the queue
 //! decides comes as events; this step only sees to it that the caller is never left without sound or end.
 
-use super::{Exit, Fact, Lower, Refers, Step, To};
+use super::{Exit, Fact, Lower, Refers, Step, To, Verb};
 use crate::events::Cause;
 use crate::ivr::bundle::Bundle;
-use crate::ivr::lower::{Fields, duration, name, names, number};
+use crate::ivr::lower::{Fields, name, names};
 use crate::ivr::run::state::{QueueView, QueueWait, Wait};
 use crate::ivr::run::{Next, Run};
+use crate::ivr::settings::{Group, Shape, optional, required};
 use crate::ivr::source::Name;
 use crate::ivr::wire::{Action, Event, QueueEnd, QueueEvent};
 use crate::ivr::yaml::Node;
@@ -45,19 +46,59 @@ struct Announce {
     music: Option<Name>,
 }
 
-pub(super) fn lower(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
-    let mut fields = Fields::of(node, "`queue`", lower.diags)?;
+pub(super) const VERB: Verb = Verb {
+    name: "queue",
+    help: "The caller waits for an agent, with music, and talks.",
+    shape: Shape::Group(&SETTINGS),
+    outcomes: &["timeout", "full", "closed", "no_agents", "after_call"],
+    example: "- queue: {to: service, announce: {every: 45s, next: you_are_next, position: you_are_number}, not_answered: bye}",
+    lower,
+};
+
+const SETTINGS: Group = Group {
+    what: "`queue`",
+    settings: &[
+        required("to", Shape::Name, "a queue of `hotline.yaml`"),
+        optional("skills", Shape::Names, "has no effect in this version"),
+        optional("priority", Shape::Number(0, 9), "higher is served first").or("5"),
+        optional("max_wait", Shape::Time("`max_wait`", 1_000, 4 * 3_600_000), "the longest wait").or("30m"),
+        optional("announce", Shape::Group(&ANNOUNCE), "what the caller hears meanwhile"),
+        optional("callback", Shape::Any, "").later(),
+        optional("not_answered", Shape::Section, "where to go when no agent takes the call; covers the four below"),
+        optional("timeout", Shape::Section, "where to go after the longest wait"),
+        optional("full", Shape::Section, "where to go when the queue is full"),
+        optional("closed", Shape::Section, "where to go when the queue is closed"),
+        optional(
+            "no_agents",
+            Shape::Section,
+            "where to go when nobody is logged in; with it named, the caller does not wait for one",
+        ),
+        optional("after_call", Shape::Section, "where to go when the agent hangs up first"),
+    ],
+};
+
+const ANNOUNCE: Group = Group {
+    what: "`announce`",
+    settings: &[
+        optional("every", Shape::Time("`every`", 10_000, 600_000), "how often to tell"),
+        optional("next", Shape::Prompts, "for the caller with nobody ahead"),
+        optional("position", Shape::Prompts, "for those behind"),
+        optional("wait", Shape::Prompts, "how long it may take, after the position"),
+        optional("music", Shape::Name, "a recording's name"),
+    ],
+};
+
+fn lower(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
+    let mut fields = Fields::of(node, &SETTINGS, lower.diags)?;
     let to = fields.need("to", lower.diags).and_then(|node| name(node, "a queue", lower.diags));
     let skills = fields.take("skills").map(|node| names(node, "a skill", lower.diags)).unwrap_or_default();
     if let Some(first) = skills.first() {
         let message = "`skills` has no effect in this version: any agent of the queue takes the call";
         lower.diags.warn_hint("E103", first.span, message, "use a queue for each skill");
     }
-    let priority = fields.take("priority").and_then(|node| number(node, "`priority`", 0..=9, lower.diags));
-    let max_wait = fields.take("max_wait");
-    let max_wait = max_wait.and_then(|node| duration(node, "`max_wait`", 1_000..=4 * 3_600_000, lower.diags));
+    let priority = fields.number("priority", lower.diags);
+    let max_wait = fields.time("max_wait", lower.diags);
     let announce = fields.take("announce").and_then(|node| lower_announce(node, lower)).unwrap_or_default();
-    fields.later("callback", lower.diags);
     let mut sections = ["not_answered", "timeout", "full", "closed", "no_agents", "after_call"]
         .map(|key| lower.optional_section(&mut fields, key))
         .into_iter();
@@ -85,9 +126,8 @@ pub(super) fn lower(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
 }
 
 fn lower_announce(node: &Node, lower: &mut Lower) -> Option<Announce> {
-    let mut fields = Fields::of(node, "`announce`", lower.diags)?;
-    let every = fields.take("every");
-    let every_ms = every.and_then(|node| duration(node, "`every`", 10_000..=600_000, lower.diags));
+    let mut fields = Fields::of(node, &ANNOUNCE, lower.diags)?;
+    let every_ms = fields.time("every", lower.diags);
     let mut prompts = |key| fields.take(key).map(|node| lower.prompts(node)).unwrap_or_default();
     let (next, position, wait) = (prompts("next"), prompts("position"), prompts("wait"));
     let music = fields.take("music").and_then(|node| name(node, "a piece of music", lower.diags));

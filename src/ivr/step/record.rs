@@ -1,10 +1,11 @@
 //! `voicemail` and `record`: what the caller says after the tone. What was said until a hang-up is kept like the rest.
 
-use super::{Exit, Fact, Lower, Refers, Step, To};
+use super::{Exit, Fact, Lower, Refers, Step, To, Verb};
 use crate::ivr::bundle::Bundle;
-use crate::ivr::lower::{Fields, duration, flag, name, telephone_key};
+use crate::ivr::lower::{Fields, name, telephone_key};
 use crate::ivr::run::state::Wait;
 use crate::ivr::run::{Next, Run};
+use crate::ivr::settings::{Group, Setting, Shape, optional, outcome, required};
 use crate::ivr::source::Name;
 use crate::ivr::value::{Type, Value};
 use crate::ivr::wire::{Action, Event, Kept, Mailbox};
@@ -38,10 +39,57 @@ enum Target {
     Variable(Name),
 }
 
-pub(super) fn lower_voicemail(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
-    let mut fields = Fields::of(node, "`voicemail`", lower.diags)?;
+pub(super) const VOICEMAIL: Verb = Verb {
+    name: "voicemail",
+    help: "Takes a message into a mailbox. What was said until a hang-up is kept.",
+    shape: Shape::Group(&VOICEMAIL_SETTINGS),
+    outcomes: &["carries on", "failed"],
+    example: "- voicemail: {box: service, say: leave_message, max: 2m}",
+    lower: lower_voicemail,
+};
+
+const VOICEMAIL_SETTINGS: Group = Group {
+    what: "`voicemail`",
+    settings: &[
+        required("box", Shape::Name, "a mailbox of `hotline.yaml`"),
+        optional("urgent", Shape::Flag, "`true`: the message is marked urgent").or("false"),
+        SAY,
+        MAX,
+        END,
+        optional("failed", Shape::Section, "where to go when nothing could be recorded; carries on unless told"),
+    ],
+};
+
+pub(super) const RECORD: Verb = Verb {
+    name: "record",
+    help: "Records what the caller says; the variable gets the name of the file.",
+    shape: Shape::Group(&RECORD_SETTINGS),
+    outcomes: &["carries on", "failed"],
+    example: "- record: {save: note, say: leave_message, max: 30s, failed: agent}",
+    lower: lower_record,
+};
+
+// What follows needs the variable, so there is another way when there is nothing to put into it.
+const RECORD_SETTINGS: Group = Group {
+    what: "`record`",
+    settings: &[
+        required("save", Shape::Name, "the variable, a text"),
+        SAY,
+        MAX,
+        END,
+        outcome("failed", "when nothing could be recorded"),
+    ],
+};
+
+const SAY: Setting = optional("say", Shape::Prompts, "what to say before the tone; a key ends it");
+const MAX: Setting = optional("max", Shape::Time("`max`", 5_000, 1_800_000), "the longest recording").or("2m");
+const END: Setting = optional("end_key", Shape::Word(&END_KEYS), "the key that ends it").or("hash");
+const END_KEYS: [&str; 12] = ["hash", "star", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
+
+fn lower_voicemail(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
+    let mut fields = Fields::of(node, &VOICEMAIL_SETTINGS, lower.diags)?;
     let mailbox = fields.need("box", lower.diags).and_then(|node| name(node, "a box", lower.diags));
-    let urgent = fields.take("urgent").and_then(|node| flag(node, lower.diags)).unwrap_or(false);
+    let urgent = fields.flag("urgent", lower.diags).unwrap_or(false);
     let failed = lower.optional_section(&mut fields, "failed");
     let recording = recording(&mut fields, lower);
     fields.finish(lower.diags);
@@ -49,11 +97,10 @@ pub(super) fn lower_voicemail(node: &Node, lower: &mut Lower) -> Option<Box<dyn 
     Some(Box::new(Recording { how: recording?, to, failed: failed? }))
 }
 
-pub(super) fn lower_record(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
-    let mut fields = Fields::of(node, "`record`", lower.diags)?;
+fn lower_record(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
+    let mut fields = Fields::of(node, &RECORD_SETTINGS, lower.diags)?;
     let save = fields.need("save", lower.diags).and_then(|node| name(node, "a variable", lower.diags));
-    // What follows needs the variable, so there is another way when there is nothing to put into it.
-    let failed = lower.outcome(&mut fields, "failed", "when nothing could be recorded");
+    let failed = lower.outcome(&mut fields, "failed");
     let recording = recording(&mut fields, lower);
     fields.finish(lower.diags);
     let how = recording?;
@@ -62,8 +109,7 @@ pub(super) fn lower_record(node: &Node, lower: &mut Lower) -> Option<Box<dyn Ste
 
 fn recording(fields: &mut Fields, lower: &mut Lower) -> Option<How> {
     let say = fields.take("say").map(|node| lower.prompts(node)).unwrap_or_default();
-    let max = fields.take("max");
-    let max_ms = max.and_then(|node| duration(node, "`max`", 5_000..=1_800_000, lower.diags)).unwrap_or(MAX_MS);
+    let max_ms = fields.time("max", lower.diags).unwrap_or(MAX_MS);
     let end_key = fields.take("end_key").map_or(Some(END_KEY), |node| telephone_key(node, lower.diags));
     Some(How { say, max_ms, end_key: end_key? })
 }

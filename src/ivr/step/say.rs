@@ -1,11 +1,13 @@
 //! `say`: plays prompts, then carries on. A key ends a bargeable prompt and waits for the next question.
 
-use super::{Exit, Fact, Lower, Step};
+use super::{Exit, Fact, Lower, Step, Verb};
 use crate::ivr::bundle::Bundle;
 use crate::ivr::expr::Expr;
-use crate::ivr::lower::{Fields, expression, flag};
+use crate::ivr::lower::{Fields, expression};
+use crate::ivr::run::ask;
 use crate::ivr::run::state::Wait;
 use crate::ivr::run::{Next, Run};
+use crate::ivr::settings::{Group, Shape, optional, required};
 use crate::ivr::source::Name;
 use crate::ivr::value::{Type, Value};
 use crate::ivr::wire::Event;
@@ -18,14 +20,32 @@ struct Say {
     barge_in: bool,
 }
 
-pub(super) fn lower(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
+pub(super) const VERB: Verb = Verb {
+    name: "say",
+    help: "Plays a prompt, or a list of them. A key ends it and counts for the next question.",
+    shape: Shape::Either(&[Shape::Prompts, Shape::Group(&SETTINGS)]),
+    outcomes: &["carries on"],
+    example: "- say: hello\n- say: {prompt: goodbye, if: account is set, barge_in: false}",
+    lower,
+};
+
+const SETTINGS: Group = Group {
+    what: "`say`",
+    settings: &[
+        required("prompt", Shape::Prompts, "what to play"),
+        optional("if", Shape::Expression, "play only when this holds"),
+        ask::BARGE_IN,
+    ],
+};
+
+fn lower(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
     if !matches!(node.kind, Kind::Map(_)) {
         return Some(Box::new(Say { prompts: lower.prompts(node), when: None, barge_in: true }));
     }
-    let mut fields = Fields::of(node, "`say`", lower.diags)?;
+    let mut fields = Fields::of(node, &SETTINGS, lower.diags)?;
     let prompts = fields.need("prompt", lower.diags).map(|node| lower.prompts(node)).unwrap_or_default();
     let when = fields.take("if").map(|node| expression(node, lower.diags));
-    let barge_in = fields.take("barge_in").and_then(|node| flag(node, lower.diags)).unwrap_or(true);
+    let barge_in = fields.flag("barge_in", lower.diags).unwrap_or(true);
     fields.finish(lower.diags);
     let when = match when {
         Some(parsed) => Some(parsed?),

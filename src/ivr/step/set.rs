@@ -1,10 +1,11 @@
 //! `set`: gives variables the values of expressions, in the order written.
 
-use super::{Exit, Fact, Lower, Step};
+use super::{Exit, Fact, Lower, Step, Verb};
 use crate::ivr::bundle::Bundle;
 use crate::ivr::expr::Expr;
 use crate::ivr::lower::assignments;
 use crate::ivr::run::{Next, Run};
+use crate::ivr::settings::ASSIGNMENTS;
 use crate::ivr::source::Name;
 use crate::ivr::value::{MILLION, Type, Value};
 use crate::ivr::yaml::Node;
@@ -14,7 +15,16 @@ struct Set {
     assignments: Vec<(Name, Expr)>,
 }
 
-pub(super) fn lower(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
+pub(super) const VERB: Verb = Verb {
+    name: "set",
+    help: "Gives variables a value.",
+    shape: ASSIGNMENTS,
+    outcomes: &["carries on"],
+    example: "- set: {account: \"3101234569\"}",
+    lower,
+};
+
+fn lower(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
     let assignments = assignments(node, "`set`", lower.diags);
     Some(Box::new(Set { assignments }))
 }

@@ -1,12 +1,13 @@
 //! `survey`: questions of one key each. A caller who answers none of them goes on all the same.
 
-use super::{Exit, Fact, Lower, Step};
+use super::{Exit, Fact, Lower, Step, Verb};
 use crate::ivr::bundle::Bundle;
 use crate::ivr::diag::shown;
 use crate::ivr::lower::{Fields, name, telephone_key};
 use crate::ivr::run::ask::{self, Asks, Policy, Taken};
 use crate::ivr::run::state::{Asking, Stage};
 use crate::ivr::run::{Next, Playing, Run};
+use crate::ivr::settings::{Group, Shape, required};
 use crate::ivr::source::Name;
 use crate::ivr::wire::{Event, TraceEvent};
 use crate::ivr::yaml::{Kind, Node};
@@ -27,8 +28,44 @@ struct Question {
     keys: Vec<char>,
 }
 
-pub(super) fn lower(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
-    let mut fields = Fields::of(node, "`survey`", lower.diags)?;
+pub(super) const VERB: Verb = Verb {
+    name: "survey",
+    help: "Asks questions of one key each. A caller who answers none goes on all the same.",
+    shape: Shape::Group(&SETTINGS),
+    outcomes: &["carries on"],
+    example: "- survey: {form: csat, questions: [{say: rate_us, keys: 1-5}]}",
+    lower,
+};
+
+const SETTINGS: Group = Group {
+    what: "`survey`",
+    settings: &[
+        required("form", Shape::Name, "what the answers are filed under"),
+        required("questions", Shape::List(&Shape::Group(&QUESTION)), "one to five questions"),
+        ask::TRIES,
+        ask::WAIT,
+        ask::BETWEEN_DIGITS,
+        ask::SILENCE,
+        ask::WRONG_KEY,
+        ask::BARGE_IN,
+        ask::FRESH_INPUT,
+    ],
+};
+
+const QUESTION: Group = Group {
+    what: "a question",
+    settings: &[
+        required("say", Shape::Prompts, "the question"),
+        required(
+            "keys",
+            Shape::Either(&[Shape::Text, Shape::List(&Shape::Text)]),
+            "the keys that answer it: `1-5`, or a list",
+        ),
+    ],
+};
+
+fn lower(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
+    let mut fields = Fields::of(node, &SETTINGS, lower.diags)?;
     let form = fields.need("form", lower.diags).and_then(|node| name(node, "a survey", lower.diags));
     let policy = lower.policy(&mut fields, Vec::new());
     let questions = fields.need("questions", lower.diags);
@@ -49,7 +86,7 @@ pub(super) fn lower(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
 }
 
 fn question(node: &Node, lower: &mut Lower) -> Option<Question> {
-    let mut fields = Fields::of(node, "a question", lower.diags)?;
+    let mut fields = Fields::of(node, &QUESTION, lower.diags)?;
     let say = fields.need("say", lower.diags).map(|node| lower.prompts(node));
     let keys = fields.need("keys", lower.diags).and_then(|node| keys(node, lower));
     fields.finish(lower.diags);

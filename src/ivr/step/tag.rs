@@ -1,9 +1,10 @@
 //! `tag` and `resolved`: words for the call's record. `resolved` says that the caller got what the call was for.
 
-use super::{Exit, Fact, Lower, Step};
+use super::{Exit, Fact, Lower, Step, Verb};
 use crate::ivr::bundle::Bundle;
 use crate::ivr::lower::name;
 use crate::ivr::run::{Next, Run};
+use crate::ivr::settings::Shape;
 use crate::ivr::source::Name;
 use crate::ivr::wire::TraceEvent;
 use crate::ivr::yaml::Node;
@@ -18,11 +19,29 @@ struct Resolved {
     topic: Name,
 }
 
-pub(super) fn lower_tag(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
+pub(super) const TAG: Verb = Verb {
+    name: "tag",
+    help: "Notes a word in the call's record.",
+    shape: Shape::Name,
+    outcomes: &["carries on"],
+    example: "- tag: complaint",
+    lower: lower_tag,
+};
+
+pub(super) const RESOLVED: Verb = Verb {
+    name: "resolved",
+    help: "Notes that the caller was served without an agent, and in what.",
+    shape: Shape::Name,
+    outcomes: &["carries on"],
+    example: "- resolved: bill",
+    lower: lower_resolved,
+};
+
+fn lower_tag(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
     Some(Box::new(Tag { tag: name(node, "a tag", lower.diags)? }))
 }
 
-pub(super) fn lower_resolved(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
+fn lower_resolved(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
     Some(Box::new(Resolved { topic: name(node, "a topic", lower.diags)? }))
 }
 

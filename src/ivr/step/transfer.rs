@@ -1,13 +1,14 @@
 //! `transfer`: dials an agent, an extension or a number on a trunk, and lets the caller talk.
 
 use super::queue::after_talk;
-use super::{Exit, Fact, Lower, Refers, Step};
+use super::{Exit, Fact, Lower, Refers, Step, Verb};
 use crate::ids::Redacted;
 use crate::ivr::bundle::Bundle;
 use crate::ivr::expr::Reader;
-use crate::ivr::lower::{Fields, duration, name, names, text};
+use crate::ivr::lower::{Fields, name, names, text};
 use crate::ivr::run::state::Wait;
 use crate::ivr::run::{Next, Run};
+use crate::ivr::settings::{Group, Shape, VARIABLES, optional, outcome};
 use crate::ivr::source::Name;
 use crate::ivr::wire::{Action, Event, Target, TransferFailure, TransferResult};
 use crate::ivr::yaml::Node;
@@ -36,17 +37,47 @@ enum To {
     Trunk { trunk: Name, number: String },
 }
 
-pub(super) fn lower(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
-    let mut fields = Fields::of(node, "`transfer`", lower.diags)?;
+pub(super) const VERB: Verb = Verb {
+    name: "transfer",
+    help: "Dials an agent, an extension or a number on a trunk.",
+    shape: Shape::Group(&SETTINGS),
+    outcomes: &["busy", "no_answer", "rejected", "unreachable", "after_call"],
+    example: "- transfer: {ext: \"1004\", ring: 30s, failed: bye}",
+    lower,
+};
+
+const SETTINGS: Group = Group {
+    what: "`transfer`",
+    settings: &[
+        optional("agent", Shape::Name, "whom to dial"),
+        optional("ext", Shape::Name, "or which extension"),
+        optional("trunk", Shape::Name, "or on which trunk"),
+        optional("number", Shape::Text, "with a trunk: the number, written out"),
+        optional("ring", Shape::Time("`ring`", 1_000, 180_000), "how long it rings").or("30s"),
+        optional(
+            "carry",
+            VARIABLES,
+            "variables that go along, each as a header `X-Flow-NAME` of the INVITE (256 characters at most); a secret one cannot",
+        ),
+        outcome("failed", "when the transfer fails"),
+        optional("busy", Shape::Section, "where to go when it is busy"),
+        optional("no_answer", Shape::Section, "where to go when nobody answers"),
+        optional("rejected", Shape::Section, "where to go when it is refused"),
+        optional("unreachable", Shape::Section, "where to go when it cannot be reached"),
+        optional("after_call", Shape::Section, "where to go when the other side hangs up first"),
+    ],
+};
+
+fn lower(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
+    let mut fields = Fields::of(node, &SETTINGS, lower.diags)?;
     let mut target = |key, what| fields.take(key).map(|node| (node.span, name(node, what, lower.diags)));
     let agent = target("agent", "an agent");
     let ext = target("ext", "an extension");
     let trunk = target("trunk", "a trunk");
     let number = fields.take("number").map(|node| (node.span, lower_number(node, lower)));
-    let ring = fields.take("ring");
-    let ring = ring.and_then(|node| duration(node, "`ring`", 1_000..=180_000, lower.diags));
+    let ring = fields.time("ring", lower.diags);
     let carry = fields.take("carry").map(|node| names(node, "a variable", lower.diags)).unwrap_or_default();
-    let failed = lower.outcome(&mut fields, "failed", "when the transfer fails");
+    let failed = lower.outcome(&mut fields, "failed");
     let mut sections = ["busy", "no_answer", "rejected", "unreachable", "after_call"]
         .map(|key| lower.optional_section(&mut fields, key))
         .into_iter();
