@@ -19,7 +19,7 @@ TAKEN = {
     "PCMU at a number of its own": HEAD + "m=audio 41000 RTP/AVP 100 101\r\na=rtpmap:100 PCMU/8000\r\n" + EVENTS,
     "audio and video": HEAD + "m=audio 41000 RTP/AVP 0 101\r\n" + EVENTS + "m=video 41002 RTP/AVP 99\r\nb=AS:512\r\na=rtpmap:99 H264/90000\r\na=fmtp:99 profile-level-id=42e01f\r\n",
     "video before audio": HEAD + "m=video 41002 RTP/AVP 99\r\na=rtpmap:99 H264/90000\r\nm=audio 41000 RTP/AVP 0 101\r\n" + EVENTS,
-    "encrypted or plain": HEAD + "m=audio 41004 RTP/SAVP 0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj\r\nm=audio 41000 RTP/AVP 0 101\r\n" + EVENTS,
+    "encrypted as none here is, or plain": HEAD + "m=audio 41004 RTP/SAVP 0\r\na=crypto:1 F8_128_HMAC_SHA1_80 inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj\r\nm=audio 41000 RTP/AVP 0 101\r\n" + EVENTS,
     "addresses of each stream": "v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns= \r\nt=0 0\r\nm=audio 41000 RTP/AVP 0\r\nc=IN IP4 127.0.0.1\r\n",
     "a name and other lines": "v=0\r\no=Zürich 1 1 IN IP4 127.0.0.1\r\ns=Gespräch ☎\r\ni=about\r\nu=http://example.com\r\ne=a@example.com\r\np=+1\r\nc=IN IP4 127.0.0.1\r\nb=CT:128\r\nb=X-YZ:1\r\nt=0 0\r\na=tool:x\r\nm=audio 41000 RTP/AVP 0\r\na=unheard-of:1\r\n",
     "a long packet": HEAD + "m=audio 41000 RTP/AVP 0 101\r\n" + EVENTS + "a=ptime:40\r\na=maxptime:60\r\n",

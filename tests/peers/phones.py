@@ -99,3 +99,44 @@ def linphone_over_tcp(lab):
     there = check_agent_heard(colleague.recording(), LINPHONE_HZ, "linphone's tone at baresip")
     here = heard_throughout(heard, AGENT_HZ, "baresip's tone at linphone", 2)
     return f"baresip heard {there:.1f} dBFS, linphone heard it for {here} s"
+
+
+MILLIWATT_HZ = 1004
+
+
+@scenario(alone=True)
+def encrypted_phones(lab):
+    """phones with SRTP, because they must (RTP/SAVP) and because they can (keys beside RTP/AVP), hear the tone of 9197, themselves at 9196, and a colleague without it."""
+    said = []
+    for encryption in ("srtp-mand", "srtp"):
+        phone = lab.baresip("1003", encryption=encryption)
+        phone.dial("9197")
+        time.sleep(3)
+        phone.hang_up()
+        phone.wait_event("CALL_CLOSED", 10)
+        tone = sound.strongest(sound.read(phone.recording())[0], MILLIWATT_HZ)
+        # 0 dBm0 is 3.14 dB below a full-scale sine in mu-law (ITU-T G.711).
+        if abs(tone + 3.14) > WITHIN_DB:
+            raise Failure(f"{encryption}: the tone of 9197 was heard at {tone:.1f} dBFS")
+        phone.dial("9196")
+        time.sleep(3)
+        phone.hang_up()
+        phone.wait_event("CALL_CLOSED", 10)
+        own = check_agent_heard(phone.recording(), AGENT_HZ, f"{encryption}: its own tone from 9196")
+        said.append(f"{encryption}: {tone:.1f} and {own:.1f} dBFS")
+        lab.clear()
+    # One side encrypted, the other not.
+    colleague = lab.baresip("1004", answer="auto")
+    phone = lab.baresip("1003", encryption="srtp-mand")
+    phone.dial("1004")
+    colleague.wait_event("CALL_ESTABLISHED", 10)
+    time.sleep(3)
+    phone.hang_up()
+    colleague.wait_event("CALL_CLOSED", 10)
+    check_agent_heard(colleague.recording(), AGENT_HZ, "the encrypted phone at its colleague")
+    check_agent_heard(phone.recording(), AGENT_HZ, "the colleague at the encrypted phone")
+    forged = lab.switch.metric("hotline_srtp_packets_forged_total")
+    # Of some eight hundred.
+    if forged > 8:
+        raise Failure(f"{forged:.0f} packets of these phones were taken for forged")
+    return "; ".join(said) + f"; {forged:.0f} packets not believed"
