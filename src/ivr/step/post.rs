@@ -62,7 +62,7 @@ pub(super) const FORM: Verb = Verb {
     help: "Files a form by a template of `ivr-flows/messages.yaml`. `number` of `get` is what the caller can ask for it by.",
     shape: Shape::Group(&FORM_SETTINGS),
     outcomes: &["carries on", "failed"],
-    example: "- form: {template: outage_report, fields: {account: account, caller: caller.number}, get: {ticket: number}, failed: agent}",
+    example: "- form: {template: outage_report, fields: {account: account, contact: caller.number}, get: {ticket: number}, failed: agent}",
     lower: lower_form,
 };
 
