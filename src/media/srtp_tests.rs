@@ -164,10 +164,10 @@ fn reports_are_protected_with_a_count_of_their_own() {
                 let mut cut = buffer;
                 assert!(receiver.open_rtcp(&mut cut[..at]).is_err(), "{suite:?} cut at {at}");
             }
-            let copy = buffer;
+            let mut copy = buffer;
             let opened = receiver.open_rtcp(&mut buffer[..length]).unwrap();
             assert_eq!(buffer[..opened], report);
-            assert_eq!(receiver.open_rtcp(&mut copy.clone()[..length]), Err(Untrue::Replayed));
+            assert_eq!(receiver.open_rtcp(&mut copy[..length]), Err(Untrue::Replayed));
         }
     }
 }

@@ -231,7 +231,7 @@ fn a_prompt_comes_at_fifty_packets_a_second_without_a_gap() {
         before = packet.timestamp;
         sound.extend(packet.payload);
     }
-    assert!(sound == &clip.pcma[..], "what is heard is what was recorded");
+    assert!(sound == clip.pcma[..], "what is heard is what was recorded");
     let done = switch.event(|event| match event {
         MediaEvent::PlayDone { id, heard_ms, stopped, .. } => Some((*id, *heard_ms, *stopped)),
         _ => None,

@@ -266,7 +266,7 @@ impl Keeper {
             self.desk.spawn(async move {
                 let result = outside.deliver(&request, DELIVERY_LIMIT).await;
                 // Its room is kept; a thread that has ended needs no answer.
-                let _ = tokio::task::spawn_blocking(move || back.send(Job::Tried { due, result })).await;
+                let _ = tokio::task::spawn_blocking(move || back.send(Job::Tried { due, result }).is_ok()).await;
             });
         }
         let counts = self.outbox.counts();

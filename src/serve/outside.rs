@@ -24,9 +24,14 @@ const MAX_CACHED: usize = 10_000;
 /// A failure that goes on is told of this often.
 const REMIND: Duration = Duration::from_secs(60);
 
+/// A system, its secrets by name, and its places for questions at once.
+type Served = (Site, BTreeMap<String, Credential>, Arc<Semaphore>);
+/// What failed, how.
+type Trouble = (String, &'static str);
+
 /// The systems there are, as the configuration in force names them.
 pub(super) struct Systems {
-    bases: BTreeMap<String, (Site, BTreeMap<String, Credential>, Arc<Semaphore>)>,
+    bases: BTreeMap<String, Served>,
     databases: BTreeMap<String, (Database, Arc<Semaphore>)>,
 }
 
@@ -93,7 +98,7 @@ pub(super) struct Outside {
     resolver: Resolver,
     cache: Mutex<Cache>,
     figures: Mutex<LookupFigures>,
-    told: Mutex<BTreeMap<(String, &'static str), (Instant, u64)>>,
+    told: Mutex<BTreeMap<Trouble, (Instant, u64)>>,
 }
 
 fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -43,7 +43,7 @@ pub fn one_row(
             statement.raw_bind_parameter(index, value).map_err(failed)?;
         }
     }
-    let names: Vec<String> = statement.column_names().into_iter().map(str::to_string).collect();
+    let names: Vec<String> = statement.column_names().map(str::to_string).collect();
     let mut rows = statement.raw_query();
     let Some(row) = rows.next().map_err(failed)? else { return Ok(None) };
     let read = |(index, name): (usize, String)| {

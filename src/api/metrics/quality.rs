@@ -93,8 +93,11 @@ impl QualityCounts {
     }
 }
 
+/// One of the histograms of a direction.
+type Which = fn(&Direction) -> &Histogram;
+
 pub(super) fn write(out: &mut Page, counts: &QualityCounts) {
-    let families: [(&str, &str, fn(&Direction) -> &Histogram); 3] = [
+    let families: [(&str, &str, Which); 3] = [
         ("leg_mos", "Estimated opinion (ITU-T G.107, 1 to 4.4) of legs that ended.", |d| &d.mos),
         ("leg_loss_ratio", "Fraction of RTP packets lost, of legs that ended.", |d| &d.loss),
         ("leg_jitter_seconds", "Interarrival jitter at the end of legs.", |d| &d.jitter),

@@ -432,11 +432,14 @@ fn replies(gives: &BTreeMap<String, Type>, constants: &[Value]) -> Vec<(String, 
     answers.chain(others.map(|(word, result)| (word.to_string(), result))).collect()
 }
 
+/// A way to begin, and what a report calls it.
+type Named = (String, Opening);
+
 /// Ways for a call to begin: hours of the calendars and switches that the flow asks about.
-pub(super) fn openings(bundle: &Bundle, flow: &str) -> Option<Vec<(String, Opening)>> {
+pub(super) fn openings(bundle: &Bundle, flow: &str) -> Option<Vec<Named>> {
     let ordinary = Opening::ordinary(bundle, flow)?;
     let mut all = vec![(String::new(), ordinary)];
-    let mut vary = |change: &dyn Fn(&(String, Opening)) -> Vec<(String, Opening)>| {
+    let mut vary = |change: &dyn Fn(&Named) -> Vec<Named>| {
         all = all.iter().flat_map(change).take(MAX_OPENINGS).collect();
     };
     let label = |before: &str, more: String| if before.is_empty() { more } else { format!("{before}, {more}") };

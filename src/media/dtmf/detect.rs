@@ -72,8 +72,11 @@ impl Default for Detector {
     }
 }
 
+/// A value for each of the eight frequencies.
+type Lanes = [f32; 8];
+
 /// Cosines and sines of the eight frequencies over a block, bins as lanes.
-static BANK: LazyLock<Box<[([f32; 8], [f32; 8])]>> = LazyLock::new(|| {
+static BANK: LazyLock<Box<[(Lanes, Lanes)]>> = LazyLock::new(|| {
     let at = |n: usize, of: fn(f64) -> f64| FREQUENCIES.map(|f| of(TAU * f * n as f64 / RATE) as f32);
     (0..BLOCK).map(|n| (at(n, f64::cos), at(n, f64::sin))).collect()
 });
