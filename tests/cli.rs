@@ -4,8 +4,9 @@
 mod test_folder;
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use test_folder::TestFolder;
 
 struct Run {
@@ -16,6 +17,11 @@ struct Run {
 
 /// Runs `hotline` with these arguments in an empty environment of its own.
 fn hotline(folder: &Path, args: &[&str]) -> Run {
+    typed(folder, args, "")
+}
+
+/// The same with a standard input.
+fn typed(folder: &Path, args: &[&str], input: &str) -> Run {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hotline"));
     command.args(args).current_dir(folder);
     for name in [
@@ -29,7 +35,10 @@ fn hotline(folder: &Path, args: &[&str]) -> Run {
     ] {
         command.env_remove(name);
     }
-    let Output { status, stdout, stderr } = command.output().unwrap();
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // A program that has no use for its input may be gone already.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
     let text = |octets: Vec<u8>| String::from_utf8(octets).unwrap();
     Run { code: status.code().unwrap_or(-1), out: text(stdout), err: text(stderr) }
 }
@@ -246,6 +255,82 @@ fn flow_tests_tell_people_and_programs_the_same() {
     replace(&file, "hears: main_menu", "hears: main_menue");
     let slip = hotline(&project, &["flow", "test"]);
     assert!(slip.code == 2 && slip.out.contains("did you mean `main_menu`?"), "{}", slip.out);
+}
+
+/// What was done, without the times.
+fn deeds(run: &Run) -> Vec<String> {
+    run.out.lines().map(|line| line.split_whitespace().skip(1).take(2).collect::<Vec<_>>().join(" ")).collect()
+}
+
+#[test]
+fn at_the_keyboard_a_caller_hears_the_balance_and_the_end_of_input_hangs_up() {
+    let project = sample("flow-try");
+    let args = ["flow", "try", "power", "--at", "2026-03-10T10:00", "--caller", "13800138000", "--language", "en"];
+    let typed_in = "2\n3\nfound account=3101234569\n1\nfound balance=1205.30\n";
+    let run = typed(&project, &args, typed_in);
+    assert_eq!((run.code, run.err.as_str()), (0, ""), "{}", run.out);
+    assert!(run.out.contains("balance_is (en) Your balance is one thousand two hundred"), "{}", run.out);
+    assert_eq!(deeds(&run).last().unwrap(), "caller hangs", "{}", run.out);
+    // Who only waits hears the call to its end; time is not real.
+    let silent = typed(&project, &args, &format!("{typed_in}.\n\n\n"));
+    assert_eq!(deeds(&silent).last().unwrap(), "flow hangs", "{}", silent.out);
+    let hung_up = typed(&project, &args, "wait 500ms\nhang\n1\n");
+    assert_eq!(deeds(&hung_up), ["hears welcome", "hears choose_language", "caller hangs"]);
+}
+
+#[test]
+fn at_the_keyboard_mocks_answer_and_secret_digits_are_not_shown() {
+    let project = sample("flow-try-mock");
+    let args = ["flow", "try", "ivr-flows/power.flow.yaml", "--mock", "ivr-flows/tests/power.test.yaml"];
+    let run = typed(&project, &args, "1\n4\n1\n778866\nnot_found\nahead 2\nwaits\n.\n.\nfull\n");
+    assert_eq!((run.code, run.err.as_str()), (0, ""), "{}", run.out);
+    assert!(run.out.contains("answer   found {account: 3101234569}"), "the mock answered: {}", run.out);
+    let secrets = ["presses  7", "presses  8", "presses  6", "66", "7788"];
+    assert!(secrets.iter().all(|secret| !run.out.contains(secret)), "{}", run.out);
+    assert_eq!(deeds(&run).iter().filter(|deed| *deed == "presses (kept").count(), 6, "{}", run.out);
+    assert!(run.out.contains("verify_owner (account, id)"), "{}", run.out);
+    assert_eq!(deeds(&run).iter().filter(|deed| *deed == "hears you_are_number").count(), 2, "{}", run.out);
+    assert!(run.out.contains("answer   full\n"), "{}", run.out);
+    // An emergency: nobody in the queue, nobody in the control room.
+    let dispatch = typed(&project, &args[..3], "1\n1\ntimeout\nno_answer\n.\n");
+    assert!(dispatch.out.contains("dials    ext 1001\n"), "{}", dispatch.out);
+    assert!(dispatch.out.contains("hears    dispatch_busy (zh)"), "{}", dispatch.out);
+    let talk = typed(&project, &args[..3], "1\n0\nanswered\n.\nhang\n");
+    assert!(talk.out.contains("an agent answers\nnothing more happens by itself"), "{}", talk.out);
+    assert_eq!(talk.code, 1, "a script that typed what has no meaning is told so");
+}
+
+#[test]
+fn at_the_keyboard_slips_are_told_and_the_call_goes_on() {
+    let project = sample("flow-try-slips");
+    let run =
+        typed(&project, &["flow", "try", "power"], "what\nwait long\nhelp\n1\n3\nfound acount=1\nfound account=x\n");
+    assert_eq!(run.code, 1, "{}", run.out);
+    for told in [
+        "these are no keys",
+        "at most 4h",
+        "Time is virtual",
+        "found account=..., not_found, failed",
+        "the lookup gives no `acount`: did you mean `account`?",
+        "`account` is a digits, not `x`",
+    ] {
+        assert!(run.out.contains(told), "{told}: {}", run.out);
+    }
+    for (args, why) in [
+        (&["powr"][..], "there is no entry flow `powr`; did you mean `power`?"),
+        (&["power", "--language", "fr"], "known here: zh, en"),
+        (&["power", "--at", "tomorrow"], "2026-03-10T10:00"),
+        (&["power", "--caller", "me"], "--caller wants a number"),
+        (&["power", "--mock", "ivr-flows/power.flow.yaml"], "no test file of the flow `power`"),
+    ] {
+        let refused = hotline(&project, &[&["flow", "try"], args].concat());
+        assert_eq!((refused.code, refused.out.as_str()), (2, ""), "{args:?}");
+        assert!(refused.err.contains(why), "{}", refused.err);
+    }
+    replace(&project.join("ivr-flows/power.flow.yaml"), "- goto: more", "- goto: mroe");
+    let faulty = hotline(&project, &["flow", "try", "power"]);
+    assert_eq!(faulty.code, 2);
+    assert!(faulty.out.contains("power.flow.yaml:") && faulty.out.contains("did you mean `more`?"), "{}", faulty.out);
 }
 
 #[test]

@@ -26,6 +26,8 @@ pub(super) enum FlowCommand {
     Test(super::flow_test::TestArgs),
     /// Follow every call that a flow can have, and name the dead ends
     Explore(super::flow_explore::ExploreArgs),
+    /// Call a flow from the keyboard, in virtual time
+    Try(super::flow_try::TryArgs),
     /// Print the JSON Schema of a kind of file, for editors
     Schema(schema::SchemaArgs),
     /// Print the language's verbs and settings, or one verb
@@ -82,6 +84,7 @@ pub(super) fn run(common: &Common, command: &FlowCommand) -> Result<ExitCode, Fa
         FlowCommand::Check(args) => check_flows(common, args),
         FlowCommand::Test(args) => super::flow_test::test(common, args),
         FlowCommand::Explore(args) => super::flow_explore::explore(common, args),
+        FlowCommand::Try(args) => super::flow_try::run(common, args),
         FlowCommand::Schema(args) => schema::schema(args),
         FlowCommand::Reference(args) => schema::reference(args),
         FlowCommand::Fmt(args) => neat::fmt(common, args),

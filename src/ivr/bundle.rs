@@ -150,6 +150,11 @@ impl Bundle {
         self.flows.iter().find(|flow| flow.name == name)
     }
 
+    /// What a flow speaks, its default first.
+    pub fn languages(&self, flow: &str) -> &[String] {
+        self.flow(flow).map(|flow| flow.languages.as_slice()).unwrap_or_default()
+    }
+
     pub(super) fn index_of(&self, name: &str) -> Option<usize> {
         self.flows.iter().position(|flow| flow.name == name)
     }

@@ -287,8 +287,10 @@ impl<'b> Call<'b> {
         }
     }
 
-    /// The outside answers after `after_ms`.
+    /// The outside answers after `after_ms`, and not what it was going to answer.
     pub fn answer(&mut self, after_ms: u64, event: Event) {
+        let about = about(&event);
+        self.answers.retain(|(_, other)| self::about(other) != about);
         self.answers.push((self.now + after_ms, event));
     }
 
@@ -417,6 +419,10 @@ impl<'b> Call<'b> {
 
     pub(super) fn bundle(&self) -> &'b Bundle {
         self.bundle
+    }
+
+    pub(super) fn records(&self) -> bool {
+        self.recording.is_some()
     }
 
     pub(super) fn plays(&self) -> bool {

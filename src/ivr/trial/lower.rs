@@ -95,7 +95,7 @@ fn test_file(root: &Node, path: &str, bundle: &Bundle, diags: &mut Diags) -> Opt
         return None;
     };
     let tests = items.iter().filter_map(|item| test(item, &given, &mock, &scope, diags)).collect();
-    Some(TestFile { path: path.to_string(), flow: flow.name.clone(), tests })
+    Some(TestFile { path: path.to_string(), flow: flow.name.clone(), mock, tests })
 }
 
 fn test(node: &Node, given: &Given, mock: &Mock, scope: &Scope, diags: &mut Diags) -> Option<Test> {
@@ -292,9 +292,9 @@ fn what_stands(node: &Node) -> String {
     node.scalar().map_or_else(|| node.what().to_string(), |text| format!("`{}`", shown(text)))
 }
 
-const POST_WORDS: [(&str, bool); 2] = [("kept", true), ("fails", false)];
+pub(super) const POST_WORDS: [(&str, bool); 2] = [("kept", true), ("fails", false)];
 
-const QUEUE_WORDS: [(&str, QueueOutcome); 6] = [
+pub(super) const QUEUE_WORDS: [(&str, QueueOutcome); 6] = [
     ("answered", QueueOutcome::Answered),
     ("waits", QueueOutcome::Waits),
     ("timeout", QueueOutcome::Ended(QueueEnd::Timeout)),

@@ -1,15 +1,15 @@
 //! Plays one test: the script's lines in order, then the rest of the call, then what was expected of it.
 
 use super::call::{Asked, Call, Heard, Line, Opening};
-use super::choices::target_name;
 use super::judge;
 use super::lower::wall_ms;
+use super::mocks::{self, Mocks};
 use super::script::*;
 use crate::ivr::bundle::Bundle;
 use crate::ivr::diag::{Diagnostic, Diags};
 use crate::ivr::source::{Files, Name, Sources, Span};
-use crate::ivr::wire::{Event, QueueEnd, QueueEvent, TransferFailure, TransferResult};
-use std::collections::BTreeMap;
+use crate::ivr::value::{Type, Value};
+use crate::ivr::wire::{Event, QueueEvent, TransferResult};
 
 /// What a caller needs to press a key after the prompt that asks for it, and the time between two keys.
 pub(super) const REACTION_MS: u64 = 300;
@@ -71,7 +71,7 @@ pub fn run(bundle: &Bundle, flow: &str, test: &Test) -> Verdict {
         |message: &str| Fault { code: "T100", span: test.span, message: message.into(), hint: None, wanted: None };
     let Some(opening) = opening(bundle, flow, &test.given) else { return nothing(lost("there is no such moment")) };
     let Some(call) = Call::begin(bundle, flow, &opening) else { return nothing(lost("there is no such flow")) };
-    let mut player = Player { test, call, at: 0, cursor: 0, listening: None, used: BTreeMap::new() };
+    let mut player = Player { test, call, at: 0, cursor: 0, listening: None, mocks: Mocks::of(&test.mock) };
     let mut faults = match player.script() {
         Ok(()) => Vec::new(),
         Err(fault) => vec![*fault],
@@ -100,6 +100,12 @@ impl Opening {
     pub fn ordinary(bundle: &Bundle, flow: &str) -> Option<Self> {
         opening(bundle, flow, &Given::default())
     }
+
+    /// The same at a local time of the flow, such as `2026-03-10 10:00`.
+    pub fn at(self, bundle: &Bundle, flow: &str, local: &str) -> Option<Self> {
+        let Some(Value::Datetime(at)) = Type::Datetime.read(local) else { return None };
+        Some(Self { wall_ms: wall_ms(bundle.flow(flow)?, at)?, ..self })
+    }
 }
 
 struct Player<'t, 'b> {
@@ -111,8 +117,7 @@ struct Player<'t, 'b> {
     cursor: usize,
     /// The prompt that the caller listens to.
     listening: Option<usize>,
-    /// How often each mock answered.
-    used: BTreeMap<String, usize>,
+    mocks: Mocks<'t>,
 }
 
 type Done = Result<(), Box<Fault>>;
@@ -408,67 +413,30 @@ impl Player<'_, '_> {
     /// Sees to the answer of what the flow has asked for.
     fn settle(&mut self) -> Done {
         while let Some(asked) = self.call.take_question() {
-            match asked {
-                Asked::Lookup { id, name, .. } => {
-                    let Some(reply) = self.mocked("lookup", &name, &self.test.mock.lookups) else {
-                        let span = self.test.script.get(self.at).map_or(self.test.span, |(span, _)| *span);
-                        let message = format!("the lookup `{name}` is asked and no mock answers it");
-                        let hint = format!("add `mock: {{{name}: ...}}`: its fields, `not_found` or `fails`");
-                        return Err(Box::new(Fault { code: "T105", span, message, hint: Some(hint), wanted: None }));
-                    };
-                    let after = if reply.after_ms > 0 { reply.after_ms } else { LOOKUP_MS };
-                    self.call.answer(after, Event::Lookup { id, result: reply.result });
+            let said_later = match &asked {
+                Asked::Queue { .. } => self.scripted(|each| matches!(each, Move::AgentAnswers | Move::QueueSays(_))),
+                Asked::Transfer { .. } => self.scripted(|m| matches!(m, Move::AgentAnswers | Move::TransferSays(_))),
+                Asked::Lookup { .. } | Asked::Post { .. } => false,
+            };
+            let answer = match (self.mocks.answer(&asked), &asked) {
+                (Some(mocked), _) => Some(mocked),
+                (None, Asked::Lookup { name, .. }) => {
+                    let span = self.test.script.get(self.at).map_or(self.test.span, |(span, _)| *span);
+                    let message = format!("the lookup `{name}` is asked and no mock answers it");
+                    let hint = format!("add `mock: {{{name}: ...}}`: its fields, `not_found` or `fails`");
+                    return Err(Box::new(Fault { code: "T105", span, message, hint: Some(hint), wanted: None }));
                 }
-                Asked::Queue { id, name, max_wait_ms, .. } => {
-                    let told = self.mocked("queue", &name, &self.test.mock.queues);
-                    let scripted = self.scripted(|each| matches!(each, Move::AgentAnswers | Move::QueueSays(_)));
-                    let how = match &told {
-                        Some(ending) => ending.how,
-                        None if scripted => QueueOutcome::Waits,
-                        None => QueueOutcome::Answered,
-                    };
-                    let (event, usual) = match how {
-                        QueueOutcome::Answered => (QueueEvent::Answered, PICK_UP_MS),
-                        QueueOutcome::Waits | QueueOutcome::Ended(QueueEnd::Timeout) => {
-                            (QueueEvent::Ended(QueueEnd::Timeout), max_wait_ms)
-                        }
-                        QueueOutcome::Ended(end) => (QueueEvent::Ended(end), 0),
-                    };
-                    let after = told.and_then(|ending| ending.after_ms).unwrap_or(usual);
-                    self.call.answer(after, Event::Queue { id, event });
+                (None, Asked::Queue { id, max_wait_ms, .. }) if said_later => {
+                    Some(mocks::queue(*id, QueueOutcome::Waits, *max_wait_ms))
                 }
-                Asked::Post { id, what, .. } => {
-                    let kept = self.mocked("post", super::words::posted(&what).1, &self.test.mock.posts);
-                    let reference = kept.unwrap_or(true).then(|| format!("{}", FIRST_REFERENCE + u64::from(id)));
-                    self.call.answer(LOOKUP_MS, Event::Posted { id, reference });
-                }
-                Asked::Transfer { id, target, ring_ms, .. } => {
-                    let name = target_name(&target);
-                    let told = self.mocked("transfer", name, &self.test.mock.transfers);
-                    if told.is_none() && self.scripted(|m| matches!(m, Move::AgentAnswers | Move::TransferSays(_))) {
-                        continue;
-                    }
-                    let result = told.as_ref().map_or(TransferResult::Answered, |pickup| pickup.result);
-                    let usual = match result {
-                        TransferResult::Answered => PICK_UP_MS.min(ring_ms),
-                        TransferResult::Failed(TransferFailure::NoAnswer) => ring_ms,
-                        TransferResult::Failed(_) => REFUSAL_MS,
-                    };
-                    let after = told.and_then(|pickup| pickup.after_ms).unwrap_or(usual);
-                    self.call.answer(after, Event::Transfer { id, result });
-                }
+                (None, _) if said_later => None,
+                (None, _) => mocks::usual(&asked),
+            };
+            if let Some((after, event)) = answer {
+                self.call.answer(after, event);
             }
         }
         Ok(())
-    }
-
-    /// The next answer of a mock; its last one again and again.
-    fn mocked<T: Clone>(&mut self, kind: &str, name: &str, mocks: &BTreeMap<String, Vec<T>>) -> Option<T> {
-        let answers = mocks.get(name)?;
-        let used = self.used.entry(format!("{kind} {name}")).or_default();
-        let answer = answers.get(*used).or(answers.last());
-        *used += 1;
-        answer.cloned()
     }
 
     /// Whether the script itself still says what agents and queues do.

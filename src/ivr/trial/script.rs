@@ -11,6 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct TestFile {
     pub path: String,
     pub flow: String,
+    /// What all its tests begin with.
+    pub(super) mock: Mock,
     pub tests: Vec<Test>,
 }
 
