@@ -82,6 +82,14 @@ pub(super) async fn outbox(State(api): State<Api>) -> Result<Response, Refused> 
     Ok(axum::Json(found).into_response())
 }
 
+/// What is in one of them, for whoever sees to it; nothing once it is delivered.
+pub(super) async fn posted(State(api): State<Api>, Path(number): Path<String>) -> Result<Response, Refused> {
+    let number =
+        number.parse().map_err(|_| Refused::not_found("a message has a number, as `hotline outbox list` shows"))?;
+    let found = ask(&api, move |records| records.outbox_content(number)).await?;
+    found.map(verbatim).ok_or_else(|| Refused::not_found("there is no such message, or it is delivered"))
+}
+
 /// One call, live or ended, with everything that happened in it.
 pub(super) async fn call(State(api): State<Api>, Path(id): Path<String>) -> Result<Response, Refused> {
     let id = call_id(&id)?;

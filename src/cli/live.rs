@@ -41,6 +41,8 @@ pub(super) fn live(common: &Common, command: &LiveCommand) -> Result<(), Failure
 pub(super) enum OutboxCommand {
     /// The newest messages, forms, callbacks and voicemails, and what became of them
     List,
+    /// What is in one that is not delivered: a callback's number, a form's fields
+    Show { number: u64 },
 }
 
 const ENTRIES: [Column; 8] = [
@@ -55,7 +57,9 @@ const ENTRIES: [Column; 8] = [
 ];
 
 pub(super) fn outbox(common: &Common, command: &OutboxCommand) -> Result<(), Failure> {
-    let OutboxCommand::List = command;
+    if let OutboxCommand::Show { number } = command {
+        return output::write(&format!("{}\n", Client::of(common)?.get(&format!("/api/v1/outbox/{number}"))?));
+    }
     let text = Client::of(common)?.get("/api/v1/outbox")?;
     output::print(Format::or_fitting(common.output), &text, &rows(&parse(&text)?), &ENTRIES)
 }

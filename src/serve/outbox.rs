@@ -7,8 +7,8 @@ use super::outside::{Delivery, Outside};
 use crate::api::metrics::OutboxFigures;
 use crate::events::EventKind;
 use crate::ids::CallId;
-use crate::ivr::{Bundle, Kept, Mailbox, Post, Request, Value};
-use crate::store::{Due, Outbox, OutboxState};
+use crate::ivr::{Bundle, Kept, Mailbox, Post, Request, Template, Value};
+use crate::store::{Content, Due, Outbox, OutboxState, StoreError};
 use crate::switch::SwitchBundle;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,6 +28,8 @@ const DELIVERY_LIMIT: Duration = Duration::from_secs(15);
 const PAUSES_S: [u64; 7] = [5, 15, 60, 300, 900, 1_800, 3_600];
 const GIVE_UP_MS: u64 = 3 * 86_400_000;
 const PRUNE_EVERY_MS: u64 = 3_600_000;
+/// What a full or locked disk did not take is offered to it again after this.
+const NOTE_AGAIN: Duration = Duration::from_secs(5);
 const IDLE: Duration = Duration::from_secs(60);
 
 enum Job {
@@ -91,6 +93,8 @@ impl OutboxHandle {
             back: jobs.clone(),
             figures: figures.clone(),
             under_way: BTreeSet::new(),
+            unnoted: Vec::new(),
+            next_note: 0,
             next_prune: 0,
         };
         let thread = std::thread::Builder::new().name("outbox".into()).spawn(move || keeper.run(&queue))?;
@@ -147,17 +151,30 @@ struct Keeper {
     back: SyncSender<Job>,
     figures: Arc<Figures>,
     under_way: BTreeSet<i64>,
+    /// What became of messages and could not be written down yet. They are not sent again meanwhile.
+    unnoted: Vec<(i64, Outcome)>,
+    next_note: u64,
     next_prune: u64,
+}
+
+/// What a try came to.
+#[derive(Clone)]
+enum Outcome {
+    Delivered,
+    GivenUp(String),
+    PutOff(u64, String),
 }
 
 impl Keeper {
     fn run(&mut self, queue: &Receiver<Job>) {
         loop {
+            self.note_again();
             self.deliver();
             let now = clock::wall_ms();
             let pause = match self.outbox.next_due() {
                 // Those under way are due still; their end is told by the queue.
                 Some(due) if self.under_way.is_empty() => Duration::from_millis(due.saturating_sub(now)).min(IDLE),
+                _ if !self.unnoted.is_empty() => NOTE_AGAIN,
                 _ => IDLE,
             };
             match queue.recv_timeout(pause) {
@@ -206,16 +223,12 @@ impl Keeper {
         if let Post::Callback { number, within_s, .. } = what {
             // For whoever calls back; there is no other system that does.
             let until = within_s.map(|within| clock::wall_ms() + within * 1000);
-            let wish = serde_json::json!({"number": number.expose(), "until": until});
-            return self.outbox.put((kind, name), call.0, clock::wall_ms(), |_| {
-                let _ = wish;
-                Ok(None)
-            });
+            fields.push(("number".into(), Value::Text(number.expose().clone())));
+            fields.extend(until.and_then(|until| Some(("until_ms".into(), Value::Int(i64::try_from(until).ok()?)))));
         }
         self.outbox.put((kind, name), call.0, clock::wall_ms(), |reference| {
             fields.push(("reference".into(), Value::Text(reference.into())));
-            let Some(http) = template.and_then(|template| template.http.as_ref()) else { return Ok(None) };
-            written(http.request(&fields))
+            content(template, &fields)
         })
     }
 
@@ -229,8 +242,7 @@ impl Keeper {
         let template = flows.mailbox(&mailbox.name);
         let put = self.outbox.put(("voicemail", &mailbox.name), call.0, clock::wall_ms(), |reference| {
             fields.push(("reference".into(), Value::Text(reference.into())));
-            let Some(http) = template.and_then(|template| template.http.as_ref()) else { return Ok(None) };
-            written(http.request(&fields))
+            content(template, &fields)
         });
         match put {
             Ok(reference) => {
@@ -276,38 +288,75 @@ impl Keeper {
     }
 
     fn tried(&mut self, due: &Due, result: Result<(), Delivery>) {
-        self.under_way.remove(&due.id);
         let now = clock::wall_ms();
-        let noted = match result {
+        let outcome = match result {
             Ok(()) => {
                 self.figures.delivered.fetch_add(1, Ordering::Relaxed);
-                self.outbox.settle(due.id, OutboxState::Delivered, None)
+                Outcome::Delivered
             }
             Err(Delivery { why, for_good }) => {
                 self.figures.tries_failed.fetch_add(1, Ordering::Relaxed);
                 if for_good || now.saturating_sub(due.made) >= GIVE_UP_MS {
                     let text = format!("{} `{}` was not delivered and is given up: {why}", due.what, due.name);
                     let _ = self.control.blocking_send(Control::Fact { call: None, fact: EventKind::Alarm { text } });
-                    self.outbox.settle(due.id, OutboxState::Failed, Some(&why))
+                    Outcome::GivenUp(why)
                 } else {
                     let nth = usize::try_from(due.tries).unwrap_or(usize::MAX).min(PAUSES_S.len() - 1);
                     if due.tries == 0 {
                         tracing::warn!("{} `{}` is not delivered yet and tried again: {why}", due.what, due.name);
                     }
-                    self.outbox.put_off(due.id, now + PAUSES_S[nth] * 1000, &why)
+                    Outcome::PutOff(now + PAUSES_S[nth] * 1000, why)
                 }
             }
         };
-        if let Err(error) = noted {
-            // It stays due, and is delivered again under the same key.
-            tracing::error!("the outbox cannot note what became of a message: {error}");
+        match self.note(due.id, &outcome) {
+            Ok(()) => drop(self.under_way.remove(&due.id)),
+            Err(error) => {
+                if self.unnoted.is_empty() {
+                    tracing::error!("the outbox cannot note what became of a message, and keeps trying: {error}");
+                }
+                self.unnoted.push((due.id, outcome));
+            }
+        }
+    }
+
+    fn note(&self, id: i64, outcome: &Outcome) -> Result<(), StoreError> {
+        match outcome {
+            Outcome::Delivered => self.outbox.settle(id, OutboxState::Delivered, None),
+            Outcome::GivenUp(why) => self.outbox.settle(id, OutboxState::Failed, Some(why)),
+            Outcome::PutOff(due, why) => self.outbox.put_off(id, *due, why),
+        }
+    }
+
+    /// A message whose end is not on disk is still due there: it stays under way until it is, so that nobody gets it twice.
+    fn note_again(&mut self) {
+        let now = clock::wall_ms();
+        if self.unnoted.is_empty() || now < self.next_note {
+            return;
+        }
+        self.next_note = now + NOTE_AGAIN.as_millis() as u64;
+        for (id, outcome) in std::mem::take(&mut self.unnoted) {
+            match self.note(id, &outcome) {
+                Ok(()) => drop(self.under_way.remove(&id)),
+                Err(_) => self.unnoted.push((id, outcome)),
+            }
         }
     }
 }
 
-fn written(request: Option<Request>) -> Result<Option<String>, String> {
+/// What goes to the system that the template names; for somebody to read where it names none.
+fn content(template: Option<&Template>, fields: &[(String, Value)]) -> Result<Content, String> {
+    if let Some(http) = template.and_then(|template| template.http.as_ref()) {
+        return written(http.request(fields)).map(Content::Deliver);
+    }
+    let fields: serde_json::Map<String, serde_json::Value> =
+        fields.iter().map(|(name, value)| (name.clone(), value.plain().into())).collect();
+    Ok(Content::Read(serde_json::Value::Object(fields).to_string()))
+}
+
+fn written(request: Option<Request>) -> Result<String, String> {
     let request = request.ok_or("a value cannot be sent where the message has it")?;
-    serde_json::to_string(&request).map(Some).map_err(|error| error.to_string())
+    serde_json::to_string(&request).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

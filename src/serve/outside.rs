@@ -181,8 +181,9 @@ impl Outside {
         match answer.unwrap_or(Err(Failure::TimedOut)) {
             Ok(answer) if (200..300).contains(&answer.status) => Ok(()),
             Ok(answer) => {
-                // What is wrong with the message itself, and not with the moment or with our proof.
-                let for_good = matches!(answer.status, 400 | 404..=407 | 409..=424 | 426 | 428 | 431);
+                // What is wrong with the message itself. A missing path is a deployment as often as not, and 409 what a
+                // system says that still works on the same key.
+                let for_good = matches!(answer.status, 400 | 406 | 410..=418 | 422 | 426 | 428 | 431);
                 Err(Delivery { why: Failure::Reply(BadReply::Status(answer.status)).text(), for_good })
             }
             Err(failure) => {

@@ -59,6 +59,15 @@ impl OutboxState {
     }
 }
 
+/// What a message holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// A request, to be delivered.
+    Deliver(String),
+    /// JSON for somebody to read; there is no system to deliver it to.
+    Read(String),
+}
+
 /// Something to deliver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Due {
@@ -124,14 +133,14 @@ impl Outbox {
         Ok(Outbox { connection, path: path.to_path_buf(), identity })
     }
 
-    /// Keeps a message and gives its reference. `request` makes what is to be delivered, once the reference is known;
-    /// `Ok(None)` = there is no system to deliver it to; `Err` = it cannot be made, and nothing is kept.
+    /// Keeps a message and gives its reference. `content` makes what is in it, once the reference is known; `Err` = it
+    /// cannot be made, and nothing is kept.
     pub fn put(
         &mut self,
         (what, name): (&str, &str),
         call: u64,
         now: u64,
-        request: impl FnOnce(&str) -> Result<Option<String>, String>,
+        content: impl FnOnce(&str) -> Result<Content, String>,
     ) -> Result<String, String> {
         let explained = |error: rusqlite::Error| error.to_string();
         let transaction =
@@ -146,10 +155,12 @@ impl Outbox {
         transaction.execute(put, params![what, name, call.cast_signed(), now.cast_signed()]).map_err(explained)?;
         let id = transaction.last_insert_rowid();
         let reference = (FIRST + id).to_string();
-        if let Some(request) = request(&reference)? {
-            let put = "UPDATE outbox SET state = 'waiting', request = ?2 WHERE id = ?1";
-            transaction.execute(put, params![id, request]).map_err(explained)?;
-        }
+        let (state, content) = match content(&reference)? {
+            Content::Deliver(request) => (OutboxState::Waiting, request),
+            Content::Read(fields) => (OutboxState::Open, fields),
+        };
+        let put = "UPDATE outbox SET state = ?2, request = ?3 WHERE id = ?1";
+        transaction.execute(put, params![id, state.name(), content]).map_err(explained)?;
         transaction.commit().map_err(explained)?;
         Ok(reference)
     }
@@ -178,9 +189,11 @@ impl Outbox {
         read().map_err(|error| explain(&self.path, &error))
     }
 
-    /// What became of a message. One that is over keeps nothing of what was in it.
+    /// What became of a message. One that was delivered keeps nothing of what was in it; one that was given up is there
+    /// for whoever sees to it by hand.
     pub fn settle(&self, id: i64, state: OutboxState, why: Option<&str>) -> Result<(), StoreError> {
-        let settle = "UPDATE outbox SET state = ?2, why = ?3, tries = tries + 1, request = NULL WHERE id = ?1";
+        let settle = "UPDATE outbox SET state = ?2, why = ?3, tries = tries + 1,
+            request = CASE ?2 WHEN 'delivered' THEN NULL ELSE request END WHERE id = ?1";
         let done = self.connection.execute(settle, params![id, state.name(), why]);
         done.map(drop).map_err(|error| explain(&self.path, &error))
     }
@@ -245,13 +258,24 @@ pub fn outbox_entries(path: &Path, most: u32) -> Result<Vec<OutboxEntry>, StoreE
     read().map_err(|error| explain(path, &error))
 }
 
+/// What is in the message with this reference: the fields of an open one, the request of another that is not delivered.
+pub fn outbox_content(path: &Path, reference: i64) -> Result<Option<String>, StoreError> {
+    let read = || -> rusqlite::Result<Option<Option<String>>> {
+        let connection = Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        connection.busy_timeout(BUSY)?;
+        let asked = "SELECT request FROM outbox WHERE id = ?1";
+        connection.query_row(asked, [reference.saturating_sub(FIRST)], |row| row.get(0)).optional()
+    };
+    read().map(Option::flatten).map_err(|error| explain(path, &error))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::test_folder::TestFolder;
 
     fn put(outbox: &mut Outbox) -> String {
-        outbox.put(("sms", "pay_link"), 7, 1_000, |reference| Ok(Some(format!("to {reference}")))).unwrap()
+        outbox.put(("sms", "pay_link"), 7, 1_000, |reference| Ok(Content::Deliver(format!("to {reference}")))).unwrap()
     }
 
     #[test]
@@ -278,8 +302,12 @@ mod tests {
         outbox.put_off(2, 9_000, "refused").unwrap();
         assert_eq!((outbox.due(8_999, 10).unwrap().len(), outbox.next_due()), (0, Some(9_000)));
         assert_eq!(outbox.due(9_000, 10).unwrap()[0].tries, 1);
-        let open = outbox.put(("callback", "service"), 7, 1_000, |_| Ok(None)).unwrap();
+        let open = outbox.put(("callback", "service"), 7, 1_000, |_| Ok(Content::Read("{}".into()))).unwrap();
         assert_eq!(outbox.counts(), OutboxCounts { waiting: 1, open: 1, failed: 0 });
+        assert_eq!(outbox_content(&path, open.parse().unwrap()).unwrap().as_deref(), Some("{}"));
+        outbox.settle(2, OutboxState::Failed, Some("404")).unwrap();
+        assert_eq!(outbox_content(&path, 100_002).unwrap().as_deref(), Some("to 100002"), "given up, not thrown away");
+        assert_eq!(outbox_content(&path, 7).unwrap(), None);
         let shown = outbox_entries(&path, 10).unwrap();
         assert_eq!((shown[0].reference.clone(), shown[2].state.as_str()), (open, "delivered"));
         let left: Option<String> =

@@ -1,7 +1,7 @@
 //! Reading records and journals. Each question opens a connection of its own, so that none waits for another; all of
 //! it blocks, so that async callers put it on the blocking pool.
 
-use super::outbox::{OutboxEntry, outbox_entries};
+use super::outbox::{OutboxEntry, outbox_content, outbox_entries};
 use super::sqlite::Reader;
 use super::{StoreError, StoreHandle};
 use crate::cdr::Cdr;
@@ -74,6 +74,11 @@ impl Records {
     /// The newest of what flows have posted; its file is beside the records.
     pub fn outbox(&self, limit: u32) -> Result<Vec<OutboxEntry>, StoreError> {
         outbox_entries(&self.path.with_file_name("outbox.db"), limit)
+    }
+
+    /// What is in one of them, while it is not delivered.
+    pub fn outbox_content(&self, reference: i64) -> Result<Option<String>, StoreError> {
+        outbox_content(&self.path.with_file_name("outbox.db"), reference)
     }
 
     pub fn path(&self) -> &Path {

@@ -51,7 +51,7 @@ pub(super) const VOICEMAIL: Verb = Verb {
 const VOICEMAIL_SETTINGS: Group = Group {
     what: "`voicemail`",
     settings: &[
-        required("box", Shape::Name, "a mailbox of `hotline.yaml`"),
+        required("box", Shape::Name, "a mailbox of `ivr-flows/messages.yaml`"),
         optional("urgent", Shape::Flag, "`true`: the message is marked urgent").or("false"),
         SAY,
         MAX,
