@@ -115,7 +115,7 @@ impl Api {
             .route("/api/v1/live", get(commands::switches))
             .route("/api/v1/live/{name}", put(commands::set_live))
             .route("/api/v1/outbox", get(records::outbox))
-            .route("/api/v1/outbox/{number}", get(records::posted))
+            .route("/api/v1/outbox/{id}", get(records::posted))
             .route("/api/v1/cdrs", get(records::cdrs))
             .route("/api/v1/drain", post(commands::drain).delete(commands::undrain))
             .route("/api/v1/reload", post(commands::reload))

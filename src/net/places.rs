@@ -21,7 +21,7 @@ const HANDSHAKE_OF_ONE_EVERY: Duration = Duration::from_millis(10);
 /// How many come at once before the pace holds.
 const HANDSHAKES_AT_ONCE: u32 = 50;
 /// Who would wait longer for its turn has none.
-const LONGEST_TURN: Duration = Duration::from_secs(10);
+const LONGEST_TURN: Duration = Duration::from_secs(3);
 /// Sites whose pace is kept before those that are over are swept out.
 const PACES: usize = 1024;
 /// Messages waiting for a slow reader; a connection that falls behind further is closed.

@@ -420,16 +420,17 @@ async fn handshakes_have_a_pace_that_lets_a_site_back_in_and_no_flood() {
     let phones: Vec<Option<Duration>> = (0..2_000).map(|_| shared.turn([192, 0, 2, 1].into())).collect();
     assert_eq!(phones[..50], [Some(Duration::ZERO); 50], "those of a small site at once");
     let served: Vec<Duration> = phones.iter().flatten().copied().collect();
-    assert!((1_000..=1_100).contains(&served.len()), "{} of a large one in ten seconds", served.len());
-    assert!(served.is_sorted() && served.last() <= Some(&seconds(10)));
+    assert!((300..=400).contains(&served.len()), "{} of a large one in three seconds", served.len());
+    assert!(served.is_sorted() && served.last() <= Some(&seconds(3)));
     assert!(shared.turn([192, 0, 2, 2].into()).unwrap() < seconds(3), "others do not wait for that site");
     // However many addresses a customer of IPv6 has, it is one.
     let of_one_site = |n: u16| IpAddr::from([0x2001, 0xdb8, 0, 1, 0, 0, 0, n]);
     sleep(seconds(20)).await;
     let turns = (0..2_000).filter_map(|n| shared.turn(of_one_site(n))).count();
-    assert!(turns <= 1_100, "{turns}");
+    assert!(turns <= 400, "{turns}");
     // And all together get no more than half of a core.
     sleep(seconds(20)).await;
     let from_everywhere = (0..20_000u32).filter_map(|n| shared.turn(IpAddr::from(n.to_be_bytes()))).count();
-    assert!((5_000..=5_100).contains(&from_everywhere), "{from_everywhere}");
+    assert!((1_500..=1_600).contains(&from_everywhere), "{from_everywhere}");
+    assert!(from_everywhere < BOUNDS.handshakes, "who waits for its turn does not push others out");
 }

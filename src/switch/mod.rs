@@ -422,7 +422,7 @@ impl Switch {
                     self.with_call(now, call, |call, out| call.hang_up(Cause::Limit, EndedBy::System, out))
                 }
                 SwitchTimer::Shed => self.tell_shed(now),
-                SwitchTimer::CarrierAsked(call) => self.on_refer_refused(now, call),
+                SwitchTimer::CarrierAsked(call) => self.on_carrier_silent(now, call),
                 SwitchTimer::Lamps => self.light_lamps(now),
                 SwitchTimer::Sweep => {
                     for (failure, count) in self.auth_failures.due(now.at) {

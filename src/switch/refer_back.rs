@@ -13,6 +13,9 @@ use std::time::Duration;
 /// What a carrier may take to answer for its new callee: longer than most phones ring.
 const LIMIT: Duration = Duration::from_secs(40);
 
+/// And one that has agreed, until it hangs up or tells how it went.
+const ACCEPTED_LIMIT: Duration = Duration::from_secs(180);
+
 /// A carrier that was asked to take its caller back.
 #[derive(Debug)]
 pub(super) struct Back {
@@ -56,8 +59,10 @@ impl Switch {
         let Some((id, back)) = self.asked(usage) else { return };
         back.accepted = status < 300;
         if status >= 300 {
-            self.on_refer_refused(now, id);
+            return self.on_refer_refused(now, id);
         }
+        // It rings there now: whoever dials meanwhile rings the same phone twice.
+        self.timers.set(SwitchTimer::CarrierAsked(id), now.at + ACCEPTED_LIMIT);
     }
 
     pub(super) fn on_carrier_notified(&mut self, now: Now, usage: UsageId, status: Option<u16>, over: bool) {
@@ -68,7 +73,20 @@ impl Switch {
                 self.end_call(now, id, Cause::Normal, EndedBy::Agent);
             }
             Some(101..200) if !over => self.on_referral_ringing(now, id),
-            Some(..200) | None if !over => {}
+            // Told without an end, or ended without telling: the carrier hangs up when it has taken its caller.
+            Some(..200) | None => {}
+            Some(_) => self.on_refer_refused(now, id),
+        }
+    }
+
+    /// The carrier says nothing. One that had agreed may have called already, so its caller goes back to the agent.
+    pub(super) fn on_carrier_silent(&mut self, now: Now, id: CallId) {
+        let back = self.calls.get_mut(&id).and_then(|entry| entry.referral.as_mut()).map(|referral| &mut referral.back);
+        match back {
+            Some(back) if back.as_ref().is_some_and(|back| back.accepted) => {
+                *back = None;
+                self.on_referral_failed(now, id, Cause::NoAnswer);
+            }
             _ => self.on_refer_refused(now, id),
         }
     }

@@ -474,7 +474,7 @@ fn a_carrier_takes_its_caller_back_and_the_call_leaves_us() {
 
 #[test]
 fn a_carrier_that_follows_no_refer_is_dialled_instead() {
-    for outcome in [None, Some(Some(486)), Some(None)] {
+    for outcome in [None, Some(Some(486))] {
         let (mut world, caller, agent, outside) = carrier_that(true);
         world.manners(caller, |manners| manners.follows_refer = outcome);
         world.refer(agent, OUTSIDE);
@@ -486,6 +486,22 @@ fn a_carrier_that_follows_no_refer_is_dialled_instead() {
         world.until_over(outside);
         world.finish();
     }
+}
+
+#[test]
+fn a_carrier_that_agreed_and_says_no_more_is_not_dialled_and_the_agent_gets_the_caller_back() {
+    let (mut world, caller, agent, outside) = carrier_that(true);
+    world.manners(caller, |manners| manners.follows_refer = Some(None));
+    world.refer(agent, OUTSIDE);
+    world.run(seconds(100.0));
+    assert!(world.hears(caller, "music"));
+    world.run(seconds(100.0));
+    assert!(world.phones[outside.0].calls.is_empty(), "it may ring there already");
+    assert_eq!(transferred(&world), [(TransferOutcome::Returned, 480)]);
+    world.until_heard(caller, "voice of 1001");
+    world.hang_up(caller);
+    world.until_over(agent);
+    world.finish();
 }
 
 #[test]

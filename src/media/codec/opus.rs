@@ -4,6 +4,10 @@
 use opus_pure::{Application, OpusDecoder, OpusEncoder};
 
 const RATE: i32 = 16_000;
+const TEN_MS: usize = 160;
+const TWENTY_MS: usize = 320;
+/// Configurations from here on have no SILK part (RFC 6716 3.1).
+const FIRST_CELT: u8 = 16;
 /// Speech of the whole 8 kHz band sounds clean from here on; more is only for music.
 const BITRATE: i32 = 24_000;
 /// Of ten. A level above doubles what a call costs, for less than a telephone lets one hear.
@@ -38,8 +42,13 @@ impl Decoder {
         self.0.decode_s16(payload, pcm.len(), pcm).unwrap_or(0).min(pcm.len())
     }
 
-    /// What was in the packet before `next`, which is lost, as far as `next` repeats it; else a guess.
+    /// What was in the packet before `next`, which is lost, as far as `next` repeats it: only one frame with a SILK part
+    /// does (RFC 6716 2.1.7), of 10 or 20 ms. 0 for all others; the decoder is not asked for lengths that no frame has.
     pub fn recover(&mut self, next: &[u8], pcm: &mut [i16]) -> usize {
+        let repeats = next.first().is_some_and(|toc| toc >> 3 < FIRST_CELT && toc & 3 == 0);
+        if !repeats || !matches!(pcm.len(), TEN_MS | TWENTY_MS) {
+            return 0;
+        }
         self.0.decode_fec_s16(next, pcm.len(), pcm).unwrap_or(0).min(pcm.len())
     }
 }
