@@ -375,9 +375,8 @@ fn an_editor_gets_a_schema_and_an_admin_the_language_from_the_program() {
 fn a_flow_is_laid_out_once_and_a_check_says_whether_it_is() {
     let project = project("fmt");
     let flow = project.join("ivr-flows/hotline.flow.yaml");
-    hotline(&project, &["flow", "fmt"]);
+    assert_eq!(hotline(&project, &["flow", "fmt", "--check"]).code, 0, "a new project is laid out");
     let neat = fs::read_to_string(&flow).unwrap();
-    assert_eq!(hotline(&project, &["flow", "fmt", "--check"]).code, 0);
     fs::write(&flow, neat.replacen("ivr: 1", "ivr:    1   # first", 1)).unwrap();
     let checked = hotline(&project, &["flow", "fmt", "--check"]);
     assert_eq!(checked.code, 1);
