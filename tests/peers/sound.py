@@ -28,10 +28,17 @@ def write(path, samples, rate=RATE):
 def read(path):
     """Samples per channel."""
     with wave.open(str(path), "rb") as f:
-        if f.getframerate() != RATE or f.getsampwidth() != 2:
-            raise Failure(f"{path}: not 16-bit {RATE} Hz")
-        samples = array.array("h", f.readframes(f.getnframes()))
-        return [samples[c :: f.getnchannels()] for c in range(f.getnchannels())]
+        if f.getframerate() % RATE or f.getsampwidth() != 2:
+            raise Failure(f"{path}: not 16-bit {RATE} Hz or a multiple")
+        samples, times = array.array("h", f.readframes(f.getnframes())), f.getframerate() // RATE
+        return [narrow(samples[c :: f.getnchannels()], times) for c in range(f.getnchannels())]
+
+
+def narrow(samples, times):
+    """To a rate that is so many times lower; what lies above is averaged away."""
+    if times == 1:
+        return samples
+    return array.array("h", (sum(samples[at : at + times]) // times for at in range(0, len(samples) - times + 1, times)))
 
 
 def head(source, target, ms):

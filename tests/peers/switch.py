@@ -14,10 +14,17 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 SECRET, TOKEN = "peers-demo-secret", "peers-admin-token-0123456789abcdef"
 
 
+# The systems that the sample's flows ask; nobody is there.
+SYSTEMS = "".join(
+    f"  {name}: {{url: \"http://127.0.0.1:9\", private: true{auth}}}\n"
+    for name, auth in (("billing", ", auth: {billing: {token_env: SAMPLE_TOKEN}}"), ("customers", ", auth: {customers: {token_env: SAMPLE_TOKEN}}"), ("grid", ""))
+)
+
+
 def write_project(path, text):
     """A project folder around `path`, its hotline.yaml, with the sample's flows and prompts."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
+    path.write_text(f"{text.rstrip()}\nbases:\n{SYSTEMS}")
     path.chmod(0o600)
     for name in ("ivr-flows", "prompts"):
         link = path.parent / name
@@ -41,7 +48,7 @@ class Switch:
         self.sip, self.http = free_port(), free_port()
         self.address = ("127.0.0.1", self.sip)
         Switch.ports.add(self.sip)
-        self.env = {**os.environ, "HOTLINE_DEMO_SECRET": SECRET, "HOTLINE_ADMIN_TOKEN": TOKEN, "HOTLINE_SIP_PORT": str(self.sip), "HOTLINE_HTTP_PORT": str(self.http)}
+        self.env = {**os.environ, "HOTLINE_DEMO_SECRET": SECRET, "HOTLINE_ADMIN_TOKEN": TOKEN, "SAMPLE_TOKEN": "nobody-asks", "HOTLINE_SIP_PORT": str(self.sip), "HOTLINE_HTTP_PORT": str(self.http)}
         self.output = folder / "hotline.log"
         self.arguments = arguments(self.sip, self.http, self.state)
         self.start()

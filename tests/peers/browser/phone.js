@@ -59,7 +59,7 @@ ua.on("registrationFailed", ({ response, cause }) => tell("registrationFailed", 
 ua.on("newRTCSession", ({ originator, session, request }) => {
   if (originator === "remote") {
     tell("incoming", { from: request.from.uri.user, to: request.ruri.toString(), via: request.getHeader("Via") });
-    setTimeout(() => session.terminate({ status_code: 486 }), 300);
+    setTimeout(() => session.isEnded() || session.terminate({ status_code: 486 }), 300);
   }
   session.on("failed", ({ originator: by, message, cause }) => tell("failed", { by, cause, status: message && message.status_code, warning: message && message.getHeader && message.getHeader("Warning") }));
   session.on("confirmed", () => tell("confirmed"));
