@@ -2,12 +2,13 @@
 
 import array
 import math
+import os
 import time
 import wave
 
 from lab import AGENT_HZ, TONE_DBFS
 from scenarios import scenario
-from sipp import Failure
+from sipp import Failure, poll
 from sound import write_tone
 
 RATES = {"g722": 16000, "opus": 48000}
@@ -22,7 +23,9 @@ def wide_phone(lab, codec):
 
 def heard(phone):
     """Samples and their rate, of what a phone recorded; the recording is at the codec's own rate."""
-    with wave.open(str(phone.recording()), "rb") as f:
+    file = phone.recording()
+    poll(f"{file} to be written", lambda: os.path.getsize(file) > 44, 5)
+    with wave.open(str(file), "rb") as f:
         samples = array.array("h", f.readframes(f.getnframes()))
         return samples[:: f.getnchannels()], f.getframerate()
 
