@@ -32,15 +32,22 @@ pub(super) fn explore(common: &Common, args: &ExploreArgs) -> Result<ExitCode, F
     };
     let bounds = Bounds { states: args.states, human_keys: args.human_keys, ..Bounds::default() };
     let mut text = String::new();
-    let mut broken = false;
+    let (mut broken, mut any) = (false, false);
     for flow in bundle.entry_flows() {
         let file = format!("{flow}.flow.yaml");
         if !(wanted.is_empty() || wanted.iter().any(|path| path.ends_with(&file))) {
             continue;
         }
         let Some(explored) = trial::explore(&bundle, flow, &bounds) else { continue };
-        broken |= !explored.findings.is_empty();
+        any = true;
+        // Where it did not look, all may be well or not.
+        broken |= !explored.findings.is_empty() || !explored.complete || !explored.unexplored.is_empty();
         text.push_str(&if json { as_json(flow, &explored) } else { told(flow, &explored) });
+    }
+    if !any {
+        return Err(Failure::Usage(
+            "there is no entry flow here; subflows are explored with the flows that call them".into(),
+        ));
     }
     output::write(&text)?;
     Ok(ExitCode::from(u8::from(broken)))

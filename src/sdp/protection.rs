@@ -50,6 +50,12 @@ pub struct Protection {
     secret: [u8; 32],
     /// What the last offer and answer agreed on.
     agreed: Option<Agreed>,
+    /// What was agreed on when our last description was written: by that every answer to it is judged, as each branch of
+    /// a forked call gives its own.
+    standing: Option<Agreed>,
+    /// Keys made new after a time without them, whose counters are lost (RFC 3711 9.1: no key twice from the start).
+    generation: u64,
+    used: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +102,15 @@ impl Transport {
     }
 }
 
+impl Asked {
+    fn agreed(self) -> Agreed {
+        match self {
+            Asked::Plain => Agreed::Plain,
+            Asked::Keys(Line { tag, key }) => Agreed::Keys { tag, suite: key.suite },
+        }
+    }
+}
+
 impl Protection {
     /// `secret` must come from the system's random source in production. `private` = nobody on the way can read the
     /// leg's signalling.
@@ -105,7 +120,7 @@ impl Protection {
             SrtpPolicy::Optional if private => Offered::KeysToo,
             SrtpPolicy::Optional | SrtpPolicy::Off => Offered::Plain,
         };
-        Self { policy, offered, secret, agreed: None }
+        Self { policy, offered, secret, agreed: None, standing: None, generation: 0, used: false }
     }
 
     /// Of our first offer's `m=` line.
@@ -131,14 +146,14 @@ impl Protection {
 
     /// Agrees to what was asked for.
     pub(super) fn agree(&mut self, asked: Asked) -> Security {
-        let (agreed, security) = match asked {
-            Asked::Plain => (Agreed::Plain, Security::Plain),
-            Asked::Keys(Line { tag, key }) => {
-                (Agreed::Keys { tag, suite: key.suite }, Security::Srtp { send: self.key(key.suite), receive: key })
+        self.agreed = Some(asked.agreed());
+        match asked {
+            Asked::Plain => Security::Plain,
+            Asked::Keys(Line { key, .. }) => {
+                self.used = true;
+                Security::Srtp { send: self.key(key.suite), receive: key }
             }
-        };
-        self.agreed = Some(agreed);
-        security
+        }
     }
 
     /// What the peer's answer to our offer agrees to; taken for agreed by [`Protection::agree`].
@@ -147,7 +162,7 @@ impl Protection {
         // RFC 4568 5.1.3: one line, with the tag of one of ours.
         let offered = self.offered_lines();
         let taken = |line: &Line| offered.iter().any(|ours| ours.tag == line.tag && ours.key.suite == line.key.suite);
-        let may_be_plain = match self.agreed {
+        let may_be_plain = match self.standing {
             None => self.offered != Offered::Keys,
             Some(agreed) => agreed == Agreed::Plain,
         };
@@ -159,20 +174,26 @@ impl Protection {
     }
 
     /// The attributes of the stream in an answer to what was asked.
-    pub(super) fn write_answer(&self, asked: Asked, text: &mut String) {
+    pub(super) fn write_answer(&mut self, asked: Asked, text: &mut String) {
+        let goes_on = |suite| matches!(self.agreed, Some(Agreed::Keys { suite: before, .. }) if before == suite);
+        if matches!(asked, Asked::Keys(line) if self.used && !goes_on(line.key.suite)) {
+            self.generation += 1;
+        }
+        self.standing = Some(asked.agreed());
         if let Asked::Keys(Line { tag, key }) = asked {
             Line { tag, key: self.key(key.suite) }.write(text);
         }
     }
 
     /// The attributes of the stream in an offer of ours.
-    pub(super) fn write_offer(&self, text: &mut String) {
+    pub(super) fn write_offer(&mut self, text: &mut String) {
+        self.standing = self.agreed;
         self.offered_lines().iter().for_each(|line| line.write(text));
     }
 
     /// The first time all suites, then what was agreed on.
     fn offered_lines(&self) -> Vec<Line> {
-        match self.agreed {
+        match self.standing {
             Some(Agreed::Keys { tag, suite }) => vec![Line { tag, key: self.key(suite) }],
             None if self.offered != Offered::Plain => {
                 SUITES.into_iter().zip(1..).map(|(suite, tag)| Line { tag, key: self.key(suite) }).collect()
@@ -181,9 +202,10 @@ impl Protection {
         }
     }
 
-    /// Our own key for a suite: one for the life of the leg, as its counter of packets goes on.
+    /// Our own key for a suite: the same as long as its counter of packets goes on.
     fn key(&self, suite: Suite) -> MasterKey {
         let mut dice = ChaCha12Rng::from_seed(self.secret);
+        dice.set_stream(self.generation);
         let mut made = MasterKey { suite, key: [0; 16], salt: [0; 14], mki: 0 };
         for each in SUITES {
             dice.fill_bytes(&mut made.key);

@@ -130,3 +130,43 @@ fn an_answer_must_take_one_of_the_keys_that_were_offered() {
     let plain = offered(SrtpPolicy::Optional).handle_answer(answer("RTP/AVP", "").as_bytes()).unwrap();
     assert_eq!(plain.security, Security::Plain);
 }
+
+#[test]
+fn each_branch_of_a_forked_call_takes_keys_or_leaves_them() {
+    let plain = offer("RTP/AVP", "");
+    let keyed = |tag, suite| offer("RTP/AVP", &line(tag, suite));
+    let mut session = session(SrtpPolicy::Optional, true);
+    session.offer(&[], crate::sdp::Direction::SendRecv);
+    // An announcement in the clear, a phone with keys, another with other keys, and a trunk in the clear.
+    let mut answer = |text: &str| session.handle_answer(text.as_bytes()).unwrap().security;
+    assert_eq!(answer(&plain), Security::Plain);
+    let Security::Srtp { send, .. } = answer(&keyed(1, Suite::AesCm80)) else { panic!("keys were given") };
+    let Security::Srtp { send: other, .. } = answer(&keyed(3, Suite::AesCm32)) else { panic!("keys were given") };
+    assert_ne!((send.suite, send.key), (other.suite, other.key));
+    assert_eq!(answer(&plain), Security::Plain);
+}
+
+#[test]
+fn a_key_never_begins_anew_after_a_time_without_it() {
+    let mut session = session(SrtpPolicy::Optional, false);
+    let mut answer = |text: &str| session.handle_offer(text.as_bytes(), None).unwrap();
+    let keyed = |suite| offer("RTP/AVP", &line(1, suite));
+    let mut keys = Vec::new();
+    for text in [
+        keyed(Suite::AesCm80),
+        offer("RTP/AVP", ""),
+        keyed(Suite::AesCm80),
+        keyed(Suite::AesCm32),
+        keyed(Suite::AesCm80),
+    ] {
+        let (told, spec) = answer(&text);
+        let Security::Srtp { send, .. } = spec.security else { continue };
+        let mut line = String::new();
+        Line { tag: 1, key: send }.write(&mut line);
+        assert!(String::from_utf8_lossy(&told).contains(&line), "what is used is what was told");
+        assert!(!keys.contains(&send.key), "{keys:?}");
+        keys.push(send.key);
+        assert_eq!(answer(&text).1.security, spec.security, "an offer that changes nothing changes no key");
+    }
+    assert_eq!(keys.len(), 4);
+}

@@ -138,4 +138,24 @@ mod tests {
             assert!(decoder.recover(&payload, &mut pcm[..320]) <= 320);
         }
     }
+
+    /// What a packet claims to be long is the peer's word: the decoder's own arithmetic is not to be asked for it.
+    #[test]
+    fn no_sound_is_asked_for_that_no_frame_has() {
+        let mut decoder = Decoder::new().unwrap();
+        let mut pcm = [0; 1920];
+        for config in 0..32u8 {
+            for (count, length) in [(1, 32), (1, 40), (1, 80), (1, 640), (1, 960), (41, 1632)] {
+                decoder.decode(&[[9, 12, 31][usize::from(config % 3)] << 3, 1, 2, 3], &mut pcm);
+                assert_eq!(
+                    decoder.recover(&[config << 3 | 3, count, 7, 7], &mut pcm[..length]),
+                    0,
+                    "{config} {length}"
+                );
+                assert_eq!(decoder.recover(&[config << 3, 7, 7], &mut pcm[..length]), 0, "{config} {length}");
+            }
+            let silk = config < FIRST_CELT;
+            assert_eq!(decoder.recover(&[config << 3, 7, 7], &mut pcm[..320]) > 0, silk, "{config}");
+        }
+    }
 }
