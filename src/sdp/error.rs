@@ -16,6 +16,8 @@ pub enum SdpError {
     Unprotected,
     /// SRTP without a key that can be used: another suite, or parameters not spoken here.
     NoCommonCrypto,
+    /// Keys were to come from a handshake, and nothing says with whom: no fingerprint, or by an unknown hash only.
+    NoFingerprint,
     /// Audio is offered, but in no codec spoken here.
     NoCommonCodec,
     /// The address is a host name. Names are not looked up.
@@ -39,6 +41,7 @@ impl SdpError {
             | SdpError::Transport
             | SdpError::Unprotected
             | SdpError::NoCommonCrypto
+            | SdpError::NoFingerprint
             | SdpError::NoCommonCodec
             | SdpError::AddressIsName
             | SdpError::AddressFamily
@@ -53,9 +56,12 @@ impl SdpError {
             SdpError::Syntax(what) => (399, what),
             SdpError::NoAudio => (304, "No audio stream offered"),
             SdpError::Transport => (302, "Audio must be offered as RTP/AVP"),
-            SdpError::Unprotected => (302, "Audio must be encrypted here: offer RTP/SAVP with a=crypto"),
+            SdpError::Unprotected => (302, "Audio must be encrypted here: offer RTP/SAVP with a=crypto, or DTLS-SRTP"),
             SdpError::NoCommonCrypto => {
                 (302, "SRTP needs a=crypto with AES_CM_128_HMAC_SHA1_80, AES_CM_128_HMAC_SHA1_32 or AEAD_AES_128_GCM")
+            }
+            SdpError::NoFingerprint => {
+                (302, "DTLS-SRTP needs UDP/TLS/RTP/SAVPF with a=fingerprint by sha-256, sha-384, sha-512 or sha-1")
             }
             SdpError::NoCommonCodec => (305, "Offer PCMA, PCMU, G722 or opus/48000/2"),
             SdpError::AddressIsName => (301, "Use an IP address in c=, host names are not looked up"),

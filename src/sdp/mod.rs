@@ -7,6 +7,7 @@
 
 mod crypto;
 mod error;
+mod handshake;
 mod parse;
 mod protection;
 mod session;
@@ -14,6 +15,7 @@ pub mod spec;
 
 pub use crypto::{MasterKey, Suite};
 pub use error::SdpError;
+pub use handshake::{Fingerprint, Handshake, Hash, Ice, Sha256};
 pub use parse::{MAX_BYTES, MAX_MEDIA};
 pub use protection::{Protection, Security, SrtpPolicy};
 pub use session::Session;

@@ -3,10 +3,12 @@
 //!
 //! Keys in a description (RFC 4568) are as secret as the signalling, which is why they are offered over TLS only unless
 //! that is asked for. An offer that has them is answered in kind over any transport: to refuse would make nothing safer.
+//! Browsers take none of these, but keys from a handshake (`handshake`), so they are offered that.
 
 use super::crypto::{Line, MasterKey, SUITES, Suite};
 use super::error::SdpError;
-use super::parse::Media;
+use super::handshake::{Attributes, Handshake, Own, Sha256, Theirs};
+use super::parse::{Description, Media};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use std::fmt;
@@ -30,6 +32,8 @@ pub(super) enum Transport {
     Avpf,
     Savp,
     Savpf,
+    TlsSavp,
+    TlsSavpf,
 }
 
 /// How our first offer on a leg is protected.
@@ -39,6 +43,8 @@ enum Offered {
     /// RTP/AVP with keys beside it: who has no SRTP answers without. RFC 4568 has no such thing; phones do.
     KeysToo,
     Keys,
+    /// DTLS-SRTP: who has it has nothing else.
+    Handshake,
 }
 
 /// A leg's side of the matter.
@@ -56,12 +62,15 @@ pub struct Protection {
     /// Keys made new after a time without them, whose counters are lost (RFC 3711 9.1: no key twice from the start).
     generation: u64,
     used: bool,
+    /// `None`: there is no certificate, and no handshake.
+    own: Option<Own>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Agreed {
     Plain,
     Keys { tag: u32, suite: Suite },
+    Handshake,
 }
 
 /// How a stream is protected, in the words of the media plane.
@@ -71,18 +80,21 @@ pub enum Security {
     Plain,
     /// SRTP with keys from the descriptions.
     Srtp { send: MasterKey, receive: MasterKey },
+    /// SRTP with keys that a handshake on the media path gives.
+    Handshake(Box<Handshake>),
 }
 
 /// What an offered stream asks for, as far as we can do it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
     Plain,
     Keys(Line),
+    Handshake(Theirs),
 }
 
 impl Transport {
     pub fn of(media: &Media<'_>) -> Option<Self> {
-        [Transport::Avp, Transport::Avpf, Transport::Savp, Transport::Savpf]
+        [Self::Avp, Self::Avpf, Self::Savp, Self::Savpf, Self::TlsSavp, Self::TlsSavpf]
             .into_iter()
             .find(|known| media.transport.eq_ignore_ascii_case(known.name()))
     }
@@ -94,20 +106,33 @@ impl Transport {
             Transport::Avpf => "RTP/AVPF",
             Transport::Savp => "RTP/SAVP",
             Transport::Savpf => "RTP/SAVPF",
+            Transport::TlsSavp => "UDP/TLS/RTP/SAVP",
+            Transport::TlsSavpf => "UDP/TLS/RTP/SAVPF",
         }
     }
 
     const fn is_secure(self) -> bool {
-        matches!(self, Transport::Savp | Transport::Savpf)
+        !matches!(self, Transport::Avp | Transport::Avpf)
+    }
+
+    /// RFC 5764 8.
+    const fn is_tls(self) -> bool {
+        matches!(self, Transport::TlsSavp | Transport::TlsSavpf)
     }
 }
 
 impl Asked {
-    fn agreed(self) -> Agreed {
+    fn agreed(&self) -> Agreed {
         match self {
             Asked::Plain => Agreed::Plain,
-            Asked::Keys(Line { tag, key }) => Agreed::Keys { tag, suite: key.suite },
+            Asked::Keys(Line { tag, key }) => Agreed::Keys { tag: *tag, suite: key.suite },
+            Asked::Handshake(_) => Agreed::Handshake,
         }
+    }
+
+    /// The peer looks for the way itself: what its description says of its address means nothing (RFC 8839 4.2.1.4).
+    pub fn checks(&self) -> bool {
+        matches!(self, Asked::Handshake(theirs) if theirs.checks())
     }
 }
 
@@ -120,7 +145,16 @@ impl Protection {
             SrtpPolicy::Optional if private => Offered::KeysToo,
             SrtpPolicy::Optional | SrtpPolicy::Off => Offered::Plain,
         };
-        Self { policy, offered, secret, agreed: None, standing: None, generation: 0, used: false }
+        Self { policy, offered, secret, agreed: None, standing: None, generation: 0, used: false, own: None }
+    }
+
+    /// Handshakes are answered too, with the certificate of that hash. `offered`: the peer is known to want one.
+    pub fn with_handshake(self, certificate: Sha256, offered: bool) -> Self {
+        if self.policy == SrtpPolicy::Off {
+            return self;
+        }
+        let first = if offered { Offered::Handshake } else { self.offered };
+        Self { offered: first, own: Some(Own::new(certificate, self.secret)), ..self }
     }
 
     /// Of our first offer's `m=` line.
@@ -128,12 +162,21 @@ impl Protection {
         match self.offered {
             Offered::Plain | Offered::KeysToo => Transport::Avp,
             Offered::Keys => Transport::Savp,
+            Offered::Handshake => Transport::TlsSavpf,
         }
     }
 
     /// What the peer's offered stream asks for, or why we cannot.
-    pub(super) fn asked(&self, media: &Media<'_>) -> Result<Asked, SdpError> {
+    pub(super) fn asked(&self, description: &Description<'_>, media: &Media<'_>) -> Result<Asked, SdpError> {
         let transport = Transport::of(media).ok_or(SdpError::Transport)?;
+        // Older browsers name no TLS in the transport.
+        let theirs = Theirs::read(description, media).filter(|_| transport.is_secure() && self.own.is_some());
+        match theirs {
+            Some(theirs) => return Ok(Asked::Handshake(theirs)),
+            None if transport.is_tls() && self.own.is_some() => return Err(SdpError::NoFingerprint),
+            None if transport.is_tls() => return Err(SdpError::Transport),
+            None => {}
+        }
         let line = lines(media).next().filter(|_| self.policy != SrtpPolicy::Off);
         match (line, transport.is_secure(), self.policy) {
             (Some(line), _, _) => Ok(Asked::Keys(line)),
@@ -145,20 +188,26 @@ impl Protection {
     }
 
     /// Agrees to what was asked for.
-    pub(super) fn agree(&mut self, asked: Asked) -> Security {
+    pub(super) fn agree(&mut self, asked: &Asked) -> Security {
         self.agreed = Some(asked.agreed());
-        match asked {
-            Asked::Plain => Security::Plain,
-            Asked::Keys(Line { key, .. }) => {
+        match (asked, &mut self.own) {
+            (Asked::Keys(Line { key, .. }), _) => {
                 self.used = true;
-                Security::Srtp { send: self.key(key.suite), receive: key }
+                Security::Srtp { send: self.key(key.suite), receive: *key }
             }
+            (Asked::Handshake(theirs), Some(own)) => Security::Handshake(Box::new(own.agree(theirs))),
+            // Without a certificate no handshake is agreed to.
+            (Asked::Plain | Asked::Handshake(_), _) => Security::Plain,
         }
     }
 
     /// What the peer's answer to our offer agrees to; taken for agreed by [`Protection::agree`].
-    pub(super) fn answered(&self, media: &Media<'_>) -> Result<Asked, SdpError> {
+    pub(super) fn answered(&self, description: &Description<'_>, media: &Media<'_>) -> Result<Asked, SdpError> {
         let transport = Transport::of(media).ok_or(SdpError::Transport)?;
+        if self.offers_handshake() {
+            let theirs = Theirs::read(description, media).filter(|_| transport.is_secure());
+            return theirs.map(Asked::Handshake).ok_or(SdpError::NoFingerprint);
+        }
         // RFC 4568 5.1.3: one line, with the tag of one of ours.
         let offered = self.offered_lines();
         let taken = |line: &Line| offered.iter().any(|ours| ours.tag == line.tag && ours.key.suite == line.key.suite);
@@ -173,22 +222,44 @@ impl Protection {
         }
     }
 
-    /// The attributes of the stream in an answer to what was asked.
-    pub(super) fn write_answer(&mut self, asked: Asked, text: &mut String) {
+    /// What an answer says to what was asked. `candidate` is where the peer is to send: address, blank, port.
+    pub(super) fn write_answer(&mut self, asked: &Asked, candidate: &str) -> Attributes {
         let goes_on = |suite| matches!(self.agreed, Some(Agreed::Keys { suite: before, .. }) if before == suite);
         if matches!(asked, Asked::Keys(line) if self.used && !goes_on(line.key.suite)) {
             self.generation += 1;
         }
         self.standing = Some(asked.agreed());
-        if let Asked::Keys(Line { tag, key }) = asked {
-            Line { tag, key: self.key(key.suite) }.write(text);
+        match (asked, &mut self.own) {
+            (Asked::Keys(Line { tag, key }), _) => {
+                let mut lines = Attributes::default();
+                Line { tag: *tag, key: self.key(key.suite) }.write(&mut lines.stream);
+                lines
+            }
+            (Asked::Handshake(theirs), Some(own)) => {
+                own.offered(theirs);
+                own.answer(theirs, candidate)
+            }
+            (Asked::Plain | Asked::Handshake(_), _) => Attributes::default(),
         }
     }
 
-    /// The attributes of the stream in an offer of ours.
-    pub(super) fn write_offer(&mut self, text: &mut String) {
+    /// What an offer of ours says. A peer that wants a handshake wants RTP and RTCP on one port too (RFC 8834 4.5).
+    pub(super) fn write_offer(&mut self, candidate: &str) -> Attributes {
         self.standing = self.agreed;
-        self.offered_lines().iter().for_each(|line| line.write(text));
+        if let Some(own) = self.own.as_ref().filter(|_| self.offers_handshake()) {
+            return own.offer(candidate);
+        }
+        let mut lines = Attributes::default();
+        self.offered_lines().iter().for_each(|line| line.write(&mut lines.stream));
+        lines
+    }
+
+    /// Whether the offer of ours that stands is of a handshake.
+    pub(super) fn offers_handshake(&self) -> bool {
+        match self.standing {
+            None => self.offered == Offered::Handshake,
+            Some(agreed) => agreed == Agreed::Handshake,
+        }
     }
 
     /// The first time all suites, then what was agreed on.
@@ -198,7 +269,7 @@ impl Protection {
             None if self.offered != Offered::Plain => {
                 SUITES.into_iter().zip(1..).map(|(suite, tag)| Line { tag, key: self.key(suite) }).collect()
             }
-            Some(Agreed::Plain) | None => Vec::new(),
+            Some(Agreed::Plain | Agreed::Handshake) | None => Vec::new(),
         }
     }
 

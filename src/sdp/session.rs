@@ -4,13 +4,14 @@
 //! RFC 3264 8) and the payload types once given a meaning (8.3.2). A refused description changes nothing.
 
 use super::error::SdpError;
+use super::handshake::{Attributes, mid};
 use super::parse::{Description, Media, parse_ip};
 use super::protection::{Asked, Protection, SrtpPolicy, Transport};
 use super::spec::{Codec, Direction, MediaSpec};
 use bytes::Bytes;
 use smallvec::SmallVec;
 use std::fmt::Write;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// telephone-event in our own offers, for each clock: dynamic, and by long custom these.
 const EVENT_PTS: [u8; 2] = [101, 110];
@@ -45,7 +46,7 @@ enum Line {
     /// The stream we take part in, with the transport that the peer named it by.
     Ours { transport: Transport },
     /// A stream answered with port 0: the line as it has to be repeated.
-    Refused { kind: String, transport: String, formats: String },
+    Refused { kind: String, transport: String, formats: String, mid: Option<String> },
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -119,11 +120,11 @@ impl Session {
         }
         let wanted_before = self.offer.as_ref().map_or(self.wanted, |offer| offer.wanted_before);
         self.wanted = direction;
-        let mut attributes = String::new();
-        self.protection.write_offer(&mut attributes);
-        let text = self.text(&self.lines, &codecs, events, direction, 20, &attributes);
-        self.said = (codecs.clone(), false);
-        self.offer = Some(Offer { codecs, events, rtcp_mux: false, wanted_before });
+        let attributes = self.protection.write_offer(&self.candidate());
+        let rtcp_mux = self.protection.offers_handshake();
+        let text = self.text(&self.lines, (&codecs, events), (direction, 20), rtcp_mux, &attributes);
+        self.said = (codecs.clone(), rtcp_mux);
+        self.offer = Some(Offer { codecs, events, rtcp_mux, wanted_before });
         self.send(text)
     }
 
@@ -157,9 +158,9 @@ impl Session {
         let answered = [(pt, codec)];
         let (event, event_khz) = stream.events.beside(codec);
         let events = stream.events.only(event);
-        let mut attributes = String::from(if stream.rtcp_mux { "a=rtcp-mux\r\n" } else { "" });
-        self.protection.write_answer(stream.asked, &mut attributes);
-        let text = self.text(&lines, &answered, events, direction, stream.ptime_ms, &attributes);
+        let attributes = self.protection.write_answer(&stream.asked, &self.candidate());
+        let timing = (direction, stream.ptime_ms);
+        let text = self.text(&lines, (&answered, events), timing, stream.rtcp_mux, &attributes);
         let answer = self.send(text);
 
         self.said = (answered.to_vec(), stream.rtcp_mux);
@@ -180,7 +181,7 @@ impl Session {
             event_khz,
             direction,
             ptime_ms: stream.ptime_ms,
-            security: self.protection.agree(stream.asked),
+            security: self.protection.agree(&stream.asked),
         };
         Ok((answer, spec))
     }
@@ -191,7 +192,7 @@ impl Session {
         let description = Description::parse(sdp)?;
         let index = self.lines.iter().position(|line| matches!(line, Line::Ours { .. })).unwrap_or(0);
         let media = description.media.get(index).filter(|media| media.is_audio()).ok_or(SdpError::NoAudio)?;
-        let mut stream = self.read_stream(&description, media, self.protection.answered(media))?;
+        let mut stream = self.read_stream(&description, media, self.protection.answered(&description, media))?;
         stream.codecs.retain(|(_, codec)| offer.codecs.iter().any(|(_, ours)| ours == codec));
         let (send_pt, codec) = *stream.codecs.first().ok_or(SdpError::NoCommonCodec)?;
         let (event, event_khz) = stream.events.beside(codec);
@@ -210,7 +211,7 @@ impl Session {
             event_khz,
             direction: stream.direction.mirrored().and(self.wanted),
             ptime_ms: stream.ptime_ms,
-            security: self.protection.agree(stream.asked),
+            security: self.protection.agree(&stream.asked),
         };
         self.remote = Some(stream.remote);
         Ok(spec)
@@ -220,7 +221,7 @@ impl Session {
     fn choose_stream(&self, description: &Description<'_>) -> Result<(usize, Stream), SdpError> {
         let mut fault = SdpError::NoAudio;
         for (index, media) in description.media.iter().enumerate().filter(|(_, media)| media.is_audio()) {
-            match self.read_stream(description, media, self.protection.asked(media)) {
+            match self.read_stream(description, media, self.protection.asked(description, media)) {
                 Ok(stream) => return Ok((index, stream)),
                 Err(error) if fault == SdpError::NoAudio => fault = error,
                 Err(_) => {}
@@ -245,10 +246,12 @@ impl Session {
         }
         let attribute = |name| media.section.attribute(name).or_else(|| description.session.attribute(name));
         let address = media.section.connection().or_else(|| description.session.connection());
-        let mut ip = address.ok_or(SdpError::NoAddress)??;
+        let nowhere =
+            if self.advertised.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        let mut ip = if asked.checks() { nowhere } else { address.ok_or(SdpError::NoAddress)?? };
         let said = media.section.direction().or_else(|| description.session.direction());
         let mut direction = said.unwrap_or(Direction::SendRecv);
-        if ip.is_unspecified() {
+        if ip.is_unspecified() && !asked.checks() {
             // The hold of RFC 2543: the peer takes nothing, and what it sends comes from where it was.
             direction = direction.and(Direction::SendOnly);
             ip = self.remote.map_or(ip, |remote| remote.ip());
@@ -262,23 +265,31 @@ impl Session {
         Ok(Stream { remote, remote_rtcp, codecs, events, direction, ptime_ms, rtcp_mux, asked })
     }
 
+    /// Where the peer is to send, as a candidate says it.
+    fn candidate(&self) -> String {
+        format!("{} {}", self.advertised, self.port)
+    }
+
     /// A description from below its `o=` line.
     fn text(
         &self,
         lines: &[Line],
-        codecs: &[(u8, Codec)],
-        events: Events,
-        direction: Direction,
-        ptime_ms: u8,
-        attributes: &str,
+        (codecs, events): (&[(u8, Codec)], Events),
+        (direction, ptime_ms): (Direction, u8),
+        rtcp_mux: bool,
+        attributes: &Attributes,
     ) -> String {
         let mut text = String::with_capacity(320);
         // Writing to a String cannot fail; each result is dropped for that reason.
-        let _ = write!(text, "s=-\r\nc=IN {} {}\r\nt=0 0\r\n", family(self.advertised), self.advertised);
+        let (family, ip, session) = (family(self.advertised), self.advertised, &attributes.session);
+        let _ = write!(text, "s=-\r\nc=IN {family} {ip}\r\nt=0 0\r\n{session}");
         for line in lines {
             let transport = match line {
-                Line::Refused { kind, transport, formats } => {
+                Line::Refused { kind, transport, formats, mid } => {
                     let _ = write!(text, "m={kind} 0 {transport} {formats}\r\n");
+                    if let Some(mid) = mid {
+                        let _ = write!(text, "a=mid:{mid}\r\n");
+                    }
                     continue;
                 }
                 Line::Ours { transport } => transport.name(),
@@ -299,7 +310,9 @@ impl Session {
             for (pt, clock) in events {
                 let _ = write!(text, "a=rtpmap:{pt} telephone-event/{clock}\r\na=fmtp:{pt} 0-15\r\n");
             }
-            let _ = write!(text, "a=ptime:{ptime_ms}\r\na={}\r\n{attributes}", attribute_of(direction));
+            let mux = if rtcp_mux { "a=rtcp-mux\r\n" } else { "" };
+            let (direction, stream) = (attribute_of(direction), &attributes.stream);
+            let _ = write!(text, "a=ptime:{ptime_ms}\r\na={direction}\r\n{mux}{stream}");
         }
         text
     }
@@ -321,7 +334,7 @@ impl Line {
             return Line::Ours { transport };
         }
         let (kind, transport, formats) = (media.kind.into(), media.transport.into(), media.formats.into());
-        Line::Refused { kind, transport, formats }
+        Line::Refused { kind, transport, formats, mid: mid(media) }
     }
 }
 

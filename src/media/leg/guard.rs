@@ -11,6 +11,8 @@ use std::net::SocketAddr;
 pub(super) enum Guard {
     #[default]
     Plain,
+    /// The keys are to come: nothing passes.
+    Shut,
     Srtp(Box<Srtp>),
 }
 
@@ -25,12 +27,13 @@ impl Guard {
     /// After an offer/answer. A way whose key has not changed keeps its counters (RFC 3711 3.3.1: the rollover counter of
     /// a key never goes back).
     pub fn agree(&mut self, security: &Security) {
-        let Security::Srtp { send, receive } = security else {
-            *self = Guard::Plain;
-            return;
+        let (send, receive) = match security {
+            Security::Srtp { send, receive } => (send, receive),
+            Security::Plain => return *self = Guard::Plain,
+            Security::Handshake(_) => return *self = Guard::Shut,
         };
         match self {
-            Guard::Plain => {
+            Guard::Plain | Guard::Shut => {
                 let (sender, receiver) = (Sender::new(send), Receiver::new(receive));
                 *self = Guard::Srtp(Box::new(Srtp { send: (*send, sender), receive: (*receive, receiver) }));
             }
@@ -52,7 +55,11 @@ impl Guard {
 
     /// Hands on what is to be sent, protected if the leg is.
     pub fn protect(&mut self, packet: &[u8], rtcp: bool, send: impl FnOnce(&[u8])) {
-        let Guard::Srtp(srtp) = self else { return send(packet) };
+        let srtp = match self {
+            Guard::Plain => return send(packet),
+            Guard::Shut => return,
+            Guard::Srtp(srtp) => srtp,
+        };
         let mut buffer = [0; MAX_PACKET + MAX_OVERHEAD];
         let Some(room) = buffer.get_mut(..packet.len()) else { return };
         room.copy_from_slice(packet);
@@ -70,7 +77,11 @@ impl Guard {
 impl Leg {
     /// Takes off what protects a datagram. `None` = it is not the peer's, and is counted.
     pub fn admit<'p>(&mut self, packet: &'p mut [u8], rtcp: bool) -> Option<&'p mut [u8]> {
-        let Guard::Srtp(srtp) = &mut self.guard else { return Some(packet) };
+        let srtp = match &mut self.guard {
+            Guard::Plain => return Some(packet),
+            Guard::Shut => return None,
+            Guard::Srtp(srtp) => srtp,
+        };
         let receiver = &mut srtp.receive.1;
         let opened = if rtcp { receiver.open_rtcp(packet) } else { receiver.open_rtp(packet) };
         match opened {
