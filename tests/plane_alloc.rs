@@ -213,51 +213,63 @@ fn a_minute(suites: [Option<Suite>; 2]) {
 #[test]
 fn no_packet_that_is_decoded_and_encoded_anew_allocates() {
     for (said, heard) in [(Codec::Opus, Codec::G722), (Codec::G722, Codec::Pcma), (Codec::Pcma, Codec::G722)] {
-        let (caller, agent) = (LegId(1), LegId(2));
-        let addresses: [SocketAddr; 2] = [([10, 0, 0, 1], 4000).into(), ([10, 0, 0, 2], 5000).into()];
-        let mut now = Instant::now();
-        let mut out = Counts::default();
-        let mut plane = Plane::new(1, now);
-        for (n, (leg, codec)) in [(caller, said), (agent, heard)].into_iter().enumerate() {
-            plane.command(now, MediaCmd::Create { leg, call: CallId(1), port: n as u16 }, &mut out);
-            // The speaker takes no sound.
-            let direction = if n == 0 { Direction::RecvOnly } else { Direction::SendRecv };
-            let spec = MediaSpec { accepted: Vec::new(), direction, ..spec(addresses[n], codec) };
-            plane.command(now, MediaCmd::SetRemote { leg, spec, via: addresses[n].ip() }, &mut out);
-        }
-        plane.command(now, MediaCmd::Bridge { a: caller, b: agent }, &mut out);
-        let slot = out.slots[0].expect("a leg");
-        let mut encoder = Encoder::default();
-        let mut counted = 0;
-        let mut before = 0;
-        for frame in 0..500u32 {
-            let pcm: [i16; 320] =
-                std::array::from_fn(|k| (6000.0 * ((frame * 320 + k as u32) as f32 * 0.04).sin()) as i16);
-            let mut packet = [0; rtp::HEADER + MAX_PAYLOAD];
-            let octets = encoder.encode(said, Rate::Wide, &pcm, &mut packet[rtp::HEADER..]);
-            let header = rtp::Header {
-                marker: false,
-                payload_type: said.payload_type(),
-                sequence: frame as u16,
-                timestamp: frame * 20 * said.clock_khz(),
-                ssrc: 7,
-            };
-            packet[..rtp::HEADER].copy_from_slice(&header.octets());
-            if frame == 50 {
-                (counted, before) = (0, out.rtp);
-            }
-            let paused = allocations();
-            // One packet in ten is lost.
-            if frame % 10 != 9 {
-                plane.handle_rtp(now, slot, addresses[0], &mut packet[..rtp::HEADER + octets], &mut out);
-            }
-            for _ in 0..20 {
-                now += Duration::from_millis(1);
-                plane.tick(now, &mut out);
-            }
-            counted += allocations() - paused;
-        }
-        assert!(out.rtp - before > 430, "all of it happened: {}", out.rtp - before);
-        assert_eq!(counted, 0, "{said:?} to {heard:?}: allocations in 9 s of a call");
+        half_decoded_anew([said, said], heard);
     }
+}
+
+/// A peer may use any of the codecs that were agreed on, as it likes.
+#[test]
+fn nor_do_packets_of_two_codecs_in_turn() {
+    half_decoded_anew([Codec::Pcma, Codec::Opus], Codec::G722);
+}
+
+/// A call in which the caller speaks in two codecs in turn, and the agent says nothing.
+fn half_decoded_anew(said: [Codec; 2], heard: Codec) {
+    let (caller, agent) = (LegId(1), LegId(2));
+    let addresses: [SocketAddr; 2] = [([10, 0, 0, 1], 4000).into(), ([10, 0, 0, 2], 5000).into()];
+    let mut now = Instant::now();
+    let mut out = Counts::default();
+    let mut plane = Plane::new(1, now);
+    for (n, (leg, codec)) in [(caller, said[0]), (agent, heard)].into_iter().enumerate() {
+        plane.command(now, MediaCmd::Create { leg, call: CallId(1), port: n as u16 }, &mut out);
+        // The speaker takes no sound.
+        let direction = if n == 0 { Direction::RecvOnly } else { Direction::SendRecv };
+        let spec =
+            MediaSpec { accepted: vec![(said[1].payload_type(), said[1])], direction, ..spec(addresses[n], codec) };
+        plane.command(now, MediaCmd::SetRemote { leg, spec, via: addresses[n].ip() }, &mut out);
+    }
+    plane.command(now, MediaCmd::Bridge { a: caller, b: agent }, &mut out);
+    let slot = out.slots[0].expect("a leg");
+    let mut encoder = Encoder::default();
+    let mut counted = 0;
+    let mut before = 0;
+    for frame in 0..500u32 {
+        let said = said[frame as usize % 2];
+        let pcm: [i16; 320] = std::array::from_fn(|k| (6000.0 * ((frame * 320 + k as u32) as f32 * 0.04).sin()) as i16);
+        let mut packet = [0; rtp::HEADER + MAX_PAYLOAD];
+        let octets = encoder.encode(said, Rate::Wide, &pcm, &mut packet[rtp::HEADER..]);
+        let header = rtp::Header {
+            marker: false,
+            payload_type: said.payload_type(),
+            sequence: frame as u16,
+            timestamp: frame * 20 * said.clock_khz(),
+            ssrc: 7,
+        };
+        packet[..rtp::HEADER].copy_from_slice(&header.octets());
+        if frame == 50 {
+            (counted, before) = (0, out.rtp);
+        }
+        let paused = allocations();
+        // One packet in ten is lost.
+        if frame % 10 != 9 {
+            plane.handle_rtp(now, slot, addresses[0], &mut packet[..rtp::HEADER + octets], &mut out);
+        }
+        for _ in 0..20 {
+            now += Duration::from_millis(1);
+            plane.tick(now, &mut out);
+        }
+        counted += allocations() - paused;
+    }
+    assert!(out.rtp - before > 430, "all of it happened: {}", out.rtp - before);
+    assert_eq!(counted, 0, "{said:?} to {heard:?}: allocations in 9 s of a call");
 }

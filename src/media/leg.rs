@@ -11,7 +11,7 @@ mod voice;
 
 use super::capture::Capture;
 use super::command::{MediaEvent, RecordingId};
-use super::dtmf::{EventPayload, KeySender, Keypad, Press, Presses};
+use super::dtmf::{EventPayload, KeySender, Keypad, Press, Presses, at_8_khz};
 use super::egress::Egress;
 use super::latch::{Latch, Verdict, Wiring};
 use super::pcm::Input;
@@ -116,7 +116,7 @@ pub enum Heard {
 pub struct Looked {
     /// Look again then; 0 = at the next turn.
     pub next: Micros,
-    /// A key whose end was lost, held for so many samples.
+    /// A key whose end was lost, held for so many samples; 0 = as long as it sounded here.
     pub released: Option<u32>,
     pub missed: Option<Missed>,
 }
@@ -153,15 +153,18 @@ impl Leg {
         }
     }
 
-    pub fn set_remote(&mut self, now: Micros, spec: MediaSpec, via: IpAddr, out: &mut impl Sink) {
+    /// True = a key that was heard in the peer's voice is over, as nobody listens there any more.
+    pub fn set_remote(&mut self, now: Micros, spec: MediaSpec, via: IpAddr, out: &mut impl Sink) -> bool {
         self.silence.restart(now);
         self.guard.agree(&spec.security);
         // Who agreed to telephone-event may leave the tones in its voice all the same: they would be keys twice.
-        match spec.event_recv_pt {
-            Some(_) => self.ear = None,
-            None if self.ear.is_none() => self.ear = Some(Box::default()),
-            None => {}
-        }
+        let released = match spec.event_recv_pt {
+            Some(_) => self.ear.take().is_some_and(|ear| ear.is_down()),
+            None => {
+                self.ear.get_or_insert_default();
+                false
+            }
+        };
         match &mut self.peer {
             Some(peer) => {
                 let wiring = peer.latch.signal(now, spec.remote);
@@ -182,6 +185,7 @@ impl Leg {
         if !self.can_be_sent_keys() {
             self.refuse_keys(out);
         }
+        released
     }
 
     /// Judges one datagram of the RTP socket.
@@ -283,9 +287,10 @@ impl Leg {
     /// The leg's turn of the wheel, which was due at `turn`.
     pub fn look(&mut self, now: Micros, turn: Micros, out: &mut impl Sink) -> Looked {
         let released = self.keypad.look(now);
+        let unheard = self.ear.as_mut().is_some_and(|ear| ear.look(now));
         let Some(peer) = &mut self.peer else { return Looked { next: now + GAP, released, missed: None } };
         let event_khz = peer.spec.event_khz;
-        let released = released.map(|ticks| ticks * 8 / event_khz);
+        let released = released.map(|ticks| at_8_khz(ticks, event_khz)).or(unheard.then_some(0));
         let listening = peer.spec.direction.may_receive();
         let wiring = peer.latch.wiring(now, listening);
         let look_at_latch = peer.latch.next_look(now);
@@ -300,7 +305,7 @@ impl Leg {
             self.report(now, false, out);
             self.rtcp.schedule(now);
         }
-        if self.keypad.is_down() {
+        if self.keypad.is_down() || self.ear.as_ref().is_some_and(|ear| ear.is_down()) {
             next = 0;
         }
         Looked { next: next.min(self.rtcp.due()), released, missed }

@@ -81,7 +81,13 @@ impl Plane {
         let at = self.micros(now);
         match command {
             MediaCmd::Create { leg, call: _, port } => self.create(leg, port, out),
-            MediaCmd::SetRemote { leg, spec, via } => self.with(leg, |leg, _| leg.set_remote(at, spec, via, out)),
+            MediaCmd::SetRemote { leg, spec, via } => {
+                let mut released = None;
+                self.with(leg, |leg, _| released = leg.set_remote(at, spec, via, out).then_some(leg.slot));
+                if let Some(slot) = released {
+                    self.key_released(slot, 0);
+                }
+            }
             MediaCmd::Bridge { a, b } => self.bridge(a, b),
             MediaCmd::Unbridge { leg } => {
                 if let Some(&slot) = self.slots.get(&leg) {
@@ -137,7 +143,7 @@ impl Plane {
         let Some(packet) = leg.admit(packet, false) else { return };
         match leg.hear(at, from, packet, out) {
             Heard::Audio(rtp, codec) => {
-                let (found, withheld) = leg.hear_keys(&rtp, codec, packet);
+                let (found, withheld) = leg.hear_keys(at, &rtp, codec, packet);
                 if let Some(payload) = packet.get(rtp.payload.clone()).filter(|_| !withheld) {
                     leg.tap(now, &rtp, codec, payload, out);
                     leg.keep(codec, payload, out);
@@ -305,10 +311,6 @@ impl Plane {
         }
         if let Some(key) = press.pressed {
             self.pressed(at, slot, key, KeySource::Rfc4733, Hold::UntilReleased, out);
-            if let Some(leg) = live(&mut self.legs, slot) {
-                // Its end may never come.
-                self.wheel.set_due(leg.seat, 0);
-            }
         }
         if let Some(samples) = press.released {
             self.key_released(slot, samples);
@@ -335,6 +337,8 @@ impl Plane {
             return;
         }
         out.event(MediaEvent::Key { leg: leg.id, key, via });
+        // Its end may never come.
+        self.wheel.set_due(leg.seat, 0);
         if leg.player.as_ref().is_some_and(|player| player.bargeable) {
             leg.stop_play(out);
         }

@@ -163,12 +163,11 @@ impl Switch {
             None => self.rewritten(now, id, &way.trunk, NumberRole::CalledOut, &number),
         };
         let target = self.target(now, id, &config, &way, peer, &number, diverted).ok_or(NoWay::Gone)?;
-        let lease = self.ports.take_on(worker, leg);
         let keys_by_info = self.takes_keys_by_info(&way.trunk);
         let Some(hunt) = self.calls.get_mut(&id).and_then(|entry| entry.trunk_hunt.as_mut()) else {
             return Err(NoWay::Gone);
         };
-        let Some(lease) = lease else {
+        let Some(lease) = self.ports.take_on(worker, leg) else {
             hunt.cause = Cause::Overload;
             return Err(NoWay::NoPort);
         };

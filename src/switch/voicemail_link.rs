@@ -72,6 +72,7 @@ impl Switch {
             (EventKind::RecordingEnded { file, length_ms }, State::Running { file: own }) if file == own => {
                 Some(Kept { file: file.clone(), length_ms: u32::try_from(*length_ms).unwrap_or(u32::MAX) })
             }
+            // Whose file it was is not said. Were it an older one, this one would run on with nobody to end it.
             (EventKind::RecordingFailed { .. }, State::Begun) => None,
             (EventKind::RecordingFailed { file, .. }, State::Running { file: own }) if file == own => None,
             // An agent's call before it, whose file is completed late.
@@ -79,6 +80,7 @@ impl Switch {
         };
         let bundle = run.bundle.clone();
         let Some(Take { step, mailbox, .. }) = run.take.take() else { return };
+        self.with_call(now, id, |call, out| call.stop_recording(out));
         let caller = self.calls.get(&id).map(|entry| entry.from.clone()).unwrap_or_default();
         if let (Some(mailbox), Some(kept)) = (mailbox, kept.clone()) {
             self.outputs.push_back(Output::Spoken { call: id, caller, mailbox, kept, bundle });

@@ -322,6 +322,43 @@ fn between_two_parties_without_events_a_tone_arrives_as_one_tone() {
     assert_eq!(told(&mut world).0, "66812#");
 }
 
+/// How long the agent's side was told that the caller's key is down, in milliseconds; the key must have an end.
+fn held_for(sent: &[Sent]) -> u64 {
+    let events: Vec<_> = sent.iter().filter(|s| s.payload.len() == 4).collect();
+    let (first, last) = (events.first().expect("a key"), events.last().expect("a key"));
+    assert!(last.payload[1] & 0x80 != 0, "it is let go");
+    last.at.duration_since(first.at).as_millis() as u64
+}
+
+#[test]
+fn a_key_in_the_voice_is_let_go_when_the_voice_stops_within_it() {
+    let (mut world, mut a, _) = bridged(plain("10.0.0.1:4000"), Phone::new("10.0.0.2:5000", U));
+    world.talk(200, &mut [(CALLER, &mut a)]);
+    for packet in press(&mut a, '6', 100).iter().take(4) {
+        world.deliver(CALLER, a.addr, packet);
+        world.run(20);
+    }
+    // The phone falls silent (mute, hold, a lift): it would be a key of eight seconds.
+    world.run(9000);
+    let sent = world.sent_to(AGENT);
+    assert!(held_for(&sent) <= 400, "{}", held_for(&sent));
+    world.talk(200, &mut [(CALLER, &mut a)]);
+    assert!(world.sent_to(AGENT).iter().any(|s| s.payload.len() == 160), "the voice is heard again");
+}
+
+#[test]
+fn a_key_in_the_voice_is_let_go_when_events_are_agreed_on_meanwhile() {
+    let (mut world, mut a, _) = bridged(plain("10.0.0.1:4000"), Phone::new("10.0.0.2:5000", U));
+    world.talk(200, &mut [(CALLER, &mut a)]);
+    for packet in press(&mut a, '6', 100).iter().take(4) {
+        world.deliver(CALLER, a.addr, packet);
+        world.run(20);
+    }
+    world.offer(CALLER, Phone { events: Some(101), ..a.clone() }.spec());
+    world.talk(2000, &mut [(CALLER, &mut a)]);
+    assert!(held_for(&world.sent_to(AGENT)) <= 300);
+}
+
 #[test]
 fn an_event_becomes_a_tone_for_who_takes_no_events() {
     let (mut world, mut a, _) = bridged(Phone::new("10.0.0.1:4000", U), plain("10.0.0.2:5000"));

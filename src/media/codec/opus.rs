@@ -1,6 +1,7 @@
 //! Opus (RFC 6716) as telephones use it (RFC 7587), by the crate `opus-pure`: one channel of 16 kHz towards us, whatever the
 //! peer sends; its RTP clock is always 48000.
 
+use super::MAX_SAMPLES;
 use opus_pure::{Application, OpusDecoder, OpusEncoder};
 
 const RATE: i32 = 16_000;
@@ -27,8 +28,8 @@ impl Decoder {
     /// `None` cannot happen with these arguments; the caller goes without sound rather than panic.
     pub fn new() -> Option<Self> {
         let mut decoder = Self(OpusDecoder::new(RATE, 1).ok()?);
-        // The first packets make their working room; after them none allocates.
-        let mut pcm = [0; 320];
+        // The first packet makes the working room of the longest; after it none allocates.
+        let mut pcm = [0; MAX_SAMPLES];
         let _ = decoder.0.decode_s16(&[], pcm.len(), &mut pcm);
         let _ = decoder.0.reset_state();
         Some(decoder)

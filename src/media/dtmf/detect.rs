@@ -105,6 +105,10 @@ impl Detector {
         suspicious
     }
 
+    pub fn is_down(&self) -> bool {
+        self.down.is_some()
+    }
+
     /// `samples` before the next ones were lost. A key that is down stays so for a while.
     pub fn lost(&mut self, samples: u32, mut tell: impl FnMut(Heard)) {
         self.filled = 0;

@@ -10,13 +10,16 @@ pub mod send;
 pub mod tone;
 
 pub use presses::Presses;
-pub use receive::{Keypad, Press};
+pub use receive::{Keypad, Press, at_8_khz};
 pub use send::KeySender;
 
 use super::Micros;
 
 /// Key events are 0 to 15 (RFC 4733 3.2); others (flash, tones) are not keys.
 const KEYS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', '*', '#', 'A', 'B', 'C', 'D'];
+
+/// Three updates missed, at the longest usual interval of 50 ms (RFC 4733 2.5.1.2): nobody holds a key any more.
+pub const GIVEN_UP: Micros = 150_000;
 
 /// The shortest tone that receivers must take for a key (ITU-T Q.24).
 const MIN_SAMPLES: u32 = 320;

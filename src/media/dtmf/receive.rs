@@ -4,10 +4,8 @@
 //! The marker is never needed (some gateways strip it); a press ends at the end bit, at the next press, or when
 //! updates stay away; so three lost end packets lose nothing and a long press is one key.
 
-use super::{EventPayload, Micros, key_of};
+use super::{EventPayload, GIVEN_UP, Micros, key_of};
 
-/// Three updates missed, at the longest usual interval of 50 ms (RFC 4733 2.5.1.2).
-const GIVEN_UP: Micros = 150_000;
 /// Presses that are over but may still have packets on the way.
 const REMEMBERED: usize = 8;
 
@@ -38,6 +36,12 @@ struct Down {
     heard: Micros,
 }
 
+impl Down {
+    fn held(&self) -> u32 {
+        self.earlier.saturating_add(u32::from(self.duration))
+    }
+}
+
 /// What one packet changed, in this order. Durations in ticks of the event's clock, until they are made 8 kHz samples.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Press {
@@ -50,9 +54,14 @@ pub struct Press {
 
 impl Press {
     pub fn at_8_khz(self, khz: u32) -> Self {
-        let samples = |ticks: Option<u32>| ticks.map(|ticks| ticks * 8 / khz);
+        let samples = |ticks: Option<u32>| ticks.map(|ticks| at_8_khz(ticks, khz));
         Self { ended: samples(self.ended), pressed: self.pressed, released: samples(self.released) }
     }
+}
+
+/// A length in ticks of a clock, in 8 kHz samples.
+pub fn at_8_khz(ticks: u32, khz: u32) -> u32 {
+    u32::try_from(u64::from(ticks) * 8 / u64::from(khz)).unwrap_or(u32::MAX)
 }
 
 impl Keypad {
@@ -66,7 +75,7 @@ impl Keypad {
         {
             let next_segment = timestamp == down.timestamp.wrapping_add(0xffff);
             if next_segment {
-                down.earlier += 0xffff;
+                down.earlier = down.earlier.saturating_add(0xffff);
                 down.timestamp = timestamp;
                 down.duration = 0;
             }
@@ -74,7 +83,7 @@ impl Keypad {
                 down.heard = now;
                 // Packets may come in the wrong order.
                 down.duration = down.duration.max(duration);
-                let held = down.earlier + u32::from(down.duration);
+                let held = down.held();
                 if next_segment {
                     self.remember((ssrc, timestamp, event));
                 }
@@ -114,7 +123,7 @@ impl Keypad {
 
     fn release(&mut self) -> Option<u32> {
         match std::mem::take(&mut self.state) {
-            State::Down(down) => Some(down.earlier + u32::from(down.duration)),
+            State::Down(down) => Some(down.held()),
             State::Up => None,
         }
     }
@@ -181,6 +190,18 @@ mod tests {
         packets.extend((410..=500).map(|n| (n * 20, 7 + 0xffff, 3, false, (n * 160 - 0xffff) as u16)));
         packets.push((10_020, 7 + 0xffff, 3, true, 15_000));
         assert_eq!(keys(&packets), "3");
+    }
+
+    #[test]
+    fn a_key_whose_segments_never_end_has_a_length_all_the_same() {
+        let mut keypad = Keypad::default();
+        let mut held = None;
+        for n in 0..70_000u32 {
+            let payload = EventPayload { event: 4, end: n == 69_999, duration: u16::MAX };
+            held = keypad.receive(0, 1, n.wrapping_mul(0xffff), payload).at_8_khz(8).released;
+        }
+        assert_eq!(held, Some(u32::MAX));
+        assert_eq!((at_8_khz(u32::MAX, 48), at_8_khz(u32::MAX, 1)), (u32::MAX / 6, u32::MAX));
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! Keys as tones in the voice of a peer with whom no telephone-event was agreed: heard, and kept from everyone else.
 
 use super::Leg;
+use crate::media::Micros;
 use crate::media::codec::{Law, MAX_SAMPLES, NarrowDecoder, ticks};
+use crate::media::dtmf::GIVEN_UP;
 use crate::media::dtmf::detect::{Detector, Heard};
 use crate::media::rtp::Received;
 use crate::sdp::Codec;
@@ -20,13 +22,29 @@ pub(super) struct Ear {
     decoder: NarrowDecoder,
     /// The SSRC, and the time stamp that follows what was heard last.
     next: Option<(u32, u32)>,
+    heard: Micros,
+}
+
+impl Ear {
+    /// Gives a key up when nothing comes any more: its end will not be heard. True = it was down.
+    pub fn look(&mut self, now: Micros) -> bool {
+        let over = self.is_down() && now.saturating_sub(self.heard) >= GIVEN_UP;
+        if over {
+            self.detector.lost(u32::MAX, |_| ());
+        }
+        over
+    }
+
+    pub fn is_down(&self) -> bool {
+        self.detector.is_down()
+    }
 }
 
 impl Leg {
     /// Listens for keys in a packet of the peer's voice. What may be one is silenced, or where that cannot be done in its
     /// place the packet is to be withheld (`true`): neither a recording nor, beside the key that is pressed anew there,
     /// the other party is to hear it.
-    pub fn hear_keys(&mut self, rtp: &Received, codec: Codec, packet: &mut [u8]) -> (Found, bool) {
+    pub fn hear_keys(&mut self, now: Micros, rtp: &Received, codec: Codec, packet: &mut [u8]) -> (Found, bool) {
         let mut found = Found::default();
         let (Some(ear), Some(payload)) = (&mut self.ear, packet.get_mut(rtp.payload.clone())) else {
             return (found, false);
@@ -49,6 +67,7 @@ impl Leg {
                 _ => ear.detector.lost(u32::MAX, &mut tell),
             }
         }
+        ear.heard = now;
         let lasts = ticks(codec, payload).unwrap_or(0);
         ear.next = Some((rtp.ssrc, rtp.timestamp.wrapping_add(lasts)));
         let mut pcm = [0; MAX_SAMPLES];

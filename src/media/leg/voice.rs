@@ -38,6 +38,7 @@ impl Leg {
     /// Another codec may be sent from now on: what it needs is made here and not when a packet is due.
     pub(super) fn prepare(&mut self, codec: Codec) {
         self.egress.set_clock(codec.clock_khz());
+        self.input.take_if(|input| input.rate() != Rate::of(codec));
         if Law::of(codec).is_none() {
             self.mouth().encoder.prepare(codec);
         }
@@ -45,12 +46,10 @@ impl Leg {
 
     /// Takes a packet of the peer's for whoever takes linear sound.
     pub fn listen(&mut self, now: Micros, rtp: &Received, codec: Codec, payload: &[u8]) {
-        let rate = Rate::of(codec);
-        match &mut self.input {
-            Some(input) if input.rate() == rate => input,
-            other => other.insert(Box::new(Input::new(rate))),
-        }
-        .push(now, rtp.ssrc, rtp.timestamp, codec, payload);
+        // What comes in another of the agreed codecs is brought to the rate of the first: none is made for each packet.
+        let rate = Rate::of(self.peer.as_ref().map_or(codec, |peer| peer.spec.codec));
+        let input = self.input.get_or_insert_with(|| Box::new(Input::new(rate)));
+        input.push(now, rtp.ssrc, rtp.timestamp, codec, payload);
     }
 
     /// This turn's worth of what the peer says.
