@@ -6,10 +6,19 @@ import socket
 import subprocess
 import threading
 import time
+import wave
 
 from sipp import Failure, free_port, poll
 
 MODULES = "/usr/lib/baresip/modules"
+
+
+def complete(file):
+    try:
+        with wave.open(str(file), "rb") as f:
+            return f.getnframes() > 0
+    except (wave.Error, EOFError):
+        return False
 
 
 class Baresip:
@@ -115,7 +124,8 @@ class Baresip:
         files = sorted(self.heard.glob("*-dec.wav"))
         if not files:
             raise Failure(f"agent {self.user} received no audio")
-        return files[-1]
+        # It writes the file's header last, after it has told of the call's end.
+        return poll(f"baresip {self.user} to write what it heard", lambda: files[-1] if complete(files[-1]) else None, 5)
 
     def tail(self):
         text = self.output.read_text("latin-1") if self.output.exists() else ""
