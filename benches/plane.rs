@@ -6,7 +6,9 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use hotline::ids::{CallId, LegId};
 use hotline::media::codec::{Decoder, Encoder, MAX_PAYLOAD, MAX_SAMPLES, Rate};
 use hotline::media::srtp::{Receiver, Sender};
-use hotline::media::{LegSlot, MediaCmd, MediaEvent, Plane, PlayId, PlayItem, RecordingId, Sink, TapFrame, Tone, rtp};
+use hotline::media::{
+    LegSlot, MediaCmd, MediaEvent, Part, Plane, PlayId, PlayItem, RecordingId, Sink, TapFrame, Tone, rtp,
+};
 use hotline::sdp::{Codec, Direction, MasterKey, MediaSpec, Security, Suite};
 use std::hint::black_box;
 use std::net::SocketAddr;
@@ -261,5 +263,41 @@ fn transcoding(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, relay, srtp, playback, codecs, transcoding);
+/// 20 ms of a conference of three, each of whom speaks: what its packets and its one turn of mixing cost.
+fn conference(c: &mut Criterion) {
+    let mut group = c.benchmark_group("20 ms of a conference,");
+    for far in [Codec::Pcmu, Codec::G722] {
+        let mut bench = Bench::new(2, far);
+        // Of a second pair one joins the first pair and the other is let go.
+        bench.command(MediaCmd::Join { leg: LegId(2), to: LegId(0), part: Part::Talks });
+        bench.command(MediaCmd::Drop { leg: LegId(3) });
+        group.bench_function(format!("two of PCMU and one of {far:?}"), |b| {
+            b.iter(|| {
+                bench.sequence = bench.sequence.wrapping_add(1);
+                for n in 0..3 {
+                    let codec = if n == 1 { far } else { Codec::Pcmu };
+                    let header = rtp::Header {
+                        marker: false,
+                        payload_type: codec.payload_type(),
+                        sequence: bench.sequence,
+                        timestamp: u32::from(bench.sequence) * 160,
+                        ssrc: n as u32,
+                    };
+                    let mut packet = [0x55; rtp::HEADER + 160];
+                    packet[..rtp::HEADER].copy_from_slice(&header.octets());
+                    let (slot, now) = (bench.out.slots[n], bench.now);
+                    bench.plane.handle_rtp(now, slot, address(n), &mut packet, &mut bench.out);
+                }
+                for _ in 0..20 {
+                    bench.now += Duration::from_millis(1);
+                    bench.plane.tick(bench.now, &mut bench.out);
+                }
+            })
+        });
+        assert!(bench.out.octets > 0, "packets were sent");
+    }
+    group.finish();
+}
+
+criterion_group!(benches, relay, srtp, playback, codecs, transcoding, conference);
 criterion_main!(benches);

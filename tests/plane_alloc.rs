@@ -7,7 +7,7 @@ use hotline::ids::{CallId, LegId};
 use hotline::media::codec::{Encoder, MAX_PAYLOAD, Rate};
 use hotline::media::srtp::Sender;
 use hotline::media::{
-    Clip, LegSlot, MediaCmd, MediaEvent, Plane, PlayId, PlayItem, RecordingId, Sink, TapFrame, Tone, rtp,
+    Clip, LegSlot, MediaCmd, MediaEvent, Part, Plane, PlayId, PlayItem, RecordingId, Sink, TapFrame, Tone, rtp,
 };
 use hotline::sdp::{Codec, Direction, MasterKey, MediaSpec, Security, Suite};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -48,7 +48,7 @@ fn allocations() -> u64 {
 /// Counts, and keeps nothing.
 #[derive(Default)]
 struct Counts {
-    slots: [Option<LegSlot>; 2],
+    slots: [Option<LegSlot>; 3],
     rtp: u64,
     rtcp: u64,
     keys: u64,
@@ -136,7 +136,7 @@ fn a_minute(suites: [Option<Suite>; 2]) {
     plane.command(now, MediaCmd::Bridge { a: caller, b: agent }, &mut out);
     let record = MediaCmd::RecordStart { call: CallId(1), near: caller, far: Some(agent), recording: RecordingId(1) };
     plane.command(now, record, &mut out);
-    let slots = out.slots.map(|slot| slot.expect("a leg"));
+    let slots = [0, 1].map(|n: usize| out.slots[n].expect("a leg"));
     let prompt: Arc<[PlayItem]> = vec![
         PlayItem::Clip(Arc::new(Clip::from_pcm("prompt", "en", &[1000; 16_000]))),
         PlayItem::Tone(Tone::Ringback),
@@ -272,4 +272,48 @@ fn half_decoded_anew(said: [Codec; 2], heard: Codec) {
     }
     assert!(out.rtp - before > 430, "all of it happened: {}", out.rtp - before);
     assert_eq!(counted, 0, "{said:?} to {heard:?}: allocations in 9 s of a call");
+}
+
+#[test]
+fn no_packet_of_a_conference_allocates() {
+    let codecs = [Codec::Pcmu, Codec::G722, Codec::Pcma];
+    let legs = [LegId(1), LegId(2), LegId(3)];
+    let addresses: [SocketAddr; 3] = [1, 2, 3].map(|last| ([10, 0, 0, last], 4000).into());
+    let mut now = Instant::now();
+    let mut out = Counts::default();
+    let mut plane = Plane::new(1, now);
+    for n in 0..3 {
+        plane.command(now, MediaCmd::Create { leg: legs[n], call: CallId(1), port: n as u16 }, &mut out);
+        let spec = MediaSpec { accepted: Vec::new(), ..spec(addresses[n], codecs[n]) };
+        plane.command(now, MediaCmd::SetRemote { leg: legs[n], spec, via: addresses[n].ip() }, &mut out);
+    }
+    plane.command(now, MediaCmd::Bridge { a: legs[0], b: legs[1] }, &mut out);
+    plane.command(now, MediaCmd::Join { leg: legs[2], to: legs[0], part: Part::Talks }, &mut out);
+    let mut before = 0;
+    for frame in 0..500u32 {
+        if frame == 50 {
+            before = allocations();
+        }
+        for n in 0..3 {
+            let header = rtp::Header {
+                marker: false,
+                payload_type: codecs[n].payload_type(),
+                sequence: frame as u16,
+                timestamp: frame * 160,
+                ssrc: 7 + n as u32,
+            };
+            let mut packet = [0x55; rtp::HEADER + 160];
+            packet[..rtp::HEADER].copy_from_slice(&header.octets());
+            // One packet in ten is lost.
+            if (frame as usize + n) % 10 != 9 {
+                plane.handle_rtp(now, out.slots[n].expect("a leg"), addresses[n], &mut packet, &mut out);
+            }
+        }
+        for _ in 0..20 {
+            now += Duration::from_millis(1);
+            plane.tick(now, &mut out);
+        }
+    }
+    assert_eq!(allocations() - before, 0, "allocations in 9 s of a conference");
+    assert!(out.rtp > 1400, "all of it happened: {}", out.rtp);
 }

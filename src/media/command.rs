@@ -30,6 +30,17 @@ pub struct PlayId(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RecordingId(pub u64);
 
+/// By whom a third party is heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// By all.
+    Talks,
+    /// By nobody.
+    Listens,
+    /// By this one alone.
+    Whispers { to: LegId },
+}
+
 #[derive(Clone)]
 pub enum MediaCmd {
     /// Opens the leg on a leased port. Nothing is heard or sent before `SetRemote`.
@@ -50,7 +61,17 @@ pub enum MediaCmd {
         a: LegId,
         b: LegId,
     },
-    /// Frees the leg and the one it was joined with.
+    /// A third party beside the two (or more) that `to` is one of: hears them, and is heard by them as its part is. Said
+    /// again, it changes the part. Whoever is there already goes on as before; up to [`MAX_PARTIES`] can be, and what is
+    /// beyond is not done.
+    ///
+    /// [`MAX_PARTIES`]: super::pcm::mixer::MAX_PARTIES
+    Join {
+        leg: LegId,
+        to: LegId,
+        part: Part,
+    },
+    /// Frees the leg and the one it was joined with. A third party leaves the others to themselves.
     Unbridge {
         leg: LegId,
     },
@@ -200,6 +221,9 @@ impl fmt::Debug for MediaCmd {
                 f.debug_struct("SetRemote").field("leg", leg).field("spec", spec).field("via", via).finish()
             }
             Self::Bridge { a, b } => f.debug_struct("Bridge").field("a", a).field("b", b).finish(),
+            Self::Join { leg, to, part } => {
+                f.debug_struct("Join").field("leg", leg).field("to", to).field("part", part).finish()
+            }
             Self::Unbridge { leg } => f.debug_struct("Unbridge").field("leg", leg).finish(),
             Self::Play { leg, id, items, repeat, bargeable } => f
                 .debug_struct("Play")

@@ -29,6 +29,8 @@ pub enum Source {
     Play(super::command::PlayId),
     /// Another leg's sound, encoded anew.
     Leg(LegSlot),
+    /// What the others of a conference say.
+    Conference,
     /// Keys as tones.
     Keys,
     Silence,

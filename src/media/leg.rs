@@ -53,6 +53,8 @@ pub struct Leg {
     pub slot: LegSlot,
     pub seat: Seat,
     pub bridge: Option<LegSlot>,
+    /// Hears, and is heard by, more than the bridged.
+    pub conference: Option<usize>,
     pub echo: bool,
     pub player: Option<Player>,
     pub capture: Option<Capture>,
@@ -128,6 +130,7 @@ impl Leg {
             slot,
             seat,
             bridge: None,
+            conference: None,
             echo: false,
             player: None,
             capture: None,
@@ -356,9 +359,18 @@ impl Leg {
         self.can_send().then_some((peer.spec.codec, peer.spec.send_pt))
     }
 
-    /// Who is to hear what the peer says.
+    /// The codec that was agreed.
+    pub fn codec(&self) -> Option<Codec> {
+        self.peer.as_ref().map(|peer| peer.spec.codec)
+    }
+
+    /// Who is to be sent what the peer says, packet by packet.
     pub fn hearer(&self) -> Option<LegSlot> {
-        if self.echo { Some(self.slot) } else { self.bridge }
+        match self.conference {
+            _ if self.echo => Some(self.slot),
+            Some(_) => None,
+            None => self.bridge,
+        }
     }
 
     /// Whether something of our own goes out, so that the other party is not passed on.

@@ -10,7 +10,7 @@
 //! | file | what it is about |
 //! |---|---|
 //! | `command`, `sink`, `tap` | the vocabulary with the switch, the shell and the recorder |
-//! | `plane` | owns the legs; commands, packets and ticks come in here |
+//! | `plane` | owns the legs; commands, packets and ticks come in here; `plane/conference` has more than two of them mixed |
 //! | `leg` | one party's stream: what is heard from it and what it is sent |
 //! | `rtp`, `rtcp` | the two wire formats |
 //! | `latch` | which address is believed to be the peer |
@@ -65,7 +65,7 @@ mod wheel;
 pub mod worker;
 
 pub use clip::Clip;
-pub use command::{MediaCmd, MediaEvent, PlayId, PlayItem, PortLease, RecordingId, Tone, WorkerId};
+pub use command::{MediaCmd, MediaEvent, Part, PlayId, PlayItem, PortLease, RecordingId, Tone, WorkerId};
 pub use plane::Plane;
 pub use ports::PortRange;
 pub use prompts::ClipLibrary;

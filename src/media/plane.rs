@@ -4,14 +4,18 @@
 //! Legs refer to each other by slot and generation, so a leg that is gone is simply not found. After commands and
 //! ticks, nothing on the packet path allocates.
 
+mod conference;
+
 use super::Micros;
 use super::capture::Capture;
 use super::codec;
 use super::command::{MediaCmd, MediaEvent, RecordingId};
 use super::dtmf::send::Hold;
 use super::dtmf::{Press, detect};
+use super::egress::Source;
 use super::leg::{Found, Heard, Leg, Missed, Origin};
 use super::pcm::TURN;
+use super::pcm::mixer::Mixer;
 use super::player::Player;
 use super::relay;
 use super::rtp::{self, Received};
@@ -38,6 +42,8 @@ pub struct Plane {
     legs: Slab<Leg>,
     slots: BTreeMap<LegId, LegSlot>,
     recordings: BTreeMap<RecordingId, Recording>,
+    /// More than two who hear each other.
+    conferences: Slab<Mixer>,
     wheel: Wheel,
     next_generation: u32,
 }
@@ -63,6 +69,7 @@ impl Plane {
             legs: Slab::new(),
             slots: BTreeMap::new(),
             recordings: BTreeMap::new(),
+            conferences: Slab::new(),
             wheel: Wheel::default(),
             next_generation: 1,
         }
@@ -89,6 +96,7 @@ impl Plane {
                 }
             }
             MediaCmd::Bridge { a, b } => self.bridge(a, b),
+            MediaCmd::Join { leg, to, part } => self.join(leg, to, part),
             MediaCmd::Unbridge { leg } => {
                 if let Some(&slot) = self.slots.get(&leg) {
                     self.unbridge(slot);
@@ -205,13 +213,23 @@ impl Plane {
 
     /// A turn's worth of what a leg says, for all who take linear sound. True = the leg has more to say.
     fn heard(&mut self, now: Micros, slot: LegSlot, out: &mut impl Sink) -> bool {
-        let Some(leg) = live(&mut self.legs, slot).filter(|leg| leg.input.is_some()) else { return false };
+        let Some(leg) = live(&mut self.legs, slot) else { return false };
+        if let Some(room) = leg.conference {
+            let leads = self.leads(slot, room);
+            if leads {
+                self.mix(now, room, out);
+            }
+            return leads;
+        }
+        if leg.input.is_none() {
+            return false;
+        }
         let mut pcm = [0; TURN];
         let Some((rate, pcm)) = leg.heard(now, &mut pcm) else { return false };
         if leg.transcodes
             && let Some(far) = leg.hearer().and_then(|to| live(&mut self.legs, to))
         {
-            far.say(now, slot, rate, pcm, out);
+            far.say(now, Source::Leg(slot), rate, pcm, out);
         }
         true
     }
@@ -292,6 +310,7 @@ impl Plane {
     }
 
     fn unbridge(&mut self, slot: LegSlot) {
+        self.leave(slot);
         let Some(far) = live(&mut self.legs, slot).and_then(|leg| leg.bridge.take()) else { return };
         if let Some(far) = live(&mut self.legs, far) {
             far.bridge = None;

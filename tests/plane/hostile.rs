@@ -1,7 +1,7 @@
 //! Garbage, floods and forgery from whoever sends them.
 
 use crate::world::*;
-use hotline::media::{MediaCmd, MediaEvent, Plane, PlayId, PlayItem, RecordingId, Tone};
+use hotline::media::{MediaCmd, MediaEvent, Part, Plane, PlayId, PlayItem, RecordingId, Tone};
 use hotline::sdp::{Codec, Direction, MediaSpec};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -218,7 +218,11 @@ fn scenario(dice: &mut Dice) {
                 let recording = RecordingId(dice.roll(3));
                 world.command(MediaCmd::RecordStart { call: CALL, near: leg, far, recording });
             }
-            10 | 11 => world.command(MediaCmd::RecordStop { recording: RecordingId(dice.roll(3)) }),
+            10 => world.command(MediaCmd::RecordStop { recording: RecordingId(dice.roll(3)) }),
+            11 => {
+                let part = [Part::Talks, Part::Listens, Part::Whispers { to: other }][dice.roll(3) as usize];
+                world.command(MediaCmd::Join { leg, to: other, part });
+            }
             12 => {
                 let after = (dice.roll(2) == 0).then(|| Duration::from_millis(dice.roll(3000)));
                 world.command(MediaCmd::RtpTimeout { leg, after });

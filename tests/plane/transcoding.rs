@@ -9,20 +9,20 @@ use std::f64::consts::TAU;
 use std::time::Duration;
 
 /// A person at a phone: a steady tone, as its codec encodes it.
-struct Speaker {
-    phone: Phone,
+pub struct Speaker {
+    pub phone: Phone,
     encoder: Encoder,
-    hertz: f64,
+    pub hertz: f64,
     said: usize,
 }
 
 impl Speaker {
-    fn new(phone: &Phone, hertz: f64) -> Self {
+    pub fn new(phone: &Phone, hertz: f64) -> Self {
         Self { phone: phone.clone(), encoder: Encoder::default(), hertz, said: 0 }
     }
 
     /// The next packet of so many milliseconds.
-    fn packet(&mut self, ms: usize) -> Vec<u8> {
+    pub fn packet(&mut self, ms: usize) -> Vec<u8> {
         let pcm: Vec<i16> = (0..ms * 16)
             .map(|n| (8000.0 * (TAU * self.hertz * (self.said + n) as f64 / 16_000.0).sin()) as i16)
             .collect();
@@ -45,7 +45,7 @@ impl Speaker {
 }
 
 /// What a phone's owner hears of the packets it was sent.
-fn sound(codec: Codec, sent: &[Sent]) -> Vec<i16> {
+pub fn sound(codec: Codec, sent: &[Sent]) -> Vec<i16> {
     let mut decoder = NarrowDecoder::default();
     let mut all = Vec::new();
     for packet in sent.iter().filter(|s| s.rtp.payload_type == codec.payload_type()) {
@@ -57,7 +57,7 @@ fn sound(codec: Codec, sent: &[Sent]) -> Vec<i16> {
 }
 
 /// Level of one frequency to a sine of 8000, and how far the rest is below it, in dB.
-fn tone(pcm: &[i16], hertz: f64) -> (f64, f64) {
+pub fn tone(pcm: &[i16], hertz: f64) -> (f64, f64) {
     let (mut s, mut c, mut power) = (0.0, 0.0, 0.0);
     for (n, x) in pcm.iter().enumerate() {
         let (x, phase) = (f64::from(*x), TAU * hertz * n as f64 / 8000.0);
@@ -77,7 +77,7 @@ fn begins(pcm: &[i16]) -> usize {
 }
 
 /// Time stamps as long as the packets and no holes.
-fn assert_even(sent: &[Sent], codec: Codec) {
+pub fn assert_even(sent: &[Sent], codec: Codec) {
     for pair in sent.windows(2) {
         assert_eq!(pair[0].rtp.ssrc, pair[1].rtp.ssrc);
         assert_eq!(pair[1].rtp.sequence, pair[0].rtp.sequence.wrapping_add(1));

@@ -8,7 +8,7 @@ use crate::media::dtmf::{EventPayload, tone};
 use crate::media::egress::Source;
 use crate::media::pcm::{Input, TURN};
 use crate::media::rtp::{HEADER, Header, Received};
-use crate::media::sink::{LegSlot, Sink};
+use crate::media::sink::Sink;
 use crate::media::wheel::ROTATION;
 use crate::media::{MS, Micros};
 use crate::sdp::Codec;
@@ -25,7 +25,7 @@ pub(super) struct Mouth {
     waiting: [i16; MAX_FRAME],
     samples: usize,
     /// Of what waits.
-    from: Option<(LegSlot, Rate)>,
+    from: Option<(Source, Rate)>,
 }
 
 impl Mouth {
@@ -44,6 +44,25 @@ impl Leg {
         }
     }
 
+    /// Is one of a conference from now on: what that needs is made here and not when a packet comes.
+    pub fn confer(&mut self, room: usize, speaks: bool) {
+        self.conference = Some(room);
+        self.wants_pcm = speaks;
+        self.mouth();
+        let rate = self.codec().map_or(Rate::Narrow, Rate::of);
+        self.input.get_or_insert_with(|| Box::new(Input::new(rate))).stop();
+    }
+
+    /// Is in no conference any more. Returns the one that it was in.
+    pub fn leave(&mut self) -> Option<usize> {
+        let room = self.conference.take()?;
+        self.wants_pcm = false;
+        if let Some(input) = &mut self.input {
+            input.stop();
+        }
+        Some(room)
+    }
+
     /// Takes a packet of the peer's for whoever takes linear sound.
     pub fn listen(&mut self, now: Micros, rtp: &Received, codec: Codec, payload: &[u8]) {
         // What comes in another of the agreed codecs is brought to the rate of the first: none is made for each packet.
@@ -59,8 +78,8 @@ impl Leg {
         input.pull(now, pcm).map(|pcm| (rate, pcm))
     }
 
-    /// Lets the peer hear linear sound of another leg, unless it is sent something of our own. `pcm` is whole turns.
-    pub fn say(&mut self, now: Micros, from: LegSlot, rate: Rate, pcm: &[i16], out: &mut impl Sink) {
+    /// Lets the peer hear linear sound of others, unless it is sent something of our own. `pcm` is whole turns.
+    pub fn say(&mut self, now: Micros, from: Source, rate: Rate, pcm: &[i16], out: &mut impl Sink) {
         let Some((codec, payload_type)) = self.sends().filter(|_| !self.is_occupied()) else {
             if let Some(mouth) = &mut self.mouth {
                 mouth.samples = 0;
@@ -83,7 +102,7 @@ impl Leg {
         let mut packet = [0; HEADER + MAX_PAYLOAD];
         let octets = mouth.encoder.encode(codec, rate, &mouth.waiting[..samples], &mut packet[HEADER..]);
         if octets > 0 {
-            let header = self.egress.paced(now, Source::Leg(from), (samples / rate.per_ms() * 8) as u32);
+            let header = self.egress.paced(now, from, (samples / rate.per_ms() * 8) as u32);
             packet[..HEADER].copy_from_slice(&Header { payload_type, ..header }.octets());
             self.emit(&packet[..HEADER + octets], out);
         }

@@ -5,20 +5,22 @@
 //! [`TURN_MS`], exactly so much sound is taken out (`pull`), whatever was lost, late, doubled or of another length. It comes
 //! at the rate of what is heard, 8 or 16 kHz, and says which; [`resample::Resampler`] goes between the two.
 //!
-//! How a mixer or a detector takes part: set `Leg::wants_pcm` on the legs concerned. The plane then pushes all that they
-//! say, and hands each turn's piece to `Plane::heard`, which is where takers are called. To let a leg hear something, give
-//! the piece to `Leg::say`, which cuts packets of the peer's length in the peer's codec on the leg's one time line.
+//! Who takes part sets `Leg::wants_pcm` on the legs concerned. The plane then pushes all that they say, and takes each
+//! turn's piece in `Plane::heard`, or for a conference in `plane/conference`. To let a leg hear something, give the piece
+//! to `Leg::say`, which cuts packets of the peer's length in the peer's codec on the leg's one time line.
 //!
 //! | file | what it is about |
 //! |---|---|
 //! | `input` | one leg's sound, from packets to even pieces |
 //! | `jitter` | packets that wait for their turn, and how long they should |
 //! | `conceal` | sound for what is lost |
+//! | `mixer` | several who hear each other |
 //! | `resample` | 8 to 16 kHz and back |
 
 pub mod conceal;
 pub mod input;
 pub mod jitter;
+pub mod mixer;
 pub mod resample;
 
 pub use input::Input;
