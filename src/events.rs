@@ -98,6 +98,11 @@ pub enum EventKind {
     LegResumed {
         leg: LegId,
     },
+    /// A party asked for a fax by T.38. `relayed`: the other took it, else it was refused.
+    Fax {
+        leg: LegId,
+        relayed: bool,
+    },
 
     FlowStarted {
         flow: String,

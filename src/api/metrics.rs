@@ -153,6 +153,7 @@ impl EventCounts {
             EventKind::CallsShed { count } => self.shed += count,
             EventKind::RtpTimeout { .. } => self.rtp_timeouts += 1,
             EventKind::MediaReport { report, .. } => self.quality.report(report),
+            EventKind::Fax { relayed, .. } => self.quality.fax(*relayed),
             EventKind::MediaTrouble { trouble, .. } => self.quality.trouble(trouble),
             EventKind::RecordingFailed { .. } => self.recordings_failed += 1,
             EventKind::Alarm { .. } => self.alarms += 1,

@@ -1,6 +1,8 @@
 //! One party of a call: its offer/answer state and what its media was told. The dialog itself lives in the SIP
 //! endpoint; this file knows only what the dialog's usage may do next.
 
+mod fax;
+
 use super::{CallOutput, MediaOut};
 use crate::events::{Cause, EventKind, LegRole};
 use crate::ids::{AgentId, CallId, LegId};
@@ -42,6 +44,7 @@ pub struct Leg {
     sdp: Session,
     spec: Option<MediaSpec>,
     held: bool,
+    fax: bool,
     rtp_timeout: Option<Duration>,
     keys_by_info: bool,
 }
@@ -118,6 +121,7 @@ impl Leg {
             sdp: Session::protected(seat.id.0, seat.advertised, seat.lease.port, seat.protection),
             spec: None,
             held: false,
+            fax: false,
             rtp_timeout: seat.rtp_timeout,
             keys_by_info: seat.keys_by_info,
         }
@@ -342,6 +346,7 @@ impl Leg {
         let held = !spec.direction.may_send();
         let changed = held != self.held;
         self.held = held;
+        self.fax = false;
         self.spec = Some(spec.clone());
         self.media(MediaCmd::SetRemote { leg: self.id, spec, via: self.via }, out);
         if changed {

@@ -4,6 +4,7 @@
 //! goes. It never decides *whom* to dial or *what* to play: a driver (flow, queue, test number) asks for that and is told
 //! the outcome in a [`Notice`]. It knows no sockets, no dialogs and no registrations; legs are addressed by `LegId`.
 
+mod fax;
 mod leg;
 mod transfer;
 
@@ -48,6 +49,11 @@ pub enum CallOutput {
     AnswerReoffer {
         leg: LegId,
         answer: Result<Bytes, Option<SdpError>>,
+    },
+    /// A re-INVITE; `leg_refreshed` brings its answer.
+    Reoffer {
+        leg: LegId,
+        offer: Bytes,
     },
     /// A re-INVITE that changes nothing (RFC 4028); `leg_refreshed` brings the answer.
     Refresh {
@@ -141,6 +147,7 @@ pub struct Call {
     bridged: bool,
     /// Referred the caller to whoever is being connected, and may get it back.
     parked: Option<Leg>,
+    fax: Option<fax::FaxAsked>,
     recording: Option<(RecordingId, WorkerId)>,
     /// Legs that ended, whose media report is outstanding.
     unreported: BTreeSet<LegId>,
@@ -170,6 +177,7 @@ impl Call {
             partner: None,
             bridged: false,
             parked: None,
+            fax: None,
             recording: None,
             unreported: BTreeSet::new(),
             unwritten: 0,
@@ -299,6 +307,7 @@ impl Call {
         // Whoever held before the two were joined says so no second time.
         let holding = [(near, self.caller.is_held()), (far, partner.is_held())];
         let worker = self.caller.worker();
+        self.end_fax(out);
         self.bridged = true;
         self.answer(out);
         out.media(worker, MediaCmd::Bridge { a: near, b: far });
@@ -414,6 +423,9 @@ impl Call {
 
     /// A re-INVITE or UPDATE from a party, a phone that rings included. Hold is ended here: the other side hears music until the return.
     pub fn leg_reoffered(&mut self, leg: LegId, sdp: Option<&[u8]>, out: &mut Vec<CallOutput>) {
+        if self.ask_for_fax(leg, sdp, out) {
+            return;
+        }
         let Some(party) = self.leg_mut(leg) else {
             out.push(CallOutput::AnswerReoffer { leg, answer: Err(None) });
             return;
@@ -421,6 +433,7 @@ impl Call {
         if party.reoffered(sdp, out) && self.bridged {
             self.entertain(leg, out);
         }
+        self.follow_to_audio(leg, out);
     }
 
     /// The session of a leg is due for a refresh by re-INVITE.
@@ -430,8 +443,11 @@ impl Call {
         }
     }
 
-    /// The answer to the refresh, if it was accepted.
+    /// The answer to our re-INVITE, if it was accepted.
     pub fn leg_refreshed(&mut self, leg: LegId, sdp: Option<&[u8]>, out: &mut Vec<CallOutput>) {
+        if self.fax_answered(leg, sdp, out) {
+            return;
+        }
         if let Some(party) = self.leg_mut(leg)
             && party.refreshed(sdp, out)
             && self.bridged
@@ -553,6 +569,7 @@ impl Call {
     /// Ends bridge and recording, if there are any.
     fn part(&mut self, partner: LegId, out: &mut Vec<CallOutput>) {
         self.stop_recording(out);
+        self.end_fax(out);
         if std::mem::take(&mut self.bridged) {
             out.media(self.caller.worker(), MediaCmd::Unbridge { leg: self.caller.id });
             out.media(self.caller.worker(), MediaCmd::StopPlay { leg: self.caller.id, id: HOLD_MUSIC });

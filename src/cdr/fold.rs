@@ -255,6 +255,7 @@ impl Open {
             | EventKind::RecordingFailed { .. }
             | EventKind::RtpTimeout { .. }
             | EventKind::MediaTrouble { .. }
+            | EventKind::Fax { .. }
             | EventKind::TransferRefused { .. }
             | EventKind::CallerKnown { .. }
             | EventKind::NumberRewritten { .. }

@@ -56,6 +56,12 @@ pub enum MediaCmd {
         spec: MediaSpec,
         via: IpAddr,
     },
+    /// After an offer/answer by which the stream is a fax (T.38 over UDPTL): datagrams go to the bridged leg as they are, and
+    /// nothing else is heard or sent, until `SetRemote`.
+    Fax {
+        leg: LegId,
+        remote: SocketAddr,
+    },
     /// Joins two legs; a leg that was joined elsewhere leaves there first.
     Bridge {
         a: LegId,
@@ -220,6 +226,7 @@ impl fmt::Debug for MediaCmd {
             Self::SetRemote { leg, spec, via } => {
                 f.debug_struct("SetRemote").field("leg", leg).field("spec", spec).field("via", via).finish()
             }
+            Self::Fax { leg, remote } => f.debug_struct("Fax").field("leg", leg).field("remote", remote).finish(),
             Self::Bridge { a, b } => f.debug_struct("Bridge").field("a", a).field("b", b).finish(),
             Self::Join { leg, to, part } => {
                 f.debug_struct("Join").field("leg", leg).field("to", to).field("part", part).finish()

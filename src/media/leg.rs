@@ -3,6 +3,7 @@
 //! A leg knows its own parts only; its reports are in `reports`, the watch for its silence in `silence`, what we make for it
 //! to hear in `voice`. What concerns two legs is in `relay`, what concerns all of them in `plane`.
 
+mod fax;
 mod guard;
 mod inband;
 mod reports;
@@ -92,6 +93,8 @@ struct Peer {
     spec: MediaSpec,
     latch: Latch,
     since: Micros,
+    /// The stream is a fax now.
+    fax: bool,
 }
 
 /// Random numbers a leg starts with (RFC 3550 5.1, 8; RFC 7022).
@@ -175,10 +178,11 @@ impl Leg {
                     self.rtcp.forget_address();
                 }
                 peer.spec = spec;
+                peer.fax = false;
                 self.wire(wiring, out);
             }
             None => {
-                self.peer = Some(Peer { latch: Latch::new(now, spec.remote, via), spec, since: now });
+                self.peer = Some(Peer { latch: Latch::new(now, spec.remote, via), spec, since: now, fax: false });
                 self.rtcp.schedule(now);
             }
         }
@@ -206,27 +210,8 @@ impl Leg {
             return Heard::Nothing;
         }
         let event_khz = peer.spec.event_khz;
-        let verdict = match self.guard.proves() {
-            true => peer.latch.judge_proven(now, from, rtp.ssrc, rtp.sequence),
-            false => peer.latch.judge(now, from, rtp.ssrc, rtp.sequence),
-        };
-        match verdict {
-            Verdict::Heard => {}
-            Verdict::Moved => {
-                let remote = peer.latch.believed().unwrap_or(from);
-                let wiring = peer.latch.wiring(now, true);
-                self.stream.peer_moved();
-                let elsewhere = (!peer.latch.as_signalled()).then(|| peer.latch.signalled());
-                out.event(MediaEvent::Latched { leg: self.id, remote });
-                self.wire(wiring, out);
-                if let Some(signalled) = elsewhere {
-                    self.found_elsewhere(signalled, remote, out);
-                }
-            }
-            Verdict::Stray => {
-                self.count_stray(from, out);
-                return Heard::Nothing;
-            }
+        if !self.is_from_peer(now, from, rtp.ssrc, rtp.sequence, out) {
+            return Heard::Nothing;
         }
         if let Some(trouble) = self.silence.heard(now) {
             self.tell(trouble, out);
@@ -236,11 +221,7 @@ impl Leg {
         if !keys_apart && self.stream.arrive(now, rtp.ssrc, rtp.sequence) == Arrival::Unwanted {
             return Heard::Nothing;
         }
-        // Behind the judgement of the source, so that forged ones cost the peer nothing of its own.
-        self.allowance = self.allowance.max(now) + ALLOWANCE;
-        if self.allowance > now + BURST {
-            self.allowance -= ALLOWANCE;
-            self.counts.malformed += 1;
+        if !self.is_allowed(now) {
             return Heard::Nothing;
         }
         self.counts.packets_in += 1;
@@ -263,6 +244,43 @@ impl Leg {
             },
             Kind::ComfortNoise => Heard::Nothing,
         }
+    }
+
+    /// Whether a datagram comes from the peer, by its address and how its source goes on.
+    fn is_from_peer(&mut self, now: Micros, from: SocketAddr, ssrc: u32, sequence: u16, out: &mut impl Sink) -> bool {
+        let Some(peer) = &mut self.peer else { return false };
+        let verdict = match self.guard.proves() {
+            true => peer.latch.judge_proven(now, from, ssrc, sequence),
+            false => peer.latch.judge(now, from, ssrc, sequence),
+        };
+        match verdict {
+            Verdict::Heard => {}
+            Verdict::Moved => {
+                let remote = peer.latch.believed().unwrap_or(from);
+                let wiring = peer.latch.wiring(now, true);
+                self.stream.peer_moved();
+                let elsewhere = (!peer.latch.as_signalled()).then(|| peer.latch.signalled());
+                out.event(MediaEvent::Latched { leg: self.id, remote });
+                self.wire(wiring, out);
+                if let Some(signalled) = elsewhere {
+                    self.found_elsewhere(signalled, remote, out);
+                }
+            }
+            Verdict::Stray => self.count_stray(from, out),
+        }
+        !matches!(verdict, Verdict::Stray)
+    }
+
+    /// Whether the peer may send one more datagram now. Asked behind the judgement of the source, so that forged ones cost
+    /// the peer nothing of its own.
+    fn is_allowed(&mut self, now: Micros) -> bool {
+        self.allowance = self.allowance.max(now) + ALLOWANCE;
+        let allowed = self.allowance <= now + BURST;
+        if !allowed {
+            self.allowance -= ALLOWANCE;
+            self.counts.malformed += 1;
+        }
+        allowed
     }
 
     /// Copies what was heard into the recordings this leg is in.
@@ -341,7 +359,9 @@ impl Leg {
 
     /// Whether sound may be sent now: agreed, and to an address that can be sent to.
     pub fn can_send(&self) -> bool {
-        self.peer.as_ref().is_some_and(|peer| peer.spec.direction.may_send() && peer.latch.target().is_some())
+        self.peer
+            .as_ref()
+            .is_some_and(|peer| peer.spec.direction.may_send() && !peer.fax && peer.latch.target().is_some())
     }
 
     /// Whether keys may be sent with the audio now, as events or as tones.

@@ -89,12 +89,9 @@ impl Plane {
         match command {
             MediaCmd::Create { leg, call: _, port } => self.create(leg, port, out),
             MediaCmd::SetRemote { leg, spec, via } => {
-                let mut released = None;
-                self.with(leg, |leg, _| released = leg.set_remote(at, spec, via, out).then_some(leg.slot));
-                if let Some(slot) = released {
-                    self.key_released(slot, 0);
-                }
+                self.agree(leg, |leg| leg.set_remote(at, spec, via, out));
             }
+            MediaCmd::Fax { leg, remote } => self.agree(leg, |leg| leg.begin_fax(at, remote, out)),
             MediaCmd::Bridge { a, b } => self.bridge(a, b),
             MediaCmd::Join { leg, to, part } => self.join(leg, to, part),
             MediaCmd::Unbridge { leg } => {
@@ -143,11 +140,18 @@ impl Plane {
         packet: &mut [u8],
         out: &mut impl Sink,
     ) {
+        let at = self.micros(now);
+        let Some(leg) = live(&mut self.legs, slot) else { return };
+        if leg.is_fax() {
+            let far = leg.bridge.filter(|_| leg.hear_fax(at, from, packet, out));
+            if let Some(far) = far.and_then(|far| live(&mut self.legs, far)).filter(|far| far.is_fax()) {
+                far.send_fax(packet, out);
+            }
+            return;
+        }
         if rtp::is_rtcp(packet) {
             return self.handle_rtcp(now, slot, from, packet, out);
         }
-        let at = self.micros(now);
-        let Some(leg) = live(&mut self.legs, slot) else { return };
         let Some(packet) = leg.admit(packet, false) else { return };
         match leg.hear(at, from, packet, out) {
             Heard::Audio(rtp, codec) => {
@@ -447,6 +451,15 @@ impl Plane {
         let report = leg.close(at, out);
         out.close(slot);
         out.event(MediaEvent::Dropped { leg: id, report });
+    }
+
+    /// After an offer/answer. `change` says whether a key that was down is over by it.
+    fn agree(&mut self, id: LegId, change: impl FnOnce(&mut Leg) -> bool) {
+        let mut released = None;
+        self.with(id, |leg, _| released = change(leg).then_some(leg.slot));
+        if let Some(slot) = released {
+            self.key_released(slot, 0);
+        }
     }
 
     /// Runs a command on a leg, if it is still there, and lets it have its turn.

@@ -10,6 +10,8 @@ pub enum SdpError {
     Syntax(&'static str),
     /// No `m=audio` with a port: video or fax only, or every stream refused.
     NoAudio,
+    /// Fax is offered, and the other party of the call does not take it.
+    NoFax,
     /// Audio is offered over a transport not spoken here, or turned off.
     Transport,
     /// Audio is offered in the clear, and this leg's must be encrypted.
@@ -38,6 +40,7 @@ impl SdpError {
         match self {
             SdpError::TooLong | SdpError::Syntax(_) | SdpError::NoAddress | SdpError::AnswerWithoutOffer => 400,
             SdpError::NoAudio
+            | SdpError::NoFax
             | SdpError::Transport
             | SdpError::Unprotected
             | SdpError::NoCommonCrypto
@@ -55,6 +58,7 @@ impl SdpError {
             SdpError::TooLong => (399, "Session description longer than 16384 bytes"),
             SdpError::Syntax(what) => (399, what),
             SdpError::NoAudio => (304, "No audio stream offered"),
+            SdpError::NoFax => (304, "The other party takes no T.38: send the fax as audio in G.711"),
             SdpError::Transport => (302, "Audio must be offered as RTP/AVP"),
             SdpError::Unprotected => (302, "Audio must be encrypted here: offer RTP/SAVP with a=crypto, or DTLS-SRTP"),
             SdpError::NoCommonCrypto => {

@@ -1,4 +1,4 @@
-//! Offer and answer of one audio stream (RFC 3264, RFC 8866), from text to [`MediaSpec`].
+//! Offer and answer of one audio stream, or of a fax in its place (RFC 3264, RFC 8866), from text to [`MediaSpec`].
 //!
 //! Knows nothing of SIP, sockets or legs: it is given the other side's description and the address and port to announce.
 
@@ -7,6 +7,7 @@
 
 mod crypto;
 mod error;
+mod fax;
 mod handshake;
 mod parse;
 mod protection;
@@ -15,6 +16,7 @@ pub mod spec;
 
 pub use crypto::{MasterKey, Suite};
 pub use error::SdpError;
+pub use fax::Fax;
 pub use handshake::{Fingerprint, Handshake, Hash, Ice, Sha256};
 pub use parse::{MAX_BYTES, MAX_MEDIA};
 pub use protection::{Protection, Security, SrtpPolicy};

@@ -67,6 +67,11 @@ impl<'a> Description<'a> {
         }
     }
 
+    /// Where a stream of this description is to be sent, without its port.
+    pub fn address(&self, media: &Media<'_>) -> Result<IpAddr, SdpError> {
+        media.section.connection().or_else(|| self.session.connection()).ok_or(SdpError::NoAddress)?
+    }
+
     fn close_section(&mut self, start: &'a [u8], end: &'a [u8]) {
         let lines = &start[..start.len() - end.len()];
         match self.media.last_mut() {

@@ -24,27 +24,31 @@ const MAX_FORMATS: usize = 64;
 pub struct Session {
     id: u64,
     version: u64,
-    advertised: IpAddr,
+    pub(super) advertised: IpAddr,
     port: u16,
     /// What our side wants of the stream, whatever the peer asks for.
     wanted: Direction,
     /// The description last sent, from below its `o=` line.
-    sent: String,
+    pub(super) sent: String,
+    /// The one before, while an offer of fax is out, which may be refused.
+    pub(super) before_fax: Option<String>,
     /// The codecs that it names, and whether RTCP shares their port.
     said: (Vec<(u8, Codec)>, bool),
     /// The `m=` lines of the peer's last offer, in order; our own first offer has one line.
-    lines: SmallVec<[Line; 1]>,
+    pub(super) lines: SmallVec<[Line; 1]>,
     payload_types: PayloadTypes,
-    protection: Protection,
+    pub(super) protection: Protection,
     offer: Option<Offer>,
     /// Where the peer last was, for holds that blank the address.
     remote: Option<SocketAddr>,
 }
 
 #[derive(Clone, Debug)]
-enum Line {
+pub(super) enum Line {
     /// The stream we take part in, with the transport that the peer named it by.
     Ours { transport: Transport },
+    /// The same as fax, with the other machine's attributes.
+    Fax(String),
     /// A stream answered with port 0: the line as it has to be repeated.
     Refused { kind: String, transport: String, formats: String, mid: Option<String> },
 }
@@ -58,7 +62,7 @@ struct PayloadTypes {
 
 /// telephone-event with a clock of 8000, and of 48000.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Events {
+pub(super) struct Events {
     at_8000: Option<u8>,
     at_48000: Option<u8>,
 }
@@ -100,6 +104,7 @@ impl Session {
             port,
             wanted: Direction::SendRecv,
             sent: String::new(),
+            before_fax: None,
             said: (Vec::new(), false),
             lines: SmallVec::from_iter([Line::Ours { transport: protection.transport() }]),
             payload_types: PayloadTypes::default(),
@@ -112,6 +117,7 @@ impl Session {
     /// A description that offers `codecs` (all, if none is named) in this order. `direction` is ours and holds until
     /// another offer or [`Session::want`] changes it.
     pub fn offer(&mut self, codecs: &[Codec], direction: Direction) -> Bytes {
+        self.lines_for_audio();
         let codecs = if codecs.is_empty() { &Codec::ALL } else { codecs };
         let codecs: Vec<_> = codecs.iter().map(|codec| (self.payload_types.of(*codec), *codec)).collect();
         let mut events = self.payload_types.events;
@@ -141,6 +147,10 @@ impl Session {
     pub fn withdraw_offer(&mut self) {
         if let Some(offer) = self.offer.take() {
             self.wanted = offer.wanted_before;
+        }
+        if let Some(before) = self.before_fax.take() {
+            self.sent = before;
+            self.version += 1;
         }
     }
 
@@ -190,7 +200,7 @@ impl Session {
     pub fn handle_answer(&mut self, sdp: &[u8]) -> Result<MediaSpec, SdpError> {
         let offer = self.offer.as_ref().ok_or(SdpError::AnswerWithoutOffer)?;
         let description = Description::parse(sdp)?;
-        let index = self.lines.iter().position(|line| matches!(line, Line::Ours { .. })).unwrap_or(0);
+        let index = self.lines.iter().position(|line| !line.is_refused()).unwrap_or(0);
         let media = description.media.get(index).filter(|media| media.is_audio()).ok_or(SdpError::NoAudio)?;
         let mut stream = self.read_stream(&description, media, self.protection.answered(&description, media))?;
         stream.codecs.retain(|(_, codec)| offer.codecs.iter().any(|(_, ours)| ours == codec));
@@ -271,7 +281,7 @@ impl Session {
     }
 
     /// A description from below its `o=` line.
-    fn text(
+    pub(super) fn text(
         &self,
         lines: &[Line],
         (codecs, events): (&[(u8, Codec)], Events),
@@ -290,6 +300,10 @@ impl Session {
                     if let Some(mid) = mid {
                         let _ = write!(text, "a=mid:{mid}\r\n");
                     }
+                    continue;
+                }
+                Line::Fax(attributes) => {
+                    let _ = write!(text, "m=image {} udptl t38\r\n{attributes}", self.port);
                     continue;
                 }
                 Line::Ours { transport } => transport.name(),
@@ -318,7 +332,7 @@ impl Session {
     }
 
     /// Puts the head before `below`. The version grows when, and only when, something changed (RFC 3264 8).
-    fn send(&mut self, below: String) -> Bytes {
+    pub(super) fn send(&mut self, below: String) -> Bytes {
         if below != self.sent {
             self.version += 1;
             self.sent = below;
@@ -329,7 +343,11 @@ impl Session {
 }
 
 impl Line {
-    fn answering(media: &Media<'_>, ours: bool) -> Self {
+    pub fn is_refused(&self) -> bool {
+        matches!(self, Line::Refused { .. })
+    }
+
+    pub fn answering(media: &Media<'_>, ours: bool) -> Self {
         if let (true, Some(transport)) = (ours, Transport::of(media)) {
             return Line::Ours { transport };
         }

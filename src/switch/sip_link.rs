@@ -84,8 +84,7 @@ impl Switch {
             SipEvent::Resubscribed { subscription, over } => self.on_resubscribed(now, subscription, over),
             SipEvent::ReferAnswered { usage, status } => self.on_refer_answered(now, usage, status),
             SipEvent::Notified { usage, status, over } => self.on_carrier_notified(now, usage, status, over),
-            // A peer's own re-INVITE was answered at once.
-            SipEvent::ReofferWithdrawn { .. } => {}
+            SipEvent::ReofferWithdrawn { usage } => self.with_leg(now, usage, |call, leg, _| call.leg_withdrew(leg)),
         }
     }
 
@@ -130,13 +129,22 @@ impl Switch {
                     self.endpoint.answer_reoffer(now.at, usage, answer, &headers);
                 }
             }
+            CallOutput::Reoffer { leg, offer } => {
+                let sent = self.usage_of(leg).is_some_and(|usage| self.endpoint.reinvite(now.at, usage, offer).is_ok());
+                self.offered_again(now, call, leg, sent);
+            }
             CallOutput::Refresh { leg, offer } => {
                 let sent = self.usage_of(leg).is_some_and(|usage| self.endpoint.refresh(now.at, usage, offer).is_ok());
-                if !sent {
-                    self.with_call(now, call, |call, out| call.leg_refreshed(leg, None, out));
-                }
+                self.offered_again(now, call, leg, sent);
             }
             CallOutput::Media(..) | CallOutput::Event(_) | CallOutput::Notice(_) => {}
+        }
+    }
+
+    /// An offer that could not be sent is as good as refused.
+    fn offered_again(&mut self, now: Now, call: CallId, leg: LegId, sent: bool) {
+        if !sent {
+            self.with_call(now, call, |call, out| call.leg_refreshed(leg, None, out));
         }
     }
 

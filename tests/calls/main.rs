@@ -5,6 +5,7 @@
 mod sim;
 
 mod endings;
+mod fax;
 mod holding;
 mod identity;
 mod joining;

@@ -1,6 +1,7 @@
 //! The media plane in virtual time: what a caller, an agent and a stranger hear and get.
 
 mod conference;
+mod fax;
 mod hostile;
 mod inband;
 mod keys;

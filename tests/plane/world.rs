@@ -21,6 +21,8 @@ static SOUNDS: LazyLock<Arc<Sounds>> = LazyLock::new(|| Arc::new(Sounds::new(1))
 pub struct Wire {
     pub now: Option<Instant>,
     pub sent: Vec<Sent>,
+    /// What is no RTP: fax.
+    pub datagrams: Vec<(LegId, Vec<u8>)>,
     pub rtcp: Vec<(LegId, SocketAddr, Vec<u8>)>,
     pub rtcp_at: Vec<(LegId, Instant)>,
     pub events: Vec<MediaEvent>,
@@ -87,12 +89,12 @@ impl Sink for Wire {
     }
     fn send_rtp(&mut self, slot: LegSlot, to: SocketAddr, packet: &[u8]) {
         let packet = &self.opened(slot, packet)[..];
-        if rtp::is_rtcp(packet) {
+        if rtp::is_rtcp(packet) && packet[0] >> 6 == 2 {
             return self.send_rtcp(slot, to, packet);
         }
         let connected = self.sockets[&slot].1;
         assert!(connected.is_none_or(|connected| connected == to), "sent past the connection");
-        let rtp = rtp::parse(packet).expect("what we send is RTP");
+        let Ok(rtp) = rtp::parse(packet) else { return self.datagrams.push((self.leg(slot), packet.to_vec())) };
         let payload = packet[rtp.payload.clone()].to_vec();
         self.sent.push(Sent { leg: self.leg(slot), to, at: self.now.expect("a clock"), rtp, payload });
     }

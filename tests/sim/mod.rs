@@ -21,5 +21,5 @@ pub mod world;
 
 pub use config::Settings;
 pub use dice::{Dice, Line};
-pub use phone::{Loss, Manners, Over, Phone, State, Taking};
+pub use phone::{ATTRIBUTES, Loss, Manners, Over, Phone, State, Taking};
 pub use world::{Fate, Lookups, PhoneId, Way, World};

@@ -114,7 +114,10 @@ impl Model {
             }
             EventKind::LegAnswered { leg } => self.leg_answered(id, *leg),
             EventKind::LegEnded { leg, .. } => self.leg_ended(id, *leg),
-            EventKind::LegRinging { leg } | EventKind::LegHeld { leg } | EventKind::LegResumed { leg } => {
+            EventKind::LegRinging { leg }
+            | EventKind::LegHeld { leg }
+            | EventKind::LegResumed { leg }
+            | EventKind::Fax { leg, .. } => {
                 let alive = self.legs.get(leg).is_some_and(|l| l.call == id && !l.ended);
                 self.demand(alive, || format!("leg {leg} is gone, and yet: {kind:?}"));
             }

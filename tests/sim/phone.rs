@@ -1,6 +1,9 @@
 //! A telephone: its own SIP endpoint, its manners, a voice, and an ear that writes down what it heard.
 
+mod fax;
 mod voice;
+
+pub use fax::{ATTRIBUTES, Faxing};
 
 use super::config::Settings;
 use super::sound::{self, Heard};
@@ -41,6 +44,8 @@ pub struct Manners {
     pub codecs: &'static [Codec],
     /// What it says of the call that a REFER asks it to make, if it takes the REFER: a final status, or nothing.
     pub follows_refer: Option<Option<u16>>,
+    /// It is the gateway of a fax machine.
+    pub takes_fax: bool,
 }
 
 impl Default for Manners {
@@ -52,6 +57,7 @@ impl Default for Manners {
             pace: Duration::from_millis(20),
             codecs: &[Codec::Pcma, Codec::Pcmu],
             follows_refer: None,
+            takes_fax: false,
         }
     }
 }
@@ -123,6 +129,9 @@ pub struct PhoneCall {
     pub over_at: Option<Instant>,
     pub port: u16,
     pub mute: bool,
+    pub fax: Option<Faxing>,
+    /// By whom: the last octet of each datagram of a fax, without repetitions of the same.
+    pub pages_of: Vec<u8>,
     sdp: Session,
     spec: Option<MediaSpec>,
     answer: Option<Bytes>,
@@ -382,6 +391,8 @@ impl Phone {
             over_at: None,
             port,
             mute: false,
+            fax: None,
+            pages_of: Vec::new(),
             sdp,
             spec: None,
             answer: None,
@@ -562,16 +573,19 @@ impl Phone {
                 }
             }
             SipEvent::ReofferAnswered { usage, sdp } => {
-                if let (Some(nth), Some(sdp)) = (self.usages.get(&usage), sdp) {
-                    let call = &mut self.calls[*nth];
+                if let (Some(nth), Some(sdp)) = (self.usages.get(&usage).copied(), sdp)
+                    && !self.take_fax(now, nth, &sdp)
+                {
+                    let call = &mut self.calls[nth];
+                    call.fax = None;
                     if let Ok(spec) = call.sdp.handle_answer(&sdp) {
                         call.spec = Some(spec);
                     }
                 }
             }
-            SipEvent::ReofferFailed { usage, .. } => {
-                if let Some(nth) = self.usages.get(&usage) {
-                    self.calls[*nth].sdp.withdraw_offer();
+            SipEvent::ReofferFailed { usage, status } => {
+                if let Some(nth) = self.told(usage, status) {
+                    self.calls[nth].sdp.withdraw_offer();
                 }
             }
             SipEvent::Ended { usage, why } => {
@@ -610,7 +624,13 @@ impl Phone {
                 }
             }
             SipEvent::Reoffer { usage, sdp, .. } => {
-                let call = self.usages.get(&usage).map(|nth| &mut self.calls[*nth]);
+                let nth = self.usages.get(&usage).copied();
+                if let (Some(nth), Some(sdp)) = (nth, &sdp)
+                    && self.answer_fax(now, nth, sdp)
+                {
+                    return;
+                }
+                let call = nth.map(|nth| &mut self.calls[nth]);
                 let answer = match (call, sdp) {
                     (Some(call), Some(sdp)) => call.sdp.handle_offer(&sdp, call.spec.as_ref().map(|spec| spec.codec)),
                     _ => return self.endpoint.answer_reoffer(now, usage, Err(488), &[]),
@@ -619,6 +639,7 @@ impl Phone {
                     Ok((answer, spec)) => {
                         if let Some(nth) = self.usages.get(&usage) {
                             self.calls[*nth].spec = Some(spec);
+                            self.calls[*nth].fax = None;
                         }
                         self.endpoint.answer_reoffer(now, usage, Ok(answer), &[]);
                     }

@@ -71,7 +71,8 @@ impl Sink for Shell {
     }
 
     fn send_rtp(&mut self, slot: LegSlot, to: SocketAddr, packet: &[u8]) {
-        if !rtp::is_rtcp(packet) {
+        // RTCP, and not a fax.
+        if !rtp::is_rtcp(packet) || packet[0] >> 6 != 2 {
             self.packets.push((self.slots[&slot].0, to, packet.to_vec()));
         }
     }

@@ -60,12 +60,14 @@ pub struct QualityCounts {
     sent: Direction,
     round_trip: Histogram,
     troubles: BTreeMap<&'static str, u64>,
+    /// T.38 asked for: refused, relayed.
+    faxes: [u64; 2],
 }
 
 impl Default for QualityCounts {
     fn default() -> Self {
         let (received, sent) = Default::default();
-        Self { received, sent, round_trip: Histogram::new(&ROUND_TRIP_S), troubles: BTreeMap::new() }
+        Self { received, sent, round_trip: Histogram::new(&ROUND_TRIP_S), troubles: BTreeMap::new(), faxes: [0; 2] }
     }
 }
 
@@ -86,6 +88,10 @@ impl QualityCounts {
         if let Some(trip) = report.round_trip_us {
             self.round_trip.add(seconds(trip));
         }
+    }
+
+    pub fn fax(&mut self, relayed: bool) {
+        self.faxes[usize::from(relayed)] += 1;
     }
 
     pub fn trouble(&mut self, trouble: &MediaTrouble) {
@@ -110,6 +116,10 @@ pub(super) fn write(out: &mut Page, counts: &QualityCounts) {
     }
     out.family("leg_round_trip_seconds", "histogram", "Round trip to the parties of legs that ended, by their RTCP.");
     counts.round_trip.write(out, "leg_round_trip_seconds", &[]);
+    out.family("faxes_total", "counter", "Faxes that a party asked for by T.38: relayed, or refused by the other.");
+    for (outcome, count) in ["refused", "relayed"].into_iter().zip(counts.faxes) {
+        out.sample("faxes_total", &[("outcome", outcome)], count);
+    }
     out.family("media_troubles_total", "counter", "Troubles found in the audio of calls, by kind.");
     for (trouble, count) in &counts.troubles {
         out.sample("media_troubles_total", &[("trouble", trouble)], *count);

@@ -158,7 +158,7 @@ impl Leg {
     /// Where the peer's reports came from; else what it signalled, unless its RTP showed that to be behind a NAT, whose
     /// usual next port is then the best guess.
     fn rtcp_target(&self) -> Option<SocketAddr> {
-        let peer = self.peer.as_ref()?;
+        let peer = self.peer.as_ref().filter(|peer| !peer.fax)?;
         let rtp = peer.latch.target()?;
         if peer.spec.rtcp_mux {
             return Some(rtp);

@@ -118,7 +118,7 @@ impl Leg {
             }
             return 0;
         }
-        let Some(peer) = &self.peer else { return now + GAP };
+        let Some(peer) = self.peer.as_ref().filter(|peer| !peer.fax) else { return now + GAP };
         let (codec, frame) = (peer.spec.codec, self.frame_samples());
         let quiet_since = self.egress.last_sent().max(peer.since);
         let source = match &self.player {

@@ -41,8 +41,13 @@ impl Phone {
     pub(super) fn say(&mut self, now: Instant, nth: usize) {
         let Manners { talks, pace, .. } = self.manners;
         let voice = self.voice;
+        self.calls[nth].saying = false;
+        if self.send_page(nth) {
+            self.calls[nth].saying = true;
+            self.plans.push((now + pace, Plan::Say(nth)));
+            return;
+        }
         let call = &mut self.calls[nth];
-        call.saying = false;
         let (Some(spec), false) = (&call.spec, matches!(call.state, State::Over(_))) else { return };
         let remote = spec.remote;
         let mut header = rtp::Header {
@@ -94,6 +99,13 @@ impl Phone {
         const PAUSE: Duration = Duration::from_millis(100);
         let Some(call) = self.calls.iter_mut().rev().find(|call| call.port == port) else { return };
         let Some(spec) = &call.spec else { return call.unasked += 1 };
+        if call.fax.is_some() && rtp::parse(packet).is_err() {
+            let page = *packet.last().expect("no empty datagram");
+            if call.pages_of.last() != Some(&page) {
+                call.pages_of.push(page);
+            }
+            return;
+        }
         let Ok(rtp) = rtp::parse(packet) else { return };
         let payload = &packet[rtp.payload.clone()];
         if Some(rtp.payload_type) == spec.event_recv_pt {
@@ -126,7 +138,14 @@ impl Phone {
         self.calls.iter_mut().filter_map(move |call| {
             let may_hear = call.spec.as_ref().is_some_and(|spec| spec.direction.may_receive());
             let heard = call.heard.last().is_some_and(|last| last.until >= since);
-            if idle || call.holding || call.incoming || call.state != State::Up || !may_hear || heard {
+            if idle
+                || call.holding
+                || call.fax.is_some()
+                || call.incoming
+                || call.state != State::Up
+                || !may_hear
+                || heard
+            {
                 call.attended = Some(now);
                 return None;
             }

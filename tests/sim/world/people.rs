@@ -114,6 +114,10 @@ impl World {
         self.with(phone, |phone, now| phone.press_by_info(now, key));
     }
 
+    pub fn ask_for_fax(&mut self, phone: PhoneId) {
+        self.with(phone, |phone, now| phone.ask_for_fax(now));
+    }
+
     pub fn hold(&mut self, phone: PhoneId, on: bool) {
         self.with(phone, |phone, now| assert!(phone.hold(now, on), "another offer is under way"));
     }
