@@ -4,8 +4,10 @@
 //! No event carries a secret digit, a credential or a message body. Numbers and addresses are `Redacted`: in clear where
 //! an event is stored, masked where it is printed.
 
+pub mod flow;
 pub mod media;
 
+pub use flow::{Asked, During, ServiceEnd};
 pub use media::{KeySource, MediaReport, MediaTrouble};
 
 use crate::ids::{AgentId, CallId, FlowVersion, LegId, ProjectId, QueueId, Redacted, TicketId, TrunkId};
@@ -109,6 +111,9 @@ pub enum EventKind {
         version: FlowVersion,
     },
     FlowStep {
+        /// The subflow's name; empty in the flow that the call began with.
+        #[serde(skip_serializing_if = "String::is_empty", default)]
+        flow: String,
         section: String,
         step: u16,
         verb: String,
@@ -118,6 +123,16 @@ pub enum EventKind {
         step: u16,
         verb: String,
         outcome: String,
+        #[serde(skip_serializing_if = "Asked::is_plain", default)]
+        asked: Asked,
+    },
+    /// The call ended in a step, which therefore has no outcome.
+    FlowLeft {
+        section: String,
+        step: u16,
+        during: During,
+        #[serde(skip_serializing_if = "Asked::is_plain", default)]
+        asked: Asked,
     },
     /// A key of the caller. `key` is `None` where the flow masks it.
     Key {
@@ -157,6 +172,15 @@ pub enum EventKind {
     FlowEnded {
         flow: String,
         outcome: String,
+    },
+    /// What a call that a flow answered counts as. Emitted once for each.
+    ServiceEnded {
+        end: ServiceEnd,
+        /// It came outside the hours of what it asked for.
+        closed: bool,
+        /// Stands for the customer's account, to know another call about it.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        account: Option<Redacted<String>>,
     },
 
     Queued {

@@ -5,7 +5,8 @@ mod quality;
 
 use super::view::Snapshot;
 use crate::events::{
-    Cause, EventKind, OfferResult, QueueOutcome, Refusal, SwitchEvent, TransferOutcome, TrunkFault, TrunkStateName,
+    Cause, EventKind, OfferResult, QueueOutcome, Refusal, ServiceEnd, SwitchEvent, TransferOutcome, TrunkFault,
+    TrunkStateName,
 };
 use crate::ids::{QueueId, TrunkId};
 use quality::QualityCounts;
@@ -96,6 +97,8 @@ pub struct EventCounts {
     pub refused: BTreeMap<Refusal, u64>,
     pub offers: BTreeMap<&'static str, u64>,
     pub queues: BTreeMap<QueueId, QueueCounts>,
+    /// Calls that a flow answered.
+    pub service: BTreeMap<ServiceEnd, u64>,
     pub transfers: BTreeMap<TransferOutcome, u64>,
     pub transfers_refused: u64,
     pub messages_delivered: u64,
@@ -139,6 +142,7 @@ impl EventCounts {
                     counts.wait_ms_sum += waited_ms;
                 }
             }
+            EventKind::ServiceEnded { end, .. } => *self.service.entry(*end).or_default() += 1,
             EventKind::TransferEnded { outcome, .. } => *self.transfers.entry(*outcome).or_default() += 1,
             EventKind::TransferRefused { .. } => self.transfers_refused += 1,
             EventKind::Message { status: 200..300, .. } => self.messages_delivered += 1,
@@ -169,6 +173,7 @@ impl EventCounts {
             | EventKind::FlowStarted { .. }
             | EventKind::FlowStep { .. }
             | EventKind::FlowOutcome { .. }
+            | EventKind::FlowLeft { .. }
             | EventKind::Key { .. }
             | EventKind::Collected { .. }
             | EventKind::Tagged { .. }
@@ -252,6 +257,10 @@ fn events(out: &mut Page, counts: &EventCounts) {
     out.family("offers_total", "counter", "Callers offered to an agent, by result.");
     for (result, count) in &counts.offers {
         out.sample("offers_total", &[("result", result)], *count);
+    }
+    out.family("flow_calls_total", "counter", "Calls that a flow answered, by what they count as.");
+    for (end, count) in &counts.service {
+        out.sample("flow_calls_total", &[("end", end.as_str())], *count);
     }
     out.family("transfers_total", "counter", "Callers whom an agent sent elsewhere, by outcome.");
     for (outcome, count) in &counts.transfers {

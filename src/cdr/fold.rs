@@ -1,7 +1,7 @@
 //! Events in, records out.
 
 use super::record::{Cdr, Segment, Stage, StageKind, word};
-use crate::events::{Cause, EndedBy, EventKind, LegRole, QueueOutcome, Refusal, SwitchEvent};
+use crate::events::{Cause, EndedBy, EventKind, LegRole, QueueOutcome, Refusal, ServiceEnd, SwitchEvent};
 use crate::ids::{AgentId, CallId, LegId, Redacted, TicketId};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -232,6 +232,7 @@ impl Open {
                     self.leave(Some(at), mono, Some(outcome.clone()));
                 }
             }
+            EventKind::ServiceEnded { end, closed, .. } => self.service_ended(*end, *closed),
             EventKind::Key { .. } => self.cdr.keys = self.cdr.keys.saturating_add(1),
             EventKind::Tagged { tag } => keep(&mut self.cdr.tags, &mut self.cdr.left_out, tag),
             EventKind::Resolved { topic } => keep(&mut self.cdr.resolved, &mut self.cdr.left_out, topic),
@@ -249,6 +250,7 @@ impl Open {
             // The turning points of a call that its record does not keep: the journal has them, `call show` reads it.
             EventKind::FlowStep { .. }
             | EventKind::FlowOutcome { .. }
+            | EventKind::FlowLeft { .. }
             | EventKind::Collected { .. }
             | EventKind::Answered { .. }
             | EventKind::Posted { .. }
@@ -289,6 +291,11 @@ impl Open {
         for leg in self.ringing.keys().copied().collect::<Vec<_>>() {
             self.ring_over(leg, mono);
         }
+        if self.cdr.flow.is_some() && self.cdr.service_end.is_none() {
+            // The process died with the call, or an agent had taken the caller out of the flow's hands.
+            let end = if self.cdr.agent.is_some() { ServiceEnd::Routed } else { ServiceEnd::Interrupted };
+            self.service_ended(end, false);
+        }
         self.bridges.clear();
         self.account(mono);
         if let Some((_, at)) = self.in_queue.take() {
@@ -317,6 +324,13 @@ impl Open {
         let seq = self.cdr.seq;
         let wall = wall.max(self.cdr.started);
         self.close(seq, mono, wall, Cause::Interrupted, EndedBy::System)
+    }
+
+    fn service_ended(&mut self, end: ServiceEnd, closed: bool) {
+        (self.cdr.service_end, self.cdr.closed_hours) = (Some(end), closed);
+        if end != ServiceEnd::Resolved {
+            self.cdr.resolved.clear();
+        }
     }
 
     // --- legs ---
@@ -516,6 +530,8 @@ fn blank(event: &SwitchEvent, from: &Redacted<String>, to: &str) -> Cdr {
         more_recordings: Vec::new(),
         keys: 0,
         tags: Vec::new(),
+        service_end: None,
+        closed_hours: false,
         resolved: Vec::new(),
         segments: Vec::new(),
         journey: Vec::new(),

@@ -1,6 +1,6 @@
 //! The record itself. Keys are stable: scripts and reports read them.
 
-use crate::events::{Cause, EndedBy, LegRole, MediaReport, Refusal, Source};
+use crate::events::{Cause, EndedBy, LegRole, MediaReport, Refusal, ServiceEnd, Source};
 use crate::ids::{AgentId, CallId, FlowVersion, LegId, ProjectId, QueueId, Redacted};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -55,7 +55,13 @@ pub struct Cdr {
     pub keys: u32,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
-    /// What was settled without a human.
+    /// What a call that a flow answered counts as.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_end: Option<ServiceEnd>,
+    /// It came outside the hours of what it asked for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub closed_hours: bool,
+    /// What was settled without a human; nothing where the call's end takes that back.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resolved: Vec<String>,
     /// The legs, in order of their start.

@@ -2,7 +2,7 @@ use super::*;
 use crate::events::media::Quality;
 use crate::events::{
     AgentStateName, Cause, EndedBy, EventKind, KeySource, LegRole, MediaReport, OfferResult, QueueOutcome, Refusal,
-    Source, SwitchEvent,
+    ServiceEnd, Source, SwitchEvent,
 };
 use crate::ids::{AgentId, CallId, FlowVersion, LegId, ProjectId, QueueId, Redacted, TicketId, TrunkId};
 
@@ -369,7 +369,8 @@ fn a_csv_line_has_a_cell_for_each_column_and_reads_back_as_it_was() {
     let mut journal = Journal::new();
     talking(&mut journal)
         .of(1, EventKind::Tagged { tag: "bill, \"red\"".into() })
-        .of(1, EventKind::Resolved { topic: "=cmd|' /C calc'!A0".into() });
+        .of(1, EventKind::Resolved { topic: "=cmd|' /C calc'!A0".into() })
+        .of(1, EventKind::ServiceEnded { end: ServiceEnd::Resolved, closed: false, account: None });
     let cdr = journal.ends(1, Cause::Normal, EndedBy::Caller);
     let file = csv_header() + &csv_row(&cdr);
     assert!(file.ends_with("\r\n") && file.matches("\r\n").count() == 2);
@@ -407,9 +408,11 @@ fn a_csv_line_has_the_worst_of_both_legs_and_directions_and_nothing_where_nothin
         }
         csv_row(&journal.ends(1, Cause::Normal, EndedBy::Caller))
     };
-    assert!(csv_header().ends_with(",worst_mos,worst_r,worst_loss_percent,worst_round_trip_ms,stray_packets\r\n"));
-    assert!(ends(true).ends_with(",3.18,61.5,7.25,180,7\r\n"), "{}", ends(true));
-    assert!(ends(false).ends_with(",,,,,0\r\n"), "{}", ends(false));
+    assert!(csv_header().ends_with(
+        ",worst_mos,worst_r,worst_loss_percent,worst_round_trip_ms,stray_packets,service_end,closed_hours\r\n"
+    ));
+    assert!(ends(true).ends_with(",3.18,61.5,7.25,180,7,routed,false\r\n"), "{}", ends(true));
+    assert!(ends(false).ends_with(",,,,,0,routed,false\r\n"), "{}", ends(false));
 }
 
 #[test]
@@ -458,4 +461,34 @@ fn an_outside_number_that_was_dialled_is_masked_in_logs_and_for_who_may_not_see_
     // Our own numbers are no secret.
     talking(&mut journal);
     assert!(journal.ends(1, Cause::Normal, EndedBy::Caller).to_string().contains("95598"));
+}
+
+#[test]
+fn what_a_call_counts_as_is_in_its_record_and_takes_back_what_does_not_stand() {
+    let mut journal = Journal::new();
+    let flow = EventKind::FlowStarted { flow: "power".into(), version: FlowVersion::new("f00d") };
+    let resolved = EventKind::Resolved { topic: "bill".into() };
+    let counts = |end| EventKind::ServiceEnded { end, closed: true, account: None };
+    journal.arrives(1).of(1, flow.clone()).of(1, resolved.clone()).of(1, counts(ServiceEnd::Resolved));
+    let cdr = journal.ends(1, Cause::Normal, EndedBy::Caller);
+    assert_eq!((cdr.service_end, cdr.closed_hours), (Some(ServiceEnd::Resolved), true));
+    assert_eq!(cdr.resolved, ["bill"]);
+    assert!(csv_row(&cdr).trim_end().ends_with(",resolved,true"), "{}", csv_row(&cdr));
+    journal.arrives(2).of(2, flow).of(2, resolved).of(2, counts(ServiceEnd::OptedOut));
+    let cdr = journal.ends(2, Cause::Normal, EndedBy::Caller);
+    assert_eq!((cdr.service_end, cdr.resolved.len()), (Some(ServiceEnd::OptedOut), 0));
+}
+
+#[test]
+fn a_call_that_its_flow_could_not_count_counts_as_interrupted_or_as_its_agent_s() {
+    let mut journal = Journal::new();
+    let flow = EventKind::FlowStarted { flow: "power".into(), version: FlowVersion::new("f00d") };
+    journal.arrives(1).of(1, flow);
+    let cdr = journal.fold.interrupt(WALL + 5_000).pop().expect("it was open");
+    assert_eq!(cdr.service_end, Some(ServiceEnd::Interrupted));
+    talking(&mut journal);
+    assert_eq!(journal.ends(1, Cause::Normal, EndedBy::Agent).service_end, Some(ServiceEnd::Routed));
+    journal.arrives(3);
+    let cdr = journal.ends(3, Cause::Normal, EndedBy::Caller);
+    assert_eq!(cdr.service_end, None, "no flow answered it");
 }

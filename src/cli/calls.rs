@@ -93,7 +93,7 @@ pub(super) const LIVE: [Column; 8] = [
 ];
 
 /// Live and ended calls in one table: an ended one is brought into the shape of a live one.
-const LISTED: [Column; 9] = [
+const LISTED: [Column; 10] = [
     ("call", |call| field(call, "id")),
     ("start", |call| call["since"].as_u64().map_or_else(|| "-".into(), moment)),
     ("from", |call| field(call, "from")),
@@ -103,6 +103,7 @@ const LISTED: [Column; 9] = [
     ("queue", |call| field(call, "queue")),
     ("agent", |call| field(call, "agent")),
     ("flow", |call| field(call, "flow")),
+    ("counts as", |call| field(call, "service_end")),
 ];
 
 const EVENTS: [Column; 3] = [
@@ -140,7 +141,7 @@ fn ended(cdr: &Value) -> Value {
     json!({
         "id": cdr["call_id"], "since": cdr["started"], "from": cdr["from"], "to": cdr["to"],
         "state": format!("ended: {}", output::field(cdr, "cause")), "age_s": cdr["duration_ms"].as_u64().map(|ms| ms / 1000),
-        "queue": cdr["queue"], "agent": cdr["agent"], "flow": cdr["flow"],
+        "queue": cdr["queue"], "agent": cdr["agent"], "flow": cdr["flow"], "service_end": cdr["service_end"],
     })
 }
 

@@ -4,7 +4,7 @@
 //! too late names an id that nobody waits for and is ignored.
 
 use super::value::Value;
-use crate::events::Cause;
+use crate::events::{Asked, Cause, During, ServiceEnd};
 use crate::ids::Redacted;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -317,6 +317,16 @@ pub enum TraceEvent {
         step: u16,
         verb: &'static str,
         outcome: String,
+        asked: Asked,
+    },
+    /// The call is over, and this is where it was.
+    Left {
+        flow: String,
+        section: String,
+        step: u16,
+        verb: &'static str,
+        during: During,
+        asked: Asked,
     },
     /// Told when the key is used, so that digits typed ahead into a private question stay masked (`None`).
     Key {
@@ -355,6 +365,12 @@ pub enum TraceEvent {
     /// should look at the flow.
     Limit {
         which: &'static str,
+    },
+    /// What the call counts as, and a token of the customer's account.
+    Counted {
+        end: ServiceEnd,
+        closed: bool,
+        account: Option<Redacted<String>>,
     },
     Ended {
         flow: String,

@@ -259,13 +259,18 @@ impl Switch {
         let kind = match trace {
             // Entering the flow is told with its version; entering a subflow shows in its steps.
             TraceEvent::Started { .. } => return,
-            TraceEvent::Step { flow: _, section, step, verb } => {
+            TraceEvent::Step { flow, section, step, verb } => {
                 run.position = format!("{section}/{step}");
-                EventKind::FlowStep { section, step, verb: verb.into() }
+                let flow = if flow == run.flow { String::new() } else { flow };
+                EventKind::FlowStep { flow, section, step, verb: verb.into() }
             }
-            TraceEvent::Outcome { flow: _, section, step, verb, outcome } => {
-                EventKind::FlowOutcome { section, step, verb: verb.into(), outcome }
+            TraceEvent::Outcome { flow: _, section, step, verb, outcome, asked } => {
+                EventKind::FlowOutcome { section, step, verb: verb.into(), outcome, asked }
             }
+            TraceEvent::Left { flow: _, section, step, verb: _, during, asked } => {
+                EventKind::FlowLeft { section, step, during, asked }
+            }
+            TraceEvent::Counted { end, closed, account } => EventKind::ServiceEnded { end, closed, account },
             TraceEvent::Key { key } => EventKind::Key { leg, key, via },
             TraceEvent::Collected { name, shown } => EventKind::Collected { name, shown },
             TraceEvent::Language { lang, remember_s } => {

@@ -26,7 +26,9 @@ mod transfers;
 mod trunks;
 mod watching;
 
-use hotline::events::{Cause, EndedBy, EventKind, OfferResult, QueueOutcome, Refusal, Source, TransferOutcome};
+use hotline::events::{
+    Cause, EndedBy, EventKind, OfferResult, QueueOutcome, Refusal, ServiceEnd, Source, TransferOutcome,
+};
 use hotline::ids::{AgentId, CallId};
 use hotline::sdp::Codec;
 use hotline::sip::message::{HeaderName, Message, Method};

@@ -37,6 +37,7 @@ fn a_caller_dials_the_hotline_presses_keys_and_talks_to_an_agent() {
     assert!((5_000..7_000).contains(&record.talk_ms), "{}", record.talk_ms);
     assert_eq!(record.keys, 2);
     assert!(record.recording.is_some() && record.recording_ms > 4_000);
+    assert_eq!(record.service_end, Some(ServiceEnd::OptedOut));
     world.finish();
 }
 
@@ -53,6 +54,7 @@ fn a_caller_who_hangs_up_in_the_menu_leaves_nothing_behind() {
     let record = world.record();
     assert_eq!((record.end, record.cause, record.agent.clone()), (EndedBy::Caller, Cause::Normal, None));
     assert_eq!(record.flow.as_deref(), Some("power"));
+    assert_eq!(record.service_end, Some(ServiceEnd::Short));
     world.finish();
 }
 

@@ -4,6 +4,7 @@
 mod calls;
 mod checks;
 mod docs;
+mod ends;
 mod explorations;
 mod garbage;
 mod input;

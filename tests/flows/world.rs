@@ -158,10 +158,14 @@ impl<'b> Call<'b> {
     }
 
     pub fn begin(&mut self, caller: &str, lang: Option<&str>) {
+        self.begin_at(caller, lang, MORNING);
+    }
+
+    pub fn begin_at(&mut self, caller: &str, lang: Option<&str>, wall_ms: u64) {
         self.tell(Event::Started {
             caller: Redacted::new(caller.to_string()),
             called: "95598".into(),
-            wall_ms: MORNING,
+            wall_ms,
             lang: lang.map(str::to_string),
         });
     }

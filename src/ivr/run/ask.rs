@@ -100,6 +100,7 @@ pub(in crate::ivr) fn open(run: &mut Run, asks: &dyn Asks) -> Next {
     let mut asking = Asking::default();
     match run.state.typed.pop() {
         Some(key) => {
+            run.state.books.asked.typed_ahead = true;
             let taken = press(run, asks, &mut asking, key);
             settle(run, asks, asking, taken)
         }
@@ -137,6 +138,7 @@ pub(in crate::ivr) fn event(run: &mut Run, asks: &dyn Asks, ev: &Event) -> Next 
         (Event::Key(key), Phase::Prompt(playing)) => {
             // Keys that do not come as audio, and those just before the play begins, have not ended it by themselves.
             run.stop(&playing);
+            run.state.books.asked.barged = true;
             press(run, asks, &mut asking, *key)
         }
         (Event::Key(key), Phase::Silence(timer)) => {
@@ -171,6 +173,7 @@ pub(in crate::ivr) fn event(run: &mut Run, asks: &dyn Asks, ev: &Event) -> Next 
 fn settle(run: &mut Run, asks: &dyn Asks, mut asking: Asking, mut taken: Taken) -> Next {
     let policy = asks.policy();
     loop {
+        let asked = &mut run.state.books.asked;
         let failure = match taken {
             Taken::Done(next) => return next,
             Taken::More { within_ms } => match run.state.typed.pop() {
@@ -204,12 +207,19 @@ fn settle(run: &mut Run, asks: &dyn Asks, mut asking: Asking, mut taken: Taken) 
             }
             Taken::Repeat if asking.repeats < MAX_REPEATS => {
                 asking.repeats += 1;
+                run.state.books.asked.repeats = asking.repeats;
                 asking.entered.clear();
                 run.clear_typed();
                 return ask(run, asks, asking, &[]);
             }
-            Taken::Silent => &policy.silence,
-            Taken::Wrong | Taken::Repeat => &policy.wrong_key,
+            Taken::Silent => {
+                asked.silent = asked.silent.saturating_add(1);
+                &policy.silence
+            }
+            Taken::Wrong | Taken::Repeat => {
+                asked.wrong = asked.wrong.saturating_add(1);
+                &policy.wrong_key
+            }
             Taken::Redo => {
                 asking.stage = Stage::Entry;
                 &Vec::new()

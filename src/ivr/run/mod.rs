@@ -4,6 +4,7 @@
 //! in a dropped call.
 
 pub(super) mod ask;
+mod books;
 pub(super) mod say;
 pub(super) mod state;
 
@@ -17,6 +18,7 @@ use super::step::Step;
 use super::value::Value;
 use super::wire::{Action, ActionId, Event, TraceEvent};
 use crate::events::Cause;
+pub(super) use books::EMERGENCY_PRIORITY;
 pub(super) use state::Playing;
 use state::{Clock, Counters, Filler, Phase, Running, Wait};
 use std::borrow::Cow;
@@ -99,14 +101,8 @@ impl<'b> Run<'b, '_> {
             self.state.counters.steps_idle = 0;
         }
         let next = match ev {
-            Event::CallerHungUp => {
-                self.release();
-                return self.end("caller_hung_up");
-            }
-            Event::CallEnded => {
-                self.release();
-                return self.end("call_ended");
-            }
+            Event::CallerHungUp => return self.drop_call("caller_hung_up"),
+            Event::CallEnded => return self.drop_call("call_ended"),
             Event::Started { caller, called, wall_ms, lang } => {
                 if self.state.wait != Wait::NotStarted {
                     return;
@@ -130,6 +126,14 @@ impl<'b> Run<'b, '_> {
             },
         };
         self.advance(next);
+        self.note_human();
+    }
+
+    fn drop_call(&mut self, outcome: &'static str) {
+        self.note_drop();
+        self.count(true);
+        self.release();
+        self.end(outcome);
     }
 
     fn begin(&mut self, remembered: Option<String>) {
@@ -146,6 +150,7 @@ impl<'b> Run<'b, '_> {
 
     fn advance(&mut self, mut next: Next) {
         loop {
+            self.note_wish(&next);
             match next {
                 Next::Stay => return,
                 Next::CarryOn(outcome) => {
@@ -241,8 +246,7 @@ impl<'b> Run<'b, '_> {
         self.state.frames.truncate(1);
         self.state.typed.clear();
         let Some(flow) = self.flow() else { return false };
-        let give_up = flow.defaults.give_up.as_ref().map(|name| name.text.as_str());
-        let section = give_up.into_iter().chain(["agent"]).find_map(|name| flow.section_index(name));
+        let section = books::way_out(flow).and_then(|name| flow.section_index(name));
         match (section, self.state.frames.last_mut()) {
             (Some(section), Some(frame)) => {
                 frame.section = section;
@@ -279,6 +283,7 @@ impl<'b> Run<'b, '_> {
     }
 
     fn hang_up(&mut self, outcome: &'static str, cause: Cause) {
+        self.count(false);
         self.release();
         self.end(outcome);
         self.act(Action::Hangup { cause });
@@ -333,7 +338,8 @@ impl<'b> Run<'b, '_> {
     fn left(&mut self, outcome: Outcome) {
         let verb = self.current().map(|step| step.verb());
         if let (Some(verb), Some((flow, section, step))) = (verb, self.place()) {
-            self.trace(TraceEvent::Outcome { flow, section, step, verb, outcome: outcome.into_owned() });
+            let asked = self.state.books.asked;
+            self.trace(TraceEvent::Outcome { flow, section, step, verb, outcome: outcome.into_owned(), asked });
         }
     }
 
@@ -349,6 +355,12 @@ impl<'b> Run<'b, '_> {
         self.section()?.steps.get(self.state.frames.last()?.step as usize).map(|step| &*step.verb)
     }
 
+    /// The step below the present one.
+    fn follows(&self) -> Option<&'b dyn Step> {
+        let below = usize::from(self.state.frames.last()?.step) + 1;
+        self.section()?.steps.get(below).map(|step| &*step.verb)
+    }
+
     fn place(&self) -> Option<(String, String, u16)> {
         let step = self.state.frames.last()?.step;
         Some((self.flow()?.name.clone(), self.section()?.name.text.clone(), step))
@@ -356,10 +368,6 @@ impl<'b> Run<'b, '_> {
 
     pub fn act(&mut self, action: Action) {
         self.out.push(action);
-    }
-
-    pub fn trace(&mut self, event: TraceEvent) {
-        self.out.push(Action::Trace(event));
     }
 
     pub fn fresh_id(&mut self) -> ActionId {

@@ -5,6 +5,7 @@
 use super::super::calendar::Openness;
 use super::super::value::Value;
 use super::super::wire::ActionId;
+use super::books::Books;
 use crate::ids::{FlowVersion, Redacted};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -39,6 +40,8 @@ pub struct CallState {
     pub(in crate::ivr) lang_known: bool,
     pub(in crate::ivr) counters: Counters,
     pub(in crate::ivr) clock: Clock,
+    #[serde(default)]
+    pub(in crate::ivr) books: Books,
     pub(in crate::ivr) last_id: ActionId,
     /// Calendars that are open or closed for this call whatever the clock says.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -64,6 +67,7 @@ impl CallState {
             lang_known: false,
             counters: Counters::default(),
             clock: Clock::default(),
+            books: Books::default(),
             last_id: 0,
             held_hours: BTreeMap::new(),
         }
@@ -245,6 +249,10 @@ pub(in crate::ivr) struct Playing {
     pub id: ActionId,
     pub guard: ActionId,
     pub bargeable: bool,
+    /// When it began.
+    pub since: u64,
+    /// From then until its last value has been said, or all of it where it has none.
+    pub told_ms: u64,
 }
 
 /// One visit of a step that asks for keys.

@@ -6,6 +6,7 @@ use crate::ivr::bundle::Bundle;
 use crate::ivr::lower::{Fields, keys, telephone_key};
 use crate::ivr::prompt::language;
 use crate::ivr::run::ask::{self, Asks, Policy, Taken};
+use crate::ivr::run::say::Length;
 use crate::ivr::run::state::{Asking, Stage};
 use crate::ivr::run::{Next, Playing, Run};
 use crate::ivr::settings::{Group, Shape, optional, required};
@@ -162,14 +163,14 @@ impl Asks for Language {
     fn question(&self, run: &mut Run, _stage: Stage, first: &[Name]) -> Option<Playing> {
         let languages = run.flow().map(|flow| flow.languages.clone()).unwrap_or_default();
         let mut items = Vec::new();
-        let mut length = 0;
+        let mut length = Length::default();
         let own = run.state.lang.clone();
         for prompt in first {
-            length += run.speak(&prompt.text, &own, &mut items);
+            length.add(run.speak(&prompt.text, &own, &mut items));
         }
         for lang in &languages {
             for prompt in &self.policy.say {
-                length += run.speak(&prompt.text, lang, &mut items);
+                length.add(run.speak(&prompt.text, lang, &mut items));
             }
         }
         run.play_items(items, length, self.policy.barge_in)

@@ -55,6 +55,10 @@ pub(super) trait Step: fmt::Debug + Send + Sync {
     fn entry(&self) -> Option<String> {
         None
     }
+    /// What a call is served with that has come past what was said before this step.
+    fn resolves(&self) -> Option<&str> {
+        None
+    }
     /// Plays again what a stray key has cut off.
     fn replay(&self, run: &mut Run) -> Next {
         self.enter(run)

@@ -208,6 +208,7 @@ impl Step for Queue {
     }
 
     fn enter(&self, run: &mut Run) -> Next {
+        run.state.books.sent_to(self.priority);
         run.clear_typed();
         run.clock_stop();
         run.state.queue = QueueView::default();

@@ -83,6 +83,7 @@ impl Step for Say {
         if !self.barge_in {
             run.clear_typed();
         } else if !run.state.typed.is_empty() {
+            run.state.books.said(None, 0, false);
             return Next::CarryOn("typed_over".into());
         }
         match run.play(&self.prompts, self.barge_in) {
@@ -90,7 +91,10 @@ impl Step for Say {
                 run.state.wait = Wait::Prompt(playing);
                 Next::Stay
             }
-            None => Next::CarryOn("silent".into()),
+            None => {
+                run.state.books.said(None, 0, false);
+                Next::CarryOn("silent".into())
+            }
         }
     }
 
@@ -104,17 +108,20 @@ impl Step for Say {
             }
             Event::Key(key) => {
                 run.stop(&playing);
+                run.state.books.said(Some(&playing), run.state.at, false);
                 run.type_ahead(*key);
                 run.state.wait = Wait::Nothing;
                 Next::CarryOn("barged".into())
             }
             Event::PlayDone { id, .. } if *id == playing.id => {
                 run.clear(playing.guard);
+                run.state.books.said(Some(&playing), run.state.at, true);
                 run.state.wait = Wait::Nothing;
                 Next::CarryOn("heard".into())
             }
             Event::Timer { id } if *id == playing.guard => {
                 run.stop(&playing);
+                run.state.books.said(Some(&playing), run.state.at, true);
                 run.state.wait = Wait::Nothing;
                 Next::CarryOn("heard".into())
             }

@@ -30,7 +30,7 @@ pub(super) const TAG: Verb = Verb {
 
 pub(super) const RESOLVED: Verb = Verb {
     name: "resolved",
-    help: "Notes that the caller was served without an agent, and in what.",
+    help: "Notes that the caller was served without an agent, and in what. Counts when the `say` before it was heard past its last value.",
     shape: Shape::Name,
     outcomes: &["carries on"],
     example: "- resolved: bill",
@@ -69,7 +69,14 @@ impl Step for Resolved {
         out.push(Exit::below(false));
     }
 
+    fn resolves(&self) -> Option<&str> {
+        Some(&self.topic.text)
+    }
+
     fn enter(&self, run: &mut Run) -> Next {
+        if !run.state.books.confirms() {
+            return Next::CarryOn("unheard".into());
+        }
         run.trace(TraceEvent::Resolved { topic: self.topic.text.clone() });
         Next::CarryOn("ok".into())
     }

@@ -174,7 +174,7 @@ pub(super) fn passed(lines: &[(u64, Line)]) -> Vec<Item> {
                 items.push(Item::Step(place.clone()));
                 here = Some(place);
             }
-            Line::Trace(TraceEvent::Outcome { flow, section, step, verb, outcome }) => {
+            Line::Trace(TraceEvent::Outcome { flow, section, step, verb, outcome, .. }) => {
                 let place = Place { flow: flow.clone(), section: section.clone(), step: *step, verb };
                 match *verb {
                     "say" => items.push(Item::Holds(place.clone(), outcome != "skipped")),

@@ -5,13 +5,13 @@ use super::call::{Asked, Call, Heard, Line};
 use super::choices::{Choice, KEYS, WRONG_ENTRY, take};
 use super::explore::{Graph, Node, Past, Way, place};
 use super::words;
+use crate::ivr::run::EMERGENCY_PRIORITY;
 use crate::ivr::run::state::{Phase, Stage, Wait};
 use crate::ivr::wire::TraceEvent;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 /// A queue of this priority is for emergencies.
-const EMERGENCY: u8 = 9;
 /// Calls that one kind of caller is followed through.
 const MAX_CALLS: usize = 20_000;
 /// Secrets shorter than this are in any text by chance.
@@ -47,7 +47,7 @@ pub(super) fn on_the_way(graph: &mut Graph, way: &Way, before: &Past, call: &Cal
                 found(graph, "P9", way, message, &format!("posted: [{name}]"));
             }
             Line::Trace(TraceEvent::Outcome { verb: "hours", outcome, .. }) => closed |= outcome != "open",
-            Line::Asks(Asked::Queue { name, priority, .. }) if closed && *priority < EMERGENCY => {
+            Line::Asks(Asked::Queue { name, priority, .. }) if closed && *priority < EMERGENCY_PRIORITY => {
                 let message = format!("after hours the caller waits in the queue `{name}`, where nobody is ({place})");
                 found(graph, "P7", way, message, "queue: none");
             }
@@ -186,7 +186,7 @@ fn humans_are_near(graph: &mut Graph) {
 }
 
 fn emergencies_are_near(graph: &mut Graph) {
-    let is_emergency = |node: &Node| node.human.is_some_and(|priority| priority >= EMERGENCY);
+    let is_emergency = |node: &Node| node.human.is_some_and(|priority| priority >= EMERGENCY_PRIORITY);
     let goals: Vec<usize> =
         graph.nodes.iter().enumerate().filter(|(_, node)| is_emergency(node)).map(|(index, _)| index).collect();
     if goals.is_empty() {
