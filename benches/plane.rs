@@ -84,6 +84,7 @@ impl Bench {
                 event_send_pt: Some(101),
                 event_recv_pt: Some(101),
                 event_khz: 8,
+                noise: None,
                 direction: Direction::SendRecv,
                 ptime_ms: 20,
                 security: if leg % 2 == 0 { Security::Plain } else { security.clone() },

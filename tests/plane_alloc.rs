@@ -91,6 +91,7 @@ fn spec(remote: SocketAddr, codec: Codec) -> MediaSpec {
         event_send_pt: Some(101),
         event_recv_pt: Some(101),
         event_khz: 8,
+        noise: None,
         direction: Direction::SendRecv,
         ptime_ms: 20,
         security: Security::Plain,

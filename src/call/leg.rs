@@ -94,19 +94,20 @@ impl Leg {
         Ok(leg)
     }
 
-    /// A leg that we dial, and the offer for it: the near side's codec first, so that most bridges pass through.
+    /// A leg that we dial, and the offer for it: what the near side takes first, so that most bridges pass through.
     pub fn dialed(
         call: CallId,
         seat: LegSeat,
         role: LegRole,
         agent: Option<AgentId>,
-        near: Option<Codec>,
+        near: Option<&MediaSpec>,
         out: &mut Vec<CallOutput>,
     ) -> (Leg, Bytes) {
         let port = seat.lease.port;
         let mut leg = Leg::new(seat, role, agent, LegState::Dialing);
         leg.create(call, port, out);
-        let offer = leg.sdp.offer(&codecs_from(near), Direction::SendRecv);
+        leg.sdp.noise = near.is_some_and(|near| near.noise.is_some());
+        let offer = leg.sdp.offer(&codecs_from(near.map(|near| near.codec)), Direction::SendRecv);
         (leg, offer)
     }
 
@@ -144,6 +145,10 @@ impl Leg {
 
     pub fn state(&self) -> &LegState {
         &self.state
+    }
+
+    pub fn spec(&self) -> Option<&MediaSpec> {
+        self.spec.as_ref()
     }
 
     pub fn codec(&self) -> Option<Codec> {
@@ -362,9 +367,10 @@ impl Leg {
         changed
     }
 
-    /// A peer that holds us, or that we told to be silent, owes no packets (RFC 3264 8.4).
+    /// A peer that holds us, that we told to be silent, or that may leave its silence out owes no packets (RFC 3264 8.4).
     fn watch_rtp(&self, out: &mut Vec<CallOutput>) {
-        let sends = self.spec.as_ref().is_some_and(|spec| spec.direction == Direction::SendRecv);
+        let sends =
+            self.spec.as_ref().is_some_and(|spec| spec.direction == Direction::SendRecv && spec.noise.is_none());
         let after = self.rtp_timeout.filter(|_| sends);
         self.media(MediaCmd::RtpTimeout { leg: self.id, after }, out);
     }

@@ -280,7 +280,7 @@ impl Call {
             out.push(CallOutput::Notice(Notice::Failed { purpose, cause: Cause::Unreachable }));
             return;
         }
-        let near = self.caller.codec();
+        let near = self.caller.spec();
         let mut legs = Vec::with_capacity(targets.len());
         for (seat, target) in targets {
             let (leg, offer) = Leg::dialed(self.id, seat, target.role, target.agent.clone(), near, out);

@@ -6,6 +6,7 @@
 mod fax;
 mod guard;
 mod inband;
+mod noise;
 mod reports;
 mod silence;
 mod voice;
@@ -43,7 +44,9 @@ const GAP: Micros = 200 * MS;
 /// comes back: twice that of 10 ms packets. What is beyond is dropped unheard.
 const BURST: Micros = 100 * ALLOWANCE;
 const ALLOWANCE: Micros = 5 * MS;
-/// RFC 3389. Never negotiated by us, sent by some nonetheless: a sign of life, no sound.
+/// Silence that a peer fills itself is broken after this long.
+const KEEP_ALIVE: Micros = 2_000 * MS;
+/// RFC 3389: its number, also where it was not agreed on.
 const COMFORT_NOISE: u8 = 13;
 /// A leg can be in a call's recording and leave a message at the same time.
 const MAX_TAPS: usize = 2;
@@ -75,6 +78,8 @@ pub struct Leg {
     peer: Option<Peer>,
     guard: Guard,
     keypad: Keypad,
+    /// Of the other party, while it says nothing else.
+    noise: Option<noise::Noise>,
     /// Boxed: of few peers is anything expected there.
     ear: Option<Box<Ear>>,
     stream: Stream,
@@ -112,6 +117,8 @@ pub struct Origin {
 pub enum Heard {
     Audio(Received, Codec),
     Keys(Press),
+    /// The peer is silent, and says how silent.
+    Noise(Received),
     /// Refused, or without sound.
     Nothing,
 }
@@ -150,6 +157,7 @@ impl Leg {
             guard: Guard::default(),
             keypad: Keypad::default(),
             ear: None,
+            noise: None,
             stream: Stream::default(),
             allowance: 0,
             silence: Silence::default(),
@@ -242,7 +250,7 @@ impl Leg {
                     Heard::Nothing
                 }
             },
-            Kind::ComfortNoise => Heard::Nothing,
+            Kind::ComfortNoise => Heard::Noise(rtp),
         }
     }
 
@@ -453,7 +461,7 @@ impl Kind {
         let accepted = spec.accepted.iter().find(|(accepted, _)| *accepted == payload_type);
         match accepted {
             Some((_, codec)) => Some(Self::Audio(*codec)),
-            None => (payload_type == COMFORT_NOISE).then_some(Self::ComfortNoise),
+            None => (payload_type == COMFORT_NOISE || spec.noise == Some(payload_type)).then_some(Self::ComfortNoise),
         }
     }
 }

@@ -166,6 +166,7 @@ impl Plane {
                 self.found(at, slot, found, out);
             }
             Heard::Keys(press) => self.key(at, slot, press, out),
+            Heard::Noise(rtp) => self.pass_noise(at, slot, &rtp, packet, out),
             Heard::Nothing => {}
         }
     }
@@ -212,6 +213,18 @@ impl Plane {
             self.wheel.set_due(leg.seat, 0);
         } else if let Some(input) = &mut leg.input {
             input.stop();
+        }
+    }
+
+    /// A leg's silence, for whoever hears it.
+    fn pass_noise(&mut self, now: Micros, slot: LegSlot, rtp: &Received, packet: &mut [u8], out: &mut impl Sink) {
+        let Some(leg) = live(&mut self.legs, slot) else { return };
+        if let Some(input) = &mut leg.input {
+            input.stop();
+        }
+        if let Some(far) = leg.hearer().and_then(|to| live(&mut self.legs, to)) {
+            relay::forward_noise(far, now, slot, rtp, packet, out);
+            self.wheel.set_due(far.seat, 0);
         }
     }
 
@@ -323,6 +336,7 @@ impl Plane {
             // A key that was held when they parted is let go.
             if let Some(leg) = live(&mut self.legs, slot) {
                 leg.keys.release(0);
+                leg.end_noise();
             }
         }
     }

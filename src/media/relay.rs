@@ -10,6 +10,9 @@ use super::sink::{LegSlot, Sink};
 use super::{Micros, codec};
 use crate::sdp::Codec;
 
+/// Comfort noise holds until the next packet; what comes then is 20 ms later at the earliest.
+const NOISE_TICKS: u32 = 160;
+
 /// Sends to `to` what was received on leg `from`, unless `to` may not be sent to or is sent something of our own.
 pub fn forward(
     to: &mut Leg,
@@ -27,12 +30,38 @@ pub fn forward(
     let Some(ticks) = packet.get(rtp.payload.clone()).and_then(|payload| codec::ticks(received, payload)) else {
         return;
     };
-    let relayed = to.egress.relayed(now, from, rtp.ssrc, rtp.sequence, rtp.timestamp, ticks, rtp.marker);
-    let Some(header) = relayed else { return };
-    // A payload begins behind a fixed header (checked when it was parsed), so there is always room before it.
-    let Some(start) = rtp.payload.start.checked_sub(HEADER) else { return };
-    let Some(packet) = packet.get_mut(start..rtp.payload.end) else { return };
-    packet[..HEADER].copy_from_slice(&Header { payload_type, ..header }.octets());
+    to.end_noise();
+    let Some(packet) = readdress(to, now, from, rtp, (payload_type, ticks), packet) else { return };
     codec::convert(&mut packet[HEADER..], received, sent);
     to.emit(packet, out);
+}
+
+/// The same for comfort noise: passed on to who agreed to it, else made for `to` until it is sent a voice again.
+pub fn forward_noise(to: &mut Leg, now: Micros, from: LegSlot, rtp: &Received, packet: &mut [u8], out: &mut impl Sink) {
+    if to.is_occupied() || !to.can_send() {
+        return;
+    }
+    to.hear_noise(packet.get(rtp.payload.clone()).unwrap_or_default());
+    if let Some(payload_type) = to.takes_noise()
+        && let Some(packet) = readdress(to, now, from, rtp, (payload_type, NOISE_TICKS), packet)
+    {
+        to.emit(packet, out);
+    }
+}
+
+/// Puts our header before a payload. `None` = it is not to be sent.
+fn readdress<'p>(
+    to: &mut Leg,
+    now: Micros,
+    from: LegSlot,
+    rtp: &Received,
+    (payload_type, ticks): (u8, u32),
+    packet: &'p mut [u8],
+) -> Option<&'p mut [u8]> {
+    let header = to.egress.relayed(now, from, rtp.ssrc, rtp.sequence, rtp.timestamp, ticks, rtp.marker)?;
+    // A payload begins behind a fixed header (checked when it was parsed), so there is always room before it.
+    let start = rtp.payload.start.checked_sub(HEADER)?;
+    let packet = packet.get_mut(start..rtp.payload.end)?;
+    packet[..HEADER].copy_from_slice(&Header { payload_type, ..header }.octets());
+    Some(packet)
 }

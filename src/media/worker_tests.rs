@@ -112,6 +112,7 @@ impl Phone {
             event_send_pt: None,
             event_recv_pt: None,
             event_khz: 8,
+            noise: None,
             direction: Direction::SendRecv,
             ptime_ms: 20,
             security: crate::sdp::Security::Plain,

@@ -10,6 +10,7 @@ mod error;
 mod fax;
 mod handshake;
 mod parse;
+mod payload;
 mod protection;
 mod session;
 pub mod spec;

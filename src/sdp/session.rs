@@ -6,6 +6,7 @@
 use super::error::SdpError;
 use super::handshake::{Attributes, mid};
 use super::parse::{Description, Media, parse_ip};
+use super::payload::{COMFORT_NOISE, Events, PayloadTypes, formats};
 use super::protection::{Asked, Protection, SrtpPolicy, Transport};
 use super::spec::{Codec, Direction, MediaSpec};
 use bytes::Bytes;
@@ -13,13 +14,8 @@ use smallvec::SmallVec;
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// telephone-event in our own offers, for each clock: dynamic, and by long custom these.
-const EVENT_PTS: [u8; 2] = [101, 110];
 /// What we like to be sent as Opus: speech of the 8 kHz band, one channel (RFC 7587 6.1).
 const OPUS_FMTP: &str = "maxplaybackrate=16000;sprop-maxcapturerate=16000;stereo=0;sprop-stereo=0;useinbandfec=1";
-/// Payload types looked at in one `m=` line. A browser offers about 15.
-const MAX_FORMATS: usize = 64;
-
 #[derive(Clone, Debug)]
 pub struct Session {
     id: u64,
@@ -28,6 +24,8 @@ pub struct Session {
     port: u16,
     /// What our side wants of the stream, whatever the peer asks for.
     wanted: Direction,
+    /// Comfort noise is offered: the other side of the call takes it.
+    pub noise: bool,
     /// The description last sent, from below its `o=` line.
     pub(super) sent: String,
     /// The one before, while an offer of fax is out, which may be refused.
@@ -51,20 +49,6 @@ pub(super) enum Line {
     Fax(String),
     /// A stream answered with port 0: the line as it has to be repeated.
     Refused { kind: String, transport: String, formats: String, mid: Option<String> },
-}
-
-#[derive(Clone, Copy, Debug)]
-struct PayloadTypes {
-    /// By [`Codec`].
-    audio: [u8; Codec::ALL.len()],
-    events: Events,
-}
-
-/// telephone-event with a clock of 8000, and of 48000.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Events {
-    at_8000: Option<u8>,
-    at_48000: Option<u8>,
 }
 
 /// Our offer that an answer is due to. Kept after the answer: each branch of a forked call sends its own.
@@ -103,6 +87,7 @@ impl Session {
             advertised,
             port,
             wanted: Direction::SendRecv,
+            noise: false,
             sent: String::new(),
             before_fax: None,
             said: (Vec::new(), false),
@@ -124,6 +109,7 @@ impl Session {
         if !codecs.iter().any(|(_, codec)| *codec == Codec::Opus) {
             events.at_48000 = None;
         }
+        events.noise = self.noise.then_some(COMFORT_NOISE);
         let wanted_before = self.offer.as_ref().map_or(self.wanted, |offer| offer.wanted_before);
         self.wanted = direction;
         let attributes = self.protection.write_offer(&self.candidate());
@@ -167,7 +153,8 @@ impl Session {
             description.media.iter().enumerate().map(|(i, media)| Line::answering(media, i == index)).collect();
         let answered = [(pt, codec)];
         let (event, event_khz) = stream.events.beside(codec);
-        let events = stream.events.only(event);
+        let events = stream.events.only(event, codec);
+        self.noise = events.noise.is_some();
         let attributes = self.protection.write_answer(&stream.asked, &self.candidate());
         let timing = (direction, stream.ptime_ms);
         let text = self.text(&lines, (&answered, events), timing, stream.rtcp_mux, &attributes);
@@ -189,6 +176,7 @@ impl Session {
             event_send_pt: event,
             event_recv_pt: event,
             event_khz,
+            noise: events.noise,
             direction,
             ptime_ms: stream.ptime_ms,
             security: self.protection.agree(&stream.asked),
@@ -219,6 +207,7 @@ impl Session {
             event_send_pt: event,
             event_recv_pt: event.and(offer.events.at(event_khz)),
             event_khz,
+            noise: offer.events.noise.and(stream.events.only(event, codec).noise),
             direction: stream.direction.mirrored().and(self.wanted),
             ptime_ms: stream.ptime_ms,
             security: self.protection.agree(&stream.asked),
@@ -309,9 +298,10 @@ impl Session {
                 Line::Ours { transport } => transport.name(),
             };
             let _ = write!(text, "m=audio {} {transport}", self.port);
+            let noise = events.noise;
             let events = [(events.at_8000, "8000"), (events.at_48000, "48000")];
             let events = events.into_iter().filter_map(|(pt, clock)| Some((pt?, clock)));
-            for pt in codecs.iter().map(|(pt, _)| *pt).chain(events.clone().map(|(pt, _)| pt)) {
+            for pt in codecs.iter().map(|(pt, _)| *pt).chain(noise).chain(events.clone().map(|(pt, _)| pt)) {
                 let _ = write!(text, " {pt}");
             }
             text.push_str("\r\n");
@@ -320,6 +310,9 @@ impl Session {
                 if *codec == Codec::Opus {
                     let _ = write!(text, "a=fmtp:{pt} {OPUS_FMTP}\r\n");
                 }
+            }
+            if let Some(pt) = noise {
+                let _ = write!(text, "a=rtpmap:{pt} CN/8000\r\n");
             }
             for (pt, clock) in events {
                 let _ = write!(text, "a=rtpmap:{pt} telephone-event/{clock}\r\na=fmtp:{pt} 0-15\r\n");
@@ -354,107 +347,6 @@ impl Line {
         let (kind, transport, formats) = (media.kind.into(), media.transport.into(), media.formats.into());
         Line::Refused { kind, transport, formats, mid: mid(media) }
     }
-}
-
-impl Default for PayloadTypes {
-    fn default() -> Self {
-        let mut audio = [0; Codec::ALL.len()];
-        for codec in Codec::ALL {
-            audio[codec as usize] = codec.payload_type();
-        }
-        Self { audio, events: Events { at_8000: Some(EVENT_PTS[0]), at_48000: Some(EVENT_PTS[1]) } }
-    }
-}
-
-impl PayloadTypes {
-    fn of(self, codec: Codec) -> u8 {
-        self.audio[codec as usize]
-    }
-
-    /// Keeps the numbers that the peer gave, and moves ours out of their way.
-    fn learn(&mut self, codecs: &[(u8, Codec)], events: Events) {
-        let mut taken: SmallVec<[u8; 8]> = codecs.iter().map(|(pt, _)| *pt).collect();
-        taken.extend([events.at_8000, events.at_48000].into_iter().flatten());
-        let mut number = |theirs: Option<u8>, ours: u8| {
-            theirs.unwrap_or_else(|| {
-                let free = !taken.contains(&ours);
-                let pt = if free { ours } else { (96..=127).find(|pt| !taken.contains(pt)).unwrap_or(ours) };
-                taken.push(pt);
-                pt
-            })
-        };
-        for codec in Codec::ALL {
-            let theirs = codecs.iter().find(|(_, known)| *known == codec).map(|(pt, _)| *pt);
-            self.audio[codec as usize] = number(theirs, self.of(codec));
-        }
-        self.events.at_8000 = self.events.at_8000.map(|ours| number(events.at_8000, ours));
-        self.events.at_48000 = self.events.at_48000.map(|ours| number(events.at_48000, ours));
-    }
-}
-
-impl Events {
-    fn at(self, khz: u32) -> Option<u8> {
-        if khz == 48 { self.at_48000 } else { self.at_8000 }
-    }
-
-    /// The one that has the codec's clock, else any, and its clock.
-    fn beside(self, codec: Codec) -> (Option<u8>, u32) {
-        match (codec.clock_khz(), self.at_8000, self.at_48000) {
-            (48, _, Some(pt)) => (Some(pt), 48),
-            (_, None, Some(pt)) => (Some(pt), 48),
-            (_, at_8000, _) => (at_8000, 8),
-        }
-    }
-
-    /// Without the other one.
-    fn only(self, pt: Option<u8>) -> Self {
-        Self {
-            at_8000: self.at_8000.filter(|_| self.at_8000 == pt),
-            at_48000: self.at_48000.filter(|_| self.at_48000 == pt),
-        }
-    }
-}
-
-/// The audio payload types of an `m=` line that we speak, in the peer's order, and those of telephone-event.
-fn formats(media: &Media<'_>) -> (Vec<(u8, Codec)>, Events) {
-    let mut codecs: Vec<(u8, Codec)> = Vec::with_capacity(Codec::ALL.len());
-    let mut events = Events::default();
-    let types = media.formats.split_ascii_whitespace().take(MAX_FORMATS);
-    for pt in types.filter_map(|pt| pt.parse::<u8>().ok()).filter(|pt| *pt < 128) {
-        let maps = media.section.attributes().filter(|(name, _)| name.eq_ignore_ascii_case("rtpmap"));
-        let named = maps.filter_map(|(_, value)| value.split_once([' ', '\t'])).find(|(of, _)| of.parse() == Ok(pt));
-        let codec = match named {
-            Some((_, encoding)) if is_encoding(encoding, "telephone-event", "8000", 1) => {
-                events.at_8000 = events.at_8000.or(Some(pt));
-                None
-            }
-            Some((_, encoding)) if is_encoding(encoding, "telephone-event", "48000", 1) => {
-                events.at_48000 = events.at_48000.or(Some(pt));
-                None
-            }
-            Some((_, encoding)) => Codec::ALL.into_iter().find(|codec| match codec {
-                Codec::Opus => is_encoding(encoding, codec.name(), "48000", 2),
-                Codec::Pcmu | Codec::Pcma | Codec::G722 => is_encoding(encoding, codec.name(), "8000", 1),
-            }),
-            // Static types need no rtpmap (RFC 3551 6).
-            None => [Codec::Pcmu, Codec::Pcma, Codec::G722].into_iter().find(|codec| codec.payload_type() == pt),
-        };
-        // One number per codec is enough, and one number means one thing.
-        if let Some(codec) = codec
-            && !codecs.iter().any(|(seen_pt, seen)| *seen == codec || *seen_pt == pt)
-        {
-            codecs.push((pt, codec));
-        }
-    }
-    (codecs, events)
-}
-
-/// `name/clock`, `name/clock/channels`. Another clock rate or number of channels is another format.
-fn is_encoding(encoding: &str, name: &str, clock: &str, channels: u8) -> bool {
-    let mut parts = encoding.trim().split('/');
-    parts.next().is_some_and(|found| found.eq_ignore_ascii_case(name))
-        && parts.next().map_or(clock == "8000", |rate| rate.trim() == clock)
-        && parts.next().map_or(channels == 1, |found| found.trim().parse() == Ok(channels))
 }
 
 /// `a=rtcp:port [IN IP4 address]` (RFC 3605); without a usable one, the port above RTP's.

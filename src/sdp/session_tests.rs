@@ -498,3 +498,24 @@ fn a_session_said_again_is_the_same_to_the_letter_whoever_offered_it() {
     assert_eq!(caller.repeat(), said);
     assert_eq!(caller.handle_answer(offer("8", "").as_bytes()).unwrap().direction, Direction::SendRecv);
 }
+
+#[test]
+fn comfort_noise_is_agreed_to_where_it_is_offered_beside_g711_and_offered_on() {
+    for (formats, rest, noise) in [
+        ("8 13 101", "a=rtpmap:101 telephone-event/8000\r\n", Some(13)),
+        ("0 98", "a=rtpmap:98 CN/8000\r\n", Some(98)),
+        ("8", "", None),
+        ("9 13", "", None),
+        ("8 98", "a=rtpmap:98 CN/16000\r\n", None),
+    ] {
+        let mut near = session();
+        let (answer, spec) = answer(&mut near, &offer(formats, rest));
+        assert_eq!((spec.noise, answer.contains("CN/8000")), (noise, noise.is_some()), "{formats}");
+    }
+    let mut far = session();
+    far.noise = true;
+    let offered = far.offer(&[Codec::Pcma], Direction::SendRecv);
+    assert!(text(&offered).contains("m=audio 20000 RTP/AVP 8 13 101\r\n"));
+    assert_eq!(far.handle_answer(offer("8 13", "").as_bytes()).unwrap().noise, Some(13));
+    assert_eq!(far.handle_answer(offer("8", "").as_bytes()).unwrap().noise, None, "its branch does not take it");
+}

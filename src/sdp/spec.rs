@@ -115,6 +115,8 @@ pub struct MediaSpec {
     pub event_recv_pt: Option<u8>,
     /// Of their durations, in ticks a millisecond: 8, or 48 beside Opus (RFC 4733 2.1).
     pub event_khz: u32,
+    /// Comfort noise (RFC 3389), where both agreed to it: the peer may stop sending while nobody speaks.
+    pub noise: Option<u8>,
     pub direction: Direction,
     /// Milliseconds of audio in a packet that we send.
     pub ptime_ms: u8,

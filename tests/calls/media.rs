@@ -167,3 +167,28 @@ fn a_fax_that_wants_t_38_is_refused_and_goes_on_in_g_711() {
     world.run(seconds(1.0));
     world.finish();
 }
+
+#[test]
+fn a_caller_that_agreed_to_comfort_noise_may_be_silent_for_long_and_another_may_not() {
+    for noise in [true, false] {
+        let mut world = world();
+        let address = "10.2.99.1:5060".parse().unwrap();
+        let mut call = RawCall::new(address, "9193");
+        let plain = call.sdp();
+        let sdp = if noise { plain.replace("RTP/AVP 8 101", "RTP/AVP 8 13 101") } else { plain };
+        world.send_by_hand(address, call.invite(Some(&sdp)));
+        let ok = final_answer_within(&mut world, address);
+        assert_eq!(String::from_utf8_lossy(ok.body()).contains("a=rtpmap:13 CN/8000"), noise);
+        call.learn(&ok);
+        world.send_by_hand(address, call.ack(None));
+        world.run(seconds(60.0));
+        let bye = |message: &&Message| message.is_request() && *message.method() == Method::Bye;
+        assert_eq!(world.by_hand[&address].iter().find(bye).is_none(), noise);
+        if noise {
+            let bye = call.bye();
+            world.send_by_hand(address, bye);
+        }
+        world.run(seconds(40.0));
+        world.finish();
+    }
+}

@@ -7,6 +7,7 @@ mod inband;
 mod keys;
 mod latch;
 mod network;
+mod noise;
 mod playing;
 mod quality;
 mod recording;

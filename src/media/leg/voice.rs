@@ -86,6 +86,7 @@ impl Leg {
             }
             return;
         };
+        self.end_noise();
         let frame = self.frame_samples();
         let mouth = self.mouth();
         if mouth.from != Some((from, rate)) {
@@ -120,16 +121,16 @@ impl Leg {
         }
         let Some(peer) = self.peer.as_ref().filter(|peer| !peer.fax) else { return now + GAP };
         let (codec, frame) = (peer.spec.codec, self.frame_samples());
-        let quiet_since = self.egress.last_sent().max(peer.since);
+        let speak_at = self.egress.last_sent().max(peer.since) + self.gap();
         let source = match &self.player {
             Some(player) => Source::Play(player.id),
             None if !self.can_send() => return now + GAP,
             None if self.egress.is_paced_by(Source::Silence) => Source::Silence,
-            None if now >= quiet_since + GAP => {
+            None if now >= speak_at => {
                 self.next_frame = 0;
                 Source::Silence
             }
-            None => return quiet_since + GAP,
+            None => return speak_at,
         };
         if turn < self.next_frame {
             return 0;
@@ -144,7 +145,10 @@ impl Leg {
         let filled = match &mut self.player {
             Some(player) => player.fill(sound, law.unwrap_or(Law::Mu)),
             None => {
-                sound.fill(law.unwrap_or(Law::Mu).silence());
+                match &mut self.noise {
+                    Some(noise) => noise.fill(law.unwrap_or(Law::Mu), sound),
+                    None => sound.fill(law.unwrap_or(Law::Mu).silence()),
+                }
                 frame
             }
         };
