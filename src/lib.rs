@@ -6,7 +6,7 @@
 //! So one process can run a whole call centre in virtual time from a seed (`tests/sim`), and the same code answers real calls.
 //!
 //! # The map
-//! Pure, at the bottom: [`ids`], [`timers`], [`events`], [`source`] (texts that admins write, and findings about them).
+//! Pure, at the bottom: [`ids`], [`timers`], [`events`], [`source`] (texts that admins write, and findings about them), [`stun`].
 //!
 //! | room | what it decides |
 //! |---|---|
@@ -70,6 +70,7 @@ pub mod serve;
 pub mod sip;
 pub mod source;
 pub mod store;
+pub mod stun;
 pub mod switch;
 #[cfg(test)]
 mod test_folder;

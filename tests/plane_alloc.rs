@@ -3,13 +3,16 @@
 // A counting allocator has to be one.
 #![allow(unsafe_code)]
 
+use hmac::{Hmac, KeyInit, Mac};
 use hotline::ids::{CallId, LegId};
 use hotline::media::codec::{Encoder, MAX_PAYLOAD, Rate};
+use hotline::media::handshake::Said;
 use hotline::media::srtp::Sender;
 use hotline::media::{
     Clip, LegSlot, MediaCmd, MediaEvent, Part, Plane, PlayId, PlayItem, RecordingId, Sink, TapFrame, Tone, rtp,
 };
-use hotline::sdp::{Codec, Direction, MasterKey, MediaSpec, Security, Suite};
+use hotline::sdp::{Codec, Direction, Handshake, Ice, MasterKey, MediaSpec, Security, Suite};
+use sha1::Sha1;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::net::SocketAddr;
@@ -100,20 +103,46 @@ fn spec(remote: SocketAddr, codec: Codec) -> MediaSpec {
 
 #[test]
 fn no_packet_and_no_tick_allocates() {
-    a_minute([None, None]);
+    a_minute([None, None], false);
 }
 
 #[test]
 fn nor_does_one_of_an_encrypted_leg() {
-    a_minute([Some(Suite::AesCm80), None]);
-    a_minute([Some(Suite::AesCm32), Some(Suite::AesGcm128)]);
+    a_minute([Some(Suite::AesCm80), None], false);
+    a_minute([Some(Suite::AesCm32), Some(Suite::AesGcm128)], false);
 }
 
-/// Of a call whose legs may be encrypted.
-fn a_minute(suites: [Option<Suite>; 2]) {
+#[test]
+fn nor_a_browsers_nor_its_checks() {
+    a_minute([Some(Suite::AesGcm128), None], true);
+}
+
+/// A check of RFC 8445 7.1 by who knows the password, in which the way is chosen.
+fn check(ice: &Ice) -> Vec<u8> {
+    let mut made = vec![0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 0, 6, 0, 8];
+    made.extend(format!("{}:abc", ice.ufrag).bytes());
+    made.extend([0, 0x25, 0, 0]);
+    made[3] = (made.len() - 20 + 24) as u8;
+    let mut sum = Hmac::<Sha1>::new_from_slice(ice.password.as_bytes()).expect("any key");
+    sum.update(&made);
+    made.extend([0, 8, 0, 20]);
+    made.extend(sum.finalize().into_bytes());
+    made
+}
+
+/// Of a call whose legs may be encrypted. The caller may be a browser.
+fn a_minute(suites: [Option<Suite>; 2], browser: bool) {
+    let ice = Ice { ufrag: "evtj".into(), password: "VOkJxbRl1RmTxUk/WvJxBt".into() };
+    let checked = check(&ice);
     let key = |suite| MasterKey { suite, key: [1; 16], salt: [0; 14], mki: 0 };
     let mut senders = suites.map(|suite| suite.map(|suite| Sender::new(&key(suite))));
     let security = |n: usize| match suites[n] {
+        Some(_) if browser => Security::Handshake(Box::new(Handshake {
+            association: 1,
+            active: false,
+            fingerprints: Vec::new(),
+            ice: Some(ice.clone()),
+        })),
         Some(suite) => Security::Srtp { send: key(suite), receive: key(suite) },
         None => Security::Plain,
     };
@@ -138,6 +167,11 @@ fn a_minute(suites: [Option<Suite>; 2]) {
     let record = MediaCmd::RecordStart { call: CallId(1), near: caller, far: Some(agent), recording: RecordingId(1) };
     plane.command(now, record, &mut out);
     let slots = [0, 1].map(|n: usize| out.slots[n].expect("a leg"));
+    if browser && let Some(suite) = suites[0] {
+        plane.handle_rtp(now, slots[0], addresses[0], &mut checked.clone(), &mut out);
+        let keys = Said::Keys { leg: caller, association: 1, send: key(suite), receive: key(suite) };
+        plane.handshake(now, keys, &mut out);
+    }
     let prompt: Arc<[PlayItem]> = vec![
         PlayItem::Clip(Arc::new(Clip::from_pcm("prompt", "en", &[1000; 16_000]))),
         PlayItem::Tone(Tone::Ringback),
@@ -180,6 +214,17 @@ fn a_minute(suites: [Option<Suite>; 2]) {
                 MediaCmd::Play { leg: caller, id: PlayId(1), items: prompt.clone(), repeat: true, bargeable: false };
             plane.command(now, play, &mut out);
             before += allocations() - paused;
+        }
+        if browser {
+            // The peer's own check, one that is damaged, and a stranger's handshake.
+            let mut packet = [0; 128];
+            let packet = &mut packet[..checked.len()];
+            for (from, damage) in [(addresses[0], 0), (addresses[0], 1), (([6, 6, 6, 6], 6).into(), 22)] {
+                packet.copy_from_slice(&checked);
+                packet[0] ^= damage;
+                packet[40] ^= damage;
+                plane.handle_rtp(now, slots[0], from, packet, &mut out);
+            }
         }
         for n in 0..2 {
             header[n].sequence = header[n].sequence.wrapping_add(1);

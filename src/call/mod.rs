@@ -511,10 +511,19 @@ impl Call {
     /// Media from a party stopped for too long: its phone or its network is gone.
     pub fn leg_silent(&mut self, leg: LegId, out: &mut Vec<CallOutput>) {
         out.push(CallOutput::Event(EventKind::RtpTimeout { leg }));
+        self.leg_unheard(leg, Cause::RtpTimeout, out);
+    }
+
+    /// A party's audio was to be encrypted, and no keys came of it.
+    pub fn leg_without_keys(&mut self, leg: LegId, out: &mut Vec<CallOutput>) {
+        self.leg_unheard(leg, Cause::NotAcceptable, out);
+    }
+
+    fn leg_unheard(&mut self, leg: LegId, cause: Cause, out: &mut Vec<CallOutput>) {
         if leg == self.caller.id {
-            self.hang_up(Cause::RtpTimeout, EndedBy::System, out);
+            self.hang_up(cause, EndedBy::System, out);
         } else if self.partner.iter().chain(&self.parked).any(|other| other.id == leg) {
-            self.leg_failed(leg, Cause::RtpTimeout, out);
+            self.leg_failed(leg, cause, out);
         }
     }
 

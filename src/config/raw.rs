@@ -77,7 +77,7 @@ pub(super) struct RawLimits {
 
 #[derive(Default)]
 pub(super) struct RawMedia {
-    /// `off`, `optional` or `required`.
+    /// `off`, `optional`, `required` or `dtls`.
     pub srtp: Option<At<String>>,
 }
 
@@ -270,7 +270,7 @@ const TIME: &str = "a length of time, such as `20s`, `2m` or `1h`";
 const PASSWORD: &str = "a password in quotes; better `password_file: secrets/NAME`";
 const FILE: &str = "the path of a file, such as `secrets/1001`";
 const PEM: &str = "the path of a PEM file, such as `secrets/hotline.pem`";
-const SRTP: &str = "`off`, `optional` or `required`";
+const SRTP: &str = "`off`, `optional`, `required` or `dtls`";
 const DAYS: &str = "days, such as `400`";
 const RULE: &str = "`- {match: \"+86*\", strip: 3, add: \"0\"}`";
 const RULES: &str = "`called: [{match: \"*\", to: e164}]`";

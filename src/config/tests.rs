@@ -666,15 +666,15 @@ fn who_is_encrypted_is_said_for_all_and_for_one() {
     let yaml = GOOD
         .replace("limits: {calls", "media: {srtp: required}\nlimits: {calls")
         .replace("{id: \"1001\",", "{id: \"1001\", srtp: off,")
-        .replace("carrier: {", "carrier: {srtp: optional, ");
+        .replace("carrier: {", "carrier: {srtp: dtls, ");
     let config = load("srtp", &yaml).unwrap();
     assert_eq!(config.srtp, SrtpPolicy::Required);
     let of = |id: &str| config.agents[&AgentId::new(id)].srtp;
     assert_eq!((of("1001"), of("1002")), (Some(SrtpPolicy::Off), None));
-    assert_eq!(config.trunks[&TrunkId::new("carrier")].srtp, Some(SrtpPolicy::Optional));
+    assert_eq!(config.trunks[&TrunkId::new("carrier")].srtp, Some(SrtpPolicy::Dtls));
     let found = findings("srtp-word", &GOOD.replace("limits: {calls", "media: {srtp: on}\nlimits: {calls"));
     assert!(
-        found.len() == 1 && found[0].starts_with("C138 5:15 `on` is not `off`, `optional` or `required`"),
+        found.len() == 1 && found[0].starts_with("C138 5:15 `on` is not `off`, `optional`, `required` or `dtls`"),
         "{found:?}"
     );
 }

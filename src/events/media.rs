@@ -90,6 +90,24 @@ pub enum MediaTrouble {
     NotReceived,
     /// Packets from an address that is not the peer's are dropped unheard; the one that most lately was.
     Strays { from: Redacted<String> },
+    /// The handshake that was to give keys has come to nothing, and the leg with it.
+    NoKeys { why: NoKeys },
+}
+
+/// Why a leg that is encrypted by DTLS-SRTP has no keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoKeys {
+    /// No connectivity check of the peer has come.
+    Unreachable,
+    /// Nothing of the handshake has come, or too little.
+    Unanswered,
+    /// The peer showed another certificate than its description announced.
+    Certificate,
+    /// The two sides have no cipher or SRTP profile in common, or the peer broke it off.
+    Refused,
+    /// Too many begin at once.
+    Overload,
 }
 
 impl MediaTrouble {
@@ -102,6 +120,7 @@ impl MediaTrouble {
             Self::WrongAddress { .. } => "wrong_address",
             Self::NotReceived => "not_received",
             Self::Strays { .. } => "strays",
+            Self::NoKeys { .. } => "no_keys",
         }
     }
 
@@ -120,6 +139,16 @@ impl MediaTrouble {
             }
             Self::NotReceived => format!("{who} reports that nothing of what is sent to it arrives"),
             Self::Strays { .. } => format!("packets for {who} come from a third address and are dropped"),
+            Self::NoKeys { why } => {
+                let why = match why {
+                    NoKeys::Unreachable => "none of its connectivity checks has come",
+                    NoKeys::Unanswered => "its handshake did not complete within 15 s",
+                    NoKeys::Certificate => "it showed another certificate than its description announced",
+                    NoKeys::Refused => "the handshake broke off",
+                    NoKeys::Overload => "too many handshakes begin at once",
+                };
+                format!("no keys for the audio of {who}: {why}")
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 //! A leg knows its own parts only; its reports are in `reports`, the watch for its silence in `silence`, what we make for it
 //! to hear in `voice`. What concerns two legs is in `relay`, what concerns all of them in `plane`.
 
+mod door;
 mod fax;
 mod guard;
 mod inband;
@@ -26,7 +27,8 @@ use super::wheel::Seat;
 use super::{MS, Micros};
 use crate::events::media::{MediaReport, MediaTrouble};
 use crate::ids::LegId;
-use crate::sdp::{Codec, MediaSpec};
+use crate::sdp::{Codec, MediaSpec, Security};
+use door::Door;
 use guard::Guard;
 use inband::Ear;
 pub use inband::Found;
@@ -77,6 +79,8 @@ pub struct Leg {
     pub taps: [Option<(RecordingId, Side)>; MAX_TAPS],
     peer: Option<Peer>,
     guard: Guard,
+    /// Where keys come from a handshake.
+    door: Option<Box<Door>>,
     keypad: Keypad,
     /// Of the other party, while it says nothing else.
     noise: Option<noise::Noise>,
@@ -155,6 +159,7 @@ impl Leg {
             taps: [None; MAX_TAPS],
             peer: None,
             guard: Guard::default(),
+            door: None,
             keypad: Keypad::default(),
             ear: None,
             noise: None,
@@ -194,8 +199,12 @@ impl Leg {
                 self.rtcp.schedule(now);
             }
         }
-        if let Some(codec) = self.peer.as_ref().map(|peer| peer.spec.codec) {
+        if let Some((codec, security)) = self.peer.as_ref().map(|peer| (peer.spec.codec, peer.spec.security.clone())) {
             self.prepare(codec);
+            match &security {
+                Security::Handshake(handshake) => self.shut(handshake, out),
+                Security::Plain | Security::Srtp { .. } => self.unhinge(out),
+            }
         }
         if !self.can_be_sent_keys() {
             self.refuse_keys(out);
@@ -367,9 +376,8 @@ impl Leg {
 
     /// Whether sound may be sent now: agreed, and to an address that can be sent to.
     pub fn can_send(&self) -> bool {
-        self.peer
-            .as_ref()
-            .is_some_and(|peer| peer.spec.direction.may_send() && !peer.fax && peer.latch.target().is_some())
+        let sends = |peer: &Peer| peer.spec.direction.may_send() && !peer.fax && peer.latch.target().is_some();
+        self.peer.as_ref().is_some_and(sends) && !self.guard.is_shut()
     }
 
     /// Whether keys may be sent with the audio now, as events or as tones.

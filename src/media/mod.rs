@@ -5,7 +5,7 @@
 //! `prompts` prepare off the call path what a worker needs.
 //!
 //! RFC 3550 (RTP, RTCP), 3551 (PCMU, PCMA), 4733 (telephone-event), 4961 and 7362 (symmetric RTP, latching), 5761 (mux),
-//! 3711 and 7714 (SRTP).
+//! 3711 and 7714 (SRTP), 5763 and 5764 (DTLS-SRTP), 8445 (ICE).
 //!
 //! | file | what it is about |
 //! |---|---|
@@ -17,6 +17,8 @@
 //! | `stream` | what arrives: order, loss, jitter (one SSRC at a time) |
 //! | `egress` | what leaves: one SSRC, sequence and time line per leg, for life |
 //! | `srtp`, `leg/guard` | encryption of a leg's packets (RFC 3711) |
+//! | `leg/door`, `checks` | keys from a handshake: who may begin one, and on what way (ICE-lite) |
+//! | `handshake`, `handshaker` | the handshakes themselves (`rtc-dtls`); the thread around them |
 //! | `relay` | one packet from a leg to its bridge partner |
 //! | `quality` | how good a direction sounds (ITU-T G.107) |
 //! | `capture` | what a party says, to be played back to it |
@@ -34,11 +36,14 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod capture;
+pub mod checks;
 pub mod clip;
 pub mod codec;
 pub mod command;
 pub mod dtmf;
 pub mod egress;
+pub mod handshake;
+mod handshaker;
 pub mod latch;
 mod leg;
 pub mod pcm;

@@ -13,6 +13,7 @@ use super::command::{MediaCmd, MediaEvent, RecordingId};
 use super::dtmf::send::Hold;
 use super::dtmf::{Press, detect};
 use super::egress::Source;
+use super::handshake::Said;
 use super::leg::{Found, Heard, Leg, Missed, Origin};
 use super::pcm::TURN;
 use super::pcm::mixer::Mixer;
@@ -149,6 +150,9 @@ impl Plane {
             }
             return;
         }
+        if leg.knock(at, from, packet, out) {
+            return;
+        }
         if rtp::is_rtcp(packet) {
             return self.handle_rtcp(now, slot, from, packet, out);
         }
@@ -168,6 +172,22 @@ impl Plane {
             Heard::Keys(press) => self.key(at, slot, press, out),
             Heard::Noise(rtp) => self.pass_noise(at, slot, &rtp, packet, out),
             Heard::Nothing => {}
+        }
+    }
+
+    /// What came of a leg's handshake.
+    pub fn handshake(&mut self, now: Instant, said: Said, out: &mut impl Sink) {
+        let at = self.micros(now);
+        match said {
+            Said::Send { leg, to, octets } => {
+                if let Some(&slot) = self.slots.get(&leg) {
+                    out.send_rtp(slot, to, &octets);
+                }
+            }
+            Said::Keys { leg, association, send, receive } => {
+                self.with(leg, |leg, _| leg.unlock(at, association, (&send, &receive)));
+            }
+            Said::Failed { leg, association, why } => self.with(leg, |leg, _| leg.stay_shut(association, why, out)),
         }
     }
 

@@ -1,6 +1,8 @@
 //! A worker's sockets and outlets: what the plane's [`Sink`] calls come to.
 
 use super::command::{MediaEvent, PortLease, RecordingId, WorkerId};
+use super::handshake::Note;
+use super::handshaker::Handshaker;
 use super::ports::PortNews;
 use super::ring::{TapNote, TapWriter};
 use super::sink::{LegSlot, Sink};
@@ -70,6 +72,7 @@ pub(super) struct Shell {
     draining: Vec<Pair>,
     keeper: Sender<PortNews>,
     taps: Option<TapWriter>,
+    pub handshaker: Option<Handshaker>,
     notify: Notify,
     /// Packets sent, and sends refused, since the worker last added them up.
     pub sent: u64,
@@ -102,6 +105,7 @@ impl Shell {
             draining: Vec::new(),
             keeper,
             taps,
+            handshaker: None,
             notify,
             sent: 0,
             refused: 0,
@@ -310,6 +314,10 @@ impl Sink for Shell {
         (self.notify)(MediaNotice::Event(event));
     }
 
+    fn handshake(&mut self, note: Note) -> bool {
+        self.handshaker.as_mut().is_some_and(|handshaker| handshaker.hand(note))
+    }
+
     fn record_open(&mut self, at: Instant, recording: RecordingId, call: CallId) {
         if let Some(taps) = &self.taps {
             taps.note(TapNote::Open { at, recording, call });
@@ -365,7 +373,15 @@ mod tests {
         let port = ports.first_port();
         let (news_in, news) = mpsc::channel();
         let wake = eventfd(0, EventfdFlags::CLOEXEC).unwrap();
-        let config = WorkerConfig { id: WorkerId(0), bind: HERE, ports, ready_ports: 1, seed: 1, real_time: false };
+        let config = WorkerConfig {
+            id: WorkerId(0),
+            bind: HERE,
+            ports,
+            ready_ports: 1,
+            seed: 1,
+            real_time: false,
+            identity: None,
+        };
         let mut shell = Shell::new(&config, news_in, None, Arc::new(|_| {}), &wake).unwrap();
         shell.take_ports(vec![PortPair::bind(HERE, port).unwrap()]);
         (shell, port, news)

@@ -4,6 +4,7 @@
 //! batch, in the order of the calls. No call may block; a send that fails is the shell's to count.
 
 use super::command::{MediaEvent, RecordingId};
+use super::handshake::Note;
 use super::tap::TapFrame;
 use crate::ids::CallId;
 use std::net::SocketAddr;
@@ -39,6 +40,11 @@ pub trait Sink {
     fn send_rtcp(&mut self, slot: LegSlot, to: SocketAddr, packet: &[u8]);
 
     fn event(&mut self, event: MediaEvent);
+
+    /// For who makes the handshakes. `false` = it has too much to do, or nobody does.
+    fn handshake(&mut self, _note: Note) -> bool {
+        false
+    }
 
     /// A recording begins; its frames follow by `tap` until `record_close`.
     fn record_open(&mut self, at: Instant, recording: RecordingId, call: CallId);

@@ -5,6 +5,8 @@
 //! millisecond and takes what has come. No lock, allocation or log line on the way of a packet.
 
 use super::command::{MediaCmd, MediaEvent, PortLease, WorkerId};
+use super::handshake::{Identity, Said};
+use super::handshaker;
 use super::plane::Plane;
 use super::ports::{PortKeeper, PortRange};
 use super::ring::TapWriter;
@@ -60,6 +62,8 @@ pub struct WorkerConfig {
     pub seed: u64,
     /// Ask for real-time scheduling.
     pub real_time: bool,
+    /// What legs are proven by whose keys come from a handshake; without one there are none.
+    pub identity: Option<Identity>,
 }
 
 /// What a worker tells: called on the worker's threads, so it must return at once, as by a `try_send`.
@@ -148,9 +152,18 @@ pub fn spawn(
     });
     let (commands, commands_out) = rtrb::RingBuffer::new(MAX_COMMANDS);
     let (news_in, news) = mpsc::channel();
-    let shell = Shell::new(&config, news_in, taps, notify.clone(), &shared.wake)?;
+    let mut shell = Shell::new(&config, news_in, taps, notify.clone(), &shared.wake)?;
 
     let id = config.id;
+    let (said_in, said) = rtrb::RingBuffer::new(handshaker::SAID);
+    let mut threads = Vec::new();
+    if let Some(identity) = config.identity.clone() {
+        let waking = shared.clone();
+        let (handshaker, thread) =
+            handshaker::spawn(identity, format!("keys-{}", id.0), said_in, move || waking.wake())?;
+        shell.handshaker = Some(handshaker);
+        threads.push(thread);
+    }
     let keeper = PortKeeper {
         bind: config.bind,
         range: config.ports,
@@ -174,6 +187,7 @@ pub fn spawn(
         plane: Plane::with_sounds(config.seed, now, sounds),
         shell,
         commands: commands_out,
+        said,
         shared: shared.clone(),
         clock: Clock::new(now),
         rhythm: Rhythm::EachPacket,
@@ -188,7 +202,9 @@ pub fn spawn(
             notify(MediaNotice::Died(id));
         }
     })?;
-    let mut handle = WorkerHandle { id, commands, unseen: false, shared, threads: vec![media] };
+    // The worker first: the others end with it.
+    threads.insert(0, media);
+    let mut handle = WorkerHandle { id, commands, unseen: false, shared, threads };
     handle.threads.push(keeper.spawn(format!("ports-{}", id.0))?);
     Ok(handle)
 }
@@ -299,6 +315,8 @@ struct Worker {
     plane: Plane,
     shell: Shell,
     commands: rtrb::Consumer<MediaCmd>,
+    /// What came of handshakes.
+    said: rtrb::Consumer<Said>,
     shared: Arc<Shared>,
     clock: Clock,
     rhythm: Rhythm,
@@ -421,6 +439,9 @@ impl Worker {
         let pairs = self.shared.pairs.try_lock().map(|mut pairs| std::mem::take(&mut *pairs)).unwrap_or_default();
         if !pairs.is_empty() {
             self.shell.take_ports(pairs);
+        }
+        while let Ok(said) = self.said.pop() {
+            self.plane.handshake(now, said, &mut self.shell);
         }
         for _ in 0..COMMANDS_PER_WAKE {
             let Ok(command) = self.commands.pop() else {

@@ -26,7 +26,8 @@ impl Switch {
 
     fn with_ports(ports: PortRange, ready_ports: usize, taps: Option<TapWriter>) -> Self {
         let (told, notices) = mpsc::channel();
-        let config = WorkerConfig { id: WorkerId(0), bind: HERE, ports, ready_ports, seed: 1, real_time: false };
+        let config =
+            WorkerConfig { id: WorkerId(0), bind: HERE, ports, ready_ports, seed: 1, real_time: false, identity: None };
         let notify: Notify = Arc::new(move |notice| drop(told.send(notice)));
         let worker = spawn(config, Arc::new(Sounds::new(1)), taps, notify).unwrap();
         Self { worker: Some(worker), notices, ports: VecDeque::new(), events: VecDeque::new() }

@@ -2,109 +2,34 @@
 //! answered with the address that it came from, so that the phone notices when its NAT has given it another. Pure. Nothing
 //! else of STUN (RFC 8489) is spoken here.
 
-use std::net::{IpAddr, SocketAddr};
+use crate::stun::{
+    Answer, BINDING_REQUEST, FINGERPRINT, MESSAGE_INTEGRITY, Message, NONCE, OPTIONAL, REALM, USERNAME, Unknown,
+};
+use std::net::SocketAddr;
 
-const COOKIE: [u8; 4] = 0x2112_a442_u32.to_be_bytes();
-const HEADER: usize = 20;
-const REQUEST: u16 = 0x0001;
-const SUCCESS: u16 = 0x0101;
-const FAILURE: u16 = 0x0111;
-const XOR_MAPPED_ADDRESS: u16 = 0x0020;
-const ERROR_CODE: u16 = 0x0009;
-const UNKNOWN_ATTRIBUTES: u16 = 0x000a;
-const FINGERPRINT: u16 = 0x8028;
 /// Attributes that a request may carry and that change nothing here: credentials are not asked for (RFC 5626 8), and who asks
 /// for another way back is a tool that looks at NATs, not a phone.
-const HARMLESS: [u16; 4] = [0x0006, 0x0008, 0x0014, 0x0015];
-/// Types below it have to be understood (RFC 8489 14).
-const OPTIONAL: u16 = 0x8000;
-/// No more of them are named in an answer: it must not be much longer than what it answers.
-const MOST_NAMED: usize = 2;
+const HARMLESS: [u16; 4] = [USERNAME, MESSAGE_INTEGRITY, REALM, NONCE];
 
 /// The answer owed to `datagram` from `source`. `None` when it is no STUN, and when it is none that is answered.
-pub(super) fn answer(datagram: &[u8], source: SocketAddr) -> Option<Vec<u8>> {
-    let (header, attributes) = datagram.split_at_checked(HEADER)?;
-    let number = |at: usize| Some(u16::from_be_bytes(header.get(at..at + 2)?.try_into().ok()?));
-    if number(0)? != REQUEST || usize::from(number(2)?) != attributes.len() || header.get(4..8)? != COOKIE {
-        return None;
-    }
-    let transaction = header.get(8..HEADER)?;
-    let mut unknown = Vec::new();
+pub(super) fn answer(datagram: &[u8], source: SocketAddr) -> Option<Answer> {
+    let request = Message::read(datagram).filter(|message| message.kind == BINDING_REQUEST)?;
+    let mut unknown = Unknown::default();
     let mut fingerprint = false;
-    let mut rest = attributes;
-    while !rest.is_empty() {
-        if fingerprint {
-            return None; // It has to be the last (14.7).
+    for attribute in request.attributes() {
+        let attribute = attribute.ok()?;
+        match attribute.kind {
+            FINGERPRINT if attribute.is_right_fingerprint() => fingerprint = true,
+            FINGERPRINT => return None,
+            kind if kind < OPTIONAL && !HARMLESS.contains(&kind) => unknown.add(kind),
+            _ => {}
         }
-        let (kind, length) = (rest.get(..2)?, rest.get(2..4)?);
-        let kind = u16::from_be_bytes(kind.try_into().ok()?);
-        let length = usize::from(u16::from_be_bytes(length.try_into().ok()?));
-        let value = rest.get(4..4 + length)?;
-        if kind == FINGERPRINT {
-            fingerprint = true;
-            let before = datagram.get(..datagram.len() - rest.len())?;
-            if value != fingerprint_of(before) {
-                return None;
-            }
-        } else if kind < OPTIONAL && !HARMLESS.contains(&kind) {
-            unknown.push(kind);
-        }
-        rest = rest.get(4 + length.next_multiple_of(4)..)?;
     }
-    let mut body = Vec::with_capacity(48);
-    let kind = match unknown.is_empty() {
-        true => {
-            attribute(&mut body, XOR_MAPPED_ADDRESS, &mapped(source, transaction));
-            SUCCESS
-        }
-        false => {
-            attribute(&mut body, ERROR_CODE, &[0, 0, 4, 20]);
-            let named: Vec<u8> = unknown.iter().take(MOST_NAMED).flat_map(|kind| kind.to_be_bytes()).collect();
-            attribute(&mut body, UNKNOWN_ATTRIBUTES, &named);
-            FAILURE
-        }
+    let made = match unknown.is_empty() {
+        true => Answer::success(request.transaction(), source)?,
+        false => Answer::not_understood(request.transaction(), &unknown)?,
     };
-    let length = body.len() + if fingerprint { 8 } else { 0 };
-    let mut out = Vec::with_capacity(HEADER + length);
-    out.extend_from_slice(&kind.to_be_bytes());
-    out.extend_from_slice(&u16::try_from(length).ok()?.to_be_bytes());
-    out.extend_from_slice(&COOKIE);
-    out.extend_from_slice(transaction);
-    out.extend_from_slice(&body);
-    if fingerprint {
-        let value = fingerprint_of(&out);
-        attribute(&mut out, FINGERPRINT, &value);
-    }
-    Some(out)
-}
-
-fn attribute(out: &mut Vec<u8>, kind: u16, value: &[u8]) {
-    out.extend_from_slice(&kind.to_be_bytes());
-    // Ours have 20 octets at most.
-    out.extend_from_slice(&(value.len() as u16).to_be_bytes());
-    out.extend_from_slice(value);
-    out.resize(out.len().next_multiple_of(4), 0);
-}
-
-/// An address that no NAT rewrites on its way (RFC 8489 14.2).
-fn mapped(source: SocketAddr, transaction: &[u8]) -> Vec<u8> {
-    let key = COOKIE.iter().chain(transaction);
-    let port = source.port() ^ u16::from_be_bytes([COOKIE[0], COOKIE[1]]);
-    let (family, octets) = match source.ip() {
-        IpAddr::V4(ip) => (1, ip.octets().to_vec()),
-        IpAddr::V6(ip) => (2, ip.octets().to_vec()),
-    };
-    let [high, low] = port.to_be_bytes();
-    [0, family, high, low].into_iter().chain(octets.iter().zip(key).map(|(octet, key)| octet ^ key)).collect()
-}
-
-/// The CRC-32 of what stands before the attribute, turned so that it is not taken for another protocol's (RFC 8489 14.7).
-/// The header's length counts the attribute already.
-fn fingerprint_of(before: &[u8]) -> [u8; 4] {
-    let crc = before.iter().fold(u32::MAX, |crc, octet| {
-        (0..8).fold(crc ^ u32::from(*octet), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 })
-    });
-    (!crc ^ 0x5354_554e).to_be_bytes()
+    if fingerprint { made.with_fingerprint() } else { Some(made) }
 }
 
 #[cfg(test)]
@@ -117,6 +42,10 @@ mod tests {
     }
 
     const TRANSACTION: &str = "b7e7a701 bc34d686 fa87dfae";
+
+    fn answer(datagram: &[u8], source: SocketAddr) -> Option<Vec<u8>> {
+        super::answer(datagram, source).map(|answer| answer.as_bytes().to_vec())
+    }
 
     fn request(attributes: &str) -> Vec<u8> {
         let attributes = hex(attributes);
@@ -138,16 +67,12 @@ mod tests {
 
     #[test]
     fn a_fingerprint_is_checked_and_returned() {
-        let mut asked = [hex(&format!("0001 0008 2112a442 {TRANSACTION}"))].concat();
-        let print = fingerprint_of(&asked);
-        attribute(&mut asked, FINGERPRINT, &print);
-        let answered = answer(&asked, from("192.0.2.1:32853")).unwrap();
-        let (before, last) = answered.split_at(answered.len() - 8);
-        assert_eq!(last[4..], fingerprint_of(before));
-        *asked.last_mut().unwrap() ^= 1;
+        let asked = hex(&format!("0001 0008 2112a442 {TRANSACTION} 8028 0004 00000000"));
         assert_eq!(answer(&asked, from("192.0.2.1:32853")), None);
-        // CRC-32 of "123456789" is cbf43926.
-        assert_eq!(fingerprint_of(b"123456789"), (0xcbf4_3926_u32 ^ 0x5354_554e).to_be_bytes());
+        // RFC 5769 2.1, without its credentials: the sum is that of zlib.
+        let asked = hex(&format!("0001 0008 2112a442 {TRANSACTION} 8028 0004 fdf6ae02"));
+        let answered = answer(&asked, from("192.0.2.1:32853")).unwrap();
+        assert_eq!((answered.len(), &answered[32..36]), (40, &[0x80, 0x28, 0, 4][..]));
     }
 
     #[test]

@@ -76,7 +76,7 @@ async fn read(socket: Arc<UdpSocket>, local: SocketAddr, inlet: Inlet) {
         }
         if let Some(answer) = stun::answer(datagram, remote) {
             // Lost where the kernel has no room: the phone asks again.
-            let _ = socket.try_send_to(&answer, remote);
+            let _ = socket.try_send_to(answer.as_bytes(), remote);
             continue;
         }
         let Some(local) = facing.local(remote) else {

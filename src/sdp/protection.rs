@@ -23,6 +23,8 @@ pub enum SrtpPolicy {
     Optional,
     /// Nothing goes in the clear.
     Required,
+    /// Nor that, and we offer keys by a handshake, as to a browser.
+    Dtls,
 }
 
 /// Transport of an `m=` line.
@@ -141,7 +143,7 @@ impl Protection {
     /// leg's signalling.
     pub fn new(policy: SrtpPolicy, private: bool, secret: [u8; 32]) -> Self {
         let offered = match policy {
-            SrtpPolicy::Required => Offered::Keys,
+            SrtpPolicy::Required | SrtpPolicy::Dtls => Offered::Keys,
             SrtpPolicy::Optional if private => Offered::KeysToo,
             SrtpPolicy::Optional | SrtpPolicy::Off => Offered::Plain,
         };
@@ -153,7 +155,7 @@ impl Protection {
         if self.policy == SrtpPolicy::Off {
             return self;
         }
-        let first = if offered { Offered::Handshake } else { self.offered };
+        let first = if offered || self.policy == SrtpPolicy::Dtls { Offered::Handshake } else { self.offered };
         Self { offered: first, own: Some(Own::new(certificate, self.secret)), ..self }
     }
 
@@ -180,7 +182,7 @@ impl Protection {
         let line = lines(media).next().filter(|_| self.policy != SrtpPolicy::Off);
         match (line, transport.is_secure(), self.policy) {
             (Some(line), _, _) => Ok(Asked::Keys(line)),
-            (None, false, SrtpPolicy::Required) => Err(SdpError::Unprotected),
+            (None, false, SrtpPolicy::Required | SrtpPolicy::Dtls) => Err(SdpError::Unprotected),
             (None, false, _) => Ok(Asked::Plain),
             (None, true, SrtpPolicy::Off) => Err(SdpError::Transport),
             (None, true, _) => Err(SdpError::NoCommonCrypto),

@@ -22,6 +22,7 @@ use crate::api::{self, Access, Api, CommandError, SwitchPort};
 use crate::config::{Base, Config, Mode, Secret};
 use crate::events::EventKind;
 use crate::ids::CallId;
+use crate::media::handshake::Identity;
 use crate::media::ports::PortRange;
 use crate::media::ring::{RING_FRAMES, tap_rings};
 use crate::media::sounds::Sounds;
@@ -116,7 +117,8 @@ async fn operate(mut config: Config, options: Options, desk: &Handle) -> Result<
     if config.mode == Mode::Demo {
         config.bases = demo_systems(desk)?;
     }
-    let seeds = Seeds::from_system()?;
+    let identity = Identity::make()?;
+    let seeds = Seeds::from_system(identity.fingerprint())?;
     let mut warnings = Vec::new();
     let bundle = bundle::load(&config, &mut |warning| warnings.push(warning)).map_err(|findings| {
         format!("the flows in {} cannot be used:\n{}", bundle::origin(&config.flows), findings.join("\n"))
@@ -154,7 +156,7 @@ async fn operate(mut config: Config, options: Options, desk: &Handle) -> Result<
     let recorder = start_recorder(&config, archive, readers, control.clone())?;
     let (media_in, media) = mpsc::channel(MEDIA_QUEUE);
     let (leases_in, mut leases) = mpsc::unbounded_channel();
-    let workers = start_workers(&config, workers, taps, &seeds, media_in, leases_in)?;
+    let workers = start_workers(&config, (workers, taps), &seeds, &identity, media_in, leases_in)?;
 
     let now = clock::now();
     let mut switch = Switch::new(now, now.wall, Arc::new(switch_config), Arc::new(bundle));
@@ -461,9 +463,9 @@ impl RecordingTrouble {
 
 fn start_workers(
     config: &Config,
-    count: u16,
-    taps: Vec<crate::media::ring::TapWriter>,
+    (count, taps): (u16, Vec<crate::media::ring::TapWriter>),
     seeds: &Seeds,
+    identity: &Identity,
     media: mpsc::Sender<MediaNotice>,
     leases: mpsc::UnboundedSender<Vec<PortLease>>,
 ) -> Result<Vec<WorkerHandle>, String> {
@@ -486,7 +488,15 @@ fn start_workers(
             }
         });
         let ready_ports = READY_PORTS.min(ports.pairs());
-        let config = WorkerConfig { id, bind: rtp.bind, ports, ready_ports, seed: seeds.media, real_time: true };
+        let config = WorkerConfig {
+            id,
+            bind: rtp.bind,
+            ports,
+            ready_ports,
+            seed: seeds.media,
+            real_time: true,
+            identity: Some(identity.clone()),
+        };
         workers.push(
             worker::spawn(config, sounds.clone(), Some(taps), notify)
                 .map_err(|error| format!("cannot start a media worker: {error}"))?,

@@ -177,6 +177,10 @@ mod tests {
         )
     }
 
+    fn address(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
     fn reach() -> Reach {
         Reach::new([(Transport::Udp, Family::V4)])
     }
@@ -184,9 +188,9 @@ mod tests {
     #[test]
     fn an_address_is_known_without_asking_and_a_name_is_not() {
         let known = Known::new(reach(), 1);
-        assert_eq!(known.addresses(&place("192.0.2.1", None)), ["192.0.2.1:5060".parse().unwrap()]);
-        assert_eq!(known.addresses(&place("[2001:db8::1]", None)), [], "nothing listens over IPv6");
-        assert_eq!(known.addresses(&place("trunk.example", None)), []);
+        assert_eq!(known.addresses(&place("192.0.2.1", None)), [address("192.0.2.1:5060")]);
+        assert!(known.addresses(&place("[2001:db8::1]", None)).is_empty(), "nothing listens over IPv6");
+        assert!(known.addresses(&place("trunk.example", None)).is_empty());
     }
 
     #[tokio::test]
@@ -196,9 +200,9 @@ mod tests {
         let trunk = place("trunk.example", Some(5070));
         let nowhere = place("nowhere.example", Some(5070));
         let known = names.keep([trunk.clone(), nowhere.clone()].into(), RELOAD_PATIENCE).await;
-        assert_eq!(known.addresses(&trunk), ["192.0.2.7:5070".parse().unwrap()]);
-        assert_eq!(known.addresses(&nowhere), [], "its trunk is down, and nothing else is");
+        assert_eq!(known.addresses(&trunk), [address("192.0.2.7:5070")]);
+        assert!(known.addresses(&nowhere).is_empty(), "its trunk is down, and nothing else is");
         assert_eq!(news.recv().await, Some(()));
-        assert_eq!(names.keep(BTreeSet::new(), RELOAD_PATIENCE).await.addresses(&trunk), []);
+        assert!(names.keep(BTreeSet::new(), RELOAD_PATIENCE).await.addresses(&trunk).is_empty());
     }
 }

@@ -221,7 +221,7 @@ mod tests {
     }
 
     fn seeds() -> Seeds {
-        Seeds { sip: [1; 32], nonce_key: [2; 32], media: 3 }
+        Seeds { sip: [1; 32], nonce_key: [2; 32], media: 3, certificate: [4; 32] }
     }
 
     fn replace(file: &Path, from: &str, to: &str) {

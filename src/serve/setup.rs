@@ -6,6 +6,7 @@ use crate::acd::{AcdConfig, AgentConfig, QueueConfig};
 use crate::admission::AdmissionConfig;
 use crate::config::{Config, GatewayTransport, Mode};
 use crate::net::tls::{TlsFiles, TlsGateway};
+use crate::sdp::Sha256;
 use crate::sip::dialog::session_timer::{LEAST_S, SessionTerms};
 use crate::sip::endpoint::EndpointConfig;
 use crate::sip::peer::{Advertised, Peer, Transport};
@@ -23,17 +24,19 @@ pub(super) struct Seeds {
     pub sip: [u8; 32],
     pub nonce_key: [u8; 32],
     pub media: u64,
+    /// Of the certificate for encrypted audio.
+    pub certificate: Sha256,
 }
 
 impl Seeds {
-    pub(super) fn from_system() -> Result<Seeds, String> {
+    pub(super) fn from_system(certificate: Sha256) -> Result<Seeds, String> {
         let mut sip = [0; 32];
         let mut nonce_key = [0; 32];
         let mut media = [0; 8];
         for part in [&mut sip[..], &mut nonce_key[..], &mut media[..]] {
             getrandom::fill(part).map_err(|error| format!("the operating system gives no random numbers: {error}"))?;
         }
-        Ok(Seeds { sip, nonce_key, media: u64::from_le_bytes(media) })
+        Ok(Seeds { sip, nonce_key, media: u64::from_le_bytes(media), certificate })
     }
 }
 
@@ -82,6 +85,7 @@ pub(super) fn switch_config(config: &Config, seeds: &Seeds, known: &Known) -> Re
         media_advertised: listen.rtp.advertise,
         media_bound: bound_media,
         srtp: SrtpPolicies {
+            certificate: Some(seeds.certificate),
             default: config.srtp,
             extensions: config.agents.values().filter_map(|agent| Some((agent.id.clone(), agent.srtp?))).collect(),
             trunks: config.trunks.values().filter_map(|trunk| Some((trunk.id.clone(), trunk.srtp?))).collect(),
@@ -143,7 +147,7 @@ mod tests {
     use super::*;
     use std::path::Path;
 
-    const SEEDS: Seeds = Seeds { sip: [1; 32], nonce_key: [2; 32], media: 3 };
+    const SEEDS: Seeds = Seeds { sip: [1; 32], nonce_key: [2; 32], media: 3, certificate: [4; 32] };
 
     fn made_of(name: &str, listen: &str) -> SwitchConfig {
         let file = std::env::temp_dir().join(format!("hotline-setup-{}-{name}.yaml", std::process::id()));
@@ -166,7 +170,7 @@ mod tests {
     fn a_trunk_of_a_wildcard_listener_is_told_an_address_that_it_can_reach() {
         let made = made_of("wildcard", "sip_udp: 0.0.0.0:5070");
         let peer = made.trunks.trunks.values().next().unwrap().targets[0];
-        assert_eq!(peer.local, "127.0.0.1:5070".parse().unwrap());
+        assert_eq!(peer.local.to_string(), "127.0.0.1:5070");
         assert_eq!(told(&made, "127.0.0.9"), ["127.0.0.1"; 2], "the address that signalling came in on");
     }
 

@@ -26,6 +26,11 @@ impl Transport {
         matches!(self, Transport::Tls | Transport::Wss)
     }
 
+    /// RFC 7118.
+    pub fn is_web_socket(self) -> bool {
+        matches!(self, Transport::Ws | Transport::Wss)
+    }
+
     /// The transport as the `sent-protocol` of a Via writes it (RFC 3261 20.42, RFC 7118 5.1).
     pub fn via_name(self) -> &'static str {
         match self {

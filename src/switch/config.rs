@@ -8,7 +8,7 @@ use crate::ivr;
 use crate::media::clip::Clip;
 use crate::registrar::RegistrarConfig;
 use crate::routing::{RouteTable, TrunkNumbers};
-use crate::sdp::SrtpPolicy;
+use crate::sdp::{Sha256, SrtpPolicy};
 use crate::sip::digest::{Algorithm, Ha1Set};
 use crate::sip::endpoint::EndpointConfig;
 use crate::sip::peer::Peer;
@@ -63,6 +63,8 @@ pub struct Extension {
 /// Whose audio is to be encrypted.
 #[derive(Clone, Debug, Default)]
 pub struct SrtpPolicies {
+    /// Of the certificate that a handshake shows; without one there are none.
+    pub certificate: Option<Sha256>,
     pub default: SrtpPolicy,
     /// Those that are not as the default.
     pub extensions: BTreeMap<AgentId, SrtpPolicy>,

@@ -3,7 +3,7 @@
 use super::test_number::TestEvent;
 use super::{Driver, Switch};
 use crate::call::LegSeat;
-use crate::events::{Cause, EventKind, KeySource, LegRole};
+use crate::events::{Cause, EventKind, KeySource, LegRole, MediaTrouble};
 use crate::ids::{CallId, LegId, TrunkId};
 use crate::media::command::{MediaEvent, PlayId, PortLease};
 use crate::sdp::{Protection, SrtpPolicy};
@@ -15,13 +15,19 @@ impl Switch {
     /// What a leg with that peer is made with.
     pub(super) fn seat(&self, id: LegId, lease: PortLease, peer: Peer, srtp: SrtpPolicy) -> LegSeat {
         let secret = hmac_sha256(&self.config.auth_key, &[b"keys of leg", &id.0.to_be_bytes()]);
+        let protection = Protection::new(srtp, peer.transport.secure(), secret);
+        let protection = match self.config.srtp.certificate {
+            // Who signals over WebSocket is a browser, which takes no other keys (RFC 8827 6.5).
+            Some(certificate) => protection.with_handshake(certificate, peer.transport.is_web_socket()),
+            None => protection,
+        };
         LegSeat {
             id,
             lease,
             advertised: self.config.media_address(&peer),
             via: peer.remote.ip(),
             rtp_timeout: self.config.rtp_timeout,
-            protection: Protection::new(srtp, peer.transport.secure(), secret),
+            protection,
             keys_by_info: false,
         }
     }
@@ -47,7 +53,11 @@ impl Switch {
             MediaEvent::Trouble { leg, trouble } => {
                 if let Some(call) = self.call_of(leg) {
                     let text = trouble.words(&self.party(call, leg));
+                    let ends = matches!(trouble, MediaTrouble::NoKeys { .. });
                     self.emit(now, Some(call), EventKind::MediaTrouble { leg, trouble, text });
+                    if ends {
+                        self.with_call(now, call, |call, out| call.leg_without_keys(leg, out));
+                    }
                 }
             }
             MediaEvent::Dropped { leg, report } => {

@@ -66,6 +66,33 @@ fn a_caller_whose_audio_stops_is_let_go_and_the_agent_is_free_again() {
 }
 
 #[test]
+fn a_caller_whose_handshake_comes_to_nothing_is_let_go_and_the_reason_is_told() {
+    let mut world = world();
+    let address = "10.2.99.1:5060".parse().unwrap();
+    let mut call = RawCall::new(address, "9193");
+    let print = ["12"; 32].join(":");
+    let sdp = call.sdp().replace("RTP/AVP", "UDP/TLS/RTP/SAVPF");
+    let sdp = format!(
+        "{sdp}a=setup:actpass\r\na=fingerprint:sha-256 {print}\r\na=ice-ufrag:abcd\r\na=ice-pwd:abcdefghijklmnopqrstuvwx\r\n"
+    );
+    world.send_by_hand(address, call.invite(Some(&sdp)));
+    world.until("the 200", |world| world.by_hand[&address].iter().any(|m| m.status() == 200));
+    let ok = world.by_hand[&address].iter().find(|m| m.status() == 200).unwrap().clone();
+    let answer = String::from_utf8_lossy(ok.body()).into_owned();
+    assert!(answer.contains("a=setup:passive") && answer.contains("a=ice-lite"), "{answer}");
+    call.learn(&ok);
+    world.send_by_hand(address, call.ack(None));
+    // Nobody in this world makes handshakes.
+    let bye = request_within(&mut world, address, Method::Bye);
+    world.send_by_hand(address, call.ok_to(&bye));
+    world.run(seconds(1.0));
+    let told = |kind: &EventKind| matches!(kind, EventKind::MediaTrouble { text, .. } if text.starts_with("no keys for the audio of the caller: "));
+    assert_eq!(world.count(told), 1);
+    assert_eq!(world.record().cause, Cause::NotAcceptable);
+    world.finish();
+}
+
+#[test]
 fn phones_of_either_law_hear_each_other() {
     let mut world = world();
     let agent = world.agent("1001");

@@ -1,5 +1,6 @@
 //! The media plane in virtual time: what a caller, an agent and a stranger hear and get.
 
+mod browsers;
 mod conference;
 mod fax;
 mod hostile;

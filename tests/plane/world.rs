@@ -1,6 +1,7 @@
 //! Phones, a kernel that filters connected sockets, and a clock, around one [`Plane`].
 
 use hotline::ids::{CallId, LegId};
+use hotline::media::handshake::Note;
 use hotline::media::srtp::Receiver;
 use hotline::media::{Clip, LegSlot, MediaCmd, MediaEvent, Plane, PlayId, PlayItem, RecordingId, Sink, TapFrame};
 use hotline::media::{codec::Law, rtp, sounds::Sounds};
@@ -30,6 +31,10 @@ pub struct Wire {
     pub records: Vec<(RecordingId, &'static str)>,
     pub closed: Vec<LegId>,
     pub refuse_ports: bool,
+    /// What is neither RTP nor RTCP.
+    pub others: Vec<(LegId, SocketAddr, Vec<u8>)>,
+    /// For who makes the handshakes.
+    pub notes: Vec<Note>,
     /// Phones that open what they are sent.
     pub openers: BTreeMap<LegId, Receiver>,
     /// By slot: the leg, and what its socket is connected to.
@@ -88,6 +93,9 @@ impl Sink for Wire {
         assert!(connected.take().is_some(), "disconnected twice");
     }
     fn send_rtp(&mut self, slot: LegSlot, to: SocketAddr, packet: &[u8]) {
+        if packet.first().is_some_and(|first| *first < 64) {
+            return self.others.push((self.leg(slot), to, packet.to_vec()));
+        }
         let packet = &self.opened(slot, packet)[..];
         if rtp::is_rtcp(packet) && packet[0] >> 6 == 2 {
             return self.send_rtcp(slot, to, packet);
@@ -104,6 +112,10 @@ impl Sink for Wire {
     }
     fn event(&mut self, event: MediaEvent) {
         self.events.push(event);
+    }
+    fn handshake(&mut self, note: Note) -> bool {
+        self.notes.push(note);
+        true
     }
     fn record_open(&mut self, _at: Instant, recording: RecordingId, _call: CallId) {
         self.records.push((recording, "open"));

@@ -156,7 +156,7 @@ impl Settings {
             registrar: self.registrar.clone(),
             media_advertised: None,
             media_bound: None,
-            srtp: SrtpPolicies { default: self.srtp, ..SrtpPolicies::default() },
+            srtp: SrtpPolicies { default: self.srtp, certificate: Some([0xab; 32]), ..SrtpPolicies::default() },
             recording: self.recording,
             rtp_timeout: self.rtp_timeout,
             direct_ring_time: Duration::from_secs(60),

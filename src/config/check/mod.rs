@@ -271,9 +271,10 @@ impl<'f> Check<'f> {
             "off" => Some(SrtpPolicy::Off),
             "optional" => Some(SrtpPolicy::Optional),
             "required" => Some(SrtpPolicy::Required),
+            "dtls" => Some(SrtpPolicy::Dtls),
             other => {
-                let help = "`optional` encrypts with those who can, `required` refuses the others, `off` never does";
-                let message = format!("`{other}` is not `off`, `optional` or `required`");
+                let help = "`optional` encrypts with those who can, `required` refuses the others, `dtls` offers them what browsers take, `off` never encrypts";
+                let message = format!("`{other}` is not `off`, `optional`, `required` or `dtls`");
                 self.error("C138", word, message, Some(help.into()));
                 None
             }

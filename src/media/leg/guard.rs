@@ -24,14 +24,17 @@ pub(super) struct Srtp {
 }
 
 impl Guard {
-    /// After an offer/answer. A way whose key has not changed keeps its counters (RFC 3711 3.3.1: the rollover counter of
-    /// a key never goes back).
+    /// After an offer/answer. Of a handshake the keys are to come, which is the door's to see to.
     pub fn agree(&mut self, security: &Security) {
-        let (send, receive) = match security {
-            Security::Srtp { send, receive } => (send, receive),
-            Security::Plain => return *self = Guard::Plain,
-            Security::Handshake(_) => return *self = Guard::Shut,
-        };
+        match security {
+            Security::Srtp { send, receive } => self.open(send, receive),
+            Security::Plain => *self = Guard::Plain,
+            Security::Handshake(_) => {}
+        }
+    }
+
+    /// A way whose key has not changed keeps its counters (RFC 3711 3.3.1: the rollover counter of a key never goes back).
+    pub fn open(&mut self, send: &MasterKey, receive: &MasterKey) {
         match self {
             Guard::Plain | Guard::Shut => {
                 let (sender, receiver) = (Sender::new(send), Receiver::new(receive));
@@ -46,6 +49,10 @@ impl Guard {
                 }
             }
         }
+    }
+
+    pub fn is_shut(&self) -> bool {
+        matches!(self, Guard::Shut)
     }
 
     /// Whether a packet that was let in is proven to be the peer's.

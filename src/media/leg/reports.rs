@@ -87,7 +87,8 @@ impl Leg {
 
     /// The peer is heard, but not from where its SDP says.
     pub(super) fn found_elsewhere(&mut self, signalled: SocketAddr, heard: SocketAddr, out: &mut impl Sink) {
-        if self.rtcp.moves < MAX_MOVES {
+        // Who looks for the way itself has named none.
+        if self.rtcp.moves < MAX_MOVES && !signalled.ip().is_unspecified() {
             self.rtcp.moves += 1;
             let shown = |address: SocketAddr| Redacted::new(address.to_string());
             let private = is_private(signalled.ip()) && !is_private(heard.ip());
@@ -106,6 +107,7 @@ impl Leg {
     /// Says good-bye and gives the account.
     pub fn close(mut self, now: Micros, out: &mut impl Sink) -> MediaReport {
         self.report(now, true, out);
+        self.unhinge(out);
         MediaReport {
             packets_out: self.egress.packets(),
             octets_out: self.egress.octets(),

@@ -111,6 +111,11 @@ impl Leg {
 
     /// One packet of our own, if it is time for one. Returns when to look again.
     pub(super) fn pace(&mut self, now: Micros, turn: Micros, out: &mut impl Sink) -> Micros {
+        // What is to be heard waits for the keys.
+        if self.guard.is_shut() {
+            self.next_frame = 0;
+            return now + GAP;
+        }
         if self.keys.is_active() {
             match self.can_be_sent_keys() {
                 true if self.takes_events() => self.send_key(now, out),

@@ -1,0 +1,188 @@
+use super::*;
+
+const LEG: LegId = LegId(1);
+const HERE: &str = "192.0.2.1:20000";
+const THERE: &str = "198.51.100.1:40000";
+
+/// Two ends and what is between them.
+struct Pair {
+    now: Instant,
+    ours: Handshakes,
+    theirs: Handshakes,
+    /// Keys and failures, in order: ours, theirs.
+    outcome: [Vec<Said>; 2],
+    sent: usize,
+}
+
+fn handshake(active: bool, of: &Identity) -> Handshake {
+    let print = Fingerprint { hash: Hash::Sha256, octets: of.fingerprint().to_vec() };
+    Handshake { association: 1, active, fingerprints: vec![print], ice: None }
+}
+
+impl Pair {
+    /// Each announces a certificate; what is shown need not be it.
+    fn new(announced: impl FnOnce(Handshake) -> Handshake, we_begin: bool) -> Self {
+        let (a, b) = (Identity::make().unwrap(), Identity::make().unwrap());
+        let now = Instant::now();
+        let of_b = announced(handshake(we_begin, &b));
+        let of_a = handshake(!we_begin, &a);
+        let (mut ours, mut theirs) = (Handshakes::new(a), Handshakes::new(b));
+        let begin = |handshake, to: &str| {
+            let what = What::Begin { handshake: Box::new(handshake), to: Some(to.parse().unwrap()) };
+            Note { leg: LEG, association: 1, what }
+        };
+        ours.handle(now, begin(of_b, THERE));
+        theirs.handle(now, begin(of_a, HERE));
+        Self { now, ours, theirs, outcome: [Vec::new(), Vec::new()], sent: 0 }
+    }
+
+    /// Carries all datagrams that `lost` lets through, in this moment.
+    fn carry(&mut self, mut lost: impl FnMut(usize) -> bool) {
+        loop {
+            let mut quiet = true;
+            for side in 0..2 {
+                let (from, to) =
+                    if side == 0 { (&mut self.ours, &mut self.theirs) } else { (&mut self.theirs, &mut self.ours) };
+                while let Some(said) = from.poll() {
+                    quiet = false;
+                    let Said::Send { octets, .. } = said else {
+                        self.outcome[side].push(said);
+                        continue;
+                    };
+                    self.sent += 1;
+                    if !lost(self.sent) {
+                        let from = if side == 0 { HERE } else { THERE }.parse().unwrap();
+                        let what = What::Datagram { from, octets: octets.into() };
+                        to.handle(self.now, Note { leg: LEG, association: 1, what });
+                    }
+                }
+            }
+            if quiet {
+                return;
+            }
+        }
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now += time;
+        self.ours.handle_timeout(self.now);
+        self.theirs.handle_timeout(self.now);
+    }
+
+    fn keys(&self, side: usize) -> (MasterKey, MasterKey) {
+        match self.outcome[side].as_slice() {
+            [Said::Keys { send, receive, association: 1, .. }] => (*send, *receive),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn both_ends_get_each_others_keys_whoever_begins() {
+    for we_begin in [false, true] {
+        let mut pair = Pair::new(|right| right, we_begin);
+        pair.carry(|_| false);
+        let ((send, receive), (their_send, their_receive)) = (pair.keys(0), pair.keys(1));
+        assert_eq!((send, receive), (their_receive, their_send));
+        assert!(send != receive && send.suite == Suite::AesGcm128 && send.key != [0; 16]);
+    }
+}
+
+#[test]
+fn lost_datagrams_are_sent_again() {
+    for nth in 1..=8 {
+        let mut pair = Pair::new(|right| right, nth % 2 == 0);
+        pair.carry(|sent| sent == nth);
+        for _ in 0..20 {
+            pair.pass(Duration::from_millis(100));
+            pair.carry(|_| false);
+        }
+        assert_eq!(pair.keys(0).0, pair.keys(1).1, "without datagram {nth}");
+    }
+}
+
+#[test]
+fn another_certificate_than_announced_gives_no_keys_and_says_so() {
+    let forged = |mut handshake: Handshake| {
+        handshake.fingerprints[0].octets[31] ^= 1;
+        handshake
+    };
+    for we_begin in [false, true] {
+        let mut pair = Pair::new(forged, we_begin);
+        pair.carry(|_| false);
+        assert_eq!(pair.outcome[0], [Said::Failed { leg: LEG, association: 1, why: NoKeys::Certificate }]);
+        assert!(pair.ours.is_empty() && !matches!(pair.outcome[1].as_slice(), [Said::Keys { .. }]) || !we_begin);
+    }
+}
+
+#[test]
+fn fingerprints_by_other_hashes_are_compared_too() {
+    for (hash, size) in [(Hash::Sha1, 20), (Hash::Sha384, 48), (Hash::Sha512, 64)] {
+        let der = b"a certificate";
+        let octets = match hash {
+            Hash::Sha1 => sha1::Sha1::digest(der).to_vec(),
+            Hash::Sha384 => sha2::Sha384::digest(der).to_vec(),
+            _ => sha2::Sha512::digest(der).to_vec(),
+        };
+        assert_eq!(octets.len(), size);
+        assert!(is_of(&Fingerprint { hash, octets: octets.clone() }, der));
+        assert!(!is_of(&Fingerprint { hash, octets }, b"another"));
+    }
+}
+
+#[test]
+fn who_never_answers_is_given_up_after_fifteen_seconds() {
+    for we_begin in [false, true] {
+        let mut pair = Pair::new(|right| right, we_begin);
+        let mut waited = Duration::ZERO;
+        while pair.outcome[0].is_empty() && waited < Duration::from_secs(60) {
+            pair.carry(|_| true);
+            pair.pass(Duration::from_millis(100));
+            waited += Duration::from_millis(100);
+            pair.carry(|_| true);
+        }
+        assert_eq!(pair.outcome[0], [Said::Failed { leg: LEG, association: 1, why: NoKeys::Unanswered }]);
+        assert_eq!((waited, pair.ours.next_timeout()), (LIMIT, None));
+    }
+}
+
+#[test]
+fn a_finished_handshake_is_let_go_after_a_while() {
+    let mut pair = Pair::new(|right| right, false);
+    pair.carry(|_| false);
+    assert_eq!(pair.ours.len(), 1);
+    pair.pass(AFTERWARDS);
+    assert!(pair.ours.is_empty() && pair.ours.poll().is_none());
+    // What comes of an earlier one, or of a leg that is gone, is passed over.
+    let what = What::Datagram { from: THERE.parse().unwrap(), octets: vec![22; 60].into() };
+    pair.ours.handle(pair.now, Note { leg: LEG, association: 1, what });
+    assert!(pair.ours.poll().is_none());
+}
+
+#[test]
+fn garbage_in_a_handshake_breaks_neither_it_nor_us() {
+    let mut dice = 7u64;
+    let mut random = move || {
+        dice ^= dice << 13;
+        dice ^= dice >> 7;
+        dice ^= dice << 17;
+        dice
+    };
+    for _ in 0..40 {
+        let mut pair = Pair::new(|right| right, random() % 2 == 0);
+        for _ in 0..20 {
+            let mut octets: Vec<u8> = (0..random() % 300).map(|_| random() as u8).collect();
+            let head = [20 + (random() % 5) as u8, 0xfe, 0xfd, 0, (random() % 3) as u8, 0, 0, 0, 0, 0, random() as u8];
+            octets.splice(..head.len().min(octets.len()), head);
+            let what = What::Datagram { from: THERE.parse().unwrap(), octets: octets.into() };
+            pair.ours.handle(pair.now, Note { leg: LEG, association: 1, what });
+        }
+        pair.carry(|_| false);
+        for _ in 0..200 {
+            pair.pass(Duration::from_millis(100));
+            pair.carry(|_| false);
+        }
+        assert_eq!(pair.outcome[0].len(), 1, "keys, or a clear end");
+        assert!(pair.ours.len() <= 1);
+    }
+}
