@@ -25,7 +25,7 @@ class Baresip:
     def __init__(self, folder, user, password, sip_port, microphone, answer="manual", transport="udp", bridge=False, authority=None, codec="g711", encryption=None):
         """`bridge`: its loudspeaker is tied to its microphone, so that the caller hears what it says.
         `codec`: the module of the codec it speaks, and no other.
-        `encryption`: `srtp` where the switch will, `srtp-mand` or not at all.
+        `encryption`: `srtp` where the switch will, `srtp-mand` or `dtls_srtp` or not at all.
         `authority`: the file of who issued the certificate that the switch shows over TLS (Debian's 1.0 reads and does not enforce it)."""
         self.user, self.folder = user, folder
         self.domain = f"127.0.0.1:{sip_port + (transport == 'tls')};transport={transport}"
@@ -37,7 +37,7 @@ class Baresip:
         sound = ["module aubridge.so", "audio_source aubridge,loop", "audio_player aubridge,loop"] if bridge else ["module aufile.so", f"audio_source aufile,{microphone}"]
         secure = [f"sip_cafile {authority}"] if authority else []
         (folder / "config").write_text("\n".join([*secure,
-            f"module_path {MODULES}", "module_tmp account.so", f"module {codec}.so", *(["module srtp.so"] if encryption else []), *sound, "module sndfile.so", f"snd_path {self.heard}",
+            f"module_path {MODULES}", "module_tmp account.so", f"module {codec}.so", *([f"module {'dtls_srtp' if encryption.startswith('dtls') else 'srtp'}.so"] if encryption else []), *sound, "module sndfile.so", f"snd_path {self.heard}",
             "module_app menu.so", "module_app ctrl_tcp.so", f"ctrl_tcp_listen 127.0.0.1:{control}", f"sip_listen 127.0.0.1:{self.port}",
             "net_interface 127.0.0.1", "audio_alert none,none", "ringback_disabled yes", "jitter_buffer_delay 1-2", "call_max_calls 4", "opus_stereo no", "opus_sprop_stereo no", ""]))
         menc = f";mediaenc={encryption}" if encryption else ""

@@ -1,7 +1,6 @@
-"""JsSIP over secure WebSocket, in node: it registers, calls, is called, and goes without a word.
+"""JsSIP over secure WebSocket: in node, where signalling is proven without media, and in chromium, which talks and hears.
 
-Its media is DTLS-SRTP, which the switch does not have: a call from it is refused as 488, and one to it is heard to arrive.
-What is proven here is the signalling.
+Chromium's microphone plays a tone; what it hears is measured in the page.
 """
 
 import json
@@ -11,11 +10,15 @@ import threading
 import time
 from pathlib import Path
 
+import sound
+from lab import AGENT_HZ, TONE_DBFS, WITHIN_DB, check_agent_heard, expect
 from scenarios import scenario
 from sipp import Failure, Skipped, poll
 from switch import SECRET
 
 HERE = Path(__file__).resolve().parent / "browser"
+# The page's microphone.
+PAGE_HZ = 850
 # From the usual port of HTTP to that of HTTPS, as the demo counts.
 WSS_ABOVE_HTTP = 363
 
@@ -25,7 +28,7 @@ def install(folder):
     if not shutil.which("node") or not shutil.which("npm"):
         raise Skipped("node and npm are not installed")
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("package.json", "package-lock.json", "phone.js"):
+    for name in ("package.json", "package-lock.json", "phone.js", "chromium.js"):
         shutil.copy(HERE / name, folder / name)
     done = subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"], cwd=folder, capture_output=True, text=True, timeout=180)
     if done.returncode != 0:
@@ -35,8 +38,8 @@ def install(folder):
 class Page:
     """A browser's page with a phone in it."""
 
-    def __init__(self, folder, url, user, password=SECRET):
-        self.process = subprocess.Popen(["node", "phone.js", url, user, password], cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=(folder / f"{user}.err").open("ab"), text=True)
+    def __init__(self, folder, url, user, password=SECRET, script="phone.js", more=()):
+        self.process = subprocess.Popen(["node", script, url, user, password, *more], cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=(folder / f"{user}.err").open("ab"), text=True)
         self.events = []
         threading.Thread(target=self.read, daemon=True).start()
 
@@ -65,7 +68,7 @@ class Page:
 
 @scenario(alone=True)
 def browser_phone(lab):
-    """a browser (JsSIP over WSS) registers, refreshes, is rung, is refused audio that it cannot have (488), and is missed at once when it goes."""
+    """a browser (JsSIP over WSS) registers, refreshes, calls, is rung, and is missed at once when it goes."""
     folder = lab.folder / "browser"
     install(folder)
     url = f"wss://127.0.0.1:{lab.switch.http + WSS_ABOVE_HTTP}"
@@ -83,9 +86,10 @@ def browser_phone(lab):
         lab.switch.make_ready("1003")
 
         page.tell("call 9191")
-        refused = page.wait("failed")
-        if refused["status"] != 488:
-            raise Failure(f"a call with DTLS was answered {refused}")
+        page.wait("confirmed")
+        page.tell("hangup")
+        page.wait("ended")
+        lab.switch.make_ready("1003")
 
         # The queue's only agent: its page is rung over the connection that it opened.
         caller = lab.call("9000").answered()
@@ -111,3 +115,121 @@ def browser_phone(lab):
         if wrong:
             wrong.stop()
 
+
+
+class Chromium(Page):
+    """The same page in a real browser, with a tone for a microphone."""
+
+    def __init__(self, lab, folder, url, user):
+        if not shutil.which("chromium"):
+            raise Skipped("chromium is not installed")
+        microphone = sound.write_tone(folder / f"{user}.wav", PAGE_HZ, TONE_DBFS)
+        profile = folder / f"profile-{user}"
+        shutil.rmtree(profile, ignore_errors=True)
+        super().__init__(folder, url, user, script="chromium.js", more=(str(microphone.resolve()), str(profile.resolve())))
+        self.wait("connected", 30)
+        self.tell("register")
+        self.wait("registered")
+
+    def hears(self, hz, what, level=TONE_DBFS, within=WITHIN_DB):
+        """Until a tone is the loudest that is there, as loud as it was sent."""
+        def there():
+            self.tell(f"listen {hz}")
+            self.last = self.wait("heard")
+            return self.last if self.last["dbfs"] is not None and abs(self.last["dbfs"] - level) <= within and abs(self.last["peak"] - hz) < 15 else None
+        try:
+            return poll(f"{what}: {hz} Hz at {level:.1f} dBFS", there, 10, every=0.2)
+        except Failure as failure:
+            raise Failure(f"{failure}; last it heard {getattr(self, 'last', None)}")
+
+    def calls(self, number):
+        self.tell(f"call {number}")
+        self.wait("confirmed", 15)
+
+
+def chromium(lab, user):
+    folder = lab.folder / "browser"
+    install(folder)
+    return Chromium(lab, folder, f"wss://127.0.0.1:{lab.switch.http + WSS_ABOVE_HTTP}", user)
+
+
+def last_record(lab, number, caller):
+    return poll(f"the record of {caller}'s call to {number}", lambda: next((r for r in lab.switch.records() if r["to"] == number and r["from"] == caller), None), 10, every=0.2)
+
+
+@scenario(alone=True)
+def browser_talks(lab):
+    """chromium hears the tone of 9197 and itself at 9196, over hold and back, presses keys for 9198, and hangs up or is hung up."""
+    page = chromium(lab, "1003")
+    try:
+        page.calls("9197")
+        tone = page.hears(1004, "the tone of 9197", level=-3.1)
+        if tone["dtls"] != "connected" or not tone["srtp"]:
+            raise Failure(f"the audio is not encrypted: {tone}")
+        page.tell("hangup")
+        page.wait("ended")
+        expect(last_record(lab, "9197", "1003"), end="caller", cause="normal")
+
+        page.calls("9196")
+        own = page.hears(PAGE_HZ, "its own tone from 9196")
+        page.tell("hold")
+        page.wait("held")
+        time.sleep(1)
+        page.tell("unhold")
+        page.wait("resumed")
+        after = page.hears(PAGE_HZ, "its own tone after hold")
+        page.tell("hangup")
+        page.wait("ended")
+
+        page.calls("9198")
+        page.tell("press 472#")
+        if page.wait("ended", 30)["by"] != "remote":
+            raise Failure("9198 did not hang up")
+        record = last_record(lab, "9198", "1003")
+        shown = "".join(str(e.get("key") or "") for e in lab.switch.api(f"calls/{record['call_id']}").get("events", []) if e.get("event") == "key")
+        if "472" not in shown and "472" not in json.dumps(lab.switch.api(f"calls/{record['call_id']}")):
+            raise Failure(f"the page pressed 472#, and the call's events have {shown!r}")
+        return f"{tone['srtp']}, {own['codec']}: 1004 Hz at {tone['dbfs']:.1f}, its own at {own['dbfs']:.1f} and after hold {after['dbfs']:.1f} dBFS"
+    finally:
+        page.stop()
+
+
+@scenario(alone=True)
+def browser_and_phones(lab):
+    """chromium is called by baresip, reaches an agent by the menu of 95598, and talks G.711 that passes through; each side hangs up once."""
+    page, colleague = chromium(lab, "1003"), lab.baresip("1002")
+    agent = lab.baresip("1001")
+    lab.settle("1001")
+    try:
+        colleague.tell("dial", f"sip:1003@{colleague.domain}")
+        if page.wait("incoming", 15)["from"] != "1002":
+            raise Failure("called by somebody else")
+        page.tell("answer")
+        page.wait("confirmed", 15)
+        called = page.hears(AGENT_HZ, "baresip's tone in the page")
+        time.sleep(2)
+        colleague.hang_up()
+        if page.wait("ended")["by"] != "remote":
+            raise Failure("the page had to hang up by itself")
+        there = check_agent_heard(colleague.recording(), PAGE_HZ, "the page's tone at baresip")
+
+        page.tell("only PCMU")
+        page.calls("95598")
+        time.sleep(1)
+        page.tell("press 1")
+        time.sleep(0.8)
+        page.tell("press 0")
+        agent.wait_event("CALL_INCOMING", 15)
+        agent.accept()
+        agent.wait_event("CALL_ESTABLISHED", 5)
+        reached = page.hears(AGENT_HZ, "the agent's tone in the page")
+        if reached["codec"] != "audio/PCMU":
+            raise Failure(f"the page speaks {reached['codec']}")
+        time.sleep(2)
+        page.tell("hangup")
+        agent.wait_event("CALL_CLOSED", 5)
+        heard = check_agent_heard(agent.recording(), PAGE_HZ, "the page's tone at the agent")
+        expect(last_record(lab, "95598", "1003"), agent="1001", end="caller", cause="normal")
+        return f"called: {called['dbfs']:.1f} and {there:.1f} dBFS; in PCMU to the agent: {reached['dbfs']:.1f} and {heard:.1f}"
+    finally:
+        page.stop()

@@ -106,9 +106,9 @@ MILLIWATT_HZ = 1004
 
 @scenario(alone=True)
 def encrypted_phones(lab):
-    """phones with SRTP, because they must (RTP/SAVP) and because they can (keys beside RTP/AVP), hear the tone of 9197, themselves at 9196, and a colleague without it."""
+    """phones with SRTP, because they must (RTP/SAVP), because they can (keys beside RTP/AVP) and by a handshake (DTLS-SRTP), hear the tone of 9197, themselves at 9196, and a colleague without it."""
     said = []
-    for encryption in ("srtp-mand", "srtp"):
+    for encryption in ("srtp-mand", "srtp", "dtls_srtp"):
         phone = lab.baresip("1003", encryption=encryption)
         phone.dial("9197")
         time.sleep(3)

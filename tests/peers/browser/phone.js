@@ -42,6 +42,9 @@ class PeerConnection {
   close() { this.signalingState = "closed"; }
 }
 globalThis.RTCPeerConnection = PeerConnection;
+globalThis.RTCSessionDescription = class {
+  constructor(description) { Object.assign(this, description); }
+};
 globalThis.window = globalThis;
 const stream = { getTracks: () => [], getAudioTracks: () => [], getVideoTracks: () => [] };
 Object.defineProperty(globalThis, "navigator", { value: { mediaDevices: { getUserMedia: () => Promise.resolve(stream) } }, configurable: true });
@@ -56,7 +59,9 @@ ua.on("connected", () => tell("connected"));
 ua.on("disconnected", () => tell("disconnected"));
 ua.on("unregistered", () => tell("unregistered"));
 ua.on("registrationFailed", ({ response, cause }) => tell("registrationFailed", { status: response && response.status_code, cause }));
+let last;
 ua.on("newRTCSession", ({ originator, session, request }) => {
+  last = session;
   if (originator === "remote") {
     tell("incoming", { from: request.from.uri.user, to: request.ruri.toString(), via: request.getHeader("Via") });
     setTimeout(() => session.isEnded() || session.terminate({ status_code: 486 }), 300);
@@ -71,6 +76,7 @@ const commands = {
   register: () => ua.register(),
   unregister: () => ua.unregister(),
   call: (number) => ua.call(`sip:${number}@127.0.0.1`, { mediaStream: stream, mediaConstraints: { audio: true, video: false } }),
+  hangup: () => last.terminate(),
   // As when a laptop is closed: no goodbye.
   drop: () => { socket.terminate(); setTimeout(() => process.exit(0), 100); },
   quit: () => { ua.stop(); setTimeout(() => process.exit(0), 500); },
