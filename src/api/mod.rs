@@ -17,6 +17,7 @@ mod page;
 mod records;
 mod reply;
 mod security;
+mod statistics;
 #[cfg(test)]
 mod tests;
 pub mod view;
@@ -117,6 +118,7 @@ impl Api {
             .route("/api/v1/outbox", get(records::outbox))
             .route("/api/v1/outbox/{id}", get(records::posted))
             .route("/api/v1/cdrs", get(records::cdrs))
+            .route("/api/v1/stats/flows", get(statistics::flows))
             .route("/api/v1/drain", post(commands::drain).delete(commands::undrain))
             .route("/api/v1/reload", post(commands::reload))
             .route("/api/v1/stop", post(commands::stop))

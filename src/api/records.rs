@@ -155,7 +155,7 @@ impl CdrQuery {
 }
 
 /// A moment as milliseconds since 1970, or as RFC 3339.
-fn moment(text: &str) -> Result<u64, Refused> {
+pub(super) fn moment(text: &str) -> Result<u64, Refused> {
     let parsed = text.parse::<u64>().ok().or_else(|| {
         let moment: jiff::Timestamp = text.parse().ok()?;
         u64::try_from(moment.as_millisecond()).ok()
@@ -163,7 +163,7 @@ fn moment(text: &str) -> Result<u64, Refused> {
     parsed.ok_or_else(|| Refused::bad("write a time as 2026-03-08T14:05:00Z or in milliseconds since 1970"))
 }
 
-fn read<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Refused> {
+pub(super) fn read<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Refused> {
     query.map(|Query(query)| query).map_err(|error| Refused::bad(error.body_text()))
 }
 
@@ -187,7 +187,7 @@ fn stopping() -> Refused {
 }
 
 /// Asks the database on a thread that may block.
-async fn ask<T: Send + 'static>(
+pub(super) async fn ask<T: Send + 'static>(
     api: &Api,
     question: impl FnOnce(&Records) -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, Refused> {

@@ -1,6 +1,7 @@
 //! Events in, records out.
 
 use super::record::{Cdr, Segment, Stage, StageKind, word};
+use super::way::Way;
 use crate::events::{Cause, EndedBy, EventKind, LegRole, QueueOutcome, Refusal, ServiceEnd, SwitchEvent};
 use crate::ids::{AgentId, CallId, LegId, Redacted, TicketId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -232,10 +233,27 @@ impl Open {
                     self.leave(Some(at), mono, Some(outcome.clone()));
                 }
             }
-            EventKind::ServiceEnded { end, closed, .. } => self.service_ended(*end, *closed),
+            EventKind::ServiceEnded { end, closed, account } => {
+                self.cdr.way.account(account.as_ref());
+                self.service_ended(*end, *closed);
+            }
+            EventKind::FlowStep { flow, section, step, verb } => self.cdr.way.enter(flow, section, *step, verb, mono),
+            EventKind::FlowOutcome { section, step, outcome, asked, .. } => {
+                self.cdr.way.leave((section, *step), mono, |visit| {
+                    (visit.outcome, visit.asked) = (Some(cut(outcome)), *asked);
+                });
+            }
+            EventKind::FlowLeft { section, step, during, asked } => {
+                self.cdr.way.leave((section, *step), mono, |visit| {
+                    (visit.left, visit.asked) = (Some(*during), *asked);
+                });
+            }
             EventKind::Key { .. } => self.cdr.keys = self.cdr.keys.saturating_add(1),
             EventKind::Tagged { tag } => keep(&mut self.cdr.tags, &mut self.cdr.left_out, tag),
-            EventKind::Resolved { topic } => keep(&mut self.cdr.resolved, &mut self.cdr.left_out, topic),
+            EventKind::Resolved { topic } => {
+                self.cdr.way.topic(topic);
+                keep(&mut self.cdr.resolved, &mut self.cdr.left_out, topic);
+            }
             EventKind::TransferStarted { to, .. } => self.transfer = self.enter(StageKind::Transfer, to.expose(), mono),
             EventKind::TransferEnded { outcome, .. } => {
                 let at = self.transfer.take();
@@ -248,10 +266,7 @@ impl Open {
                 }
             }
             // The turning points of a call that its record does not keep: the journal has them, `call show` reads it.
-            EventKind::FlowStep { .. }
-            | EventKind::FlowOutcome { .. }
-            | EventKind::FlowLeft { .. }
-            | EventKind::Collected { .. }
+            EventKind::Collected { .. }
             | EventKind::Answered { .. }
             | EventKind::Posted { .. }
             | EventKind::RecordingFailed { .. }
@@ -296,6 +311,7 @@ impl Open {
             let end = if self.cdr.agent.is_some() { ServiceEnd::Routed } else { ServiceEnd::Interrupted };
             self.service_ended(end, false);
         }
+        self.cdr.way.close(mono);
         self.bridges.clear();
         self.account(mono);
         if let Some((_, at)) = self.in_queue.take() {
@@ -382,6 +398,7 @@ impl Open {
     // --- talk and hold ---
 
     fn bridged(&mut self, legs: (LegId, LegId), agent: Option<&AgentId>, mono: u64) {
+        self.cdr.way.answered(mono);
         if self.bridges.len() < MAX_SEGMENTS {
             self.bridges.insert(legs);
         }
@@ -535,6 +552,7 @@ fn blank(event: &SwitchEvent, from: &Redacted<String>, to: &str) -> Cdr {
         resolved: Vec::new(),
         segments: Vec::new(),
         journey: Vec::new(),
+        way: Way::default(),
         left_out: 0,
     }
 }

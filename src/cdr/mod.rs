@@ -7,13 +7,19 @@
 //! Durations come from the monotonic clock of the events, points in time from the wall clock (milliseconds since 1970,
 //! UTC). A wall clock that jumps changes no duration.
 
+mod canary;
 mod csv;
+mod flow_stats;
 mod fold;
 mod record;
 
 #[cfg(test)]
 mod tests;
+mod way;
 
 pub use self::csv::{cell as csv_cell, csv_header, csv_row};
+pub use canary::{Canary, Finding, Harm, Judged, Verdict};
+pub use flow_stats::{DEFINITIONS, Deflection, FlowReport, FlowStats, Guards, LOOKAHEAD_MS, StepReport};
 pub use fold::Fold;
 pub use record::{Cdr, Segment, Stage, StageKind};
+pub use way::{FlowCall, Visit, Way};

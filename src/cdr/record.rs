@@ -1,5 +1,6 @@
 //! The record itself. Keys are stable: scripts and reports read them.
 
+use super::way::Way;
 use crate::events::{Cause, EndedBy, LegRole, MediaReport, Refusal, ServiceEnd, Source};
 use crate::ids::{AgentId, CallId, FlowVersion, LegId, ProjectId, QueueId, Redacted};
 use serde::{Deserialize, Serialize};
@@ -68,6 +69,9 @@ pub struct Cdr {
     pub segments: Vec<Segment>,
     /// Where the caller was, in order.
     pub journey: Vec<Stage>,
+    /// The steps of its flow; stored apart, as [`FlowCall`](super::FlowCall).
+    #[serde(skip)]
+    pub way: Way,
     /// Legs, stages and tags beyond what one record keeps.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub left_out: u32,

@@ -18,6 +18,7 @@ mod project;
 mod prompts;
 mod route;
 mod start;
+mod stats;
 #[cfg(test)]
 mod tests;
 mod trunks;
@@ -98,6 +99,9 @@ enum Command {
     /// Call records
     #[command(subcommand)]
     Cdr(calls::CdrCommand),
+    /// Statistics of what callers did
+    #[command(subcommand)]
+    Stats(stats::StatsCommand),
     /// Refuse new calls, let running ones go on
     Drain(control::DrainArgs),
     /// Take changed configuration, flows and prompts
@@ -142,6 +146,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Live(command)) => live::live(common, &command),
         Some(Command::Outbox(command)) => live::outbox(common, &command),
         Some(Command::Cdr(command)) => calls::cdr(common, &command),
+        Some(Command::Stats(command)) => stats::stats(common, &command),
         Some(Command::Drain(args)) => control::drain(common, &args),
         Some(Command::Reload) => control::ask(common, "/api/v1/reload"),
         Some(Command::Stop) => control::ask(common, "/api/v1/stop"),

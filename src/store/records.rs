@@ -4,7 +4,7 @@
 use super::outbox::{OutboxEntry, outbox_content, outbox_entries};
 use super::sqlite::Reader;
 use super::{StoreError, StoreHandle};
-use crate::cdr::Cdr;
+use crate::cdr::{Cdr, FlowCall};
 use crate::ids::CallId;
 use std::path::Path;
 use std::sync::Arc;
@@ -113,6 +113,12 @@ impl Records {
                 return Ok(());
             }
         }
+    }
+
+    /// What flows did in calls that began between two moments (the second not included), oldest first, until `each` says
+    /// `false`.
+    pub fn flow_calls(&self, between: (u64, u64), each: impl FnMut(FlowCall) -> bool) -> Result<(), StoreError> {
+        self.reader()?.flow_calls(between, each)
     }
 
     /// One call: its record, if it has ended, and its events in order. Both are empty for a call that was never seen.

@@ -1,13 +1,14 @@
 //! The SQLite file: its tables, their migrations, and every statement. The only file that names `rusqlite`.
 //!
 //! `journal` has the events as lines of JSON, those of one call and one commit in a row; `cdr` has each record as JSON beside the columns that are searched; `open_call` has
-//! the calls that have begun and not ended, which is what a start after a crash reads first; `kept` has values by name. In WAL mode readers never
+//! the calls that have begun and not ended, which is what a start after a crash reads first; `flow_call` has the steps of each call
+//! that a flow answered; `kept` has values by name. In WAL mode readers never
 //! wait for the writer, and a committed transaction survives the process (`synchronous=NORMAL`: the last ones may be
 //! lost with the machine's power, never the file).
 
 use super::spool::{KeptLine, Left};
 use super::{CdrFilter, KeptValue, RecoveredRecording, StoreError, StoredCall, StoredCdr};
-use crate::cdr::{Cdr, Fold};
+use crate::cdr::{Cdr, FlowCall, Fold};
 use crate::events::{Cause, EndedBy, EventKind, SwitchEvent};
 use crate::ids::CallId;
 use rusqlite::types::Value;
@@ -19,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Migrations in order; a file of version n has had the first n.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     "
     CREATE TABLE run(id INTEGER PRIMARY KEY, started INTEGER NOT NULL);
     CREATE TABLE journal(
@@ -34,6 +35,8 @@ const MIGRATIONS: [&str; 2] = [
     CREATE INDEX cdr_started ON cdr(started);
 ",
     "CREATE TABLE kept(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;",
+    "CREATE TABLE flow_call(call INTEGER PRIMARY KEY, started INTEGER NOT NULL, json TEXT NOT NULL);
+     CREATE INDEX flow_call_started ON flow_call(started);",
 ];
 
 /// The writer meets a lock at most this long before it goes on gathering.
@@ -323,6 +326,9 @@ impl Database {
                        AND (call IS NULL OR call NOT IN (SELECT call FROM open_call))";
         let cdr = "DELETE FROM cdr WHERE id IN (SELECT id FROM cdr WHERE started < ?1 LIMIT ?2)";
         let ahead = signed(wall + DAY_MS);
+        let flow = "DELETE FROM flow_call WHERE call IN (SELECT call FROM flow_call WHERE started < ?1 LIMIT ?2)";
+        // As long as the records; what is left today goes with the next look.
+        let _ = self.connection.execute(flow, params![before(cdr_days), PRUNE_ROWS]);
         let events = self.connection.execute(journal, params![before(journal_days), PRUNE_ROWS, ahead]).unwrap_or(0);
         let records = self.connection.execute(cdr, params![before(cdr_days), PRUNE_ROWS]).unwrap_or(0);
         events.max(records) >= PRUNE_ROWS as usize
@@ -415,6 +421,10 @@ fn insert_record(transaction: &Transaction<'_>, record: &Cdr) -> rusqlite::Resul
         word(&record.cause),
         json(record),
     ])?;
+    if let (Some(call), Some(way)) = (record.call_id, FlowCall::of(record)) {
+        let insert = "INSERT OR IGNORE INTO flow_call VALUES(?1, ?2, ?3)";
+        transaction.prepare_cached(insert)?.execute(params![signed(call.0), signed(way.started), json(&way)])?;
+    }
     Ok(())
 }
 
@@ -465,6 +475,27 @@ impl Reader {
             let mut statement = self.connection.prepare(&sql)?;
             let rows = statement.query_map(params_from_iter(&values), stored)?;
             rows.collect()
+        };
+        read().map_err(|error| explain(&self.path, &error))
+    }
+
+    /// What flows did in calls that began between two moments, in that order, until `each` says `false`.
+    pub fn flow_calls(
+        &self,
+        (since, until): (u64, u64),
+        mut each: impl FnMut(FlowCall) -> bool,
+    ) -> Result<(), StoreError> {
+        let mut read = || -> rusqlite::Result<()> {
+            let select = "SELECT json FROM flow_call WHERE started >= ?1 AND started < ?2 ORDER BY started";
+            let mut statement = self.connection.prepare(select)?;
+            let mut rows = statement.query(params![signed(since), signed(until)])?;
+            while let Some(row) = rows.next()? {
+                // What this version cannot read is left out.
+                if serde_json::from_str(row.get_ref(0)?.as_str()?).is_ok_and(|call| !each(call)) {
+                    break;
+                }
+            }
+            Ok(())
         };
         read().map_err(|error| explain(&self.path, &error))
     }
