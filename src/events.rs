@@ -246,8 +246,30 @@ pub enum EventKind {
         status: u16,
     },
 
+    /// A supervisor takes part in the call from now on, or goes on in another mode.
+    Supervised {
+        leg: LegId,
+        by: AgentId,
+        mode: SupervisionMode,
+    },
+    SupervisionEnded {
+        leg: LegId,
+        by: AgentId,
+    },
+    /// A third party talks with the two.
+    ThirdJoined {
+        leg: LegId,
+    },
+
     RecordingStarted {
         file: String,
+    },
+    /// What is said from now on is not recorded. `by` is the agent; `None` = an operator.
+    RecordingPaused {
+        by: Option<AgentId>,
+    },
+    RecordingResumed {
+        by: Option<AgentId>,
     },
     RecordingEnded {
         file: String,
@@ -380,6 +402,20 @@ pub enum LegRole {
     Agent,
     /// A destination outside the agents: another trunk, a second extension.
     Outside,
+    /// Hears the others, and is no party of what they talk about.
+    Supervisor,
+}
+
+/// How a supervisor, who hears both, is heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SupervisionMode {
+    /// By nobody.
+    Listen,
+    /// By the agent.
+    Whisper,
+    /// By both.
+    Barge,
 }
 
 /// Why a call or a leg ended, or was not set up. Each maps to one SIP status (where one is owed) and one Q.850 cause.

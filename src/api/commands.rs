@@ -3,6 +3,7 @@
 use super::reply::Refused;
 use super::view::{Command, Done, RunState};
 use super::{Api, metrics, security};
+use crate::events::SupervisionMode;
 use crate::ids::{AgentId, CallId};
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
@@ -145,6 +146,67 @@ pub(super) async fn transfer(
         return Err(Refused::bad(format!("`to` is a number as it is dialled, up to {MAX_NUMBER} characters")));
     }
     run(&api, Command::Transfer { call: call_id(&id)?, to }).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Supervise {
+    by: String,
+    mode: SupervisionMode,
+}
+
+pub(super) async fn supervise(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    body: Result<Json<Supervise>, JsonRejection>,
+) -> Result<Json<Done>, Refused> {
+    let Json(Supervise { by, mode }) = body.map_err(|error| Refused::new(error.status(), error.body_text()))?;
+    run(&api, Command::Supervise { call: call_id(&id)?, by: AgentId::new(by), mode }).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TakeOver {
+    by: String,
+}
+
+pub(super) async fn take_over(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    body: Result<Json<TakeOver>, JsonRejection>,
+) -> Result<Json<Done>, Refused> {
+    let Json(TakeOver { by }) = body.map_err(|error| Refused::new(error.status(), error.body_text()))?;
+    run(&api, Command::TakeOver { call: call_id(&id)?, by: AgentId::new(by) }).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Join {
+    other: String,
+}
+
+pub(super) async fn join(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    body: Result<Json<Join>, JsonRejection>,
+) -> Result<Json<Done>, Refused> {
+    let Json(Join { other }) = body.map_err(|error| Refused::new(error.status(), error.body_text()))?;
+    run(&api, Command::Join { call: call_id(&id)?, other: call_id(&other)? }).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PauseRecording {
+    paused: bool,
+}
+
+pub(super) async fn pause_recording(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    body: Result<Json<PauseRecording>, JsonRejection>,
+) -> Result<Json<Done>, Refused> {
+    let Json(PauseRecording { paused }) = body.map_err(|error| Refused::new(error.status(), error.body_text()))?;
+    run(&api, Command::PauseRecording { call: call_id(&id)?, paused }).await
 }
 
 pub(super) async fn drain(State(api): State<Api>) -> Result<Json<Done>, Refused> {

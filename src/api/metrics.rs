@@ -190,6 +190,11 @@ impl EventCounts {
             | EventKind::TrunkRedirected { .. }
             | EventKind::RecordingStarted { .. }
             | EventKind::RecordingEnded { .. }
+            | EventKind::RecordingPaused { .. }
+            | EventKind::RecordingResumed { .. }
+            | EventKind::Supervised { .. }
+            | EventKind::SupervisionEnded { .. }
+            | EventKind::ThirdJoined { .. }
             | EventKind::AgentState { .. }
             | EventKind::Registered { .. }
             | EventKind::Unregistered { .. }

@@ -42,6 +42,7 @@ impl SwitchPort for Desk {
             queue: Some(QueueId::new("service")),
             flow: None,
             recording: true,
+            recording_paused: false,
         };
         let agent = AgentView {
             id: AgentId::new("1001"),
@@ -100,6 +101,8 @@ impl SwitchPort for Desk {
             Command::Hangup { .. } => Err(CommandError::NotFound("no such call".into())),
             Command::Transfer { to, .. } if to == "1002" => Ok("sent".into()),
             Command::Transfer { .. } => Err(CommandError::Conflict("nobody talks".into())),
+            Command::Supervise { .. } | Command::TakeOver { .. } | Command::Join { .. } => Ok("joined".into()),
+            Command::PauseRecording { .. } => Ok("paused".into()),
             Command::Drain => Err(CommandError::Conflict("already draining".into())),
             Command::Reload => Err(CommandError::Invalid(vec!["hotline.yaml:3:5: unknown key".into()])),
             Command::Stop => {
@@ -283,6 +286,34 @@ async fn commands_reach_the_switch_and_its_no_is_told_as_what_it_is() {
     assert_eq!(json_of(reload).await["details"][0], "hotline.yaml:3:5: unknown key");
     let asked = desk.asked.lock().unwrap();
     assert_eq!(asked[0], Command::Hangup { call: CallId(0xabc) });
+}
+
+#[tokio::test]
+async fn whoever_joins_a_call_says_who_and_how_and_shows_proof() {
+    let (desk, api) = running();
+    let send_as = async |method: &str, what: &str, body: Value, proof: &str| {
+        let request = request(method, &format!("/api/v1/calls/abc/{what}"))
+            .header(header::AUTHORIZATION, format!("Bearer {proof}"))
+            .header(header::CONTENT_TYPE, "application/json");
+        send(&api, request.body(Body::from(body.to_string())).unwrap()).await.status().as_u16()
+    };
+    let good = [
+        ("POST", "supervise", json!({"by": "1004", "mode": "whisper"})),
+        ("POST", "takeover", json!({"by": "1004"})),
+        ("POST", "join", json!({"other": "def"})),
+        ("PUT", "recording", json!({"paused": true})),
+    ];
+    for (method, what, body) in good.clone() {
+        assert_eq!(send_as(method, what, body.clone(), TOKEN).await, 200, "{what}");
+        assert_eq!(send_as(method, what, body, "wrong").await, 401, "{what}");
+        assert_eq!(send_as(method, what, json!({"to": "1002"}), TOKEN).await, 422, "{what}");
+    }
+    assert_eq!(send_as("POST", "supervise", json!({"by": "1004", "mode": "shout"}), TOKEN).await, 422);
+    assert_eq!(send_as("POST", "join", json!({"other": "x"}), TOKEN).await, 400);
+    let (call, by) = (CallId(0xabc), AgentId::new("1004"));
+    let asked = desk.asked.lock().unwrap();
+    assert_eq!(asked[0], Command::Supervise { call, by, mode: crate::events::SupervisionMode::Whisper });
+    assert_eq!(asked[3], Command::PauseRecording { call, paused: true });
 }
 
 #[tokio::test]

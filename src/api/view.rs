@@ -2,7 +2,7 @@
 //! [`Snapshot`] now and then; a request reads the last one and never waits for the loop.
 
 use super::metrics::Metrics;
-use crate::events::{AgentStateName, TrunkStateName};
+use crate::events::{AgentStateName, SupervisionMode, TrunkStateName};
 use crate::ids::{AgentId, CallId, QueueId, Redacted, TrunkId};
 use serde::Serialize;
 
@@ -63,6 +63,8 @@ pub struct CallView {
     /// Where in the flow, as `section/step`.
     pub flow: Option<String>,
     pub recording: bool,
+    /// Recorded, but not what is said now.
+    pub recording_paused: bool,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -129,6 +131,26 @@ pub enum Command {
     Transfer {
         call: CallId,
         to: String,
+    },
+    /// Rings an extension and lets it hear the call; of one that does, changes the mode.
+    Supervise {
+        call: CallId,
+        by: AgentId,
+        mode: SupervisionMode,
+    },
+    /// Gives the caller to whom supervises the call, and lets the agent go.
+    TakeOver {
+        call: CallId,
+        by: AgentId,
+    },
+    /// Lets whom an agent talks to in `other` talk with both in `call`.
+    Join {
+        call: CallId,
+        other: CallId,
+    },
+    PauseRecording {
+        call: CallId,
+        paused: bool,
     },
     SetAgent {
         agent: AgentId,

@@ -19,7 +19,9 @@ pub(super) struct FaxAsked {
 impl Call {
     /// An offer of fax is handed to the other party. False for any other, and where there is nobody to take a fax.
     pub(super) fn ask_for_fax(&mut self, leg: LegId, sdp: Option<&[u8]>, out: &mut Vec<CallOutput>) -> bool {
-        let Some(other) = self.partner.as_mut().filter(|_| self.bridged) else { return false };
+        // Of more than two no fax can be between all.
+        let alone = self.guests.is_empty();
+        let Some(other) = self.partner.as_mut().filter(|_| self.bridged && alone) else { return false };
         let (party, other) = match leg == self.caller.id {
             true => (&self.caller, other),
             false => (&*other, &mut self.caller),

@@ -5,7 +5,9 @@
 //! the outcome in a [`Notice`]. It knows no sockets, no dialogs and no registrations; legs are addressed by `LegId`.
 
 mod fax;
+mod guests;
 mod leg;
+mod recording;
 mod transfer;
 
 pub use leg::{Leg, LegSeat, LegState};
@@ -17,6 +19,8 @@ use crate::sdp::SdpError;
 use crate::sip::digest::Credentials;
 use crate::sip::peer::Peer;
 use bytes::Bytes;
+use guests::Guest;
+use recording::Recording;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -78,6 +82,12 @@ pub enum Notice {
     PartnerGone { agent: Option<AgentId>, cause: Cause },
     /// Who had referred the caller to somebody else is gone before that came to an end.
     ReferrerGone,
+    /// A supervisor whose phone was rung takes part.
+    SupervisorCame { leg: LegId },
+    /// Who was beside the two, or was rung for it, is gone.
+    GuestGone { leg: LegId },
+    /// The far side is gone, and a third who was with the two is to be bridged in its place.
+    ThirdStays { leg: LegId, recorded: bool },
 }
 
 /// Who asked for a phone to be rung.
@@ -148,7 +158,9 @@ pub struct Call {
     /// Referred the caller to whoever is being connected, and may get it back.
     parked: Option<Leg>,
     fax: Option<fax::FaxAsked>,
-    recording: Option<(RecordingId, WorkerId)>,
+    /// Beside the two who talk.
+    guests: Vec<Guest>,
+    recording: Option<Recording>,
     /// Legs that ended, whose media report is outstanding.
     unreported: BTreeSet<LegId>,
     /// Recordings begun whose end the recorder has not told.
@@ -178,6 +190,7 @@ impl Call {
             bridged: false,
             parked: None,
             fax: None,
+            guests: Vec::new(),
             recording: None,
             unreported: BTreeSet::new(),
             unwritten: 0,
@@ -195,10 +208,6 @@ impl Call {
 
     pub fn is_bridged(&self) -> bool {
         self.bridged
-    }
-
-    pub fn is_recording(&self) -> bool {
-        self.recording.is_some()
     }
 
     pub fn is_ended(&self) -> bool {
@@ -256,6 +265,7 @@ impl Call {
             .filter(|leg| !leg.is_gone())
             .chain(self.partner.iter())
             .chain(self.parked.iter())
+            .chain(self.guests.iter().map(Guest::leg))
             .chain(self.attempt.iter().flat_map(|attempt| attempt.legs.iter()))
     }
 
@@ -316,24 +326,7 @@ impl Call {
             self.entertain(holder, out);
         }
         if let Some(recording) = record {
-            self.recording = Some((recording, worker));
-            self.unwritten += 1;
-            out.media(worker, MediaCmd::RecordStart { call: self.id, near, far: Some(far), recording });
-        }
-    }
-
-    /// Records what the caller says, until [`stop_recording`](Self::stop_recording) or the end of the call.
-    pub fn record(&mut self, recording: RecordingId, out: &mut Vec<CallOutput>) {
-        self.stop_recording(out);
-        let worker = self.caller.worker();
-        self.recording = Some((recording, worker));
-        self.unwritten += 1;
-        out.media(worker, MediaCmd::RecordStart { call: self.id, near: self.caller.id, far: None, recording });
-    }
-
-    pub fn stop_recording(&mut self, out: &mut Vec<CallOutput>) {
-        if let Some((recording, worker)) = self.recording.take() {
-            out.media(worker, MediaCmd::RecordStop { recording });
+            self.record_both(recording, out);
         }
     }
 
@@ -363,6 +356,12 @@ impl Call {
 
     /// A provisional answer from a phone that we dialled.
     pub fn leg_progress(&mut self, leg: LegId, status: u16, sdp: Option<&[u8]>, out: &mut Vec<CallOutput>) {
+        if let Some(guest) = self.guests.iter_mut().find(|guest| guest.leg().id == leg) {
+            if status == 180 {
+                guest.leg_mut().ringing(out);
+            }
+            return;
+        }
         let Some(attempt) = &mut self.attempt else { return };
         let alone = attempt.legs.len() == 1;
         let Some(ringing) = attempt.legs.iter_mut().find(|l| l.id == leg) else { return };
@@ -382,6 +381,9 @@ impl Call {
 
     /// A phone that we dialled answered: the others stop ringing.
     pub fn leg_answered(&mut self, leg: LegId, sdp: Option<&[u8]>, out: &mut Vec<CallOutput>) {
+        if self.guest_answered(leg, sdp, out) {
+            return;
+        }
         let Some(mut attempt) = self.attempt.take() else { return };
         let Some(place) = attempt.legs.iter().position(|l| l.id == leg) else {
             self.attempt = Some(attempt);
@@ -458,7 +460,7 @@ impl Call {
 
     /// Music for the party opposite to `leg`, as long as `leg` holds.
     fn entertain(&self, leg: LegId, out: &mut Vec<CallOutput>) {
-        let Some(partner) = &self.partner else { return };
+        let Some(partner) = self.partner.as_ref().filter(|_| !self.is_guest(leg)) else { return };
         let (holder, other) = match leg == self.caller.id {
             true => (&self.caller, partner),
             false => (partner, &self.caller),
@@ -492,6 +494,7 @@ impl Call {
             self.partner_gone(cause, out);
         } else if self.parked.as_ref().is_some_and(|parked| parked.id == leg) {
             self.referrer_gone(cause, out);
+        } else if self.guest_gone(leg, cause, out) {
         } else if let Some(attempt) = &mut self.attempt
             && let Some(place) = attempt.legs.iter().position(|l| l.id == leg)
         {
@@ -522,7 +525,7 @@ impl Call {
     fn leg_unheard(&mut self, leg: LegId, cause: Cause, out: &mut Vec<CallOutput>) {
         if leg == self.caller.id {
             self.hang_up(cause, EndedBy::System, out);
-        } else if self.partner.iter().chain(&self.parked).any(|other| other.id == leg) {
+        } else if self.partner.iter().chain(&self.parked).any(|other| other.id == leg) || self.is_guest(leg) {
             self.leg_failed(leg, cause, out);
         }
     }
@@ -531,14 +534,6 @@ impl Call {
     pub fn leg_reported(&mut self, leg: LegId, report: MediaReport, out: &mut Vec<CallOutput>) {
         if self.unreported.remove(&leg) {
             out.push(CallOutput::Event(EventKind::MediaReport { leg, report }));
-            self.close(out);
-        }
-    }
-
-    /// The recorder has completed or lost a recording of this call.
-    pub fn recording_written(&mut self, out: &mut Vec<CallOutput>) {
-        if self.unwritten > 0 {
-            self.unwritten -= 1;
             self.close(out);
         }
     }
@@ -569,16 +564,23 @@ impl Call {
 
     fn partner_gone(&mut self, cause: Cause, out: &mut Vec<CallOutput>) {
         let Some(mut partner) = self.partner.take() else { return };
+        let recorded = self.is_recording();
+        let third = self.third();
         self.part(partner.id, out);
         self.unreported.insert(partner.id);
         partner.gone(cause, out);
-        out.push(CallOutput::Notice(Notice::PartnerGone { agent: partner.agent, cause }));
+        out.push(CallOutput::Notice(match &third {
+            Some(third) => Notice::ThirdStays { leg: third.id, recorded },
+            None => Notice::PartnerGone { agent: partner.agent, cause },
+        }));
+        self.partner = third;
     }
 
-    /// Ends bridge and recording, if there are any.
+    /// Ends bridge and recording, if there are any, and lets go whoever was there for those who talked.
     fn part(&mut self, partner: LegId, out: &mut Vec<CallOutput>) {
         self.stop_recording(out);
         self.end_fax(out);
+        self.dismiss_guests(out);
         if std::mem::take(&mut self.bridged) {
             out.media(self.caller.worker(), MediaCmd::Unbridge { leg: self.caller.id });
             out.media(self.caller.worker(), MediaCmd::StopPlay { leg: self.caller.id, id: HOLD_MUSIC });
@@ -610,6 +612,7 @@ impl Call {
         std::iter::once(&mut self.caller)
             .chain(self.partner.iter_mut())
             .chain(self.parked.iter_mut())
+            .chain(self.guests.iter_mut().map(Guest::leg_mut))
             .chain(dialed)
             .find(|l| l.id == leg && !l.is_gone())
     }

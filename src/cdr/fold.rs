@@ -171,8 +171,10 @@ impl Open {
                 self.leg_started(*leg, *role, target.expose(), sip_call_id, wall)
             }
             EventKind::LegRinging { leg } => {
-                let is_caller = self.cdr.segments.iter().any(|s| s.leg == *leg && s.role == LegRole::Caller);
-                if !is_caller && self.ringing.len() < MAX_SEGMENTS {
+                // Nobody waits for a supervisor's phone.
+                let is_called = |s: &Segment| !matches!(s.role, LegRole::Caller | LegRole::Supervisor);
+                let is_called = !self.cdr.segments.iter().any(|s| s.leg == *leg && !is_called(s));
+                if is_called && self.ringing.len() < MAX_SEGMENTS {
                     self.ringing.entry(*leg).or_insert(mono);
                 }
                 self.with_segment(*leg, |segment| _ = segment.ringing.get_or_insert(wall));
@@ -270,6 +272,11 @@ impl Open {
             | EventKind::Answered { .. }
             | EventKind::Posted { .. }
             | EventKind::RecordingFailed { .. }
+            | EventKind::RecordingPaused { .. }
+            | EventKind::RecordingResumed { .. }
+            | EventKind::Supervised { .. }
+            | EventKind::SupervisionEnded { .. }
+            | EventKind::ThirdJoined { .. }
             | EventKind::RtpTimeout { .. }
             | EventKind::MediaTrouble { .. }
             | EventKind::Fax { .. }

@@ -34,11 +34,49 @@ pub(super) enum CallCommand {
         /// A number that the agent may dial
         to: String,
     },
+    /// Ring an extension and let it hear a call, heard by nobody; its keys 4, 5 and 6 change to listen, whisper and barge
+    Listen(Supervision),
+    /// The same, heard by the agent alone
+    Whisper(Supervision),
+    /// The same, heard by caller and agent
+    Barge(Supervision),
+    /// Give the caller to who supervises the call, and let the agent go
+    Takeover(Supervision),
+    /// Let whom an agent talks to in another call talk with both in this one
+    Join {
+        /// The call's id, as `call list` shows it
+        call: String,
+        /// The agent's other call, which ends
+        other: String,
+    },
+    /// Pause or resume the recording of a call
+    Record {
+        #[arg(value_enum)]
+        what: Record,
+        /// The call's id, as `call list` shows it
+        call: String,
+    },
     /// End a call
     Hangup {
         /// The call's id, as `call list` shows it
         call: String,
     },
+}
+
+#[derive(clap::Args)]
+pub(super) struct Supervision {
+    /// The call's id, as `call list` shows it
+    call: String,
+    /// The supervisor's extension
+    #[arg(long, value_name = "EXTENSION")]
+    by: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Record {
+    /// What is said from now on becomes silence in the recording
+    Pause,
+    Resume,
 }
 
 #[derive(clap::Subcommand)]
@@ -127,14 +165,35 @@ pub(super) fn call(common: &Common, command: &CallCommand) -> Result<(), Failure
             let text = client.get(&format!("/api/v1/calls/{}", segment(call)))?;
             show(format, &text)
         }
-        CallCommand::Transfer { call, to } => {
-            let body = json!({ "to": to });
-            done(common, &client.send("POST", &format!("/api/v1/calls/{}/transfer", segment(call)), Some(&body))?)
+        CallCommand::Transfer { call, to } => act(common, &client, "POST", (call, "transfer"), &json!({ "to": to })),
+        CallCommand::Listen(wish) => supervise(common, &client, wish, "listen"),
+        CallCommand::Whisper(wish) => supervise(common, &client, wish, "whisper"),
+        CallCommand::Barge(wish) => supervise(common, &client, wish, "barge"),
+        CallCommand::Takeover(wish) => {
+            act(common, &client, "POST", (&wish.call, "takeover"), &json!({ "by": wish.by }))
+        }
+        CallCommand::Join { call, other } => act(common, &client, "POST", (call, "join"), &json!({ "other": other })),
+        CallCommand::Record { what, call } => {
+            act(common, &client, "PUT", (call, "recording"), &json!({ "paused": *what == Record::Pause }))
         }
         CallCommand::Hangup { call } => {
             done(common, &client.send("DELETE", &format!("/api/v1/calls/{}", segment(call)), None)?)
         }
     }
+}
+
+fn supervise(common: &Common, client: &Client, wish: &Supervision, mode: &str) -> Result<(), Failure> {
+    act(common, client, "POST", (&wish.call, "supervise"), &json!({ "by": wish.by, "mode": mode }))
+}
+
+fn act(
+    common: &Common,
+    client: &Client,
+    method: &str,
+    (call, what): (&str, &str),
+    body: &Value,
+) -> Result<(), Failure> {
+    done(common, &client.send(method, &format!("/api/v1/calls/{}/{what}", segment(call)), Some(body))?)
 }
 
 fn ended(cdr: &Value) -> Value {

@@ -120,6 +120,7 @@ pub(super) fn build(env: DemoEnv) -> io::Result<Demo> {
         agents: agents.into(),
         queues,
         recording: Recording::default(),
+        supervision: Default::default(),
         records: Records::default(),
         // Where the demo plays them is known when it listens.
         bases: BTreeMap::new(),

@@ -39,7 +39,7 @@ use crate::sip::digest::{Algorithm, Ha1Set};
 use crate::sip::endpoint::ReliableProvisional;
 use crate::sip::peer::Network;
 use crate::source::Diagnostic;
-use crate::switch::SrtpPolicy;
+use crate::switch::{SrtpPolicy, SupervisionNotice};
 use crate::trunks::{Caps, Group, Manners};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -77,6 +77,8 @@ pub struct Config {
     /// In file order.
     pub numbers: Vec<Number>,
     pub recording: Recording,
+    /// What caller and agent hear of a supervisor.
+    pub supervision: SupervisionNotice,
     pub records: Records,
     /// Systems that flows may ask, by the names that the flows have for them.
     pub bases: BTreeMap<String, Base>,

@@ -23,6 +23,7 @@ pub(super) struct RawConfig {
     pub trunk_groups: Vec<(At<String>, RawTrunkGroup)>,
     pub numbers: Vec<RawNumber>,
     pub recording: RawRecording,
+    pub supervision: RawSupervision,
     pub records: RawRecords,
     pub bases: Vec<(At<String>, RawBase)>,
     pub databases: Vec<(At<String>, RawDatabase)>,
@@ -234,6 +235,13 @@ pub(super) struct RawRecording {
 }
 
 #[derive(Default)]
+pub(super) struct RawSupervision {
+    /// `none`, `tone` or `prompt`.
+    pub notice: Option<At<String>>,
+    pub prompt: Option<At<String>>,
+}
+
+#[derive(Default)]
 pub(super) struct RawRecords {
     pub cdr_days: Option<At<u32>>,
     pub journal_days: Option<At<u32>>,
@@ -330,6 +338,10 @@ pub(super) fn read(root: &Node, diags: &mut Diags) -> Option<RawConfig> {
         numbers: keys.list("numbers", "`- {number: \"9000\", to: {flow: hotline}}`", diags, number),
         recording: keys.group("recording", "`recording: {enabled: true}`", diags, |keys, diags| RawRecording {
             enabled: keys.flag("enabled", diags),
+        }),
+        supervision: keys.group("supervision", "`supervision: {notice: tone}`", diags, |keys, diags| RawSupervision {
+            notice: keys.text("notice", "`none`, `tone` or `prompt`", diags),
+            prompt: keys.text("prompt", "the name of a prompt", diags),
         }),
         records: keys.group("records", "`records: {cdr_days: 400}`", diags, |keys, diags| RawRecords {
             cdr_days: keys.number("cdr_days", DAYS, diags),

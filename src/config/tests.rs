@@ -463,6 +463,21 @@ fn texts_between_extensions_are_refused_unless_the_file_has_them_delivered() {
 }
 
 #[test]
+fn the_notice_of_a_supervisor_is_none_beeps_or_a_prompt_that_has_a_name() {
+    use crate::switch::SupervisionNotice::{None, Prompt, Tone};
+    let notice = |name: &str, yaml: &str| load(name, &format!("version: 1\n{yaml}\n")).unwrap().supervision;
+    assert_eq!(notice("unnoticed", ""), None);
+    assert_eq!(notice("beeps", "supervision: {notice: tone}"), Tone);
+    assert_eq!(notice("says", "supervision: {notice: prompt, prompt: heard}"), Prompt("heard".into()));
+    for (name, odd) in
+        [("odd", "notice: loud"), ("nameless", "notice: prompt"), ("unsaid", "notice: tone, prompt: heard")]
+    {
+        let found = findings(name, &format!("version: 1\nsupervision: {{{odd}}}\n"));
+        assert!(format!("{found:?}").contains("C139"), "{found:?}");
+    }
+}
+
+#[test]
 fn session_timers_are_read_and_held_to_what_rfc_4028_allows() {
     let sip = load("timers", "version: 1\nsip: {session_expires: 10m, min_se: 2m}\n").unwrap().sip;
     assert_eq!((sip.session_expires.as_secs(), sip.min_se.as_secs()), (600, 120));

@@ -30,6 +30,9 @@ pub struct PlayId(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RecordingId(pub u64);
 
+/// Of a conference: more voices than a person can tell apart, and a bound on a turn's work.
+pub const MAX_PARTIES: usize = 8;
+
 /// By whom a third party is heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
@@ -70,8 +73,6 @@ pub enum MediaCmd {
     /// A third party beside the two (or more) that `to` is one of: hears them, and is heard by them as its part is. Said
     /// again, it changes the part. Whoever is there already goes on as before; up to [`MAX_PARTIES`] can be, and what is
     /// beyond is not done.
-    ///
-    /// [`MAX_PARTIES`]: super::pcm::mixer::MAX_PARTIES
     Join {
         leg: LegId,
         to: LegId,
@@ -133,6 +134,11 @@ pub enum MediaCmd {
         near: LegId,
         far: Option<LegId>,
         recording: RecordingId,
+    },
+    /// What is said from now on is silence in the recording, or is in it again.
+    RecordPause {
+        recording: RecordingId,
+        paused: bool,
     },
     RecordStop {
         recording: RecordingId,
@@ -258,6 +264,9 @@ impl fmt::Debug for MediaCmd {
                 .field("far", far)
                 .field("recording", recording)
                 .finish(),
+            Self::RecordPause { recording, paused } => {
+                f.debug_struct("RecordPause").field("recording", recording).field("paused", paused).finish()
+            }
             Self::RecordStop { recording } => f.debug_struct("RecordStop").field("recording", recording).finish(),
             Self::RtpTimeout { leg, after } => {
                 f.debug_struct("RtpTimeout").field("leg", leg).field("after", after).finish()

@@ -53,6 +53,7 @@ pub struct Plane {
 struct Recording {
     near: LegSlot,
     far: Option<LegSlot>,
+    paused: bool,
 }
 
 impl Plane {
@@ -126,6 +127,7 @@ impl Plane {
             MediaCmd::RecordStart { call, near, far, recording } => {
                 self.record_start(now, call, (near, far), recording, out);
             }
+            MediaCmd::RecordPause { recording, paused } => self.record_pause(recording, paused),
             MediaCmd::RecordStop { recording } => self.record_stop(now, recording, out),
             MediaCmd::RtpTimeout { leg, after } => self.with(leg, |leg, _| leg.watch_silence(at, after)),
             MediaCmd::Drop { leg } => self.drop_leg(now, leg, out),
@@ -436,11 +438,25 @@ impl Plane {
             return;
         }
         let far = far.and_then(|far| self.slots.get(&far).copied());
-        self.recordings.insert(recording, Recording { near, far });
+        self.recordings.insert(recording, Recording { near, far, paused: false });
         out.record_open(now, recording, call);
         self.tap(near, recording, Side::Near);
         if let Some(far) = far {
             self.tap(far, recording, Side::Far);
+        }
+    }
+
+    fn record_pause(&mut self, id: RecordingId, paused: bool) {
+        let Some(recording) = self.recordings.get_mut(&id).filter(|recording| recording.paused != paused) else {
+            return;
+        };
+        recording.paused = paused;
+        let sides = [(Some(recording.near), Side::Near), (recording.far, Side::Far)];
+        for (slot, side) in sides.into_iter().filter_map(|(slot, side)| Some((slot?, side))) {
+            match paused {
+                true => self.untap(slot, id),
+                false => self.tap(slot, id, side),
+            }
         }
     }
 

@@ -159,6 +159,7 @@ fn call(call: &crate::switch::CallSummary) -> CallView {
         queue: call.queue.clone(),
         flow: call.flow.clone(),
         recording: call.recording,
+        recording_paused: call.recording_paused,
     }
 }
 

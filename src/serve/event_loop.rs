@@ -15,7 +15,7 @@ use crate::media::PortLease;
 use crate::media::worker::{MediaNotice, WorkerHandle};
 use crate::net::{Net, NetEvent, Outlet};
 use crate::store::StoreHandle;
-use crate::switch::{Command, Input, Output, Switch, SwitchBundle, SwitchConfig, Untransferable};
+use crate::switch::{Command, Input, Output, Switch, SwitchBundle, SwitchConfig, Unfulfilled, Untransferable};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -223,6 +223,25 @@ impl EventLoop {
         }
     }
 
+    /// Does what an operator wishes of a call, or tells why not.
+    fn fulfil(
+        &mut self,
+        call: CallId,
+        may: Result<(), Unfulfilled>,
+        command: Command,
+        done: String,
+    ) -> Result<String, api::CommandError> {
+        use api::CommandError::{Conflict, NotFound};
+        match may {
+            Ok(()) => {
+                self.input(Input::Command(command));
+                Ok(done)
+            }
+            Err(why @ Unfulfilled::NoCall) => Err(NotFound(format!("call {call}: {}", why.words()))),
+            Err(why) => Err(Conflict(format!("call {call}: {}", why.words()))),
+        }
+    }
+
     fn on_api(&mut self, command: api::Command, reply: oneshot::Sender<api::CommandReply>) {
         use api::CommandError::{Conflict, NotFound};
         let answer: Result<String, api::CommandError> = match command {
@@ -248,6 +267,28 @@ impl EventLoop {
                     Err(Conflict("the agent of this call may not dial that number; see `hotline route explain`".into()))
                 }
             },
+            api::Command::Supervise { call, by, mode } => {
+                let may = self.switch.may_supervise(call, &by);
+                let done = format!(
+                    "the phone of {by} rings, unless it is in call {call} already; it may change the mode by 4, 5 and 6"
+                );
+                self.fulfil(call, may, Command::Supervise { call, by, mode }, done)
+            }
+            api::Command::TakeOver { call, by } => {
+                let may = self.switch.may_take_over(call, &by);
+                let done = format!("{by} has the caller of call {call}");
+                self.fulfil(call, may, Command::TakeOver { call, by }, done)
+            }
+            api::Command::Join { call, other } => {
+                let may = self.switch.may_join(call, other);
+                let done = format!("three talk in call {call}");
+                self.fulfil(call, may, Command::Join { call, other }, done)
+            }
+            api::Command::PauseRecording { call, paused } => {
+                let may = self.switch.may_pause_recording(call);
+                let done = format!("the recording of call {call} {}", if paused { "is paused" } else { "goes on" });
+                self.fulfil(call, may, Command::PauseRecording { call, paused }, done)
+            }
             api::Command::SetAgent { agent, .. } if !self.switch.has_agent(&agent) => {
                 Err(NotFound(format!("there is no agent {agent}; `hotline agent list` shows those there are")))
             }

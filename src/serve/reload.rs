@@ -197,6 +197,7 @@ fn taken(running: &Config, fresh: &Config) -> Vec<String> {
         ("bases", running.bases != fresh.bases),
         ("databases", running.databases != fresh.databases),
         ("recording", running.recording != fresh.recording),
+        ("supervision", running.supervision != fresh.supervision),
     ];
     all.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key.to_string()).collect()
 }

@@ -44,6 +44,8 @@ pub struct SwitchConfig {
     pub srtp: SrtpPolicies,
     /// Record what caller and agent say to each other.
     pub recording: bool,
+    /// What caller and agent hear of a supervisor.
+    pub supervision: SupervisionNotice,
     /// A party whose audio stops for so long is gone.
     pub rtp_timeout: Option<Duration>,
     /// How long an extension or trunk dialled outright rings.
@@ -58,6 +60,17 @@ pub struct SwitchConfig {
 pub struct Extension {
     pub name: String,
     pub ha1: Ha1Set,
+}
+
+/// How the two who talk are told that a supervisor joins them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum SupervisionNotice {
+    #[default]
+    None,
+    /// Two beeps.
+    Tone,
+    /// A prompt of the project; beeps while there is none.
+    Prompt(String),
 }
 
 /// Whose audio is to be encrypted.

@@ -122,7 +122,13 @@ impl Switch {
         false
     }
 
-    fn targets(&mut self, id: CallId, agent: &AgentId, devices: Vec<Device<Peer>>) -> Vec<(LegSeat, DialTarget)> {
+    /// What a call dials its devices with, each on a port beside the caller's.
+    pub(super) fn targets(
+        &mut self,
+        id: CallId,
+        agent: &AgentId,
+        devices: Vec<Device<Peer>>,
+    ) -> Vec<(LegSeat, DialTarget)> {
         let Some(entry) = self.calls.get(&id) else { return Vec::new() };
         let worker = entry.call.caller().worker();
         let mut targets = Vec::new();

@@ -206,6 +206,7 @@ impl Switch {
             serving: None,
             visiting: None,
             served: None,
+            guests: Default::default(),
             referral: None,
             returned: None,
             ticket: None,

@@ -8,6 +8,7 @@ use super::{Entry, Switch};
 use crate::call::Leg;
 use crate::events::{EventKind, LegRole, Refusal, Source, TransferOutcome};
 use crate::ids::{AgentId, CallId, LegId, Redacted};
+use crate::media::command::RecordingId;
 use crate::sip::endpoint::{Standing, SubscriptionId, UsageId};
 use crate::sip::message::{HeaderName, Message, Replaces};
 use crate::sip::peer::Peer;
@@ -83,6 +84,9 @@ impl Switch {
         if other == id {
             return Err(400);
         }
+        if entry.call.is_guest(leg) {
+            return Err(403);
+        }
         if entry.agent_of(leg) != Some(by) {
             return Err(403);
         }
@@ -131,33 +135,9 @@ impl Switch {
 
     /// The party opposite to `goes` takes the place of `stays`, in the call of the latter; the call of the former ends.
     fn move_over(&mut self, now: Now, stays: (CallId, LegId), goes: (CallId, LegId)) {
-        let Some(entry) = self.calls.get_mut(&goes.0) else { return };
-        let moved_side = match entry.side_of(goes.1) {
-            Side::Caller => Side::Partner,
-            Side::Partner => Side::Caller,
-        };
-        let seat = entry.take_seat(moved_side);
-        let target = if moved_side == Side::Partner { entry.to.clone() } else { entry.from.clone() };
-        let mut given = None;
-        self.with_call(now, goes.0, |call, out| given = call.give_away(goes.1, stays.0, out));
-        let Some(given) = given else {
-            if let Some(entry) = self.calls.get_mut(&goes.0) {
-                entry.put_seat(moved_side, seat);
-            }
-            return;
-        };
-        let (leg, role) = (given.id, given.role);
-        let target = given.agent.as_ref().map_or(target, |agent| agent.to_string());
-        if let Some(place) = self.legs.get_mut(&leg) {
-            place.0 = stays.0;
-        }
-        let usage = self.legs.get(&leg).and_then(|(_, usage)| *usage);
-        let sip_call_id = usage.and_then(|usage| self.endpoint.call_id(usage)).unwrap_or_default().to_owned();
-        let taken = EventKind::LegTaken { leg, from: goes.0, role, target: Redacted::new(target.clone()), sip_call_id };
-        self.emit(now, Some(stays.0), taken);
+        let Some((given, seat, target)) = self.fetch(now, goes, stays.0) else { return };
         let was_side = self.calls.get(&stays.0).map(|entry| entry.side_of(stays.1));
-        let recorded = self.calls.get(&stays.0).is_some_and(|entry| entry.call.is_recording());
-        let recording = if recorded { self.recording_for(stays.0) } else { None };
+        let recording = self.recording_again(stays.0);
         self.with_call(now, stays.0, |call, out| call.take_place(stays.1, given, recording, out));
         let left = match was_side {
             Some(Side::Caller) => self.promote(now, stays.0),
@@ -170,6 +150,41 @@ impl Switch {
             }
         }
         self.leave_seat(now, left);
+    }
+
+    /// Takes the party opposite to `goes` out of its call, which ends, for the call `to`: its leg, its seat, and who it is.
+    pub(super) fn fetch(&mut self, now: Now, goes: (CallId, LegId), to: CallId) -> Option<(Leg, Seat, String)> {
+        let entry = self.calls.get_mut(&goes.0)?;
+        let moved_side = match entry.side_of(goes.1) {
+            Side::Caller => Side::Partner,
+            Side::Partner => Side::Caller,
+        };
+        let seat = entry.take_seat(moved_side);
+        let target = if moved_side == Side::Partner { entry.to.clone() } else { entry.from.clone() };
+        let mut given = None;
+        self.with_call(now, goes.0, |call, out| given = call.give_away(goes.1, to, out));
+        let Some(given) = given else {
+            if let Some(entry) = self.calls.get_mut(&goes.0) {
+                entry.put_seat(moved_side, seat);
+            }
+            return None;
+        };
+        let (leg, role) = (given.id, given.role);
+        let target = given.agent.as_ref().map_or(target, |agent| agent.to_string());
+        if let Some(place) = self.legs.get_mut(&leg) {
+            place.0 = to;
+        }
+        let usage = self.legs.get(&leg).and_then(|(_, usage)| *usage);
+        let sip_call_id = usage.and_then(|usage| self.endpoint.call_id(usage)).unwrap_or_default().to_owned();
+        let taken = EventKind::LegTaken { leg, from: goes.0, role, target: Redacted::new(target.clone()), sip_call_id };
+        self.emit(now, Some(to), taken);
+        Some((given, seat, target))
+    }
+
+    /// A recording for a call that was recorded until its parties changed.
+    pub(super) fn recording_again(&mut self, id: CallId) -> Option<RecordingId> {
+        let recorded = self.calls.get(&id).is_some_and(|entry| entry.call.is_recording());
+        if recorded { self.recording_for(id) } else { None }
     }
 
     /// An INVITE with Replaces, from an extension that proved itself.
@@ -211,7 +226,7 @@ impl Switch {
         // Whom a queue offers a caller to, the queue decides; a call that talks to a machine has no other side.
         let may = match standing {
             Standing::Ringing => entry.call.offered_to().is_none() && entry.call.is_dialing(),
-            _ => entry.call.may_refer(),
+            _ => entry.call.may_refer() && !entry.call.is_guest(leg),
         };
         if !may {
             return Err(refused(603));
@@ -244,8 +259,7 @@ impl Switch {
                 self.with_call(now, id, |call, out| call.pick_up(given, out));
             }
             _ => {
-                let recorded = self.calls.get(&id).is_some_and(|entry| entry.call.is_recording());
-                let recording = if recorded { self.recording_for(id) } else { None };
+                let recording = self.recording_again(id);
                 self.with_call(now, id, |call, out| call.take_seat_of(leg, given, recording, out));
             }
         }

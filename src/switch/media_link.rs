@@ -97,6 +97,7 @@ impl Switch {
         let found = self.calls.get(&call).and_then(|entry| entry.call.legs().find(|party| party.id == leg));
         match found.map(|party| (party.role, &party.agent)) {
             Some((LegRole::Caller, _)) => "the caller".into(),
+            Some((LegRole::Supervisor, Some(agent))) => format!("supervisor {agent}"),
             Some((_, Some(agent))) => format!("agent {agent}"),
             Some((_, None)) | None => "the called party".into(),
         }
@@ -115,6 +116,9 @@ impl Switch {
     pub(super) fn on_key(&mut self, now: Now, leg: LegId, key: char, via: KeySource) {
         let Some(call) = self.call_of(leg) else { return };
         let Some(entry) = self.calls.get(&call) else { return };
+        if entry.call.is_guest(leg) {
+            return self.on_guest_key(now, call, leg, key);
+        }
         if leg != entry.call.caller().id || entry.call.is_bridged() || entry.call.is_ended() {
             return;
         }

@@ -26,6 +26,7 @@ mod redirect_link;
 mod refer_back;
 mod registration;
 mod sip_link;
+mod supervision_link;
 mod sweep;
 mod test_number;
 mod transfer_link;
@@ -35,17 +36,18 @@ mod view;
 mod voicemail_link;
 
 pub use crate::sdp::SrtpPolicy;
-pub use config::{Extension, SrtpPolicies, SwitchBundle, SwitchConfig};
+pub use config::{Extension, SrtpPolicies, SupervisionNotice, SwitchBundle, SwitchConfig};
 pub use kept::{KeptContact, KeptExtension};
 pub use languages::RememberedLanguage;
 pub use registration::OPTIONS as REGISTER_OPTIONS;
+pub use supervision_link::Unfulfilled;
 pub use transfer_link::Untransferable;
 pub use view::{CallSummary, SwitchView};
 
 use crate::acd::Acd;
 use crate::admission::Admission;
 use crate::call::{Call, CallOutput, Notice};
-use crate::events::{Cause, EndedBy, EventKind, SwitchEvent};
+use crate::events::{Cause, EndedBy, EventKind, SupervisionMode, SwitchEvent};
 use crate::ids::{AgentId, CallId, LegId, QueueId, TicketId, TrunkId};
 use crate::media::command::{MediaCmd, MediaEvent, PortLease, WorkerId};
 use crate::registrar::{BindingId, Registrar};
@@ -136,6 +138,26 @@ pub enum Command {
         call: CallId,
         to: String,
     },
+    /// Let an extension hear a call; said again, in another mode.
+    Supervise {
+        call: CallId,
+        by: AgentId,
+        mode: SupervisionMode,
+    },
+    /// Let who supervises a call have the caller, and the agent go.
+    TakeOver {
+        call: CallId,
+        by: AgentId,
+    },
+    /// Let whom an agent talks to in `other` talk with both in `call`.
+    Join {
+        call: CallId,
+        other: CallId,
+    },
+    PauseRecording {
+        call: CallId,
+        paused: bool,
+    },
     AgentReady {
         agent: AgentId,
     },
@@ -201,6 +223,8 @@ enum SwitchTimer {
     NextRound(CallId),
     /// The trunk that was called has said nothing for too long.
     TrunkSilent(CallId),
+    /// A phone of a supervisor has rung long enough.
+    GuestRings(CallId, LegId),
     /// A test number's next step.
     Test(CallId),
     /// No call is longer than this.
@@ -252,6 +276,8 @@ struct Entry {
     visiting: Option<AgentId>,
     /// The caller, if it is an agent whom a queue gave this call, and whom its caller then referred to somebody else.
     served: Option<AgentId>,
+    /// What those beside the two are to the distributor.
+    guests: BTreeMap<LegId, join_link::Seat>,
     /// One of the two is being sent elsewhere by the other.
     referral: Option<Referral>,
     ticket: Option<(TicketId, QueueId)>,
@@ -417,6 +443,9 @@ impl Switch {
                 SwitchTimer::RingOut(call) => self.on_ring_out(now, call),
                 SwitchTimer::NextRound(call) => self.on_round_over(now, call),
                 SwitchTimer::TrunkSilent(call) => self.on_trunk_silent(now, call),
+                SwitchTimer::GuestRings(call, leg) => {
+                    self.with_call(now, call, |call, out| call.stop_ringing_guest(leg, out))
+                }
                 SwitchTimer::Test(call) => self.on_test_timer(now, call),
                 SwitchTimer::CallLimit(call) => {
                     self.with_call(now, call, |call, out| call.hang_up(Cause::Limit, EndedBy::System, out))
@@ -514,6 +543,7 @@ impl Switch {
         let ticket = entry.ticket.take();
         let agents = [entry.own_extension.take(), entry.visiting.take()];
         let serving = [entry.serving.take(), entry.served.take()];
+        let guests = std::mem::take(&mut entry.guests);
         self.referral_cut_short(now, id);
         let Some(entry) = self.calls.get_mut(&id) else { return };
         entry.trunk_hunt = None;
@@ -525,6 +555,10 @@ impl Switch {
         }
         for agent in agents.into_iter().flatten() {
             self.acd.agent_call_ended(now.at, &agent);
+        }
+        for (leg, seat) in guests {
+            self.timers.clear(&SwitchTimer::GuestRings(id, leg));
+            self.leave_seat(now, seat);
         }
         self.admission.release(id);
         self.timers.clear(&SwitchTimer::RingOut(id));
@@ -589,6 +623,12 @@ impl Switch {
             Command::Transfer { call, to } => {
                 // What stands against it was told before the command came here; what came between needs nothing.
                 let _ = self.transfer(now, call, to);
+            }
+            Command::Supervise { call, by, mode } => self.supervise(now, call, &by, mode),
+            Command::TakeOver { call, by } => self.take_call_over(now, call, &by),
+            Command::Join { call, other } => self.join_calls(now, call, other),
+            Command::PauseRecording { call, paused } => {
+                self.with_call(now, call, |call, out| call.pause_recording(paused, None, out))
             }
             Command::AgentReady { agent } => {
                 // An unknown agent was refused before the command came here; one removed meanwhile needs nothing.

@@ -270,6 +270,9 @@ impl Switch {
             Notice::Answered { purpose } => self.on_dial_answered(now, id, purpose),
             Notice::Failed { purpose, cause } => self.on_dial_failed(now, id, purpose, cause),
             Notice::PartnerGone { agent, cause } => self.on_partner_gone(now, id, agent, cause),
+            Notice::SupervisorCame { leg } => self.on_supervisor_came(now, id, leg),
+            Notice::GuestGone { leg } => self.on_guest_gone(now, id, leg),
+            Notice::ThirdStays { leg, recorded } => self.on_third_stays(now, id, leg, recorded),
             Notice::ReferrerGone => self.on_referrer_gone(now, id),
         }
     }

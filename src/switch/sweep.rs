@@ -105,8 +105,9 @@ impl Switch {
         let busy: BTreeSet<&AgentId> = entries
             .flat_map(|entry| {
                 let sides = [&entry.own_extension, &entry.serving, &entry.visiting, &entry.served];
+                let guests = entry.guests.values().flat_map(|seat| seat.serving.iter().chain(&seat.own));
                 let referrer = entry.referral.iter().flat_map(|referral| referral.agents());
-                sides.into_iter().flatten().chain(referrer)
+                sides.into_iter().flatten().chain(referrer).chain(guests)
             })
             .chain(self.calls.values().filter_map(|entry| entry.call.offered_to()))
             .collect();
@@ -176,6 +177,7 @@ mod tests {
             srtp: Default::default(),
             media_bound: None,
             recording: false,
+            supervision: Default::default(),
             rtp_timeout: None,
             direct_ring_time: Duration::from_secs(60),
             messages: false,

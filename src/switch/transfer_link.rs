@@ -85,6 +85,10 @@ impl Switch {
         if entry.referral.is_some() {
             return Err(refused(491));
         }
+        // Who is beside the two has nobody to send elsewhere.
+        if entry.call.is_guest(leg) {
+            return Err(refused(603));
+        }
         // Only an extension may; a trunk is a stranger to our numbers.
         let by = entry.agent_of(leg).filter(|agent| self.config.extensions.contains_key(*agent)).ok_or(refused(403))?;
         // Nobody is there whom it could refer.

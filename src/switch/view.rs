@@ -43,6 +43,8 @@ pub struct CallSummary {
     /// `section/step` of the flow.
     pub flow: Option<String>,
     pub recording: bool,
+    /// Recorded, but not what is said now.
+    pub recording_paused: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +96,7 @@ impl Switch {
                     _ => None,
                 },
                 recording: entry.call.is_recording(),
+                recording_paused: entry.call.is_recording_paused(),
             }
         });
         SwitchView {

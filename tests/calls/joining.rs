@@ -4,7 +4,7 @@
 use super::*;
 
 /// The agent has a caller of the queue, and talks to `number` meanwhile.
-fn consulting(number: &str) -> (World, PhoneId, PhoneId, PhoneId) {
+pub(super) fn consulting(number: &str) -> (World, PhoneId, PhoneId, PhoneId) {
     let (mut world, caller, agent) = talking();
     let other = world.agent(number);
     world.hold(agent, true);

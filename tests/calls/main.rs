@@ -22,6 +22,7 @@ mod redirections;
 mod refusals;
 mod registration;
 mod session_timers;
+mod supervision;
 mod transfers;
 mod trunks;
 mod watching;

@@ -97,3 +97,20 @@ fn a_message_may_be_left_while_the_call_is_recorded() {
     world.talk(100, &mut [(CALLER, &mut a)]);
     assert_eq!(world.wire.taps[10..].iter().filter(|frame| frame.recording == RecordingId(6)).count(), 5);
 }
+
+#[test]
+fn what_is_said_while_a_recording_is_paused_is_in_it_on_neither_side() {
+    let (mut world, mut a, mut b) = World::bridged(Codec::Pcmu, Codec::Pcmu);
+    start(&mut world);
+    let mut counted = Vec::new();
+    for paused in [false, true, true, false, false] {
+        world.command(MediaCmd::RecordPause { recording: REC, paused });
+        world.talk(100, &mut [(CALLER, &mut a), (AGENT, &mut b)]);
+        counted.push(sides(&world));
+    }
+    assert_eq!(counted, [(5, 5), (5, 5), (5, 5), (10, 10), (15, 15)]);
+    assert_eq!(world.wire.records, [(REC, "open")], "it is one recording");
+    // Where the packets after the pause belong, their time stamps say.
+    let near: Vec<_> = world.wire.taps.iter().filter(|frame| frame.side == Side::Near).collect();
+    assert_eq!(near[5].timestamp.wrapping_sub(near[4].timestamp), 160 * 11);
+}

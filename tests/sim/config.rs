@@ -9,7 +9,7 @@ use hotline::sip::dialog::session_timer::SessionTerms;
 use hotline::sip::digest::{Algorithm, Ha1Set};
 use hotline::sip::endpoint::EndpointConfig;
 use hotline::sip::peer::Peer;
-use hotline::switch::{Extension, REGISTER_OPTIONS, SrtpPolicies, SrtpPolicy, SwitchConfig};
+use hotline::switch::{Extension, REGISTER_OPTIONS, SrtpPolicies, SrtpPolicy, SupervisionNotice, SwitchConfig};
 use hotline::trunks::{Caps, Manners, TrunkConfig, TrunksConfig};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -44,6 +44,7 @@ pub struct Settings {
     pub rtp_timeout: Option<Duration>,
     pub rona_pause: Option<Duration>,
     pub recording: bool,
+    pub supervision: SupervisionNotice,
     pub srtp: SrtpPolicy,
     pub trunks: TrunksConfig,
     pub trunk_numbers: BTreeMap<TrunkId, TrunkNumbers>,
@@ -92,6 +93,7 @@ impl Default for Settings {
             rtp_timeout: Some(Duration::from_secs(10)),
             rona_pause: Some(Duration::from_secs(30)),
             recording: true,
+            supervision: SupervisionNotice::None,
             srtp: SrtpPolicy::default(),
             trunks: TrunksConfig::default(),
             trunk_numbers: BTreeMap::new(),
@@ -158,6 +160,7 @@ impl Settings {
             media_bound: None,
             srtp: SrtpPolicies { default: self.srtp, certificate: Some([0xab; 32]), ..SrtpPolicies::default() },
             recording: self.recording,
+            supervision: self.supervision.clone(),
             rtp_timeout: self.rtp_timeout,
             direct_ring_time: Duration::from_secs(60),
             messages: self.messages,

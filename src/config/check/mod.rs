@@ -17,7 +17,7 @@ use crate::sip::endpoint::ReliableProvisional;
 use crate::source::diag::{Diagnostic, Diags, nearest, shown};
 use crate::source::text::{Files, Sources, Span, decode};
 use crate::source::yaml;
-use crate::switch::SrtpPolicy;
+use crate::switch::{SrtpPolicy, SupervisionNotice};
 use crate::trunks::Group;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
@@ -121,6 +121,7 @@ impl<'f> Check<'f> {
         let registrar = self.registrar(&raw.registrar);
         let recording =
             Recording { enabled: raw.recording.enabled.map_or(Recording::default().enabled, |enabled| enabled.value) };
+        let supervision = self.supervision(&raw.supervision);
         let records = Records {
             cdr_days: self.days(raw.records.cdr_days.as_ref(), Records::default().cdr_days),
             journal_days: self.days(raw.records.journal_days.as_ref(), Records::default().journal_days),
@@ -147,6 +148,7 @@ impl<'f> Check<'f> {
             trunk_groups,
             numbers,
             recording,
+            supervision,
             records,
             bases,
             databases,
@@ -228,6 +230,30 @@ impl<'f> Check<'f> {
                 MessagePolicy::Refuse
             }
         }
+    }
+
+    fn supervision(&mut self, raw: &super::raw::RawSupervision) -> SupervisionNotice {
+        let word = raw.notice.as_ref().map(|word| (word, word.value.as_str()));
+        let notice = match (word, &raw.prompt) {
+            (None | Some((_, "none")), _) => SupervisionNotice::None,
+            (Some((_, "tone")), _) => SupervisionNotice::Tone,
+            (Some((_, "prompt")), Some(prompt)) => return SupervisionNotice::Prompt(prompt.value.clone()),
+            (Some((word, "prompt")), None) => {
+                let help = "name the text that is said: `supervision: {notice: prompt, prompt: call_is_heard}`";
+                self.error("C139", word, "no `prompt` says what is to be said".into(), Some(help.into()));
+                SupervisionNotice::Tone
+            }
+            (Some((word, other)), _) => {
+                let help = "`tone` is two beeps, `prompt` says a text, `none` nothing";
+                self.error("C139", word, format!("`{other}` is no notice of a supervisor"), Some(help.into()));
+                SupervisionNotice::None
+            }
+        };
+        if let Some(prompt) = &raw.prompt {
+            let help = "write `notice: prompt` beside it, or leave it out";
+            self.error("C139", prompt, "this prompt would never be said".into(), Some(help.into()));
+        }
+        notice
     }
 
     fn limits(&mut self, raw: &super::raw::RawLimits, listen: &super::Listen) -> Limits {

@@ -6,12 +6,10 @@
 //! 8 kHz costs a third. So each hears the others at the best rate that both ends have.
 
 use super::super::codec::Rate;
+use super::super::command::MAX_PARTIES;
 use super::super::sink::LegSlot;
 use super::TURN;
 use super::resample::Resampler;
-
-/// More voices than a person can tell apart, and a bound on a turn's work.
-pub const MAX_PARTIES: usize = 8;
 
 /// Who hears a party.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

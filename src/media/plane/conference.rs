@@ -7,7 +7,7 @@ use super::{Plane, live};
 use crate::ids::LegId;
 use crate::media::Micros;
 use crate::media::codec::Rate;
-use crate::media::command::Part;
+use crate::media::command::{MAX_PARTIES, Part};
 use crate::media::egress::Source;
 use crate::media::pcm::TURN;
 use crate::media::pcm::mixer::{Mixer, Voice};
@@ -83,7 +83,7 @@ impl Plane {
     /// A turn's worth of what all say, to all.
     pub(super) fn mix(&mut self, now: Micros, room: usize, out: &mut impl Sink) {
         let Some(mixer) = self.conferences.get_mut(room) else { return };
-        let mut slots = [None; crate::media::pcm::mixer::MAX_PARTIES];
+        let mut slots = [None; MAX_PARTIES];
         slots.iter_mut().enumerate().for_each(|(nth, slot)| *slot = mixer.party(nth));
         let slots = slots.into_iter().flatten();
         mixer.begin(slots.clone().filter_map(|slot| live(&mut self.legs, slot)?.codec()).map(Rate::of));
