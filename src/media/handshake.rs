@@ -29,9 +29,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// From the answer on. A browser needs half a second; its user may take longer to allow the microphone, but has done so
-/// before it answers.
+/// From the answer on. A browser needs half a second.
 const LIMIT: Duration = Duration::from_secs(15);
+/// Before it, as not every caller begins with what a 183 describes.
+const RINGING: Duration = Duration::from_secs(300);
 /// A lost flight is sent again after that. Ours have answers within a round trip, so the second of RFC 6347 4.2.4.1 would be
 /// heard as a pause.
 const FLIGHT: Duration = Duration::from_millis(400);
@@ -65,6 +66,8 @@ pub enum What {
         handshake: Box<Handshake>,
         to: Option<SocketAddr>,
     },
+    /// The call is answered: it is time.
+    Answered,
     /// The peer can be reached there.
     Way {
         to: SocketAddr,
@@ -189,6 +192,12 @@ impl Handshakes {
         match what {
             What::Begin { handshake, to } => self.begin(now, leg, &handshake, to),
             What::End => _ = self.running.remove(&leg),
+            What::Answered => self.with(now, leg, association, |running| {
+                if !running.done {
+                    running.ends = now + LIMIT;
+                }
+                Ok(false)
+            }),
             What::Way { to } => self.with(now, leg, association, |running| {
                 running.to = Some(to);
                 running.start(now)
@@ -240,7 +249,7 @@ impl Handshakes {
             mistaken,
             broken: false,
             done: false,
-            ends: now + LIMIT,
+            ends: now + RINGING,
         };
         self.running.insert(leg, running);
         self.with(now, leg, association, |running| running.start(now));

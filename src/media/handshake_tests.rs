@@ -33,6 +33,7 @@ impl Pair {
         };
         ours.handle(now, begin(of_b, THERE));
         theirs.handle(now, begin(of_a, HERE));
+        ours.handle(now, Note { leg: LEG, association: 1, what: What::Answered });
         Self { now, ours, theirs, outcome: [Vec::new(), Vec::new()], sent: 0 }
     }
 
@@ -144,6 +145,18 @@ fn who_never_answers_is_given_up_after_fifteen_seconds() {
         assert_eq!(pair.outcome[0], [Said::Failed { leg: LEG, association: 1, why: NoKeys::Unanswered }]);
         assert_eq!((waited, pair.ours.next_timeout()), (LIMIT, None));
     }
+}
+
+#[test]
+fn a_caller_that_waits_for_the_answer_is_waited_for() {
+    let mut pair = Pair::new(|right| right, false);
+    let what = What::Begin { handshake: Box::new(handshake(false, &Identity::make().unwrap())), to: None };
+    pair.ours.handle(pair.now, Note { leg: LEG, association: 1, what });
+    pair.pass(Duration::from_secs(120));
+    assert!(pair.ours.poll().is_none(), "it rings");
+    pair.ours.handle(pair.now, Note { leg: LEG, association: 1, what: What::Answered });
+    pair.pass(LIMIT);
+    assert!(matches!(pair.ours.poll(), Some(Said::Failed { why: NoKeys::Unanswered, .. })));
 }
 
 #[test]

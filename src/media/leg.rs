@@ -16,6 +16,7 @@ use super::capture::Capture;
 use super::command::{MediaEvent, RecordingId};
 use super::dtmf::{EventPayload, KeySender, Keypad, Press, Presses, at_8_khz};
 use super::egress::Egress;
+use super::handshake::What;
 use super::latch::{Latch, Verdict, Wiring};
 use super::pcm::Input;
 use super::player::Player;
@@ -361,8 +362,11 @@ impl Leg {
     }
 
     /// Starts the watch for a silent peer anew.
-    pub fn watch_silence(&mut self, now: Micros, after: Option<Duration>) {
+    pub fn watch_silence(&mut self, now: Micros, after: Option<Duration>, out: &mut impl Sink) {
         self.silence.watch(now, after);
+        if self.guard.is_shut() {
+            self.note(What::Answered, out);
+        }
     }
 
     /// Whether the peer sends now.

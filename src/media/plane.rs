@@ -129,7 +129,7 @@ impl Plane {
             }
             MediaCmd::RecordPause { recording, paused } => self.record_pause(recording, paused),
             MediaCmd::RecordStop { recording } => self.record_stop(now, recording, out),
-            MediaCmd::RtpTimeout { leg, after } => self.with(leg, |leg, _| leg.watch_silence(at, after)),
+            MediaCmd::RtpTimeout { leg, after } => self.with(leg, |leg, _| leg.watch_silence(at, after, out)),
             MediaCmd::Drop { leg } => self.drop_leg(now, leg, out),
         }
     }

@@ -265,4 +265,4 @@ impl Own {
 
 #[cfg(test)]
 #[path = "handshake_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 const US: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 100));
 const PRINT: &str = "12:34:56:78:9A:BC:DE:F0:12:34:56:78:9A:BC:DE:F0:12:34:56:78:9A:BC:DE:F0:12:34:56:78:9A:BC:DE:F0";
 
-fn protection(policy: SrtpPolicy, offered: bool) -> Protection {
+pub fn protection(policy: SrtpPolicy, offered: bool) -> Protection {
     Protection::new(policy, true, [5; 32]).with_handshake([0xab; 32], offered)
 }
 
@@ -14,7 +14,7 @@ fn session(offered: bool) -> Session {
 }
 
 /// What a browser offers: streams in a group, candidates that trickle, and much that is not for us.
-fn browser(ufrag: &str, setup: &str, rest: &str) -> String {
+pub fn browser(ufrag: &str, setup: &str, rest: &str) -> String {
     format!(
         "v=0\r\no=- 46 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE a1 v2 d3\r\na=extmap-allow-mixed\r\n\
          a=msid-semantic: WMS 5b\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111 63 9 0 8 13 110 126\r\nc=IN IP4 0.0.0.0\r\n\

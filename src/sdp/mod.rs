@@ -9,6 +9,8 @@ mod crypto;
 mod error;
 mod fax;
 mod handshake;
+#[cfg(test)]
+mod mutation_tests;
 mod parse;
 mod payload;
 mod protection;

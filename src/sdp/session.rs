@@ -385,4 +385,4 @@ fn attribute_of(direction: Direction) -> &'static str {
 
 #[cfg(test)]
 #[path = "session_tests.rs"]
-mod tests;
+pub(super) mod tests;

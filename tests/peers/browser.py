@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import sound
-from lab import AGENT_HZ, TONE_DBFS, WITHIN_DB, check_agent_heard, expect
+from lab import AGENT_HZ, CALLER_HZ, TONE_DBFS, WITHIN_DB, check_agent_heard, expect
 from scenarios import scenario
 from sipp import Failure, Skipped, poll
 from switch import SECRET
@@ -159,7 +159,7 @@ def last_record(lab, number, caller):
 
 @scenario(alone=True)
 def browser_talks(lab):
-    """chromium hears the tone of 9197 and itself at 9196, over hold and back, presses keys for 9198, and hangs up or is hung up."""
+    """chromium hears the tone of 9197 and itself at 9196, over hold and back, presses keys for 9198, takes a call of the queue, and hangs up or is hung up."""
     page = chromium(lab, "1003")
     try:
         page.calls("9197")
@@ -189,6 +189,24 @@ def browser_talks(lab):
         shown = "".join(str(e.get("key") or "") for e in lab.switch.api(f"calls/{record['call_id']}").get("events", []) if e.get("event") == "key")
         if "472" not in shown and "472" not in json.dumps(lab.switch.api(f"calls/{record['call_id']}")):
             raise Failure(f"the page pressed 472#, and the call's events have {shown!r}")
+
+        # The queue's only agent.
+        lab.switch.make_ready("1003")
+        call = lab.call("9000").answered()
+        page.wait("incoming", 15)
+        page.tell("answer")
+        page.wait("confirmed", 15)
+        call.voice.tone(CALLER_HZ, TONE_DBFS)
+        page.hears(CALLER_HZ, "the caller's tone at the agent's page")
+        call.check_hears(PAGE_HZ, "the agent's page at the caller")
+        call.voice.check_stream()
+        page.tell("hangup")
+        who, _ = call.ended_by(5)
+        record = call.record()
+        expect(record, agent="1003", end="agent", cause="normal")
+        wrong = [leg for segment in record["segments"] for leg in segment.get("media", []) if leg.get("malformed") or leg.get("forged")]
+        if who != "other" or wrong:
+            raise Failure(f"ended by {who}; media {wrong}")
         return f"{tone['srtp']}, {own['codec']}: 1004 Hz at {tone['dbfs']:.1f}, its own at {own['dbfs']:.1f} and after hold {after['dbfs']:.1f} dBFS"
     finally:
         page.stop()

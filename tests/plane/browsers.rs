@@ -74,7 +74,7 @@ impl Browser {
     /// Checks the way, chooses it, and shakes hands.
     fn connect(&mut self, world: &mut World) {
         check(world, self.phone.addr, true);
-        assert_eq!(world.wire.others.len(), 1, "answered");
+        assert_eq!(world.wire.datagrams.len(), 1, "answered");
         let what = What::Way { to: "192.0.2.1:1".parse().unwrap() };
         self.theirs.handle(world.now, Note { leg: CALLER, association: 1, what });
         self.shake(world);
@@ -90,7 +90,7 @@ impl Browser {
                 quiet = false;
                 world.plane.handshake(world.now, said, &mut world.wire);
             }
-            for (_, to, octets) in std::mem::take(&mut world.wire.others) {
+            for (_, to, octets) in std::mem::take(&mut world.wire.datagrams) {
                 if to == self.phone.addr && octets[0] >= 20 {
                     let what = What::Datagram { from: to, octets: octets.into() };
                     self.theirs.handle(world.now, Note { leg: CALLER, association: 1, what });
@@ -212,7 +212,7 @@ fn a_greeting_begins_when_there_are_keys_and_not_before() {
 
 impl Browser {
     fn connect_again(&mut self, world: &mut World) {
-        world.wire.others.clear();
+        world.wire.datagrams.clear();
         self.connect(world);
     }
 }
@@ -240,6 +240,7 @@ fn a_browser_whose_checks_never_come_is_told_apart_from_one_without_a_handshake(
         if checks {
             check(&mut world, browser.phone.addr, true);
         }
+        world.command(MediaCmd::RtpTimeout { leg: CALLER, after: None });
         for note in std::mem::take(&mut world.wire.notes) {
             browser.ours.handle(world.now, note);
         }
@@ -267,7 +268,7 @@ fn a_stranger_without_the_password_is_neither_answered_nor_does_it_cost_a_handsh
             world.deliver(CALLER, stranger, &packet);
         }
     }
-    assert!(world.wire.others.is_empty() && world.wire.notes.is_empty());
+    assert!(world.wire.datagrams.is_empty() && world.wire.notes.is_empty());
     // The browser is found as if nothing had been.
     world.run(1000);
     world.events();
@@ -296,12 +297,12 @@ fn a_flood_of_handshake_datagrams_from_the_browsers_own_address_is_bounded() {
 fn checks_go_on_being_answered_and_one_from_elsewhere_that_is_chosen_moves_a_silent_browser() {
     let (mut world, mut browser, mut agent) = bridged();
     talk(&mut world, 200, &mut browser, &mut agent);
-    world.wire.others.clear();
+    world.wire.datagrams.clear();
     // Consent (RFC 7675), and a check of another way that is not chosen.
     let elsewhere: SocketAddr = "198.51.100.7:7000".parse().unwrap();
     check(&mut world, browser.phone.addr, false);
     check(&mut world, elsewhere, false);
-    assert_eq!(world.wire.others.iter().map(|(_, to, _)| *to).collect::<Vec<_>>(), [browser.phone.addr, elsewhere]);
+    assert_eq!(world.wire.datagrams.iter().map(|(_, to, _)| *to).collect::<Vec<_>>(), [browser.phone.addr, elsewhere]);
     world.sent_to(CALLER);
     talk(&mut world, 200, &mut browser, &mut agent);
     assert!(world.sent_to(CALLER).iter().all(|packet| packet.to == browser.phone.addr));
@@ -332,7 +333,7 @@ fn a_hold_keeps_the_keys_and_checks_begun_anew_are_answered_by_their_new_names()
     talk(&mut world, 200, &mut browser, &mut agent);
     assert!(world.sent_to(AGENT).len() >= 9);
     check(&mut world, browser.phone.addr, true);
-    assert!(world.wire.others.is_empty(), "by its old name it is not known any more");
+    assert!(world.wire.datagrams.is_empty(), "by its old name it is not known any more");
 }
 
 #[test]

@@ -33,7 +33,7 @@ fn each_datagram_of_a_fax_reaches_the_other_machine_as_it_is() {
         world.deliver(AGENT, b.addr, &page(7));
         world.run(30);
     }
-    let got: Vec<_> = world.wire.datagrams.iter().filter(|(leg, _)| *leg == AGENT).map(|(_, d)| d.clone()).collect();
+    let got: Vec<_> = world.wire.datagrams.iter().filter(|(leg, ..)| *leg == AGENT).map(|(.., d)| d.clone()).collect();
     assert!(got == pages, "{} of {}", got.len(), pages.len());
     assert_eq!(world.wire.datagrams.len(), 1200, "and the other way");
 }
@@ -71,8 +71,8 @@ fn a_fax_machine_at_another_port_than_the_voice_is_found_and_a_stranger_is_not()
         world.deliver(AGENT, "10.0.0.2:5000".parse().unwrap(), &page(number));
         world.run(20);
     }
-    let heard = world.wire.datagrams.iter().filter(|(leg, _)| *leg == AGENT);
-    assert!(heard.clone().all(|(_, datagram)| datagram[0] < 0x40), "nothing of the stranger's");
+    let heard = world.wire.datagrams.iter().filter(|(leg, ..)| *leg == AGENT);
+    assert!(heard.clone().all(|(.., datagram)| datagram[0] < 0x40), "nothing of the stranger's");
     assert_eq!(heard.count(), 200);
     assert_ne!(a.addr, moved);
 }

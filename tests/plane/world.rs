@@ -22,8 +22,8 @@ static SOUNDS: LazyLock<Arc<Sounds>> = LazyLock::new(|| Arc::new(Sounds::new(1))
 pub struct Wire {
     pub now: Option<Instant>,
     pub sent: Vec<Sent>,
-    /// What is no RTP: fax.
-    pub datagrams: Vec<(LegId, Vec<u8>)>,
+    /// What is neither RTP nor RTCP: fax, checks, handshakes.
+    pub datagrams: Vec<(LegId, SocketAddr, Vec<u8>)>,
     pub rtcp: Vec<(LegId, SocketAddr, Vec<u8>)>,
     pub rtcp_at: Vec<(LegId, Instant)>,
     pub events: Vec<MediaEvent>,
@@ -31,8 +31,6 @@ pub struct Wire {
     pub records: Vec<(RecordingId, &'static str)>,
     pub closed: Vec<LegId>,
     pub refuse_ports: bool,
-    /// What is neither RTP nor RTCP.
-    pub others: Vec<(LegId, SocketAddr, Vec<u8>)>,
     /// For who makes the handshakes.
     pub notes: Vec<Note>,
     /// Phones that open what they are sent.
@@ -93,8 +91,8 @@ impl Sink for Wire {
         assert!(connected.take().is_some(), "disconnected twice");
     }
     fn send_rtp(&mut self, slot: LegSlot, to: SocketAddr, packet: &[u8]) {
-        if packet.first().is_some_and(|first| *first < 64) {
-            return self.others.push((self.leg(slot), to, packet.to_vec()));
+        if packet.first().is_none_or(|first| first >> 6 != 2) {
+            return self.datagrams.push((self.leg(slot), to, packet.to_vec()));
         }
         let packet = &self.opened(slot, packet)[..];
         if rtp::is_rtcp(packet) && packet[0] >> 6 == 2 {
@@ -102,7 +100,7 @@ impl Sink for Wire {
         }
         let connected = self.sockets[&slot].1;
         assert!(connected.is_none_or(|connected| connected == to), "sent past the connection");
-        let Ok(rtp) = rtp::parse(packet) else { return self.datagrams.push((self.leg(slot), packet.to_vec())) };
+        let Ok(rtp) = rtp::parse(packet) else { return self.datagrams.push((self.leg(slot), to, packet.to_vec())) };
         let payload = packet[rtp.payload.clone()].to_vec();
         self.sent.push(Sent { leg: self.leg(slot), to, at: self.now.expect("a clock"), rtp, payload });
     }

@@ -176,7 +176,7 @@ impl Leg {
         self.door.as_ref().is_some_and(|door| door.association == association)
     }
 
-    fn note(&mut self, what: What, out: &mut impl Sink) {
+    pub(super) fn note(&mut self, what: What, out: &mut impl Sink) {
         let association = self.door.as_ref().map_or(0, |door| door.association);
         let begins = matches!(what, What::Begin { .. });
         if !out.handshake(Note { leg: self.id, association, what }) && begins {
