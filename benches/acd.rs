@@ -20,9 +20,8 @@ impl Centre {
     fn new() -> Self {
         let queue = |n| QueueConfig { wrap_up: Duration::ZERO, ..QueueConfig::new(&*format!("queue-{n}")) };
         let agent = |n: u64| AgentConfig {
-            id: AgentId::new(format!("agent-{n}")),
-            name: String::new(),
             queues: (0..10).map(|k| QueueId::new(format!("queue-{}", (n * 7 + k * 23) % QUEUES))).collect(),
+            ..AgentConfig::new(AgentId::new(format!("agent-{n}")))
         };
         let queues = (0..QUEUES).map(queue).collect();
         let config = AcdConfig { queues, agents: (0..AGENTS).map(agent).collect(), ..AcdConfig::default() };
@@ -41,7 +40,7 @@ impl Centre {
         let queue = QueueId::new(format!("queue-{}", self.tickets * 31 % QUEUES));
         let priority = (self.tickets % 3) as u8;
         let max_wait = Some(Duration::from_secs(7 * 24 * 3600));
-        let wish = Enqueue { queue, priority, max_wait, leave_when_empty: false, returning: false };
+        let wish = Enqueue { max_wait, ..Enqueue::new(queue, priority) };
         let ticket = TicketId(self.tickets);
         self.acd.enqueue(self.now, ticket, wish).expect("the queue is there");
         ticket

@@ -102,6 +102,10 @@ named_id!(QueueId);
 named_id!(TrunkId);
 named_id!(ProjectId);
 named_id!(
+    /// Something that agents can do, each to a level from 0 to 100.
+    SkillId
+);
+named_id!(
     /// Content hash of a bundle (flows, prompts manifest, lookups, calendars), in hex.
     FlowVersion
 );

@@ -2,9 +2,13 @@
 
 use super::config::AgentConfig;
 use super::queue::QueueKey;
+use super::skill::{Level, Levels, SkillKey};
+use super::ticket::Place;
 use crate::events::AgentStateName;
 use crate::ids::{AgentId, QueueId, TicketId};
 use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// An agent's slot, stable while the agent is configured.
@@ -64,6 +68,14 @@ pub(super) struct Agent {
     pub id: AgentId,
     pub name: String,
     pub queues: Vec<QueueKey>,
+    /// What the agent can do today.
+    pub skills: Arc<Levels>,
+    /// What the configuration says, each with its end if it has one (milliseconds since 1970).
+    pub learned: Vec<(SkillKey, Level, Option<u64>)>,
+    /// Callers who wait for this agent alone.
+    pub waited_for: BTreeSet<Place>,
+    /// Calls from queues since logging in.
+    pub calls: u64,
     pub reachable: bool,
     pub intent: Intent,
     pub duty: Duty,
@@ -80,11 +92,16 @@ pub(super) struct Agent {
 }
 
 impl Agent {
-    pub(super) fn new(config: &AgentConfig, queues: Vec<QueueKey>) -> Self {
+    /// Without queues and skills yet.
+    pub(super) fn new(config: &AgentConfig) -> Self {
         Self {
             id: config.id.clone(),
             name: config.name.clone(),
-            queues,
+            queues: Vec::new(),
+            skills: Arc::default(),
+            learned: Vec::new(),
+            waited_for: BTreeSet::new(),
+            calls: 0,
             reachable: false,
             intent: Intent::Ready,
             duty: Duty::Free,
@@ -95,6 +112,12 @@ impl Agent {
             since: None,
             leaving: false,
         }
+    }
+
+    /// What of it counts at this time, in milliseconds since 1970.
+    pub(super) fn skills_at(&self, wall: u64) -> Levels {
+        let counts = self.learned.iter().filter(|(_, _, until)| until.is_none_or(|until| wall < until));
+        Levels::new(counts.map(|(skill, level, _)| (*skill, *level)))
     }
 
     /// May be offered a caller now.

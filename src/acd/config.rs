@@ -1,7 +1,8 @@
 //! What the distributor is configured with. Values are taken as checked; the bounds here only keep arithmetic on
 //! deadlines safe and a mistyped zero from turning into a busy loop.
 
-use crate::ids::{AgentId, ProjectId, QueueId};
+use super::skill::Level;
+use crate::ids::{AgentId, ProjectId, QueueId, SkillId};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -39,9 +40,59 @@ pub struct QueueConfig {
     /// Callers that may wait at once; with 0 a caller is served by an idle agent or turned away.
     pub max_len: u32,
     pub wrap_up: Duration,
-    pub strategy: Strategy,
     /// The wait after which a caller who did not ask otherwise is given back to the flow.
     pub max_wait: Duration,
+    pub matching: Matching,
+}
+
+/// Who of the agents serves whom of the callers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Matching {
+    pub strategy: Strategy,
+    /// What every caller of the queue needs.
+    pub skills: Vec<(SkillId, Level)>,
+    /// The level needed of a skill that a flow asks for beyond those.
+    pub min_level: Level,
+    /// What a wait changes, in order of time.
+    pub widen: Vec<Widening>,
+    /// A wait of this length counts as much as one step of priority.
+    pub ageing: Duration,
+    /// For how long a caller is known to the agent who served the last call.
+    pub sticky: Option<Sticky>,
+    /// For how long a caller who hung up finds the place again.
+    pub keep_place: Duration,
+}
+
+impl Default for Matching {
+    /// Three minutes a step put an urgent caller (9) before all who came within the usual longest wait.
+    fn default() -> Self {
+        Self {
+            strategy: Strategy::default(),
+            skills: Vec::new(),
+            min_level: 1,
+            widen: Vec::new(),
+            ageing: Duration::from_secs(180),
+            sticky: None,
+            keep_place: Duration::ZERO,
+        }
+    }
+}
+
+/// After so long a wait, less is asked for and others may serve.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Widening {
+    pub after: Duration,
+    /// No demand stays above this level.
+    pub min_level: Option<Level>,
+    /// Their agents may serve, too.
+    pub agents_of: Vec<QueueId>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sticky {
+    pub remember: Duration,
+    /// How long the caller waits for that agent alone, while the agent is at work.
+    pub wait: Duration,
 }
 
 impl QueueConfig {
@@ -52,18 +103,33 @@ impl QueueConfig {
             ring_timeout: Duration::from_secs(20),
             max_len: 1_000,
             wrap_up: Duration::from_secs(15),
-            strategy: Strategy::LongestIdle,
             max_wait: Duration::from_secs(600),
+            matching: Matching::default(),
         }
     }
 }
 
-/// Which of the idle agents is offered a caller.
+/// Which of the idle agents who can serve is offered a caller.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Strategy {
     #[default]
     LongestIdle,
+    /// The one whose last offer from this queue is the longest ago.
+    RoundRobin,
+    /// The one with the fewest calls since logging in.
+    FewestCalls,
+    /// The one with the highest levels in what the caller needs.
+    SkillFit,
+}
+
+impl Strategy {
+    pub const ALL: [(&'static str, Strategy); 4] = [
+        ("longest_idle", Self::LongestIdle),
+        ("round_robin", Self::RoundRobin),
+        ("fewest_calls", Self::FewestCalls),
+        ("skill_fit", Self::SkillFit),
+    ];
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +137,21 @@ pub struct AgentConfig {
     pub id: AgentId,
     pub name: String,
     pub queues: Vec<QueueId>,
+    pub skills: Vec<AgentSkill>,
+}
+
+impl AgentConfig {
+    pub fn new(id: impl Into<AgentId>) -> Self {
+        Self { id: id.into(), name: String::new(), queues: Vec::new(), skills: Vec::new() }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgentSkill {
+    pub skill: SkillId,
+    pub level: Level,
+    /// From then on it counts no more; milliseconds since 1970.
+    pub until: Option<u64>,
 }
 
 /// A lease, pause or wait in the bounds of this module.

@@ -1,21 +1,18 @@
 //! The distributor: every input, and what each decides.
-//!
-//! Two moves make a match: an agent who became available is served the best caller of the agent's queues ([`Acd::serve`]),
-//! and a caller who became waiting is given the longest idle agent of the queue ([`Acd::place`]). As one of the two runs
-//! after every change, neither side is ever left waiting for the other.
 
-use super::agent::{Agent, AgentKey, Duty, IdlePlace, Intent, Reason, is_logged_in, is_staffed, reason};
+use super::agent::{Agent, AgentKey, Duty, Intent, reason};
 use super::config::{bounded, bounded_or_zero};
+use super::memory::Memory;
 use super::queue::{Queue, QueueKey};
-use super::ticket::{Place, Ticket, TicketState};
+use super::skill::SkillKey;
+use super::ticket::{Ticket, TicketState};
 use super::{AcdConfig, AcdOutput, Enqueue, EnqueueError, Leave, MAX_PRIORITY, MAX_TICKETS, UnknownAgent, Withdrawal};
-use crate::events::{AgentStateName, OfferResult, QueueOutcome};
-use crate::ids::{AgentId, QueueId, TicketId};
-use crate::timers::Timers;
+use crate::events::{OfferResult, QueueOutcome};
+use crate::ids::{AgentId, QueueId, SkillId, TicketId};
+use crate::timers::{Now, Timers};
 use slab::Slab;
 use std::borrow::Cow;
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 /// Everything that the distributor waits for.
@@ -25,6 +22,10 @@ pub(super) enum Deadline {
     Offer(AgentKey),
     /// The caller's longest wait.
     MaxWait(TicketId),
+    /// A longer wait asks for less.
+    Widen(TicketId),
+    /// The caller has waited long enough for the agent who knows them.
+    Sticky(TicketId),
     /// The end of an agent's wrap-up.
     WrapUp(AgentKey),
     /// The end of a pause that ends by itself (`rona`, `busy`, `declined`, `unreachable`).
@@ -40,11 +41,22 @@ pub struct Acd {
     pub(super) queue_keys: BTreeMap<QueueId, QueueKey>,
     pub(super) agents: Slab<Agent>,
     pub(super) agent_keys: BTreeMap<AgentId, AgentKey>,
+    pub(super) skills: BTreeMap<SkillId, SkillKey>,
+    /// Those that some agent has by the configuration.
+    pub(super) held: BTreeSet<SkillKey>,
     pub(super) tickets: BTreeMap<TicketId, Ticket>,
+    /// Who served a caller last.
+    pub(super) served: Memory<AgentId>,
+    /// Since when a caller had waited who hung up, and the priority.
+    pub(super) left: Memory<(Instant, u8)>,
     pub(super) timers: Timers<Deadline>,
+    /// Callers whose reach has changed, to be placed as soon as all that changed at the moment is known.
+    pub(super) moved: Vec<TicketId>,
     pub(super) outputs: VecDeque<AcdOutput>,
     pub(super) rona_pause: Option<Duration>,
     pub(super) busy_pause: Duration,
+    /// The last time that was told, milliseconds since 1970: skills end by it.
+    pub(super) wall: u64,
     next_seq: u64,
     /// While a reload changes the tables nobody is matched.
     pub(super) reloading: bool,
@@ -58,11 +70,17 @@ impl Acd {
             queue_keys: BTreeMap::new(),
             agents: Slab::new(),
             agent_keys: BTreeMap::new(),
+            skills: BTreeMap::new(),
+            held: BTreeSet::new(),
             tickets: BTreeMap::new(),
+            served: Memory::default(),
+            left: Memory::default(),
             timers: Timers::new(),
+            moved: Vec::new(),
             outputs: VecDeque::new(),
             rona_pause: None,
             busy_pause: Duration::ZERO,
+            wall: 0,
             next_seq: 0,
             reloading: false,
         };
@@ -83,11 +101,27 @@ impl Acd {
             match deadline {
                 Deadline::Offer(agent) => self.rona(now, agent, Some(Withdrawal::RingTimeout)),
                 Deadline::MaxWait(ticket) => self.max_wait_over(now, ticket),
+                Deadline::Widen(ticket) => self.widen(now, ticket),
+                Deadline::Sticky(ticket) => self.release(ticket),
                 Deadline::WrapUp(agent) => self.end_wrap_up(now, agent),
                 Deadline::Pause(agent) => self.end_pause(now, agent),
                 Deadline::Positions(queue) => self.tell_positions(now, queue),
             }
+            let next = self.timers.next().filter(|(at, _)| *at <= now);
+            if !matches!(next, Some((_, Deadline::Widen(_) | Deadline::Sticky(_)))) {
+                self.place_moved(now);
+            }
         }
+    }
+
+    /// What the clock on the wall says; skills that have ended by it count no more. Told every minute or so.
+    pub fn tell_time(&mut self, now: Now) {
+        let before = std::mem::replace(&mut self.wall, now.wall);
+        let ended = |agent: &Agent| {
+            agent.learned.iter().any(|(_, _, until)| until.is_some_and(|until| (before..=now.wall).contains(&until)))
+        };
+        let changed: Vec<AgentKey> = self.agents.iter().filter(|(_, agent)| ended(agent)).map(|(key, _)| key).collect();
+        changed.into_iter().for_each(|key| self.relearn(key));
     }
 
     // --- callers ---
@@ -100,13 +134,22 @@ impl Acd {
             return Err(EnqueueError::DuplicateTicket);
         }
         let priority = wish.priority.min(MAX_PRIORITY);
-        let place = Place { priority: Reverse(priority), joined: now, seq: self.seq(), ticket: id };
+        let caller = wish.caller.map(|caller| (wish.queue.clone(), caller));
+        let kept = caller.as_ref().and_then(|caller| self.left.take(now, caller));
+        let (since, priority) = kept.map_or((now, priority), |(since, before)| (since, priority.max(before)));
+        let seq = self.seq();
+        let place = self.place_of(key, priority, since, seq, id);
+        let asked: Vec<SkillKey> = wish.skills.iter().map(|name| self.skill_key(name)).collect();
+        let reach = self.reach(key, &asked, Duration::ZERO);
+        let known = self.known_agent(now, key, caller.as_ref());
+        let finds_agent =
+            known.is_some_and(|agent| self.agents[agent].idle.is_some()) || self.agent_for(&reach).is_some();
         let at_bound = self.tickets.len() >= MAX_TICKETS;
         let queue = &mut self.queues[key];
         queue.counts.entered += 1;
-        let refusal = if wish.leave_when_empty && queue.logged_in == 0 {
+        let refusal = if wish.leave_when_empty && queue.agents.logged_in() == 0 {
             Some(QueueOutcome::NoAgents)
-        } else if at_bound || (queue.idle.is_empty() && queue.is_full() && !wish.returning) {
+        } else if at_bound || (!finds_agent && queue.is_full() && !wish.returning) {
             Some(QueueOutcome::Full)
         } else {
             None
@@ -121,25 +164,41 @@ impl Acd {
             });
             return Ok(());
         }
-        let guesses = queue.estimator.guess(queue.sight(now, queue.ahead_of_new(priority)));
-        let overtakes = queue.is_overtaken_by(priority);
         let until = now + bounded(wish.max_wait.unwrap_or(queue.config.max_wait));
+        let wait_for_known = queue.config.matching.sticky.map(|sticky| now + bounded(sticky.wait));
+        let overtakes = queue.is_overtaken_at(&place);
+        let ahead = queue.ahead_of(&place);
         queue.join(place);
+        let guesses = self.queues[key].estimator.guess(self.sight(now, key, ahead));
+        let state = match (known, wait_for_known) {
+            (Some(agent), Some(until)) => {
+                self.timers.set(Deadline::Sticky(id), until);
+                TicketState::Reserved { agent }
+            }
+            _ => TicketState::Waiting,
+        };
         self.timers.set(Deadline::MaxWait(id), until);
         let ticket = Ticket {
             queue: key,
             place,
-            state: TicketState::Waiting,
+            priority,
+            joined: now,
+            since,
+            asked,
+            reach,
+            state,
             until,
             leave_when_empty: wish.leave_when_empty,
             guesses,
             told: None,
+            caller,
         };
         self.tickets.insert(id, ticket);
         if overtakes {
             self.positions_changed(now, key);
         }
-        self.place(now, id);
+        self.widen(now, id);
+        self.place_moved(now);
         Ok(())
     }
 
@@ -160,9 +219,13 @@ impl Acd {
     pub fn offer_answered(&mut self, now: Instant, ticket: TicketId, agent: &AgentId) -> bool {
         let Some(key) = self.lease(ticket, agent) else { return false };
         let Some(held) = self.tickets.get(&ticket) else { return false };
-        let waited = now.saturating_duration_since(held.place.joined);
+        let waited = now.saturating_duration_since(held.joined);
         let queue = &mut self.queues[held.queue];
         queue.estimator.answered(held.guesses, waited);
+        if let (Some(caller), Some(sticky)) = (held.caller.clone(), queue.config.matching.sticky) {
+            self.served.keep(now, caller, agent.clone(), now + bounded(sticky.remember));
+        }
+        self.agents[key].calls += 1;
         self.timers.clear(&Deadline::Offer(key));
         self.agents[key].duty = Duty::Talking {
             ticket,
@@ -260,270 +323,20 @@ impl Acd {
         Ok(())
     }
 
-    // --- matching ---
-
-    /// Gives an available agent the best caller of the agent's queues: highest priority, then earliest to join.
-    pub(super) fn serve(&mut self, now: Instant, key: AgentKey) {
-        if self.reloading {
-            return;
-        }
-        let best = self.agents[key].queues.iter().filter_map(|queue| self.queues[*queue].head()).min();
-        if let Some(place) = best {
-            let ticket = place.ticket;
-            self.offer(now, key, ticket);
-        }
-    }
-
-    /// Gives a waiting caller the longest idle agent of the queue, or a position, or an end when the wait is over.
-    pub(super) fn place(&mut self, now: Instant, id: TicketId) {
-        let Some(ticket) = self.tickets.get(&id) else { return };
-        if ticket.state != TicketState::Waiting || self.reloading {
-            return;
-        }
-        let queue = &self.queues[ticket.queue];
-        if ticket.until <= now {
-            self.end_ticket(now, id, QueueOutcome::Timeout);
-        } else if ticket.leave_when_empty && queue.logged_in == 0 {
-            self.end_ticket(now, id, QueueOutcome::NoAgents);
-        } else if let Some(agent) = queue.idle.first().map(|place| place.agent) {
-            self.offer(now, agent, id);
-        } else if ticket.told.is_none() {
-            let ahead = queue.ahead_of_new(ticket.place.priority.0).saturating_sub(1);
-            self.tell(now, id, ahead);
-        }
-    }
-
-    fn offer(&mut self, now: Instant, key: AgentKey, id: TicketId) {
-        let Some(ticket) = self.tickets.get_mut(&id) else { return };
-        let Some(idle) = self.agents[key].idle else { return };
-        let queue = &mut self.queues[ticket.queue];
-        let deadline = now + bounded(queue.config.ring_timeout);
-        queue.offered(&ticket.place);
-        queue.counts.offers += 1;
-        ticket.state = TicketState::Offered { agent: key, deadline };
-        let agent = &mut self.agents[key];
-        agent.duty = Duty::Ringing { ticket: id, idle };
-        let output = AcdOutput::Offer { ticket: id, agent: agent.id.clone(), queue: queue.config.id.clone(), deadline };
-        self.timers.set(Deadline::Offer(key), deadline);
-        self.outputs.push_back(output);
-        self.settle(now, key, None);
-    }
-
-    // --- ends of offers ---
-
-    /// The agent, if exactly this offer rings there now.
-    fn lease(&self, ticket: TicketId, agent: &AgentId) -> Option<AgentKey> {
-        let key = *self.agent_keys.get(agent)?;
-        match self.agents[key].duty {
-            Duty::Ringing { ticket: ringing, .. } if ringing == ticket => Some(key),
-            _ => None,
-        }
-    }
-
-    fn rona(&mut self, now: Instant, key: AgentKey, withdraw: Option<Withdrawal>) {
-        if let Duty::Ringing { ticket, .. } = self.agents[key].duty
-            && let Some(ticket) = self.tickets.get(&ticket)
-        {
-            self.queues[ticket.queue].counts.rona += 1;
-        }
-        let until = self.rona_pause.map(|pause| now + bounded(pause));
-        self.pass_over(now, key, Cow::Borrowed("rona"), until, withdraw);
-    }
-
-    /// Ends the offer at this agent, pauses the agent and sends the caller on to the next.
-    fn pass_over(
-        &mut self,
-        now: Instant,
-        key: AgentKey,
-        why: Reason,
-        until: Option<Instant>,
-        tell: Option<Withdrawal>,
-    ) {
-        self.agents[key].intent = Intent::NotReady { reason: why, until };
-        if let Some(until) = until {
-            self.timers.set(Deadline::Pause(key), until);
-        }
-        self.take_back(now, key, tell);
-    }
-
-    /// Ends the offer that rings at this agent, who is not available any more; the caller goes to the next.
-    fn take_back(&mut self, now: Instant, key: AgentKey, tell: Option<Withdrawal>) {
-        let Duty::Ringing { ticket: id, .. } = self.agents[key].duty else { return };
-        self.timers.clear(&Deadline::Offer(key));
-        self.agents[key].duty = Duty::Free;
-        if let Some(ticket) = self.tickets.get_mut(&id) {
-            ticket.state = TicketState::Waiting;
-            self.queues[ticket.queue].offer_failed(ticket.place);
-        }
-        if let Some(why) = tell {
-            self.outputs.push_back(AcdOutput::WithdrawOffer { ticket: id, agent: self.agents[key].id.clone(), why });
-        }
-        self.settle(now, key, None);
-        self.place(now, id);
-    }
-
-    // --- ends of tickets ---
-
-    fn max_wait_over(&mut self, now: Instant, id: TicketId) {
-        if self.tickets.get(&id).is_some_and(|ticket| ticket.state == TicketState::Waiting) {
-            self.end_ticket(now, id, QueueOutcome::Timeout);
-        }
-    }
-
-    pub(super) fn end_ticket(&mut self, now: Instant, id: TicketId, outcome: QueueOutcome) {
-        let Some(ticket) = self.tickets.get(&id) else { return };
-        let TicketState::Offered { agent: key, .. } = ticket.state else {
-            return self.remove_ticket(now, id, outcome);
-        };
-        let agent = &mut self.agents[key];
-        let idle = match agent.duty {
-            Duty::Ringing { idle, .. } => Some(idle),
-            Duty::Free | Duty::Talking { .. } | Duty::WrapUp { .. } => None,
-        };
-        agent.duty = Duty::Free;
-        self.timers.clear(&Deadline::Offer(key));
-        let agent = self.agents[key].id.clone();
-        self.outputs.push_back(AcdOutput::WithdrawOffer { ticket: id, agent, why: Withdrawal::CallerGone });
-        self.remove_ticket(now, id, outcome);
-        self.settle(now, key, idle);
-    }
-
-    fn remove_ticket(&mut self, now: Instant, id: TicketId, outcome: QueueOutcome) {
-        let Some(ticket) = self.tickets.remove(&id) else { return };
-        self.timers.clear(&Deadline::MaxWait(id));
-        let queue = &mut self.queues[ticket.queue];
-        queue.counts.ended(outcome);
-        let somebody_behind = queue.leave(&ticket.place);
-        self.outputs.push_back(AcdOutput::TicketEnded {
-            ticket: id,
-            queue: queue.config.id.clone(),
-            outcome,
-            waited: now.saturating_duration_since(ticket.place.joined),
-        });
-        if somebody_behind {
-            self.positions_changed(now, ticket.queue);
-        }
-    }
-
-    // --- agents: what follows a change ---
-
-    /// Device, intent or own calls changed: a ringing offer falls when the agent could not be offered it now.
-    pub(super) fn agent_changed(&mut self, now: Instant, key: AgentKey) {
-        let agent = &self.agents[key];
-        let could_ring = agent.reachable && agent.intent == Intent::Ready && agent.other_calls == 0 && !agent.leaving;
-        if matches!(agent.duty, Duty::Ringing { .. }) && !could_ring {
-            return self.take_back(now, key, Some(Withdrawal::AgentGone));
-        }
-        self.settle(now, key, None);
-    }
-
-    fn end_wrap_up(&mut self, now: Instant, key: AgentKey) {
-        let Duty::WrapUp { queue, since } = &self.agents[key].duty else { return };
-        if let Some(queue) = self.queue_keys.get(queue) {
-            self.queues[*queue].estimator.handled(now.saturating_duration_since(*since));
-        }
-        self.timers.clear(&Deadline::WrapUp(key));
-        self.agents[key].duty = Duty::Free;
-        self.settle(now, key, None);
-    }
-
-    fn end_pause(&mut self, now: Instant, key: AgentKey) {
-        if matches!(self.agents[key].intent, Intent::NotReady { until: Some(_), .. }) {
-            self.agents[key].intent = Intent::Ready;
-            self.settle(now, key, None);
-        }
-    }
-
-    /// Brings the idle order, the counts and what is shown in line with the agent's facts, then serves the agent.
-    /// `idle` is the place in the idle order to go back to, if not the last.
-    pub(super) fn settle(&mut self, now: Instant, key: AgentKey, idle: Option<IdlePlace>) {
-        let available = self.agents[key].is_available();
-        match (available, self.agents[key].idle) {
-            (true, None) => {
-                let place = idle.unwrap_or_else(|| IdlePlace { since: now, seq: self.seq(), agent: key });
-                self.agents[key].idle = Some(place);
-                for queue in &self.agents[key].queues {
-                    self.queues[*queue].idle.insert(place);
-                }
-            }
-            (false, Some(place)) => {
-                self.agents[key].idle = None;
-                for queue in &self.agents[key].queues {
-                    self.queues[*queue].idle.remove(&place);
-                }
-            }
-            (true, Some(_)) | (false, None) => {}
-        }
-        self.show(now, key);
-        if available {
-            self.serve(now, key);
-        } else {
-            self.drop_if_left(key);
-        }
-    }
-
-    fn show(&mut self, now: Instant, key: AgentKey) {
-        let agent = &mut self.agents[key];
-        let (state, reason) = agent.state();
-        if (state, &reason) == (agent.shown, &agent.shown_reason) {
-            return;
-        }
-        let before = std::mem::replace(&mut agent.shown, state);
-        agent.shown_reason.clone_from(&reason);
-        agent.since = Some(now);
-        self.outputs.push_back(AcdOutput::AgentState {
-            agent: agent.id.clone(),
-            state,
-            reason: reason.map(Cow::into_owned),
-        });
-        self.recount(key, before, state);
-        if is_logged_in(before) && !is_logged_in(state) {
-            let emptied = self.agents[key].queues.iter().copied().filter(|queue| self.queues[*queue].logged_in == 0);
-            for queue in emptied.collect::<Vec<_>>() {
-                self.queue_emptied(now, queue);
-            }
-        }
-    }
-
-    /// Moves the agent from one state to another in the counts of each of the agent's queues.
-    pub(super) fn recount(&mut self, key: AgentKey, before: AgentStateName, after: AgentStateName) {
-        for queue in &self.agents[key].queues {
-            let queue = &mut self.queues[*queue];
-            queue.staffed = queue.staffed + u32::from(is_staffed(after)) - u32::from(is_staffed(before));
-            queue.logged_in = queue.logged_in + u32::from(is_logged_in(after)) - u32::from(is_logged_in(before));
-        }
-    }
-
-    /// The last agent of the queue has logged out: callers who asked not to wait for nobody are given back.
-    fn queue_emptied(&mut self, now: Instant, queue: QueueKey) {
-        let tickets: Vec<TicketId> = self.queues[queue].line().map(|place| place.ticket).collect();
-        for id in tickets {
-            if self
-                .tickets
-                .get(&id)
-                .is_some_and(|ticket| ticket.leave_when_empty && ticket.state == TicketState::Waiting)
-            {
-                self.end_ticket(now, id, QueueOutcome::NoAgents);
-            }
-        }
-    }
-
-    fn drop_if_left(&mut self, key: AgentKey) {
-        let agent = &self.agents[key];
-        if agent.leaving && agent.duty == Duty::Free {
-            let agent = self.agents.remove(key);
-            self.timers.clear(&Deadline::Pause(key));
-            self.agent_keys.remove(&agent.id);
-        }
-    }
-
     // --- small things ---
 
-    fn known(&self, agent: &AgentId) -> Result<AgentKey, UnknownAgent> {
+    /// What a queue looks like from a place in it.
+    pub(super) fn sight(&self, now: Instant, key: QueueKey, ahead: u32) -> super::estimate::Sight {
+        let queue = &self.queues[key];
+        let head = queue.head().and_then(|place| self.tickets.get(&place.ticket)).map(|ticket| ticket.joined);
+        queue.sight(now, ahead, head)
+    }
+
+    pub(super) fn known(&self, agent: &AgentId) -> Result<AgentKey, UnknownAgent> {
         self.agent_keys.get(agent).copied().ok_or_else(|| UnknownAgent(agent.clone()))
     }
 
-    fn seq(&mut self) -> u64 {
+    pub(super) fn seq(&mut self) -> u64 {
         self.next_seq += 1;
         self.next_seq
     }

@@ -8,16 +8,23 @@
 //! Pure: no clock (`now` is handed in, and never runs backwards), no IO, no randomness; the same inputs give the same
 //! outputs in the same order. Call one input, then drain [`Acd::poll`].
 //!
-//! Order: the highest priority first, then the earliest to join; of the idle agents the one idle for longest. A caller
-//! whose offer failed keeps the place. Between inputs no queue holds both a waiting caller and an idle agent.
+//! Order: priority and waiting count together (see `ticket::Place`), equal priority in order of joining; of the idle
+//! agents who can do what the caller needs the one whom the queue's strategy names. A caller whose offer failed keeps
+//! the place. Between inputs no queue holds both a waiting caller and an idle agent who may serve, except while the
+//! caller waits for the agent of the last call.
 
 mod agent;
 mod config;
 mod distributor;
+mod endings;
 mod estimate;
+mod matching;
+mod memory;
 mod positions;
 mod queue;
 mod reconfigure;
+mod settling;
+mod skill;
 mod ticket;
 mod view;
 
@@ -26,14 +33,15 @@ mod tests;
 #[cfg(test)]
 mod world_tests;
 
-pub use config::{AcdConfig, AgentConfig, QueueConfig, Strategy};
+pub use config::{AcdConfig, AgentConfig, AgentSkill, Matching, QueueConfig, Sticky, Strategy, Widening};
 pub use distributor::Acd;
 pub use estimate::WaitRange;
 pub use queue::Counts;
+pub use skill::{Level, MAX_LEVEL};
 pub use view::{AgentCounts, AgentView, QueueView, TicketView};
 
 use crate::events::{AgentStateName, QueueOutcome};
-use crate::ids::{AgentId, QueueId, TicketId};
+use crate::ids::{AgentId, QueueId, Redacted, SkillId, TicketId};
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -47,6 +55,10 @@ pub const MAX_PRIORITY: u8 = 9;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Enqueue {
     pub queue: QueueId,
+    /// Beside those that the queue itself asks for; one that no agent of the centre has is not asked for.
+    pub skills: Vec<SkillId>,
+    /// Who calls, where that is known: to find the agent of the last call, and a place that was given up.
+    pub caller: Option<Redacted<String>>,
     /// 0 to 9, 9 first; higher values count as 9.
     pub priority: u8,
     /// The longest wait before [`QueueOutcome::Timeout`]; `None` takes the queue's own.
@@ -55,6 +67,20 @@ pub struct Enqueue {
     pub leave_when_empty: bool,
     /// Had an agent, who was lost without a fault of the caller's: is let in also when the queue is full.
     pub returning: bool,
+}
+
+impl Enqueue {
+    pub fn new(queue: QueueId, priority: u8) -> Self {
+        Self {
+            queue,
+            skills: Vec::new(),
+            caller: None,
+            priority,
+            max_wait: None,
+            leave_when_empty: false,
+            returning: false,
+        }
+    }
 }
 
 /// Why a caller leaves a queue unanswered.

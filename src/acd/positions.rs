@@ -5,7 +5,7 @@
 use super::AcdOutput;
 use super::distributor::{Acd, Deadline};
 use super::queue::QueueKey;
-use super::ticket::{TicketState, Told};
+use super::ticket::Told;
 use crate::ids::TicketId;
 use std::time::{Duration, Instant};
 
@@ -26,7 +26,7 @@ impl Acd {
         self.queues[key].told = Some(now);
         let line: Vec<TicketId> = self.queues[key].line().map(|place| place.ticket).collect();
         for (ahead, id) in line.into_iter().enumerate() {
-            if self.tickets.get(&id).is_some_and(|ticket| ticket.state == TicketState::Waiting) {
+            if self.tickets.get(&id).is_some_and(|ticket| !ticket.is_offered()) {
                 self.tell(now, id, ahead as u32);
             }
         }
@@ -34,11 +34,12 @@ impl Acd {
 
     /// Tells one caller the place and the wait, if either changed.
     pub(super) fn tell(&mut self, now: Instant, id: TicketId, ahead: u32) {
-        let Some(ticket) = self.tickets.get_mut(&id) else { return };
-        let queue = &self.queues[ticket.queue];
-        let waited = now.saturating_duration_since(ticket.place.joined);
+        let Some(key) = self.tickets.get(&id).map(|ticket| ticket.queue) else { return };
+        let sight = self.sight(now, key, ahead);
+        let (queue, Some(ticket)) = (&self.queues[key], self.tickets.get_mut(&id)) else { return };
+        let waited = now.saturating_duration_since(ticket.joined);
         let before = ticket.told.and_then(|told| told.step);
-        let step = queue.estimator.step(queue.sight(now, ahead), ticket.guesses, waited, before);
+        let step = queue.estimator.step(sight, ticket.guesses, waited, before);
         let told = Told { ahead, step };
         if ticket.told != Some(told) {
             ticket.told = Some(told);

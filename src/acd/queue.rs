@@ -1,29 +1,71 @@
 //! One queue: the callers in order, the idle agents in order, and what was counted.
 
-use super::agent::IdlePlace;
-use super::config::QueueConfig;
+use super::agent::{Agent, AgentKey, IdlePlace};
+use super::config::{QueueConfig, Strategy};
 use super::estimate::{Estimator, Sight};
+use super::skill::Levels;
 use super::ticket::Place;
-use super::{MAX_PRIORITY, WaitRange};
+use super::{AgentCounts, WaitRange};
 use crate::events::QueueOutcome;
 use serde::Serialize;
-use std::collections::BTreeSet;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// A queue's slot, stable while the queue is configured.
 pub(super) type QueueKey = usize;
+
+/// Those with the same levels, in order. A centre has few different sets of levels, so a search looks at the first of
+/// each set instead of at everybody.
+#[derive(Clone, Debug)]
+struct Groups<T>(BTreeMap<Arc<Levels>, BTreeSet<T>>);
+
+impl<T: Ord> Groups<T> {
+    fn insert(&mut self, levels: &Arc<Levels>, entry: T) {
+        match self.0.get_mut(levels) {
+            Some(group) => _ = group.insert(entry),
+            None => _ = self.0.insert(levels.clone(), BTreeSet::from([entry])),
+        }
+    }
+
+    fn remove(&mut self, levels: &Arc<Levels>, entry: &T) {
+        if let Some(group) = self.0.get_mut(levels)
+            && group.remove(entry)
+            && group.is_empty()
+        {
+            self.0.remove(levels);
+        }
+    }
+
+    /// The first of each group whose levels pass.
+    fn firsts(&self, pass: impl Fn(&Levels) -> bool) -> impl Iterator<Item = (&Levels, &T)> {
+        self.0
+            .iter()
+            .filter(move |(levels, _)| pass(levels))
+            .filter_map(|(levels, group)| Some((&**levels, group.first()?)))
+    }
+}
+
+/// Where an idle agent stands in one queue: the strategy's own order, then the longest idle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Turn {
+    rank: u64,
+    idle: IdlePlace,
+}
 
 #[derive(Clone, Debug)]
 pub(super) struct Queue {
     pub config: QueueConfig,
     /// Every caller in the queue, also one whose offer rings.
     line: BTreeSet<Place>,
-    /// Those of `line` who have no offer.
-    waiting: BTreeSet<Place>,
-    by_priority: [u32; MAX_PRIORITY as usize + 1],
-    pub idle: BTreeSet<IdlePlace>,
-    pub logged_in: u32,
-    pub staffed: u32,
+    /// Callers without an offer whom agents of this queue may serve, by what they need; also those of other queues.
+    waiting: Groups<Place>,
+    /// Agents who may be offered a caller, by what they can do.
+    idle: Groups<Turn>,
+    /// When each agent was last offered a caller from here, for [`Strategy::RoundRobin`].
+    offered: BTreeMap<AgentKey, u64>,
+    pub agents: AgentCounts,
     pub estimator: Estimator,
     pub counts: Counts,
     /// When positions were last told.
@@ -65,11 +107,10 @@ impl Queue {
         Self {
             config,
             line: BTreeSet::new(),
-            waiting: BTreeSet::new(),
-            by_priority: [0; MAX_PRIORITY as usize + 1],
-            idle: BTreeSet::new(),
-            logged_in: 0,
-            staffed: 0,
+            waiting: Groups(BTreeMap::new()),
+            idle: Groups(BTreeMap::new()),
+            offered: BTreeMap::new(),
+            agents: AgentCounts::default(),
             estimator: Estimator::default(),
             counts: Counts::default(),
             told: None,
@@ -84,66 +125,105 @@ impl Queue {
         self.len() >= self.config.max_len as usize
     }
 
+    // --- callers ---
+
     pub(super) fn join(&mut self, place: Place) {
-        if self.line.insert(place) {
-            self.by_priority[usize::from(place.priority.0)] += 1;
-        }
-        self.waiting.insert(place);
+        self.line.insert(place);
     }
 
     /// Takes the caller out of the queue; says whether somebody stood behind.
     pub(super) fn leave(&mut self, place: &Place) -> bool {
-        if self.line.remove(place) {
-            self.by_priority[usize::from(place.priority.0)] -= 1;
-        }
-        self.waiting.remove(place);
+        self.line.remove(place);
         self.line.last().is_some_and(|last| last > place)
     }
 
-    pub(super) fn offered(&mut self, place: &Place) {
-        self.waiting.remove(place);
+    /// Callers before this place.
+    pub(super) fn ahead_of(&self, place: &Place) -> u32 {
+        // Most join at the end, where there is little to walk over.
+        (self.line.len() - self.line.range(place..).count()) as u32
     }
 
-    pub(super) fn offer_failed(&mut self, place: Place) {
-        self.waiting.insert(place);
-    }
-
-    /// The caller to be served next.
-    pub(super) fn head(&self) -> Option<&Place> {
-        self.waiting.first()
+    /// Whether a caller waits whom one at this place overtakes.
+    pub(super) fn is_overtaken_at(&self, place: &Place) -> bool {
+        self.line.last().is_some_and(|last| last > place)
     }
 
     pub(super) fn line(&self) -> impl Iterator<Item = &Place> {
         self.line.iter()
     }
 
-    pub(super) fn waiting(&self) -> usize {
-        self.waiting.len()
+    /// Agents of this queue may serve the caller from now on.
+    pub(super) fn wait(&mut self, wants: &Arc<Levels>, place: Place) {
+        self.waiting.insert(wants, place);
     }
 
-    /// Callers before one of this priority who joined last.
-    pub(super) fn ahead_of_new(&self, priority: u8) -> u32 {
-        self.by_priority[usize::from(priority)..].iter().sum()
+    pub(super) fn stop_waiting(&mut self, wants: &Arc<Levels>, place: &Place) {
+        self.waiting.remove(wants, place);
     }
 
-    /// Whether a caller of lower priority waits, whom a new one of this priority would overtake.
-    pub(super) fn is_overtaken_by(&self, priority: u8) -> bool {
-        self.by_priority[..usize::from(priority)].iter().any(|count| *count > 0)
+    /// The caller to be served next by somebody who can do this.
+    pub(super) fn next_for(&self, skills: &Levels) -> Option<&Place> {
+        self.waiting.firsts(|wants| skills.meet(wants)).map(|(_, place)| place).min()
     }
 
-    pub(super) fn sight(&self, now: Instant, ahead: u32) -> Sight {
-        let head_waited = self
-            .line
-            .iter()
-            .map(|place| place.joined)
-            .next()
-            .map_or_else(Default::default, |t| now.saturating_duration_since(t));
-        Sight { ahead, staffed: self.staffed, head_waited }
+    // --- agents ---
+
+    pub(super) fn bench(&mut self, key: AgentKey, agent: &Agent, idle: IdlePlace) {
+        let turn = self.turn(key, agent, idle);
+        self.idle.insert(&agent.skills, turn);
+    }
+
+    pub(super) fn unbench(&mut self, key: AgentKey, agent: &Agent, idle: IdlePlace) {
+        let turn = self.turn(key, agent, idle);
+        self.idle.remove(&agent.skills, &turn);
+    }
+
+    /// Nothing that it is made of changes while the agent is idle.
+    fn turn(&self, key: AgentKey, agent: &Agent, idle: IdlePlace) -> Turn {
+        let rank = match self.config.matching.strategy {
+            Strategy::LongestIdle | Strategy::SkillFit => 0,
+            Strategy::RoundRobin => self.offered.get(&key).copied().unwrap_or(0),
+            Strategy::FewestCalls => agent.calls,
+        };
+        Turn { rank, idle }
+    }
+
+    /// The idle agent to be offered a caller with these needs.
+    pub(super) fn agent_for(&self, wants: &Levels) -> Option<AgentKey> {
+        let firsts = self.idle.firsts(|skills| skills.meet(wants));
+        let best = match self.config.matching.strategy {
+            Strategy::SkillFit => firsts.min_by_key(|(skills, turn)| (Reverse(skills.fit(wants)), **turn)),
+            Strategy::LongestIdle | Strategy::RoundRobin | Strategy::FewestCalls => {
+                firsts.min_by_key(|(_, turn)| **turn)
+            }
+        };
+        best.map(|(_, turn)| turn.idle.agent)
+    }
+
+    /// `seq` grows with every offer.
+    pub(super) fn offered(&mut self, agent: AgentKey, seq: u64) {
+        self.counts.offers += 1;
+        self.offered.insert(agent, seq);
+    }
+
+    pub(super) fn forget_agent(&mut self, agent: AgentKey) {
+        self.offered.remove(&agent);
+    }
+
+    // --- waits ---
+
+    pub(super) fn sight(&self, now: Instant, ahead: u32, head: Option<Instant>) -> Sight {
+        let head_waited = head.map_or_else(Default::default, |joined| now.saturating_duration_since(joined));
+        Sight { ahead, staffed: self.agents.staffed(), head_waited }
+    }
+
+    /// The caller who is served next, of all in the line.
+    pub(super) fn head(&self) -> Option<&Place> {
+        self.line.first()
     }
 
     /// The wait that a caller of usual priority would be told on joining now.
-    pub(super) fn wait(&self, now: Instant) -> Option<WaitRange> {
-        let sight = self.sight(now, self.len() as u32);
+    pub(super) fn usual_wait(&self, sight: Sight) -> Option<WaitRange> {
         let guesses = self.estimator.guess(sight);
         self.estimator.step(sight, guesses, Default::default(), None).map(|step| step.range())
     }

@@ -7,10 +7,12 @@ use super::agent::{Agent, AgentKey, IdlePlace};
 use super::config::{AgentConfig, bounded};
 use super::distributor::{Acd, Deadline};
 use super::queue::{Queue, QueueKey};
+use super::ticket::{Reach, TicketState};
 use super::{AcdConfig, QueueConfig};
-use crate::events::{AgentStateName, QueueOutcome};
+use crate::events::QueueOutcome;
 use crate::ids::{AgentId, QueueId, TicketId};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Instant;
 
 impl Acd {
@@ -23,8 +25,18 @@ impl Acd {
         let agents: BTreeSet<&AgentId> = config.agents.iter().map(|agent| &agent.id).collect();
         let left: Vec<AgentKey> =
             self.agent_keys.iter().filter(|(id, _)| !agents.contains(id)).map(|(_, key)| *key).collect();
-        // Nobody is matched while the tables change: a match halfway could pass over who came first.
+        // Nobody is matched while the tables change: a match halfway could pass over who came first. All leave the
+        // benches, whose order may become another one.
         self.reloading = true;
+        let idle: Vec<IdlePlace> = self.agents.iter().filter_map(|(_, agent)| agent.idle).collect();
+        idle.iter().for_each(|place| self.unbench_agent(place.agent, *place));
+        let tickets: Vec<TicketId> = self.tickets.keys().copied().collect();
+        for id in &tickets {
+            if self.tickets.get(id).is_some_and(|ticket| ticket.state == TicketState::Waiting) {
+                self.leave_bench(*id);
+            }
+        }
+        self.tickets.values_mut().for_each(|ticket| ticket.reach = Reach::default());
         self.configure(config);
         for key in gone {
             self.remove_queue(now, key);
@@ -33,8 +45,30 @@ impl Acd {
             self.agents[key].leaving = true;
             self.agent_changed(now, key);
         }
+        for (key, agent) in &self.agents {
+            if let Some(place) = agent.idle {
+                agent.queues.iter().for_each(|queue| self.queues[*queue].bench(key, agent, place));
+            }
+        }
+        for id in tickets {
+            self.replace(id);
+            self.widen(now, id);
+        }
         self.reloading = false;
         self.match_all(now);
+    }
+
+    /// The rules for the order of the line may be others.
+    fn replace(&mut self, id: TicketId) {
+        let Some(ticket) = self.tickets.get(&id) else { return };
+        let place = self.place_of(ticket.queue, ticket.priority, ticket.since, ticket.place.seq, id);
+        self.leave_bench(id);
+        if let Some(ticket) = self.tickets.get_mut(&id) {
+            self.queues[ticket.queue].leave(&ticket.place);
+            self.queues[ticket.queue].join(place);
+            ticket.place = place;
+        }
+        self.join_bench(id);
     }
 
     /// Serves every idle agent, the longest idle first, then sees to every caller who still waits.
@@ -44,9 +78,8 @@ impl Acd {
         for place in idle {
             self.serve(now, place.agent);
         }
-        for ticket in self.tickets.keys().copied().collect::<Vec<_>>() {
-            self.place(now, ticket);
-        }
+        self.moved = self.tickets.keys().copied().collect();
+        self.place_moved(now);
     }
 
     /// Brings queues and agents into the tables.
@@ -56,6 +89,7 @@ impl Acd {
         for queue in config.queues {
             self.configure_queue(queue);
         }
+        self.learn(&config.agents);
         for agent in &config.agents {
             self.configure_agent(agent);
         }
@@ -76,35 +110,56 @@ impl Acd {
         let queues: BTreeSet<QueueKey> =
             config.queues.iter().filter_map(|id| self.queue_keys.get(id).copied()).collect();
         let queues: Vec<QueueKey> = queues.into_iter().collect();
-        let Some(key) = self.agent_keys.get(&config.id).copied() else {
-            let key = self.agents.insert(Agent::new(config, queues));
-            self.agent_keys.insert(config.id.clone(), key);
-            return;
+        let key = match self.agent_keys.get(&config.id).copied() {
+            Some(key) => key,
+            None => {
+                let key = self.agents.insert(Agent::new(config));
+                self.agent_keys.insert(config.id.clone(), key);
+                key
+            }
         };
         let agent = &mut self.agents[key];
         agent.name.clone_from(&config.name);
         // Configured again before the last call's end: the agent never left.
         agent.leaving = false;
-        if agent.queues != queues {
-            self.assign(key, queues);
+        agent.learned =
+            config.skills.iter().map(|skill| (self.skills[&skill.skill], skill.level, skill.until)).collect();
+        agent.skills = Arc::new(agent.skills_at(self.wall));
+        self.assign(key, queues);
+    }
+
+    /// Gives every skill of the configuration its number.
+    fn learn(&mut self, agents: &[AgentConfig]) {
+        self.held.clear();
+        for skill in agents.iter().flat_map(|agent| &agent.skills) {
+            let key = self.skill_key(&skill.skill);
+            self.held.insert(key);
         }
     }
 
-    /// Gives an agent other queues; the idle turn and the state stay.
-    fn assign(&mut self, key: AgentKey, queues: Vec<QueueKey>) {
-        let (idle, state) = (self.agents[key].idle, self.agents[key].shown);
-        self.recount(key, state, AgentStateName::LoggedOut);
-        if let Some(place) = idle {
-            for queue in &self.agents[key].queues {
-                self.queues[*queue].idle.remove(&place);
+    /// A skill has ended, so that the agent can serve fewer than before.
+    pub(super) fn relearn(&mut self, key: AgentKey) {
+        let skills = Arc::new(self.agents[key].skills_at(self.wall));
+        match self.agents[key].idle {
+            Some(place) => {
+                self.unbench_agent(key, place);
+                self.agents[key].skills = skills;
+                self.bench_agent(key, place);
             }
+            None => self.agents[key].skills = skills,
         }
-        self.agents[key].queues = queues;
-        self.recount(key, AgentStateName::LoggedOut, state);
-        if let Some(place) = idle {
-            for queue in &self.agents[key].queues {
-                self.queues[*queue].idle.insert(place);
-            }
+    }
+
+    /// Gives an agent other queues; the state and the idle turn stay. The agent is on no bench meanwhile.
+    pub(super) fn assign(&mut self, key: AgentKey, queues: Vec<QueueKey>) {
+        let agent = &mut self.agents[key];
+        let state = agent.shown;
+        for queue in std::mem::replace(&mut agent.queues, queues) {
+            let count = self.queues[queue].agents.of(state);
+            *count = count.saturating_sub(1);
+        }
+        for queue in &agent.queues {
+            *self.queues[*queue].agents.of(state) += 1;
         }
     }
 

@@ -1,5 +1,7 @@
 //! What callers and agents notice, one story a test.
 
+mod matching;
+
 use super::*;
 use crate::events::OfferResult;
 
@@ -23,9 +25,8 @@ fn queue(name: &str) -> QueueConfig {
 
 fn agents(names: &[(&str, &[&str])]) -> Vec<AgentConfig> {
     let one = |(id, queues): &(&str, &[&str])| AgentConfig {
-        id: agent(id),
-        name: String::new(),
         queues: queues.iter().copied().map(QueueId::from).collect(),
+        ..AgentConfig::new(agent(id))
     };
     names.iter().map(one).collect()
 }
@@ -56,7 +57,7 @@ impl Centre {
     }
 
     fn wish(name: &str) -> Enqueue {
-        Enqueue { queue: QueueId::new(name), priority: 5, max_wait: None, leave_when_empty: false, returning: false }
+        Enqueue::new(QueueId::new(name), 5)
     }
 
     fn caller(&mut self) -> TicketId {

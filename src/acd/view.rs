@@ -3,11 +3,13 @@
 use super::agent::{Agent, Duty};
 use super::distributor::Acd;
 use super::estimate::WaitRange;
-use super::queue::{Counts, Queue, QueueKey};
+use super::queue::{Counts, QueueKey};
+use super::skill::{Level, Levels};
 use super::ticket::TicketState;
 use crate::events::AgentStateName;
-use crate::ids::{AgentId, ProjectId, QueueId, TicketId};
+use crate::ids::{AgentId, ProjectId, QueueId, SkillId, TicketId};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -39,15 +41,25 @@ pub struct AgentCounts {
 }
 
 impl AgentCounts {
-    fn add(&mut self, state: AgentStateName) {
-        *match state {
+    pub(super) fn of(&mut self, state: AgentStateName) -> &mut u32 {
+        match state {
             AgentStateName::LoggedOut => &mut self.logged_out,
             AgentStateName::Ready => &mut self.ready,
             AgentStateName::NotReady => &mut self.not_ready,
             AgentStateName::Ringing => &mut self.ringing,
             AgentStateName::Talking => &mut self.talking,
             AgentStateName::WrapUp => &mut self.wrap_up,
-        } += 1;
+        }
+    }
+
+    /// The queue has agents, in the sense of those who ask not to wait for nobody.
+    pub fn logged_in(&self) -> u32 {
+        self.not_ready + self.staffed()
+    }
+
+    /// Callers are being served: counts for the wait estimate.
+    pub fn staffed(&self) -> u32 {
+        self.ready + self.ringing + self.talking + self.wrap_up
     }
 }
 
@@ -62,6 +74,8 @@ pub struct AgentView {
     /// The caller that rings at or talks to the agent.
     pub ticket: Option<TicketId>,
     pub queues: Vec<QueueId>,
+    /// Levels of today.
+    pub skills: BTreeMap<SkillId, Level>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -82,13 +96,7 @@ pub struct TicketView {
 impl Acd {
     /// Every queue, in order of name.
     pub fn queues(&self, now: Instant) -> Vec<QueueView> {
-        let mut counts = vec![AgentCounts::default(); self.queues.capacity()];
-        for (_, agent) in &self.agents {
-            for queue in &agent.queues {
-                counts[*queue].add(agent.shown);
-            }
-        }
-        self.queue_keys.values().map(|key| self.queue_view(now, &self.queues[*key], counts[*key])).collect()
+        self.queue_keys.values().map(|key| self.queue_view(now, *key)).collect()
     }
 
     /// Every agent, in order of id.
@@ -126,18 +134,21 @@ impl Acd {
         self.agent_keys.contains_key(agent)
     }
 
-    fn queue_view(&self, now: Instant, queue: &Queue, agents: AgentCounts) -> QueueView {
+    fn queue_view(&self, now: Instant, key: QueueKey) -> QueueView {
+        let queue = &self.queues[key];
         // Priorities cut across time: the longest wait is of the earliest to join, wherever it stands.
-        let earliest = queue.line().map(|place| place.joined).min();
+        let line = || queue.line().filter_map(|place| self.tickets.get(&place.ticket));
+        let earliest = line().map(|ticket| ticket.joined).min();
+        let ringing = line().filter(|ticket| ticket.is_offered()).count();
         QueueView {
             queue: queue.config.id.clone(),
             project: queue.config.project.clone(),
-            waiting: queue.waiting() as u32,
-            ringing: (queue.len() - queue.waiting()) as u32,
+            waiting: (queue.len() - ringing) as u32,
+            ringing: ringing as u32,
             longest_wait_ms: earliest.map_or(0, |joined| millis(now.saturating_duration_since(joined))),
-            wait: queue.wait(now),
+            wait: queue.usual_wait(self.sight(now, key, queue.len() as u32)),
             handling_ms: millis(queue.estimator.handling()),
-            agents,
+            agents: queue.agents,
             counts: queue.counts,
         }
     }
@@ -154,13 +165,19 @@ impl Acd {
                 Duty::Free | Duty::WrapUp { .. } => None,
             },
             queues: agent.queues.iter().map(|key| self.queues[*key].config.id.clone()).collect(),
+            skills: self.named(&agent.skills),
         }
+    }
+
+    pub(super) fn named(&self, levels: &Levels) -> BTreeMap<SkillId, Level> {
+        let name = |key| self.skills.iter().find(|(_, known)| **known == key).map(|(name, _)| name.clone());
+        levels.iter().filter_map(|(key, level)| Some((name(key)?, level))).collect()
     }
 
     fn ticket_view(&self, now: Instant, id: TicketId, ahead: u32) -> Option<TicketView> {
         let ticket = self.tickets.get(&id)?;
         let (offered_to, offer_ends_in_ms) = match ticket.state {
-            TicketState::Waiting => (None, None),
+            TicketState::Waiting | TicketState::Reserved { .. } => (None, None),
             TicketState::Offered { agent, deadline } => {
                 (Some(self.agents[agent].id.clone()), Some(millis(deadline.saturating_duration_since(now))))
             }
@@ -168,9 +185,9 @@ impl Acd {
         Some(TicketView {
             ticket: id,
             queue: self.queues[ticket.queue].config.id.clone(),
-            priority: ticket.place.priority.0,
+            priority: ticket.priority,
             ahead,
-            waited_ms: millis(now.saturating_duration_since(ticket.place.joined)),
+            waited_ms: millis(now.saturating_duration_since(ticket.joined)),
             wait: ticket.told.and_then(|told| told.step).map(|step| step.range()),
             offered_to,
             offer_ends_in_ms,

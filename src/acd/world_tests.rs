@@ -29,7 +29,13 @@ impl Random {
 /// A caller as the observer knows it.
 struct Caller {
     queue: QueueId,
+    number: Option<Redacted<String>>,
+    skills: Vec<SkillId>,
     priority: u8,
+    /// Since when the place counts.
+    since: Instant,
+    /// Until then the agent of the last call may be waited for.
+    known_until: Option<Instant>,
     joined: Instant,
     order: u64,
     until: Instant,
@@ -48,6 +54,7 @@ struct Person {
     wrap_up_until: Option<Instant>,
     /// The offer that rang was taken back because the caller left.
     turn_kept: bool,
+    calls: u64,
 }
 
 struct World {
@@ -62,6 +69,13 @@ struct World {
     order: u64,
     /// Tickets that the input at hand allows to be answered.
     answering: Option<TicketId>,
+    wall: u64,
+    /// Who served a number last, and when the place was given up that it had, by queue.
+    served: BTreeSet<(QueueId, Redacted<String>)>,
+    gave_up: BTreeMap<(QueueId, Redacted<String>), (Instant, u8, Instant)>,
+    last_offers: BTreeMap<(QueueId, AgentId), u64>,
+    /// Agents that a reload took away at some time, who begin anew.
+    removed: BTreeSet<AgentId>,
     ended: u64,
     answered: u64,
     log: Vec<String>,
@@ -83,6 +97,11 @@ impl World {
             next_ticket: 0,
             order: 0,
             answering: None,
+            wall: 0,
+            served: BTreeSet::new(),
+            gave_up: BTreeMap::new(),
+            last_offers: BTreeMap::new(),
+            removed: BTreeSet::new(),
             ended: 0,
             answered: 0,
             log: Vec::new(),
@@ -131,6 +150,10 @@ impl World {
             17 if self.random.one_in(2) => self.acd.agent_call_started(self.now, &agent),
             17 => self.acd.agent_call_ended(self.now, &agent),
             18 if self.random.one_in(8) => self.reconfigure(),
+            18 => {
+                self.wall += self.random.below(20_000);
+                self.acd.tell_time(crate::timers::Now { at: self.now, wall: self.wall });
+            }
             _ => self.time_passes(),
         }
         self.drain();
@@ -141,20 +164,30 @@ impl World {
         self.next_ticket += 1;
         let ticket = TicketId(self.next_ticket);
         let wish = Enqueue {
-            queue: queue.clone(),
-            priority: self.random.below(4) as u8,
             max_wait: self.random.one_in(2).then(|| Duration::from_secs(1 + self.random.below(120))),
             leave_when_empty: self.random.one_in(3),
-            returning: false,
+            skills: SKILLS.iter().filter(|_| self.random.one_in(4)).map(|name| SkillId::new(name)).collect(),
+            caller: self.random.one_in(2).then(|| Redacted::new(self.random.below(5).to_string())),
+            ..Enqueue::new(queue.clone(), self.random.below(4) as u8)
         };
         let config = self.queue_config(&queue);
         let until = self.now + wish.max_wait.unwrap_or(config.max_wait);
         self.order += 1;
+        let known = config
+            .matching
+            .sticky
+            .filter(|_| wish.caller.clone().is_some_and(|number| self.served.contains(&(queue.clone(), number))));
+        let kept = wish.caller.clone().and_then(|number| self.gave_up.remove(&(queue.clone(), number)));
+        let kept = kept.filter(|(_, _, until)| *until > self.now);
         self.callers.insert(
             ticket,
             Caller {
                 queue,
-                priority: wish.priority,
+                number: wish.caller.clone(),
+                skills: wish.skills.clone(),
+                priority: kept.map_or(wish.priority, |(_, before, _)| before.max(wish.priority)),
+                since: kept.map_or(self.now, |(since, _, _)| since),
+                known_until: known.map(|sticky| self.now + sticky.wait),
                 joined: self.now,
                 order: self.order,
                 until,
@@ -227,7 +260,7 @@ impl World {
         for agent in fresh.agents {
             let known = config.agents.iter().position(|known| known.id == agent.id);
             match (known, self.random.below(4)) {
-                (Some(at), 0) => _ = config.agents.remove(at),
+                (Some(at), 0) => _ = self.removed.insert(config.agents.remove(at).id),
                 (Some(at), 1) => config.agents[at] = agent,
                 (None, 0..=1) => config.agents.push(agent),
                 _ => {}
@@ -273,26 +306,48 @@ impl World {
     fn saw_offer(&mut self, ticket: TicketId, agent: AgentId, queue: &QueueId, deadline: Instant) {
         let seed = self.seed;
         let served = self.queues_of(&agent);
-        assert!(served.contains(queue), "seed {seed}: {agent} does not serve {queue}");
         let caller = &self.callers[&ticket];
         assert_eq!((&caller.queue, &caller.offered_to), (queue, &None), "seed {seed}: {ticket} is offered twice");
         // Nobody whom the agent could serve was before this caller.
-        let place = (u8::MAX - caller.priority, caller.order);
+        let place = self.place(caller);
         for (other, waiting) in self.callers.iter().filter(|(_, other)| other.offered_to.is_none()) {
-            let before = (u8::MAX - waiting.priority, waiting.order) < place && served.contains(&waiting.queue);
+            let before = self.place(waiting) < place && self.may_serve(&agent, waiting) && !self.may_be_known(waiting);
             assert!(!before, "seed {seed}: {other} stood before {ticket}");
         }
+        assert!(
+            self.may_serve(&agent, caller) || self.may_be_known(caller),
+            "seed {seed}: {agent} cannot serve {ticket}"
+        );
         let person = &self.people[&agent];
         assert_eq!(person.state, AgentStateName::Ready, "seed {seed}: {agent} was not ready");
         assert_eq!((person.rings_for, person.owes_wrap_up), (None, None), "seed {seed}: {agent} has a caller");
-        // Nobody of the queue was idle for longer.
-        for (other, idle) in self.people.iter().filter(|(_, other)| other.state == AgentStateName::Ready) {
-            let longer = idle.ready < person.ready && self.queues_of(other).contains(queue);
-            assert!(!longer, "seed {seed}: {other} was idle for longer than {agent}");
-        }
+        // Nobody of the queue was to be asked before.
         let config = self.queue_config(queue);
+        let needs = self.needs(caller).0;
+        let turn = |id: &AgentId, person: &Person| {
+            let first = match config.matching.strategy {
+                Strategy::LongestIdle => 0,
+                Strategy::RoundRobin => self.last_offers.get(&(queue.clone(), id.clone())).copied().unwrap_or(0),
+                Strategy::FewestCalls => person.calls,
+                Strategy::SkillFit => {
+                    let levels = self.levels(id);
+                    1_000 - needs.keys().map(|skill| u64::from(levels.get(skill).copied().unwrap_or(0))).sum::<u64>()
+                }
+            };
+            (!served.contains(queue) || !self.queues_of(id).contains(queue), first, person.ready)
+        };
+        for (other, idle) in self.people.iter().filter(|(_, other)| other.state == AgentStateName::Ready) {
+            let anew = self.removed.contains(other) || self.removed.contains(&agent);
+            let excused = self.may_be_known(caller)
+                || (config.matching.strategy == Strategy::RoundRobin && anew)
+                || !self.queues_of(other).contains(queue);
+            let earlier = turn(other, idle) < turn(&agent, person) && self.may_serve(other, caller);
+            assert!(excused || !earlier, "seed {seed}: it was the turn of {other}, not of {agent}");
+        }
         assert_eq!(deadline, self.now + config.ring_timeout, "seed {seed}");
         self.callers.get_mut(&ticket).unwrap().offered_to = Some(agent.clone());
+        self.order += 1;
+        self.last_offers.insert((queue.clone(), agent.clone()), self.order);
         self.people.get_mut(&agent).unwrap().rings_for = Some(ticket);
     }
 
@@ -314,8 +369,11 @@ impl World {
             QueueOutcome::Answered => {
                 assert_eq!(self.answering, Some(ticket), "seed {seed}: answered by nobody");
                 let agent = caller.offered_to.as_ref().unwrap();
-                self.people.get_mut(agent).unwrap().rings_for = None;
+                let person = self.people.get_mut(agent).unwrap();
+                person.rings_for = None;
+                person.calls += 1;
                 self.answered += 1;
+                self.served.extend(caller.number.clone().map(|number| (queue.clone(), number)));
             }
             QueueOutcome::Timeout => assert!(caller.until <= self.now, "seed {seed}: timed out early"),
             QueueOutcome::NoAgents => {
@@ -329,7 +387,13 @@ impl World {
                 assert!(others >= self.queue_config(queue).max_len as usize, "seed {seed}: not full");
             }
             QueueOutcome::Closed => assert!(!is_configured, "seed {seed}: the queue is there"),
-            QueueOutcome::Abandoned | QueueOutcome::Left => {}
+            QueueOutcome::Abandoned => {
+                let until = self.now + self.queue_config(queue).matching.keep_place;
+                if let Some(number) = caller.number.clone().filter(|_| until > self.now) {
+                    self.gave_up.insert((queue.clone(), number), (caller.since, caller.priority, until));
+                }
+            }
+            QueueOutcome::Left => {}
         }
         if outcome != QueueOutcome::Answered {
             assert_eq!(caller.offered_to, None, "seed {seed}: a phone rings for nobody");
@@ -348,8 +412,12 @@ impl World {
             owes_wrap_up: None,
             wrap_up_until: None,
             turn_kept: false,
+            calls: 0,
         });
         let before = std::mem::replace(&mut person.state, state);
+        if state == AgentStateName::LoggedOut {
+            person.calls = 0;
+        }
         match state {
             AgentStateName::Ringing => assert!(person.rings_for.is_some(), "seed {seed}: {agent} rings for nobody"),
             AgentStateName::Ready | AgentStateName::NotReady | AgentStateName::LoggedOut => {
@@ -374,10 +442,14 @@ impl World {
             match &caller.offered_to {
                 Some(agent) => assert_eq!(self.people[agent].rings_for, Some(*ticket), "seed {seed}"),
                 None => {
-                    let idle = self.people.iter().find(|(id, person)| {
-                        person.state == AgentStateName::Ready && self.queues_of(id).contains(&caller.queue)
-                    });
-                    assert!(idle.is_none(), "seed {seed}: {ticket} waits beside an idle agent");
+                    let idle = self
+                        .people
+                        .iter()
+                        .find(|(id, person)| person.state == AgentStateName::Ready && self.may_serve(id, caller));
+                    assert!(
+                        idle.is_none() || self.may_be_known(caller),
+                        "seed {seed}: {ticket} waits beside an idle agent"
+                    );
                     assert!(caller.until > self.now, "seed {seed}: {ticket} waits beyond its time");
                 }
             }
@@ -392,7 +464,7 @@ impl World {
         assert_eq!(self.acd.ticket_count(), self.callers.len(), "seed {seed}");
         for view in self.acd.queues(self.now) {
             let mut line: Vec<_> = self.callers.iter().filter(|(_, caller)| caller.queue == view.queue).collect();
-            line.sort_by_key(|(_, caller)| (u8::MAX - caller.priority, caller.order));
+            line.sort_by_key(|(_, caller)| self.place(caller));
             let line: Vec<TicketId> = line.into_iter().map(|(ticket, _)| *ticket).collect();
             let told: Vec<TicketId> =
                 self.acd.tickets(self.now, &view.queue).unwrap().into_iter().map(|view| view.ticket).collect();
@@ -446,11 +518,11 @@ impl World {
         assert_eq!(self.acd.next_timeout(), None, "seed {}: a timer is left", self.seed);
         // Each can still be reached by a caller.
         for agent in agents {
-            if let Some(queue) = self.queues_of(&agent).into_iter().next() {
+            let able = |queue: &QueueId| self.may_serve(&agent, &self.newcomer(queue));
+            if let Some(queue) = self.queues_of(&agent).into_iter().find(able) {
                 let idle =
                     self.acd.agents(self.now).into_iter().filter(|view| view.state == AgentStateName::Ready).count();
-                let queue_wish =
-                    Enqueue { queue, priority: 0, max_wait: None, leave_when_empty: false, returning: false };
+                let queue_wish = Enqueue::new(queue, 0);
                 let mut acd = self.acd.clone();
                 let rang = (0..idle as u64).any(|n| {
                     _ = acd.enqueue(self.now, TicketId(1_000_000 + n), queue_wish.clone());
@@ -490,10 +562,102 @@ impl World {
             .unwrap_or_else(|| QueueConfig::new(queue.as_str()))
     }
 
+    /// Priority and waiting together; of equal priority who has waited longer.
+    fn place(&self, caller: &Caller) -> (Instant, u64) {
+        let step = self.queue_config(&caller.queue).matching.ageing;
+        (caller.since + step * u32::from(MAX_PRIORITY - caller.priority), caller.order)
+    }
+
+    fn levels(&self, agent: &AgentId) -> BTreeMap<SkillId, Level> {
+        let config = self.config.agents.iter().find(|config| config.id == *agent);
+        let skills = config.into_iter().flat_map(|config| &config.skills);
+        let counts = skills.filter(|skill| skill.until.is_none_or(|until| self.wall < until));
+        counts.map(|skill| (skill.skill.clone(), skill.level)).collect()
+    }
+
+    /// What the caller asks for after this wait, and whose agents may serve.
+    fn needs(&self, caller: &Caller) -> (BTreeMap<SkillId, Level>, Vec<QueueId>) {
+        let matching = self.queue_config(&caller.queue).matching;
+        let held =
+            |skill: &SkillId| self.config.agents.iter().any(|agent| agent.skills.iter().any(|s| s.skill == *skill));
+        let mut needs: BTreeMap<SkillId, Level> = BTreeMap::new();
+        for skill in caller.skills.iter().filter(|skill| held(skill)) {
+            needs.insert(skill.clone(), matching.min_level);
+        }
+        for (skill, level) in matching.skills.iter().filter(|(skill, _)| held(skill)) {
+            let least = needs.entry(skill.clone()).or_default();
+            *least = (*least).max(*level);
+        }
+        let mut queues = vec![caller.queue.clone()];
+        for step in matching.widen.iter().filter(|step| caller.joined + step.after <= self.now) {
+            needs.values_mut().for_each(|least| *least = (*least).min(step.min_level.unwrap_or(MAX_LEVEL)));
+            queues.extend(step.agents_of.iter().cloned());
+        }
+        needs.retain(|_, least| *least > 0);
+        (needs, queues)
+    }
+
+    fn newcomer(&self, queue: &QueueId) -> Caller {
+        Caller {
+            queue: queue.clone(),
+            number: None,
+            skills: Vec::new(),
+            priority: 0,
+            since: self.now,
+            known_until: None,
+            joined: self.now,
+            order: 0,
+            until: self.now,
+            leaves_when_empty: false,
+            offered_to: None,
+        }
+    }
+
+    fn may_serve(&self, agent: &AgentId, caller: &Caller) -> bool {
+        let (needs, queues) = self.needs(caller);
+        let (served, levels) = (self.queues_of(agent), self.levels(agent));
+        let able = needs.iter().all(|(skill, least)| levels.get(skill).is_some_and(|level| level >= least));
+        able && queues.iter().any(|queue| served.contains(queue))
+    }
+
+    /// Perhaps the caller waits for the agent of the last call.
+    fn may_be_known(&self, caller: &Caller) -> bool {
+        caller.known_until.is_some_and(|until| self.now < until)
+    }
+
     fn queues_of(&self, agent: &AgentId) -> BTreeSet<QueueId> {
         let config = self.config.agents.iter().find(|config| config.id == *agent);
         let is_there = |queue: &&QueueId| self.config.queues.iter().any(|config| config.id == **queue);
         config.map(|config| config.queues.iter().filter(is_there).cloned().collect()).unwrap_or_default()
+    }
+}
+
+const SKILLS: [&str; 3] = ["billing", "en", "zh"];
+
+fn random_matching(random: &mut Random, queues: &[&str]) -> Matching {
+    let matching = Matching { ageing: Duration::from_secs(random.below(30)), ..Matching::default() };
+    if random.one_in(3) {
+        return matching;
+    }
+    let widen = (0..random.below(3)).map(|n| Widening {
+        after: Duration::from_secs(10 * n + 1 + random.below(9)),
+        min_level: random.one_in(2).then(|| random.below(60) as u8),
+        agents_of: random.pick(queues).map(|name| QueueId::new(name)).into_iter().collect(),
+    });
+    Matching {
+        widen: widen.collect(),
+        strategy: random.pick(&Strategy::ALL).unwrap().1,
+        skills: SKILLS
+            .iter()
+            .filter_map(|name| random.one_in(5).then(|| (SkillId::new(name), random.below(101) as u8)))
+            .collect(),
+        min_level: random.below(60) as u8,
+        sticky: random.one_in(4).then(|| Sticky {
+            remember: Duration::from_secs(1 + random.below(300)),
+            wait: Duration::from_secs(1 + random.below(20)),
+        }),
+        keep_place: Duration::from_secs(random.below(3) * 20),
+        ..matching
     }
 }
 
@@ -506,14 +670,24 @@ fn random_config(random: &mut Random) -> AcdConfig {
             wrap_up: Duration::from_secs(random.below(4) * 5),
             max_len: random.below(8) as u32,
             max_wait: Duration::from_secs(1 + random.below(300)),
+            matching: random_matching(random, &names),
             ..QueueConfig::new(*name)
         })
         .collect();
     let agents = (0..1 + random.below(8))
         .map(|n| AgentConfig {
-            id: AgentId::new(format!("10{n:02}")),
-            name: String::new(),
             queues: names.iter().filter(|_| random.one_in(2)).copied().map(QueueId::from).collect(),
+            skills: SKILLS
+                .iter()
+                .filter_map(|name| {
+                    random.one_in(2).then(|| AgentSkill {
+                        skill: SkillId::new(name),
+                        level: random.below(101) as u8,
+                        until: random.one_in(3).then(|| 1 + random.below(100_000)),
+                    })
+                })
+                .collect(),
+            ..AgentConfig::new(AgentId::new(format!("10{n:02}")))
         })
         .collect();
     AcdConfig {

@@ -1,6 +1,7 @@
 //! What holds where a file says nothing, each with its reason.
 
 use super::{Auth, Limits, MessagePolicy, Queue, Recording, Records, Sip};
+use crate::acd::Matching;
 use crate::ids::QueueId;
 use crate::sip::digest::Algorithm;
 use crate::sip::endpoint::ReliableProvisional;
@@ -56,6 +57,7 @@ impl Default for Records {
 impl Queue {
     pub fn named(id: QueueId) -> Self {
         Self {
+            matching: Matching::default(),
             id,
             ring_timeout: Duration::from_secs(20),
             wrap_up: Duration::from_secs(10),

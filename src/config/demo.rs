@@ -86,7 +86,17 @@ pub(super) fn build(env: DemoEnv) -> io::Result<Demo> {
     let both: Vec<QueueId> = ["service", "emergency"].map(QueueId::new).into();
     let agents = [("1001", "Alice"), ("1002", "Bob"), ("1003", "Carol"), ("1004", "Dave")].map(|(id, name)| {
         let ha1 = Ha1Set::new(id, &realm, secret.expose());
-        (AgentId::new(id), Agent { id: AgentId::new(id), name: name.into(), ha1, queues: both.clone(), srtp: None })
+        (
+            AgentId::new(id),
+            Agent {
+                id: AgentId::new(id),
+                name: name.into(),
+                ha1,
+                queues: both.clone(),
+                skills: Vec::new(),
+                srtp: None,
+            },
+        )
     });
     let queues = both.iter().map(|id| (id.clone(), queue(id))).collect();
     let trunk = TrunkId::new(DEMO_TRUNK);

@@ -30,6 +30,7 @@ pub use error::ConfigError;
 pub use reach::Reach;
 pub use secret::Secret;
 
+use crate::acd::{AgentSkill, Matching};
 use crate::http_client::{self, Origin};
 use crate::ids::{AgentId, QueueId, TrunkId};
 use crate::net::tls::ClientCertificate;
@@ -245,6 +246,7 @@ pub struct Agent {
     pub name: String,
     pub ha1: Ha1Set,
     pub queues: Vec<QueueId>,
+    pub skills: Vec<AgentSkill>,
     pub srtp: Option<SrtpPolicy>,
 }
 
@@ -256,6 +258,7 @@ pub struct Queue {
     pub wrap_up: Duration,
     pub max_wait: Duration,
     pub max_len: u32,
+    pub matching: Matching,
 }
 
 /// A carrier or another exchange, known by where its packets come from or by its certificate.

@@ -1,10 +1,13 @@
 //! `hotline.yaml` as it is written: every key there may be, nothing checked yet but its shape. Unknown keys are refused.
 //! Values keep their place in the file, so that a check can point at them. A key without a value is as good as left out.
 
+pub(super) mod queue;
+
 use super::read::{At, Keys};
 use crate::source::diag::Diags;
 use crate::source::text::Span;
 use crate::source::yaml::Node;
+use queue::RawQueue;
 
 pub(super) struct RawConfig {
     pub version: Option<At<u32>>,
@@ -106,6 +109,7 @@ pub(super) struct RawAgent {
     pub password_file: Option<At<String>>,
     pub ha1: Option<At<RawHa1>>,
     pub queues: Vec<At<String>>,
+    pub skills: Vec<(At<String>, At<String>)>,
     pub srtp: Option<At<String>>,
 }
 
@@ -113,14 +117,6 @@ pub(super) struct RawHa1 {
     pub md5: String,
     pub sha256: String,
     pub sha512_256: Option<String>,
-}
-
-#[derive(Default)]
-pub(super) struct RawQueue {
-    pub ring_timeout: Option<At<String>>,
-    pub wrap_up: Option<At<String>>,
-    pub max_wait: Option<At<String>>,
-    pub max_len: Option<At<u32>>,
 }
 
 #[derive(Default)]
@@ -325,12 +321,7 @@ pub(super) fn read(root: &Node, diags: &mut Diags) -> Option<RawConfig> {
             ring: keys.text("ring", "`all` or `by_preference`", diags),
         }),
         agents: keys.list("agents", "`- {id: \"1001\", password_file: secrets/1001}`", diags, agent),
-        queues: keys.named("queues", "`queues: {service: {ring_timeout: 20s}}`", diags, |keys, diags| RawQueue {
-            ring_timeout: keys.text("ring_timeout", TIME, diags),
-            wrap_up: keys.text("wrap_up", TIME, diags),
-            max_wait: keys.text("max_wait", TIME, diags),
-            max_len: keys.number("max_len", "callers, such as `200`", diags),
-        }),
+        queues: keys.named("queues", "`queues: {service: {ring_timeout: 20s}}`", diags, queue::queue),
         trunks: keys.named("trunks", "`trunks: {carrier: {sources: [203.0.113.0/28]}}`", diags, trunk),
         trunk_groups: keys.named("trunk_groups", GROUP, diags, |keys, diags| RawTrunkGroup {
             members: keys.list("members", "`- {trunk: carrier, priority: 1}`", diags, member),
@@ -393,6 +384,7 @@ fn agent(keys: &mut Keys, diags: &mut Diags) -> Option<RawAgent> {
         password_file: keys.text("password_file", FILE, diags),
         ha1: ha1(keys, diags),
         queues: keys.words("queues", "names of queues, such as `[service]`", diags),
+        skills: keys.pairs("skills", "levels from 0 to 100, such as `{billing: 80}`", diags),
         srtp: keys.text("srtp", SRTP, diags),
     };
     id.map(|_| agent)

@@ -141,6 +141,22 @@ impl<'n> Keys<'n> {
         all.pairs.iter().filter_map(|entry| pair(entry, diags)).collect()
     }
 
+    /// A word for each of several names of the admin's own.
+    pub fn pairs(&mut self, name: &'static str, expected: &str, diags: &mut Diags) -> Vec<(At<String>, At<String>)> {
+        if self.place(name).is_some() && !self.is_map(name) {
+            let (node, path) = (self.take(name), self.below(name));
+            node.into_iter().for_each(|node| wrong(node, &path, "names with values", expected, diags));
+            return Vec::new();
+        }
+        let texts = self.text_or_texts(name, expected, diags);
+        texts.into_iter().filter_map(|(name, text)| Some((name?, text))).collect()
+    }
+
+    fn is_map(&self, name: &str) -> bool {
+        let found = self.pairs.iter().find(|(key, _)| key.scalar() == Some(name));
+        found.is_some_and(|(_, value)| matches!(value.kind, Kind::Map(_)))
+    }
+
     /// The keys below a key.
     pub fn group<T: Default>(
         &mut self,

@@ -1,6 +1,7 @@
 //! What an admin is told about a file, and what the program makes of it.
 
 use super::*;
+use crate::acd::Strategy;
 use crate::sip::endpoint::ReliableProvisional;
 use crate::test_folder::TestFolder;
 use std::fs;
@@ -737,4 +738,46 @@ fn networks_that_are_told_an_address_are_networks_and_can_reach_it() {
         let found = told("advertise", value);
         assert!(found.iter().any(|line| line.starts_with(finding)), "{value}: {found:?}");
     }
+}
+
+#[test]
+fn skills_strategies_and_steps_are_read_and_what_cannot_be_is_refused_with_its_place() {
+    let yaml = |queue: &str, skills: &str| {
+        format!(
+            "version: 1\nqueues:\n  service: {{{queue}}}\n  backoffice: {{}}\nagents:\n  - {{id: \"1001\", password: correct-horse, queues: [service], skills: {{{skills}}}}}\n"
+        )
+    };
+    let good = load("matching", &yaml(
+        "strategy: skill_fit, skills: {billing: 60}, min_level: 30, widen: [{after: 30s, min_level: 40}, {after: 1m, agents_of: [backoffice]}], ageing: 1m, sticky: {remember: 7d}, keep_place: 5m",
+        "billing: 80, en: 60 until 2027-06-30",
+    )).unwrap();
+    let queue = &good.queues[&QueueId::new("service")].matching;
+    assert_eq!((queue.strategy, queue.min_level, queue.widen.len()), (Strategy::SkillFit, 30, 2));
+    assert_eq!(queue.sticky.map(|sticky| sticky.wait.as_secs()), Some(20));
+    let skills = &good.agents[&AgentId::new("1001")].skills;
+    assert_eq!((skills[0].level, skills[0].until), (80, None));
+    // Through the last day: the midnight after it.
+    assert_eq!((skills[1].level, skills[1].until), (60, Some(1_814_400_000_000)));
+
+    let faults = findings(
+        "matching-bad",
+        &yaml(
+            "strategy: fastest, skills: {biling: 60}, min_level: 101, widen: [{after: 1m}, {after: 30s, agents_of: [nowhere, service]}], sticky: {wait: 5s}",
+            "billing: high, en: 60 until tomorrow",
+        ),
+    );
+    let told = |text: &str| assert!(faults.iter().any(|fault| fault.contains(text)), "{text}: {faults:#?}");
+    told("C150 3:23 `fastest` is no strategy");
+    told("C140 3:41 there is no agent with the skill `biling` | did you mean `billing`?");
+    told("C150 3:65 101 is no level");
+    told("this step changes nothing");
+    told("`30s` is not after the step before");
+    told("there is no queue `nowhere`");
+    told("agents of `service` serve its callers from the beginning");
+    told("C151");
+    told("`high` is no level");
+    told("`tomorrow` is no date");
+    assert_eq!(faults.len(), 10, "{faults:#?}");
+    let list = findings("matching-list", &yaml("skills: [billing]", "billing: 80"));
+    assert!(list[0].starts_with("C104") && list[0].contains("names with values"), "{list:?}");
 }

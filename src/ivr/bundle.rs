@@ -25,6 +25,8 @@ pub type Audio<'a> = &'a dyn Fn(&str, &str) -> Option<u32>;
 #[derive(Clone, Debug, Default)]
 pub struct Platform {
     pub queues: BTreeSet<String>,
+    /// What agents can do.
+    pub skills: BTreeSet<String>,
     pub trunks: BTreeSet<String>,
     /// Agents and other extensions.
     pub agents: BTreeSet<String>,
@@ -99,7 +101,12 @@ impl Bundle {
                     Refers::Trunk => _ = found.trunks.insert(name),
                     Refers::Agent => _ = found.agents.insert(name),
                     Refers::Flow => open.push(name),
-                    Refers::Lookup | Refers::Language | Refers::Message | Refers::Form | Refers::Mailbox => {}
+                    Refers::Skill
+                    | Refers::Lookup
+                    | Refers::Language
+                    | Refers::Message
+                    | Refers::Form
+                    | Refers::Mailbox => {}
                 }
             }
         }

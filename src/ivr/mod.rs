@@ -45,7 +45,7 @@ pub use reference::reference;
 pub use run::{CallState, MAX_DEPTH, MAX_IVR_MS, MAX_LOOKUPS, MAX_STEPS, MAX_STEPS_IDLE, MAX_TYPED, start, step};
 pub use schema::{Content as SchemaOf, schema};
 pub use spoken::{Spoken, spoken};
-pub use value::{Type, Value};
+pub use value::{Type, Value, date as read_date};
 pub use wire::{
     Action, ActionId, Channel, Event, Kept, LookupResult, Mailbox, Post, QueueEnd, QueueEvent, Speech, Target,
     TraceEvent, TransferFailure, TransferResult,

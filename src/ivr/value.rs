@@ -240,7 +240,7 @@ pub(super) fn duration_ms(text: &str) -> Option<i64> {
 }
 
 /// `2026-03-08` as days since 1970-01-01.
-pub(super) fn date(text: &str) -> Option<i32> {
+pub fn date(text: &str) -> Option<i32> {
     let parts: Vec<&str> = text.split('-').collect();
     let [year, month, day] = parts[..] else { return None };
     if (year.len(), month.len(), day.len()) != (4, 2, 2) {

@@ -44,6 +44,7 @@ pub fn platform(config: &Config) -> Platform {
     let names = |name: &dyn std::fmt::Display| name.to_string();
     Platform {
         queues: config.queues.keys().map(|id| names(id)).collect(),
+        skills: config.agents.values().flat_map(|agent| &agent.skills).map(|skill| names(&skill.skill)).collect(),
         trunks: config.trunks.keys().chain(config.trunk_groups.keys()).map(|id| names(id)).collect(),
         agents: config.agents.keys().map(|id| names(id)).collect(),
         bases: config.bases.iter().map(|(name, base)| (name.clone(), base.auth.keys().cloned().collect())).collect(),

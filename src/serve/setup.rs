@@ -105,12 +105,14 @@ fn acd(config: &Config) -> AcdConfig {
         max_len: queue.max_len,
         wrap_up: queue.wrap_up,
         max_wait: queue.max_wait,
+        matching: queue.matching.clone(),
         ..QueueConfig::new(queue.id.clone())
     });
     let agents = config.agents.values().filter(|agent| !agent.queues.is_empty()).map(|agent| AgentConfig {
         id: agent.id.clone(),
         name: agent.name.clone(),
         queues: agent.queues.clone(),
+        skills: agent.skills.clone(),
     });
     AcdConfig {
         queues: queues.collect(),

@@ -7,7 +7,7 @@ use super::{Driver, Output, RememberedLanguage, Switch, SwitchBundle, SwitchTime
 use crate::acd::{Enqueue, Leave, WaitRange};
 use crate::call::DialPurpose;
 use crate::events::{Cause, EndedBy, EventKind, KeySource, QueueOutcome};
-use crate::ids::{AgentId, CallId, QueueId, Redacted, TrunkId};
+use crate::ids::{AgentId, CallId, QueueId, Redacted, SkillId, TrunkId};
 use crate::ivr::{
     self, Action, Event, QueueEnd, QueueEvent, Speech, Target, TraceEvent, TransferFailure, TransferResult,
 };
@@ -195,13 +195,12 @@ impl Switch {
             }
             Action::Record { id: step, max_ms: _, mailbox } => self.begin_take(now, id, step, mailbox),
             Action::RecordStop { .. } => self.end_take(now, id),
-            Action::Enqueue { id: step, queue, skills: _, priority, max_wait_ms, leave_when_empty } => {
+            Action::Enqueue { id: step, queue, skills, priority, max_wait_ms, leave_when_empty } => {
                 let wish = Enqueue {
-                    queue: QueueId::new(queue),
-                    priority,
+                    skills: skills.iter().map(SkillId::new).collect(),
                     max_wait: Some(Duration::from_millis(max_wait_ms)),
                     leave_when_empty,
-                    returning: false,
+                    ..Enqueue::new(QueueId::new(queue), priority)
                 };
                 run.queue = Some((step, wish.clone()));
                 if !self.enqueue(now, id, wish) {

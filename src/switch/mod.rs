@@ -391,6 +391,7 @@ impl Switch {
         switch.endpoint.set_streams(streams(&switch.config));
         let version = switch.bundle.flows.version.clone();
         switch.emit(now, None, EventKind::BundleLoaded { version });
+        switch.acd.tell_time(now);
         switch.timers.set(SwitchTimer::Sweep, now.at + sweep::EVERY);
         switch
     }
@@ -457,6 +458,7 @@ impl Switch {
                     for (failure, count) in self.auth_failures.due(now.at) {
                         self.tell_auth_failed(now, failure, count);
                     }
+                    self.acd.tell_time(now);
                     self.sweep(now);
                 }
                 SwitchTimer::Reports(call) => self.with_call(now, call, |call, out| call.give_up_reports(out)),
@@ -597,6 +599,7 @@ impl Switch {
 
     fn reconfigure(&mut self, now: Now, config: Arc<SwitchConfig>) {
         self.acd.reconfigure(now.at, config.acd.clone());
+        self.acd.tell_time(now);
         self.admission.reconfigure(config.admission.clone());
         self.registrar.reconfigure(config.registrar.clone());
         self.trunks.reconfigure(now.at, config.trunks.clone());

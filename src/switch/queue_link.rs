@@ -4,7 +4,7 @@ use super::{Driver, Switch};
 use crate::acd::{AcdOutput, Enqueue, MAX_PRIORITY};
 use crate::call::DialPurpose;
 use crate::events::{Cause, EndedBy, EventKind, OfferResult, QueueOutcome};
-use crate::ids::{AgentId, CallId, QueueId, TicketId};
+use crate::ids::{AgentId, CallId, QueueId, Redacted, TicketId};
 use crate::media::command::{PlayId, PlayItem, RecordingId, Tone};
 use crate::timers::Now;
 
@@ -43,10 +43,11 @@ impl Switch {
     }
 
     /// Puts a caller into a queue. False when there is no such queue.
-    pub(super) fn enqueue(&mut self, now: Now, id: CallId, wish: Enqueue) -> bool {
+    pub(super) fn enqueue(&mut self, now: Now, id: CallId, mut wish: Enqueue) -> bool {
         let ticket = TicketId(self.fresh_id());
         let (queue, priority) = (wish.queue.clone(), wish.priority);
         let Some(entry) = self.calls.get_mut(&id) else { return false };
+        wish.caller = Some(Redacted::new(entry.from.clone())).filter(|from| !from.expose().is_empty());
         entry.ticket = Some((ticket, queue.clone()));
         self.tickets.insert(ticket, id);
         if self.acd.enqueue(now.at, ticket, wish).is_err() {
@@ -162,5 +163,5 @@ impl Switch {
 /// What a caller wishes whom no flow has asked anything.
 pub(super) fn unprompted(queue: QueueId, returning: bool) -> Enqueue {
     let priority = if returning { MAX_PRIORITY } else { USUAL_PRIORITY };
-    Enqueue { queue, priority, max_wait: None, leave_when_empty: false, returning }
+    Enqueue { returning, ..Enqueue::new(queue, priority) }
 }

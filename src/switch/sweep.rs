@@ -154,7 +154,7 @@ mod tests {
         let sources = crate::ivr::Sources { files: Vec::new() };
         let flows = crate::ivr::load(&sources, None, &|_, _| None).expect("no flows, no faults");
         let queue = QueueId::new("service");
-        let agent = |id: &str| AgentConfig { id: id.into(), name: String::new(), queues: vec![queue.clone()] };
+        let agent = |id: &str| AgentConfig { queues: vec![queue.clone()], ..AgentConfig::new(id) };
         let config = SwitchConfig {
             id: "test".into(),
             endpoint: EndpointConfig::default(),
@@ -211,7 +211,7 @@ mod tests {
     fn ring(acd: &mut Acd, at: Instant) {
         acd.agent_reachable(at, &"1001".into(), true);
         let queue = QueueId::new("service");
-        let wish = Enqueue { queue, priority: 5, max_wait: None, leave_when_empty: false, returning: false };
+        let wish = Enqueue::new(queue, 5);
         acd.enqueue(at, TicketId(7), wish).expect("a queue");
         while acd.poll().is_some() {}
     }

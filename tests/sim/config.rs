@@ -146,7 +146,11 @@ impl Settings {
                     .collect(),
                 agents: agents
                     .iter()
-                    .map(|id| AgentConfig { id: id.clone(), name: format!("Agent {id}"), queues: queues.to_vec() })
+                    .map(|id| AgentConfig {
+                        name: format!("Agent {id}"),
+                        queues: queues.to_vec(),
+                        ..AgentConfig::new(id.clone())
+                    })
                     .collect(),
                 rona_pause: self.rona_pause,
                 ..AcdConfig::default()

@@ -5,6 +5,7 @@ mod numbering;
 mod numbers;
 mod outside;
 mod people;
+mod queues;
 mod registrar;
 mod tls;
 mod trunks;
@@ -104,7 +105,7 @@ impl<'f> Check<'f> {
         let sip = self.signalling(&raw.sip);
         let limits = self.limits(&raw.limits, &listen);
         let srtp = self.srtp(raw.media.srtp.as_ref()).unwrap_or_default();
-        let queues = self.queues(raw.queues);
+        let queues = self.queues(raw.queues, &raw.agents);
         let agents = self.agents(raw.agents, &realm, &queues);
         let trunks = self.trunks(raw.trunks, &listen, tls.as_ref());
         let flows = FlowSource::of_project(&self.folder);

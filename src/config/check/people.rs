@@ -1,9 +1,9 @@
-//! Queues and the agents who serve them, and how an agent proves who it is.
+//! Agents, and how each proves who it is.
 
-use super::super::raw::{RawAgent, RawHa1, RawQueue};
+use super::super::raw::{RawAgent, RawHa1};
 use super::super::read::At;
 use super::super::{Agent, Auth, Queue, Secret};
-use super::{Check, MAX_WAIT, RING, WRAP_UP};
+use super::Check;
 use crate::ids::{AgentId, QueueId};
 use crate::routing::NumberPattern;
 use crate::sip::digest::{Algorithm, Ha1Set};
@@ -18,23 +18,6 @@ const MAX_SECRET: u64 = 4096;
 const SHORT_PASSWORD: usize = 8;
 
 impl Check<'_> {
-    pub(super) fn queues(&mut self, raw: Vec<(At<String>, RawQueue)>) -> BTreeMap<QueueId, Queue> {
-        raw.into_iter()
-            .map(|(name, raw)| {
-                self.name("queue", &name);
-                let default = Queue::named(QueueId::new(&name.value));
-                let queue = Queue {
-                    ring_timeout: self.duration(raw.ring_timeout.as_ref(), default.ring_timeout, RING),
-                    wrap_up: self.duration(raw.wrap_up.as_ref(), default.wrap_up, WRAP_UP),
-                    max_wait: self.duration(raw.max_wait.as_ref(), default.max_wait, MAX_WAIT),
-                    max_len: raw.max_len.as_ref().map_or(default.max_len, |len| len.value),
-                    id: default.id,
-                };
-                (queue.id.clone(), queue)
-            })
-            .collect()
-    }
-
     pub(super) fn agents(
         &mut self,
         raw: Vec<RawAgent>,
@@ -65,7 +48,8 @@ impl Check<'_> {
             let ha1 = self.proof(&agent, realm).unwrap_or_else(|| Ha1Set::new("", "", ""));
             let name = agent.name.map_or_else(|| agent.id.value.clone(), |name| name.value);
             let srtp = self.srtp(agent.srtp.as_ref());
-            agents.insert(id.clone(), Agent { id, name, ha1, queues: serves, srtp });
+            let skills = self.agent_skills(&agent.skills);
+            agents.insert(id.clone(), Agent { id, name, ha1, queues: serves, skills, srtp });
         }
         agents
     }

@@ -95,6 +95,12 @@ fn refers(what: Refers, name: &Name, view: &View, platform: Option<&Platform>, d
             let known = platform.agents.iter().map(String::as_str).collect();
             must("E205", "extension", platform.agents.contains(text), known);
         }
-        (Refers::Queue | Refers::Trunk | Refers::Agent, None) => {}
+        // `lang` is the language that the caller chose; one that no agent speaks is not asked for.
+        (Refers::Skill, Some(_)) if text == "lang" => {}
+        (Refers::Skill, Some(platform)) => {
+            let known = platform.skills.iter().map(String::as_str).collect();
+            must("E215", "agent with the skill", platform.skills.contains(text), known);
+        }
+        (Refers::Queue | Refers::Skill | Refers::Trunk | Refers::Agent, None) => {}
     }
 }

@@ -112,6 +112,7 @@ pub(super) enum Fact<'s> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refers {
     Queue,
+    Skill,
     Trunk,
     Agent,
     Calendar,

@@ -59,7 +59,11 @@ const SETTINGS: Group = Group {
     what: "`queue`",
     settings: &[
         required("to", Shape::Name, "a queue of `hotline.yaml`"),
-        optional("skills", Shape::Names, "has no effect in this version"),
+        optional(
+            "skills",
+            Shape::Names,
+            "what the agent must be able to do; `lang` stands for the language that the caller chose",
+        ),
         optional("priority", Shape::Number(0, 9), "higher is served first").or("5"),
         optional("max_wait", Shape::Time("`max_wait`", 1_000, 4 * 3_600_000), "the longest wait").or("30m"),
         optional("announce", Shape::Group(&ANNOUNCE), "what the caller hears meanwhile"),
@@ -92,10 +96,6 @@ fn lower(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
     let mut fields = Fields::of(node, &SETTINGS, lower.diags)?;
     let to = fields.need("to", lower.diags).and_then(|node| name(node, "a queue", lower.diags));
     let skills = fields.take("skills").map(|node| names(node, "a skill", lower.diags)).unwrap_or_default();
-    if let Some(first) = skills.first() {
-        let message = "`skills` has no effect in this version: any agent of the queue takes the call";
-        lower.diags.warn_hint("E103", first.span, message, "use a queue for each skill");
-    }
     let priority = fields.number("priority", lower.diags);
     let max_wait = fields.time("max_wait", lower.diags);
     let announce = fields.take("announce").and_then(|node| lower_announce(node, lower)).unwrap_or_default();
@@ -191,6 +191,7 @@ impl Step for Queue {
 
     fn facts<'s>(&'s self, _bundle: &'s Bundle, out: &mut Vec<Fact<'s>>) {
         out.push(Fact::Refers(Refers::Queue, &self.to));
+        out.extend(self.skills.iter().map(|skill| Fact::Refers(Refers::Skill, skill)));
         let announce = &self.announce;
         out.extend(announce.music.iter().map(Fact::Music));
         out.extend(announce.next.iter().chain(&announce.position).chain(&announce.wait).map(Fact::PlaysInQueue));
