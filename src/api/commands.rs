@@ -243,7 +243,7 @@ pub(super) fn call_id(text: &str) -> Result<CallId, Refused> {
     text.parse().map_err(|_| Refused::bad("a call id is hexadecimal, as `call list` shows it"))
 }
 
-async fn run(api: &Api, command: Command) -> Result<Json<Done>, Refused> {
+pub(super) async fn run(api: &Api, command: Command) -> Result<Json<Done>, Refused> {
     tracing::info!(?command, "asked over the API");
     match tokio::time::timeout(COMMAND_LIMIT, api.0.port.command(command)).await {
         Ok(Ok(reply)) => Ok(Json(reply?)),

@@ -10,6 +10,7 @@
 pub mod access;
 mod commands;
 pub mod demo_systems;
+mod flows;
 mod guard;
 pub mod metrics;
 mod openapi;
@@ -26,8 +27,8 @@ pub use access::Access;
 pub use metrics::Metrics;
 pub use openapi::OPENAPI;
 pub use view::{
-    AgentView, CallView, Command, CommandError, CommandReply, Done, QueueView, RunState, Snapshot, Status, TargetView,
-    TrunkView,
+    AgentView, CallView, Command, CommandError, CommandReply, Done, Publication, QueueView, Rollback, RunState,
+    Snapshot, Status, TargetView, TrunkView,
 };
 
 use crate::store::Records;
@@ -123,6 +124,9 @@ impl Api {
             .route("/api/v1/outbox/{id}", get(records::posted))
             .route("/api/v1/cdrs", get(records::cdrs))
             .route("/api/v1/stats/flows", get(statistics::flows))
+            .route("/api/v1/flows/versions", get(flows::versions))
+            .route("/api/v1/flows/publish", post(flows::publish))
+            .route("/api/v1/flows/rollback", post(flows::roll_back))
             .route("/api/v1/drain", post(commands::drain).delete(commands::undrain))
             .route("/api/v1/reload", post(commands::reload))
             .route("/api/v1/stop", post(commands::stop))

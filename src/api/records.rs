@@ -174,7 +174,7 @@ fn array(rows: impl IntoIterator<Item = String>) -> String {
     format!("[{}]", rows.join(","))
 }
 
-fn verbatim(json: String) -> Response {
+pub(super) fn verbatim(json: String) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], json).into_response()
 }
 

@@ -111,6 +111,7 @@ impl SwitchPort for Desk {
             }
             Command::SetAgent { .. } | Command::SetLive { .. } => Ok("set".into()),
             Command::Undrain => Ok("taking calls".into()),
+            Command::Publish(_) | Command::Rollback(_) => Ok("published".into()),
         };
         self.asked.lock().unwrap().push(command);
         reply.send(outcome).unwrap();

@@ -4,7 +4,7 @@
 use super::metrics::Metrics;
 use crate::events::{AgentStateName, SupervisionMode, TrunkStateName};
 use crate::ids::{AgentId, CallId, QueueId, Redacted, TrunkId};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Snapshot {
@@ -170,6 +170,35 @@ pub enum Command {
     Stop,
     /// Reads configuration, flows and prompts again; nothing changes when one of them is faulty.
     Reload,
+    /// Puts what is in the folder in force, or says when and for whom it is to be.
+    Publish(Publication),
+    /// Back to an earlier version.
+    Rollback(Rollback),
+}
+
+/// How the flows in the folder come into force.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Publication {
+    /// Milliseconds since 1970; at once unless told.
+    pub at: Option<u64>,
+    /// The share of the callers, in percent, who take it first.
+    pub canary: Option<u8>,
+    /// Where calls that wait at a question begin again.
+    pub move_calls: Option<String>,
+    pub by: Option<String>,
+    pub why: Option<String>,
+    /// Why the flows' tests are not run.
+    pub skip_tests: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Rollback {
+    /// How the version's hash begins; unless told the one before, or an end of the canary.
+    pub version: Option<String>,
+    pub by: Option<String>,
+    pub why: Option<String>,
 }
 
 /// What a command did.

@@ -38,6 +38,12 @@ pub(super) enum FlowCommand {
     Graph(neat::GraphArgs),
     /// Tell what a caller would hear of a value
     Say(say::SayArgs),
+    /// Put the flows of the running switch's folder in force
+    Publish(super::flow_publish::PublishArgs),
+    /// Go back to an earlier version, or end a canary
+    Rollback(super::flow_publish::RollbackArgs),
+    /// What is in force, and what was
+    Versions,
 }
 
 #[derive(clap::Args)]
@@ -90,6 +96,9 @@ pub(super) fn run(common: &Common, command: &FlowCommand) -> Result<ExitCode, Fa
         FlowCommand::Fmt(args) => neat::fmt(common, args),
         FlowCommand::Graph(args) => neat::graph(common, args),
         FlowCommand::Say(args) => say::say(args),
+        FlowCommand::Publish(args) => super::flow_publish::publish(common, args).map(|()| ExitCode::SUCCESS),
+        FlowCommand::Rollback(args) => super::flow_publish::rollback(common, args).map(|()| ExitCode::SUCCESS),
+        FlowCommand::Versions => super::flow_publish::versions(common).map(|()| ExitCode::SUCCESS),
     }
 }
 

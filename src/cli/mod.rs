@@ -8,6 +8,7 @@ mod calls;
 mod client;
 mod control;
 mod flow_explore;
+mod flow_publish;
 mod flow_test;
 mod flow_try;
 mod flows;

@@ -105,6 +105,11 @@ impl Config {
         self.state_dir.join("hotline.db")
     }
 
+    /// Published versions of the flows.
+    pub fn versions_dir(&self) -> PathBuf {
+        self.state_dir.join("versions")
+    }
+
     /// What flows have posted.
     pub fn outbox(&self) -> PathBuf {
         self.state_dir.join("outbox.db")

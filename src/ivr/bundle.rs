@@ -66,6 +66,11 @@ impl Bundle {
         self.flows.iter().filter(|flow| !flow.is_subflow()).map(|flow| flow.name.as_str())
     }
 
+    /// Whether an entry flow has that section.
+    pub fn has_section(&self, name: &str) -> bool {
+        self.flows.iter().any(|flow| !flow.is_subflow() && flow.section_index(name).is_some())
+    }
+
     /// The project that a flow's calls are counted under.
     pub fn project(&self, flow: &str) -> Option<&str> {
         self.flow(flow)?.project.as_deref()

@@ -42,7 +42,9 @@ pub use lookup::{BadReply, Http, Lookup, Request, Source as LookupSource, Sql};
 pub use neat::{Texts, neat, texts};
 pub use post::Template;
 pub use reference::reference;
-pub use run::{CallState, MAX_DEPTH, MAX_IVR_MS, MAX_LOOKUPS, MAX_STEPS, MAX_STEPS_IDLE, MAX_TYPED, start, step};
+pub use run::{
+    CallState, MAX_DEPTH, MAX_IVR_MS, MAX_LOOKUPS, MAX_STEPS, MAX_STEPS_IDLE, MAX_TYPED, move_call, start, step,
+};
 pub use schema::{Content as SchemaOf, schema};
 pub use spoken::{Spoken, spoken};
 pub use value::{Type, Value, date as read_date};

@@ -33,6 +33,12 @@ pub(super) enum Control {
         /// Absent: the one in force stays.
         bundle: Option<Arc<SwitchBundle>>,
     },
+    /// Flows that all callers take from now on.
+    Flows(Arc<SwitchBundle>),
+    /// Flows that so many percent of the callers take.
+    Canary(Option<(Arc<SwitchBundle>, u8)>),
+    /// Calls that wait at a question begin again in this section.
+    MoveCalls(String),
     Posted {
         call: CallId,
         id: u32,
@@ -54,6 +60,9 @@ pub(super) enum Control {
     Stop,
 }
 
+/// A command that is about files, and who waits for its answer.
+pub(super) type FileWork = (api::Command, oneshot::Sender<api::CommandReply>);
+
 /// Inputs of each source handled between two looks at the clock and the timers. Anybody can write a To tag, so what calls
 /// itself a running call's may fill its share and no more.
 const TURN: Turn = Turn { urgent: 32, media: 16, fresh: 16, patient: 8 };
@@ -74,7 +83,8 @@ pub(super) struct EventLoop {
     pub board: Arc<Board>,
     pub lookups: Lookups,
     pub outbox: OutboxHandle,
-    pub reloads: mpsc::Sender<oneshot::Sender<api::CommandReply>>,
+    /// What is done with files: reloads and publications.
+    pub reloads: mpsc::Sender<FileWork>,
     pub stopping: mpsc::Sender<()>,
     pub waiting_for_empty: Vec<oneshot::Sender<()>>,
     /// The last picture, until something is done by command.
@@ -210,6 +220,12 @@ impl EventLoop {
                 }
                 self.picture = None;
             }
+            Control::Flows(bundle) => {
+                self.input(Input::Bundle(bundle));
+                self.picture = None;
+            }
+            Control::Canary(canary) => self.input(Input::Canary(canary)),
+            Control::MoveCalls(section) => self.input(Input::MoveCalls { section }),
             Control::Fetched { call, id, result } => self.input(Input::Fetched { call, id, result }),
             Control::Posted { call, id, reference } => self.input(Input::Posted { call, id, reference }),
             Control::Fact { call, fact } => self.input(Input::Fact { call, fact }),
@@ -333,9 +349,10 @@ impl EventLoop {
                 Ok(()) => Ok("calls are being ended".into()),
                 Err(_) => Err(Conflict("already stopping".into())),
             },
-            api::Command::Reload => {
-                if let Err(full) = self.reloads.try_send(reply) {
-                    let _ = full.into_inner().send(Err(Conflict("a reload is under way; try again".into())));
+            work @ (api::Command::Reload | api::Command::Publish(_) | api::Command::Rollback(_)) => {
+                if let Err(full) = self.reloads.try_send((work, reply)) {
+                    let text = "a reload or publication is under way; try again";
+                    let _ = full.into_inner().1.send(Err(Conflict(text.into())));
                 }
                 return;
             }

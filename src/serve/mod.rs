@@ -11,14 +11,17 @@ mod lookups;
 mod names;
 mod outbox;
 mod outside;
+mod publish;
 mod reload;
 mod setup;
 mod telemetry;
 mod trunks;
+mod versions;
 
 pub use bundle::platform;
 
 use crate::api::{self, Access, Api, CommandError, SwitchPort};
+use crate::cdr::Judged;
 use crate::config::{Base, Config, Mode, Secret};
 use crate::events::EventKind;
 use crate::ids::CallId;
@@ -34,12 +37,13 @@ use crate::store::{Outbox, RecoveredRecording, Store, StoreOptions};
 use crate::switch::{Input, Switch};
 use board::Board;
 use complaints::Complaints;
-use event_loop::{Control, EventLoop};
+use event_loop::{Control, EventLoop, FileWork};
 use listen::Sockets;
 use lookups::Lookups;
 use names::{Known, Names};
 use outbox::OutboxHandle;
 use outside::{Outside, Systems};
+use publish::{Beginning, Ended, Publisher};
 use reload::{InForce, InUse};
 use setup::Seeds;
 use std::collections::BTreeMap;
@@ -55,6 +59,8 @@ use tokio::task::JoinHandle;
 
 /// Commands of operators and answers of lookups that wait for the owner task.
 const CONTROL_QUEUE: usize = 1024;
+/// Calls that have ended and wait to be judged: more than end in a second.
+const ENDED_QUEUE: usize = 1024;
 /// Notices of media workers: keys and ends of plays of every call in one busy second.
 const MEDIA_QUEUE: usize = 16_384;
 /// Port pairs that each worker keeps bound ahead: a second's calls at full load.
@@ -120,9 +126,10 @@ async fn operate(mut config: Config, options: Options, desk: &Handle) -> Result<
     let identity = Identity::make()?;
     let seeds = Seeds::from_system(identity.fingerprint())?;
     let mut warnings = Vec::new();
-    let bundle = bundle::load(&config, &mut |warning| warnings.push(warning)).map_err(|findings| {
-        format!("the flows in {} cannot be used:\n{}", bundle::origin(&config.flows), findings.join("\n"))
-    })?;
+    let Beginning { bundle, canary, versions } = publish::at_start(&config, &mut |warning| warnings.push(warning))
+        .map_err(|findings| {
+            format!("the flows in {} cannot be used:\n{}", bundle::origin(&config.flows), findings.join("\n"))
+        })?;
     warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     let (names_changed, changed_names) = mpsc::channel(1);
     let names = {
@@ -142,7 +149,8 @@ async fn operate(mut config: Config, options: Options, desk: &Handle) -> Result<
     let (control, control_out) = mpsc::channel(CONTROL_QUEUE);
     let board = Arc::new(Board::new(mode(&config), listen.clone(), counters));
     let (archive, recovered) = open_archive(&config)?;
-    let store = open_store(&config, &board, recovered)?;
+    let (ended, ends) = mpsc::channel(ENDED_QUEUE);
+    let store = open_store(&config, &board, recovered, ended)?;
     if store.interrupted > 0 {
         tracing::warn!(
             calls = store.interrupted,
@@ -163,6 +171,9 @@ async fn operate(mut config: Config, options: Options, desk: &Handle) -> Result<
     // The first call finds a port. When none can be bound, the worker has told why and calls are refused for it.
     if let Ok(Some(ports)) = tokio::time::timeout(PORTS_LIMIT, leases.recv()).await {
         switch.handle_input(clock::now(), Input::Ports(ports));
+    }
+    if canary.is_some() {
+        switch.handle_input(clock::now(), Input::Canary(canary));
     }
     let mut left = store.kept;
     let languages = kept::languages(&mut left);
@@ -209,7 +220,9 @@ async fn operate(mut config: Config, options: Options, desk: &Handle) -> Result<
     };
     let mut owner = tokio::spawn(owner.run());
     let in_use = InUse { tls, outside };
-    desk.spawn(reload::task(in_force, seeds, in_use, control.clone(), reload_requests, (names, changed_names)));
+    let publisher = Publisher::new(versions, control.clone());
+    let asked = reload::Asked { work: reload_requests, ends };
+    desk.spawn(reload::task(in_force, seeds, in_use, (control.clone(), publisher), asked, (names, changed_names)));
 
     let token_file = config.admin_token_file();
     let (access, is_new) = Access::open(options.admin_token.as_deref(), &token_file).map_err(|error| {
@@ -269,7 +282,7 @@ async fn attend(
     config: &Config,
     control: &mpsc::Sender<Control>,
     board: &Board,
-    reloads: mpsc::Sender<oneshot::Sender<api::CommandReply>>,
+    reloads: mpsc::Sender<FileWork>,
     mut stop_requests: mpsc::Receiver<()>,
 ) -> Result<ExitCode, String> {
     let listen = |kind| signal(kind).map_err(|error| format!("cannot listen for signals: {error}"));
@@ -292,7 +305,7 @@ async fn attend(
             Some(()) = stop_requests.recv() => break ExitCode::SUCCESS,
             _ = hup.recv() => {
                 let (reply, answer) = oneshot::channel();
-                if reloads.try_send(reply).is_ok() {
+                if reloads.try_send((api::Command::Reload, reply)).is_ok() {
                     // The reload task has logged what came of it.
                     drop(answer);
                 }
@@ -363,7 +376,12 @@ fn open_archive(config: &Config) -> Result<(Archive, Vec<RecoveredRecording>), S
     Ok((archive, recovered.collect()))
 }
 
-fn open_store(config: &Config, board: &Arc<Board>, recovered: Vec<RecoveredRecording>) -> Result<Store, String> {
+fn open_store(
+    config: &Config,
+    board: &Arc<Board>,
+    recovered: Vec<RecoveredRecording>,
+    ended: mpsc::Sender<Ended>,
+) -> Result<Store, String> {
     let board = board.clone();
     Store::open(StoreOptions {
         path: config.database(),
@@ -375,7 +393,11 @@ fn open_store(config: &Config, board: &Arc<Board>, recovered: Vec<RecoveredRecor
             tracing::warn!("{text}");
             board.alarm(text);
         }),
-        reader: Box::new(|record| {
+        reader: Box::new(move |record| {
+            if let (Some(version), Some(judged)) = (&record.flow_version, Judged::of(record)) {
+                // A call that is not judged is one less of thousands.
+                let _ = ended.try_send((version.clone(), judged));
+            }
             let call = record.call_id.map(tracing::field::display);
             tracing::info!(call, "{record}");
         }),

@@ -1,9 +1,10 @@
 //! Reading the files again: what a reload takes, what waits for the next start, and how the operator learns which is which.
 
 use super::bundle;
-use super::event_loop::Control;
+use super::event_loop::{Control, FileWork};
 use super::names::{Known, Names, RELOAD_PATIENCE};
 use super::outside::{Outside, Systems};
+use super::publish::{Ended, Publisher};
 use super::setup::{self, Seeds};
 use super::trunks;
 use crate::api::{self, CommandError, Done};
@@ -15,7 +16,7 @@ use crate::switch::{SwitchBundle, SwitchConfig};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 /// What is in force, as far as a reload compares with it.
 #[derive(Clone)]
@@ -30,6 +31,12 @@ pub(super) struct InForce {
 pub(super) struct InUse {
     pub tls: Option<Tls>,
     pub outside: Arc<Outside>,
+}
+
+/// What the task hears of: work that is asked for, and calls that have ended.
+pub(super) struct Asked {
+    pub work: mpsc::Receiver<FileWork>,
+    pub ends: mpsc::Receiver<Ended>,
 }
 
 /// A set of files that may be swapped in.
@@ -47,16 +54,35 @@ pub(super) async fn task(
     mut in_force: InForce,
     seeds: Seeds,
     InUse { tls, outside }: InUse,
-    control: mpsc::Sender<Control>,
-    mut requests: mpsc::Receiver<oneshot::Sender<api::CommandReply>>,
+    (control, mut publisher): (mpsc::Sender<Control>, Publisher),
+    Asked { mut work, mut ends }: Asked,
     (names, mut names_changed): (Names, mpsc::Receiver<()>),
 ) {
     loop {
         let reply = tokio::select! {
-            reply = requests.recv() => match reply {
-                Some(reply) => reply,
+            asked = work.recv() => match asked {
+                Some((api::Command::Publish(wish), reply)) => {
+                    let InForce { config, bundle, .. } = &mut in_force;
+                    let _ = reply.send(publisher.publish(config, bundle, wish).await);
+                    continue;
+                }
+                Some((api::Command::Rollback(wish), reply)) => {
+                    let InForce { config, bundle, .. } = &mut in_force;
+                    let _ = reply.send(publisher.roll_back(config, bundle, wish).await);
+                    continue;
+                }
+                Some((_, reply)) => reply,
                 None => return,
             },
+            Some(ended) = ends.recv() => {
+                publisher.ended(ended).await;
+                continue;
+            }
+            () = tokio::time::sleep(publisher.wait().unwrap_or_default()), if publisher.wait().is_some() => {
+                let InForce { config, bundle, .. } = &mut in_force;
+                publisher.due(config, bundle).await;
+                continue;
+            }
             Some(()) = names_changed.recv() => {
                 // The files are as they were; only the addresses behind the trunks' names are others.
                 match setup::switch_config(&in_force.config, &seeds, &names.known()) {
@@ -94,6 +120,7 @@ pub(super) async fn task(
                 in_force.bundle = bundle.flows.version.clone();
                 let swap = Control::Swap { config: Arc::new(switch_config), bundle: Some(Arc::new(bundle)) };
                 let _ = control.send(swap).await;
+                publisher.reloaded(&in_force.config, &in_force.bundle).await;
                 log(&done);
                 Ok(done)
             }

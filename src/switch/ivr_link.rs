@@ -22,9 +22,9 @@ use std::time::{Duration, Instant};
 pub(super) struct FlowRun {
     /// What the call began with; a reload does not touch it.
     pub(super) bundle: Arc<SwitchBundle>,
-    state: ivr::CallState,
-    flow: String,
-    began: Instant,
+    pub(super) state: ivr::CallState,
+    pub(super) flow: String,
+    pub(super) began: Instant,
     timers: BTreeSet<u32>,
     /// The flow's play that is heard now.
     playing: Option<u32>,
@@ -79,7 +79,8 @@ impl FlowRun {
 
 impl Switch {
     pub(super) fn start_flow(&mut self, now: Now, id: CallId, flow: &str) {
-        let bundle = self.bundle.clone();
+        let caller = self.calls.get(&id).map_or("", |entry| entry.from.as_str());
+        let bundle = self.bundle_for(caller);
         let Some(state) = ivr::start(&bundle.flows, flow) else {
             let text =
                 format!("number leads to flow `{flow}`, which is not in the bundle in force; see `hotline check`");
@@ -159,7 +160,7 @@ impl Switch {
         }
     }
 
-    fn act_flow(&mut self, now: Now, id: CallId, action: Action) {
+    pub(super) fn act_flow(&mut self, now: Now, id: CallId, action: Action) {
         let Some(run) = self.run(id) else { return };
         match action {
             Action::Play { id: play, items, bargeable } => {

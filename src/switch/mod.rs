@@ -7,6 +7,7 @@
 mod auth_failures;
 mod config;
 mod extension_leg;
+mod flow_versions;
 mod gruu;
 mod guesses;
 mod identity;
@@ -124,6 +125,12 @@ pub enum Input {
     Kept(Vec<KeptExtension>),
     Config(Arc<SwitchConfig>),
     Bundle(Arc<SwitchBundle>),
+    /// Flows that so many percent of the callers take first.
+    Canary(Option<(Arc<SwitchBundle>, u8)>),
+    /// Calls that wait at a question begin again in this section of the bundle in force.
+    MoveCalls {
+        section: String,
+    },
     Command(Command),
 }
 
@@ -306,6 +313,8 @@ const REPORT_LIMIT: Duration = Duration::from_secs(2);
 pub struct Switch {
     config: Arc<SwitchConfig>,
     bundle: Arc<SwitchBundle>,
+    /// Flows on trial, and the share of the callers that takes them.
+    canary: Option<(Arc<SwitchBundle>, u8)>,
     endpoint: Endpoint,
     auth: Authenticator,
     auth_failures: AuthFailures,
@@ -386,6 +395,7 @@ impl Switch {
             last_event: 0,
             config,
             bundle,
+            canary: None,
         };
         switch.endpoint.set_allowed("MESSAGE", switch.config.messages);
         switch.endpoint.set_streams(streams(&switch.config));
@@ -424,6 +434,13 @@ impl Switch {
                 self.emit(now, None, EventKind::BundleLoaded { version: bundle.flows.version.clone() });
                 self.bundle = bundle;
             }
+            Input::Canary(canary) => {
+                if let Some((bundle, _)) = &canary {
+                    self.emit(now, None, EventKind::BundleLoaded { version: bundle.flows.version.clone() });
+                }
+                self.canary = canary;
+            }
+            Input::MoveCalls { section } => self.move_calls(now, &section),
             Input::Command(command) => self.on_command(now, command),
         }
         self.settle(now);

@@ -25,6 +25,7 @@ mod session_timers;
 mod supervision;
 mod transfers;
 mod trunks;
+mod versions;
 mod watching;
 
 use hotline::events::{

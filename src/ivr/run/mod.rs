@@ -5,9 +5,11 @@
 
 pub(super) mod ask;
 mod books;
+mod moving;
 pub(super) mod say;
 pub(super) mod state;
 
+pub use moving::move_call;
 pub use state::{CallState, MAX_TYPED};
 
 use super::bundle::Bundle;

@@ -154,6 +154,17 @@ impl World {
         self.input(Input::Bundle(bundle));
     }
 
+    /// So many percent of the callers take these flows.
+    pub fn tries_out(&mut self, speech: Arc<Speech>, percent: u8) {
+        let bundle = speech.bundle.clone();
+        self.speech.push(speech);
+        self.input(Input::Canary(Some((bundle, percent))));
+    }
+
+    pub fn moves_calls(&mut self, section: &str) {
+        self.input(Input::MoveCalls { section: section.to_string() });
+    }
+
     pub fn reconfigure(&mut self, settings: &Settings) {
         self.input(Input::Config(settings.config()));
     }

@@ -1,0 +1,253 @@
+use super::*;
+use crate::config::{FILE_NAME, template};
+use crate::events::ServiceEnd;
+use crate::test_folder::TestFolder;
+use std::path::PathBuf;
+
+/// A project whose flows are published, and whoever hears of it.
+struct Shop {
+    folder: TestFolder,
+    config: Config,
+    in_force: FlowVersion,
+    publisher: Publisher,
+    told: mpsc::Receiver<Control>,
+}
+
+impl Shop {
+    fn open(name: &str) -> Self {
+        let folder = TestFolder::new(name);
+        template::write(&folder).unwrap();
+        Self::started(folder).0
+    }
+
+    fn started(folder: TestFolder) -> (Self, Option<FlowVersion>) {
+        let mut config = Config::load(&folder.join(FILE_NAME)).unwrap();
+        config.state_dir = folder.join("state");
+        let Beginning { bundle, canary, versions } = at_start(&config, &mut |_| {}).unwrap();
+        let (control, told) = mpsc::channel(64);
+        let in_force = bundle.flows.version.clone();
+        let publisher = Publisher::new(versions, control);
+        let canary = canary.map(|(bundle, _)| bundle.flows.version.clone());
+        (Self { folder, config, in_force, publisher, told }, canary)
+    }
+
+    /// The process ends and is started again.
+    fn restarted(self) -> (Self, Option<FlowVersion>) {
+        Self::started(self.folder)
+    }
+
+    fn flow_file(&self) -> PathBuf {
+        self.folder.join("ivr-flows/hotline.flow.yaml")
+    }
+
+    /// An edit that makes another version and changes nothing.
+    fn edit(&self, line: &str) {
+        let text = std::fs::read_to_string(self.flow_file()).unwrap();
+        std::fs::write(self.flow_file(), format!("{text}{line}\n")).unwrap();
+    }
+
+    async fn publish(&mut self, wish: Publication) -> CommandReply {
+        self.publisher.publish(&self.config, &mut self.in_force, wish).await
+    }
+
+    async fn publish_edit(&mut self, line: &str) -> FlowVersion {
+        self.edit(line);
+        self.publish(Publication::default()).await.unwrap();
+        self.in_force.clone()
+    }
+
+    async fn roll_back(&mut self, version: Option<&str>) -> CommandReply {
+        let wish = Rollback { version: version.map(str::to_string), ..Rollback::default() };
+        self.publisher.roll_back(&self.config, &mut self.in_force, wish).await
+    }
+
+    /// What the switch was told since this was last asked.
+    fn told(&mut self) -> Vec<String> {
+        std::iter::from_fn(|| self.told.try_recv().ok())
+            .map(|control| match control {
+                Control::Flows(bundle) => format!("flows {}", bundle.flows.version),
+                Control::Canary(None) => "no canary".into(),
+                Control::Canary(Some((bundle, percent))) => format!("canary {} {percent}", bundle.flows.version),
+                Control::MoveCalls(section) => format!("move to {section}"),
+                Control::Fact { fact: EventKind::BundleRefused { .. }, .. } => "refused".into(),
+                Control::Fact { fact: EventKind::Alarm { text }, .. } => text,
+                _ => "something else".into(),
+            })
+            .collect()
+    }
+
+    fn deeds(&self) -> Vec<Deed> {
+        self.publisher.versions.ledger().history.iter().map(|entry| entry.what).collect()
+    }
+}
+
+fn canary(percent: u8) -> Publication {
+    Publication { canary: Some(percent), ..Publication::default() }
+}
+
+#[tokio::test]
+async fn what_was_published_is_in_force_after_a_restart_whatever_became_of_the_folder() {
+    let mut shop = Shop::open("publish-restart");
+    let first = shop.in_force.clone();
+    let wish = Publication { by: Some("li".into()), why: Some("spring".into()), ..Publication::default() };
+    shop.publish(wish).await.unwrap();
+    assert_eq!(shop.in_force, first);
+    let told = shop.told();
+    assert_eq!(told, ["no canary".to_string(), format!("flows {first}")]);
+    shop.edit("# later");
+    let (mut shop, _) = shop.restarted();
+    assert_eq!(shop.in_force, first, "an edit counts when it is published");
+    std::fs::write(shop.flow_file(), "nonsense").unwrap();
+    assert!(shop.publish(Publication::default()).await.is_err());
+    let (shop, _) = shop.restarted();
+    assert_eq!(shop.in_force, first);
+    let entry = &shop.publisher.versions.ledger().history[0];
+    assert_eq!((entry.by.as_deref(), entry.why.as_deref()), (Some("li"), Some("spring")));
+}
+
+#[tokio::test]
+async fn as_long_as_nothing_was_published_the_folder_counts_and_a_reload_writes_nothing() {
+    let mut shop = Shop::open("publish-never");
+    let version = shop.in_force.clone();
+    shop.publisher.reloaded(&shop.config, &FlowVersion::new("beef")).await;
+    assert!(!shop.config.versions_dir().exists() && shop.told().is_empty());
+    shop.edit("# edit");
+    let (shop, _) = shop.restarted();
+    assert_ne!(shop.in_force, version);
+}
+
+#[tokio::test]
+async fn a_reload_after_a_publication_is_a_publication() {
+    let mut shop = Shop::open("publish-reload");
+    shop.publish(Publication::default()).await.unwrap();
+    shop.edit("# reloaded");
+    let version = bundle::load(&shop.config, &mut |_| {}).unwrap().flows.version.clone();
+    shop.publisher.reloaded(&shop.config, &version).await;
+    assert_eq!(shop.deeds(), [Deed::Reloaded, Deed::Published]);
+    let (shop, _) = shop.restarted();
+    assert_eq!(shop.in_force, version);
+}
+
+#[tokio::test]
+async fn a_faulty_flow_is_refused_with_its_place_and_the_old_version_stays() {
+    let mut shop = Shop::open("publish-faulty");
+    let first = shop.publish_edit("# good").await;
+    shop.told();
+    shop.edit("nonsense: true");
+    let Err(CommandError::Invalid(findings)) = shop.publish(Publication::default()).await else { panic!("taken") };
+    assert!(findings[0].contains("hotline.flow.yaml:"), "{findings:?}");
+    assert_eq!((shop.told(), &shop.in_force), (vec!["refused".to_string()], &first));
+    assert_eq!(shop.publisher.versions.ledger().current, Some(first));
+}
+
+#[tokio::test]
+async fn a_flow_whose_tests_fail_is_published_only_with_a_reason() {
+    let mut shop = Shop::open("publish-tests");
+    let tests = shop.folder.join("ivr-flows/tests");
+    std::fs::create_dir_all(&tests).unwrap();
+    let test = "ivr_test: 1\nflow: hotline\ntests:\n  - name: hangs up\n    script: [{hangs_up: now}]\n    expect: {end: transfer}\n";
+    std::fs::write(tests.join("hotline.test.yaml"), test).unwrap();
+    let Err(CommandError::Invalid(findings)) = shop.publish(Publication::default()).await else { panic!("taken") };
+    assert!(findings[0].contains("hotline.test.yaml:"), "{findings:?}");
+    let wish = Publication { skip_tests: Some("storm".into()), ..Publication::default() };
+    shop.publish(wish).await.unwrap();
+    let why = shop.publisher.versions.ledger().history[0].why.clone();
+    assert!(why.as_deref().is_some_and(|why| why.contains("storm")), "{why:?}");
+}
+
+#[tokio::test]
+async fn an_operator_goes_back_to_the_version_before_or_to_one_that_is_named() {
+    let mut shop = Shop::open("publish-rollback");
+    let nothing = shop.roll_back(None).await;
+    assert!(matches!(nothing, Err(CommandError::Conflict(_))), "{nothing:?}");
+    let first = shop.publish_edit("# one").await;
+    let second = shop.publish_edit("# two").await;
+    shop.roll_back(None).await.unwrap();
+    assert_eq!(shop.in_force, first);
+    shop.roll_back(Some(&second.as_str()[..8])).await.unwrap();
+    assert_eq!(shop.in_force, second);
+    let unknown = shop.roll_back(Some("zzz")).await;
+    assert!(matches!(unknown, Err(CommandError::NotFound(_))), "{unknown:?}");
+    let (shop, _) = shop.restarted();
+    assert_eq!(shop.in_force, second);
+}
+
+#[tokio::test]
+async fn a_canary_that_harms_callers_is_taken_back_and_one_that_does_not_survives_a_restart() {
+    let mut shop = Shop::open("publish-canary");
+    let early = shop.publish(canary(10)).await;
+    assert!(matches!(early, Err(CommandError::Conflict(_))), "there is nothing to go back to");
+    let base = shop.publish_edit("# base").await;
+    let same = shop.publish(canary(10)).await;
+    assert!(matches!(same, Err(CommandError::Conflict(_))), "nothing is new");
+    shop.edit("# trial");
+    shop.publish(canary(10)).await.unwrap();
+    let (mut shop, on_trial) = shop.restarted();
+    let on_trial = on_trial.expect("it goes on");
+    assert_eq!(shop.in_force, base);
+    let (good, bad) = (judged(ServiceEnd::Resolved), judged(ServiceEnd::Forced));
+    for _ in 0..200 {
+        shop.publisher.ended((base.clone(), good)).await;
+        shop.publisher.ended((on_trial.clone(), bad)).await;
+    }
+    let told = shop.told();
+    assert_eq!(told[0], "no canary");
+    assert!(told[1].contains("was taken back"), "{told:?}");
+    assert_eq!(told.len(), 2, "once");
+    assert_eq!(shop.deeds()[0], Deed::TakenBack);
+    assert_eq!(shop.restarted().1, None);
+}
+
+fn judged(end: ServiceEnd) -> Judged {
+    use crate::events::{Cause, EndedBy, SwitchEvent};
+    let mut fold = crate::cdr::Fold::new();
+    let call = Some(crate::ids::CallId(1));
+    let events = [
+        EventKind::CallArrived {
+            from: "13800138000".into(),
+            to: "95598".into(),
+            source: crate::events::Source::Extension(crate::ids::AgentId::new("1001")),
+            sip_call_id: "x".into(),
+            leg: crate::ids::LegId(1),
+            project: None,
+        },
+        EventKind::FlowStarted { flow: "hotline".into(), version: FlowVersion::new("f00d") },
+        EventKind::ServiceEnded { end, closed: false, account: None },
+        EventKind::CallEnded { cause: Cause::Normal, by: EndedBy::Caller },
+    ];
+    let mut records =
+        (1..).zip(events).filter_map(|(seq, kind)| fold.apply(&SwitchEvent { seq, wall: 1, mono: 1, call, kind }));
+    Judged::of(&records.next().unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn a_planned_version_comes_into_force_at_its_time_and_not_before() {
+    let mut shop = Shop::open("publish-planned");
+    let first = shop.in_force.clone();
+    let over = shop.publish(Publication { at: Some(1), ..Publication::default() }).await;
+    assert!(matches!(over, Err(CommandError::Invalid(_))), "{over:?}");
+    shop.edit("# planned");
+    shop.publish(Publication { at: Some(u64::MAX / 2), ..Publication::default() }).await.unwrap();
+    let (mut shop, _) = Shop::started(shop.folder);
+    shop.publisher.due(&shop.config, &mut shop.in_force).await;
+    assert!(shop.told().is_empty() && shop.publisher.wait().is_some(), "it is not yet time");
+    let entry = shop.publisher.versions.ledger().history[0].clone();
+    let planned = entry.version.clone();
+    assert_ne!(planned, first);
+    let now =
+        |ledger: &mut super::super::versions::Ledger| ledger.planned.iter_mut().for_each(|planned| planned.at = 1);
+    shop.publisher.versions.change(entry, now).unwrap();
+    shop.publisher.due(&shop.config, &mut shop.in_force).await;
+    assert_eq!(shop.in_force, planned);
+    assert_eq!((shop.told().len(), shop.publisher.wait()), (2, None));
+}
+
+#[tokio::test]
+async fn calls_are_moved_only_to_a_section_that_is_there() {
+    let mut shop = Shop::open("publish-move");
+    let to = |section: &str| Publication { move_calls: Some(section.into()), ..Publication::default() };
+    let nowhere = shop.publish(to("nowhere")).await;
+    assert!(matches!(nowhere, Err(CommandError::Invalid(_))), "{nowhere:?}");
+    shop.publish(to("start")).await.unwrap();
+    assert_eq!(shop.told().last().map(String::as_str), Some("move to start"));
+}
