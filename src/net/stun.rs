@@ -72,6 +72,9 @@ mod tests {
         // RFC 5769 2.1, without its credentials: the sum is that of zlib.
         let asked = hex(&format!("0001 0008 2112a442 {TRANSACTION} 8028 0004 fdf6ae02"));
         let answered = answer(&asked, from("192.0.2.1:32853")).unwrap();
+        // It has to be the last (RFC 8489 14.7).
+        let more = hex(&format!("0001 000c 2112a442 {TRANSACTION} 8028 0004 8efe89cd 8022 0000"));
+        assert_eq!(answer(&more, from("192.0.2.1:32853")), None);
         assert_eq!((answered.len(), &answered[32..36]), (40, &[0x80, 0x28, 0, 4][..]));
     }
 

@@ -204,7 +204,7 @@ def browser_talks(lab):
         who, _ = call.ended_by(5)
         record = call.record()
         expect(record, agent="1003", end="agent", cause="normal")
-        wrong = [leg for segment in record["segments"] for leg in segment.get("media", []) if leg.get("malformed") or leg.get("forged")]
+        wrong = [media for segment in record["segments"] if (media := segment["media"])["malformed"] or media["forged"]]
         if who != "other" or wrong:
             raise Failure(f"ended by {who}; media {wrong}")
         return f"{tone['srtp']}, {own['codec']}: 1004 Hz at {tone['dbfs']:.1f}, its own at {own['dbfs']:.1f} and after hold {after['dbfs']:.1f} dBFS"

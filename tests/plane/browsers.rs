@@ -306,6 +306,11 @@ fn checks_go_on_being_answered_and_one_from_elsewhere_that_is_chosen_moves_a_sil
     world.sent_to(CALLER);
     talk(&mut world, 200, &mut browser, &mut agent);
     assert!(world.sent_to(CALLER).iter().all(|packet| packet.to == browser.phone.addr));
+    // A way that is chosen while its audio comes by another is not taken yet.
+    check(&mut world, elsewhere, true);
+    let packet = agent.speak();
+    world.deliver(AGENT, agent.addr, &packet);
+    assert_eq!(world.sent_to(CALLER).last().expect("a packet").to, browser.phone.addr);
     // From the office network to the telephone's: nothing for a while, then the new way is chosen.
     world.run(600);
     world.sent_to(CALLER);
