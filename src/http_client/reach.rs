@@ -33,10 +33,11 @@ fn place(address: IpAddr) -> Place {
     }
 }
 
-/// RFC 6890, and 100.100.100.200, where one cloud keeps its metadata within RFC 6598's shared space.
+/// RFC 6890, and two addresses at which clouds keep their metadata: 100.100.100.200 in RFC 6598's shared space, and
+/// 168.63.129.16, which looks like anybody's.
 fn v4(address: Ipv4Addr) -> Place {
     match address.octets() {
-        [0, ..] | [169, 254, ..] | [224..=255, ..] | [100, 100, 100, 200] => Place::Never,
+        [0, ..] | [169, 254, ..] | [224..=255, ..] | [100, 100, 100, 200] | [168, 63, 129, 16] => Place::Never,
         [192, 0, 0, _] | [192, 0, 2, _] | [198, 51, 100, _] | [203, 0, 113, _] => Place::Never,
         [10, ..] | [127, ..] | [192, 168, ..] => Place::Private,
         [172, second, ..] if (16..32).contains(&second) => Place::Private,
@@ -59,6 +60,8 @@ fn v6(address: Ipv6Addr) -> Place {
         // NAT64 (RFC 6052) and 6to4 (RFC 3056).
         [0x64, 0xff9b, 0, 0, 0, 0, high, low] => inner(high, low),
         [0x2002, high, low, ..] => inner(high, low),
+        // Teredo (RFC 4380): the IPv4 address of a relay and, with all its bits turned, of whoever is behind it.
+        [0x2001, 0, ..] => Place::Never,
         // One cloud's metadata.
         [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254] => Place::Never,
         [first, ..] if first & 0xfe00 == 0xfc00 => Place::Private,
@@ -105,6 +108,9 @@ mod tests {
             "::ffff:169.254.169.254",
             "64:ff9b::a9fe:a9fe",
             "2002:a9fe:a9fe::",
+            "168.63.129.16",
+            "::ffff:168.63.129.16",
+            "2001:0:4136:e378:8000:63bf:f5ff:fffe",
         ] {
             assert_eq!(reaches(never), (false, false), "{never}");
         }
