@@ -304,6 +304,9 @@ impl Leg {
     /// Copies what was heard into the recordings this leg is in.
     pub fn tap(&self, arrived: Instant, rtp: &Received, codec: Codec, payload: &[u8], out: &mut impl Sink) {
         for (recording, side) in self.taps.into_iter().flatten() {
+            if !TapFrame::holds(codec, payload) {
+                out.tap_lost();
+            }
             let mut first = TapFrame::empty(recording, side, codec, arrived);
             (first.ssrc, first.timestamp, first.sequence) = (rtp.ssrc, rtp.timestamp, rtp.sequence);
             TapFrame::split(first, payload).for_each(|frame| out.tap(frame));

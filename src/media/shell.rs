@@ -335,6 +335,12 @@ impl Sink for Shell {
             taps.push(frame);
         }
     }
+
+    fn tap_lost(&mut self) {
+        if let Some(taps) = &self.taps {
+            taps.lose();
+        }
+    }
 }
 
 impl Sockets {

@@ -54,4 +54,7 @@ pub trait Sink {
 
     /// Audio for a recording. A full ring means dropped and counted, never a wait.
     fn tap(&mut self, frame: TapFrame);
+
+    /// A packet was too long to be recorded: counted as those that found the ring full.
+    fn tap_lost(&mut self) {}
 }

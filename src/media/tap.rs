@@ -5,9 +5,9 @@ use super::command::RecordingId;
 use crate::sdp::Codec;
 use std::time::Instant;
 
-/// 40 ms of G.711 or G.722, of which a longer packet becomes several frames; 20 ms of Opus at 128 kbit/s, of which a longer
-/// one cannot be cut and is left out.
-pub const TAP_BYTES: usize = 320;
+/// 60 ms of G.711 or G.722, of which a longer packet becomes several frames, and of Opus at 64 kbit/s, of which a longer one
+/// cannot be cut and is counted as lost.
+pub const TAP_BYTES: usize = 480;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Side {
@@ -33,10 +33,14 @@ pub struct TapFrame {
 }
 
 impl TapFrame {
+    /// Whether a packet can be recorded.
+    pub fn holds(codec: Codec, payload: &[u8]) -> bool {
+        codec != Codec::Opus || payload.len() <= TAP_BYTES
+    }
+
     /// Splits `payload` into frames, each with the time stamp of its first sample.
     pub fn split(first: TapFrame, payload: &[u8]) -> impl Iterator<Item = TapFrame> {
-        let whole = first.codec == Codec::Opus && payload.len() > TAP_BYTES;
-        let payload = if whole { &[] } else { payload };
+        let payload = if Self::holds(first.codec, payload) { payload } else { &[] };
         payload.chunks(TAP_BYTES).enumerate().map(move |(nth, part)| {
             let mut frame = first;
             frame.timestamp = first.timestamp.wrapping_add((nth * TAP_BYTES) as u32);

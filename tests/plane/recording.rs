@@ -31,16 +31,16 @@ fn the_caller_is_recorded_on_the_near_side_and_the_agent_on_the_far_side_as_they
 }
 
 #[test]
-fn a_packet_of_60_ms_is_recorded_whole() {
+fn a_packet_of_120_ms_is_recorded_whole() {
     let (mut world, mut a, _) = World::bridged(Codec::Pcmu, Codec::Pcmu);
     start(&mut world);
     a.speak();
-    let long: Vec<u8> = (0..480).map(|n| n as u8).collect();
+    let long: Vec<u8> = (0..960).map(|n| n as u8).collect();
     let packet = a.packet(0, false, &long);
     world.deliver(CALLER, a.addr, &packet);
     let recorded: Vec<u8> = world.wire.taps.iter().flat_map(|frame| frame.payload().to_vec()).collect();
     assert_eq!(recorded, long);
-    assert_eq!(world.wire.taps[1].timestamp.wrapping_sub(a.timestamp), 320);
+    assert_eq!(world.wire.taps[1].timestamp.wrapping_sub(a.timestamp), 480);
 }
 
 #[test]
@@ -113,4 +113,21 @@ fn what_is_said_while_a_recording_is_paused_is_in_it_on_neither_side() {
     // Where the packets after the pause belong, their time stamps say.
     let near: Vec<_> = world.wire.taps.iter().filter(|frame| frame.side == Side::Near).collect();
     assert_eq!(near[5].timestamp.wrapping_sub(near[4].timestamp), 160 * 11);
+}
+
+#[test]
+fn a_packet_that_no_recording_can_hold_is_counted_and_those_beside_it_are_recorded() {
+    let (mut world, mut a, _) = World::bridged(Codec::Opus, Codec::Opus);
+    start(&mut world);
+    for octets in [60, 480, 481, 60] {
+        a.speak();
+        // A frame of 20 ms, of a length as it may be asked for by music.
+        let mut payload = vec![0x55; octets];
+        payload[0] = 0xf8;
+        let packet = a.packet(Codec::Opus.payload_type(), false, &payload);
+        world.deliver(CALLER, a.addr, &packet);
+        world.run(20);
+    }
+    let lengths: Vec<_> = world.wire.taps.iter().map(|frame| frame.payload().len()).collect();
+    assert_eq!((lengths, world.wire.lost), (vec![60, 480, 60], 1));
 }

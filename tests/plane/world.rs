@@ -28,6 +28,8 @@ pub struct Wire {
     pub rtcp_at: Vec<(LegId, Instant)>,
     pub events: Vec<MediaEvent>,
     pub taps: Vec<TapFrame>,
+    /// Packets that could not be recorded.
+    pub lost: u32,
     pub records: Vec<(RecordingId, &'static str)>,
     pub closed: Vec<LegId>,
     pub refuse_ports: bool,
@@ -123,6 +125,9 @@ impl Sink for Wire {
     }
     fn tap(&mut self, frame: TapFrame) {
         self.taps.push(frame);
+    }
+    fn tap_lost(&mut self) {
+        self.lost += 1;
     }
 }
 
