@@ -10,6 +10,7 @@ use crate::media::command::{MediaCmd, PortLease, WorkerId};
 use crate::sdp::{Codec, Direction, MediaSpec, Protection, SdpError, Session};
 use bytes::Bytes;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What a leg's dialog awaits.
@@ -47,6 +48,7 @@ pub struct Leg {
     fax: bool,
     rtp_timeout: Option<Duration>,
     keys_by_info: bool,
+    pause_key: Option<Arc<str>>,
 }
 
 /// What every leg is made with.
@@ -62,6 +64,8 @@ pub struct LegSeat {
     pub protection: Protection,
     /// Without telephone-event it takes its keys by SIP INFO.
     pub keys_by_info: bool,
+    /// What an agent presses to pause or resume a recording.
+    pub pause_key: Option<Arc<str>>,
 }
 
 impl Leg {
@@ -125,6 +129,7 @@ impl Leg {
             fax: false,
             rtp_timeout: seat.rtp_timeout,
             keys_by_info: seat.keys_by_info,
+            pause_key: seat.pause_key,
         }
     }
 
@@ -132,6 +137,13 @@ impl Leg {
         self.media(MediaCmd::Create { leg: self.id, call, port }, out);
         if self.keys_by_info {
             self.media(MediaCmd::KeysByInfo { leg: self.id, on: true }, out);
+        }
+    }
+
+    /// An agent can pause the recording by a key, or cannot any more.
+    pub fn may_pause(&self, on: bool, out: &mut Vec<CallOutput>) {
+        if let Some(keys) = self.pause_key.as_ref().filter(|_| self.agent.is_some()) {
+            self.media(MediaCmd::Feature { leg: self.id, keys: on.then(|| keys.clone()) }, out);
         }
     }
 

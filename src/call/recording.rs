@@ -26,6 +26,9 @@ impl Call {
     pub(super) fn record_both(&mut self, recording: RecordingId, out: &mut Vec<CallOutput>) {
         let far = self.partner.as_ref().map(|partner| partner.id);
         self.begin_recording(recording, far, out);
+        if let Some(partner) = &self.partner {
+            partner.may_pause(true, out);
+        }
     }
 
     /// Records what the caller says, until [`stop_recording`](Self::stop_recording) or the end of the call.
@@ -44,6 +47,9 @@ impl Call {
     pub fn stop_recording(&mut self, out: &mut Vec<CallOutput>) {
         if let Some(recording) = self.recording.take() {
             out.media(recording.worker, MediaCmd::RecordStop { recording: recording.id });
+            if let Some(partner) = &self.partner {
+                partner.may_pause(false, out);
+            }
         }
     }
 

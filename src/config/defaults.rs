@@ -43,7 +43,7 @@ impl Default for Auth {
 
 impl Default for Recording {
     fn default() -> Self {
-        Self { enabled: true }
+        Self { enabled: true, pause_key: None }
     }
 }
 

@@ -45,6 +45,7 @@ use crate::trunks::{Caps, Group, Manners};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The file that makes a folder a project.
@@ -332,9 +333,11 @@ pub enum Target {
     Test(TestNumber),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recording {
     pub enabled: bool,
+    /// What an agent presses to pause and resume the recording of its call.
+    pub pause_key: Option<Arc<str>>,
 }
 
 /// A system that flows may ask over HTTP.

@@ -228,6 +228,7 @@ pub(super) enum RawTarget {
 #[derive(Default)]
 pub(super) struct RawRecording {
     pub enabled: Option<At<bool>>,
+    pub pause_key: Option<At<String>>,
 }
 
 #[derive(Default)]
@@ -329,6 +330,7 @@ pub(super) fn read(root: &Node, diags: &mut Diags) -> Option<RawConfig> {
         numbers: keys.list("numbers", "`- {number: \"9000\", to: {flow: hotline}}`", diags, number),
         recording: keys.group("recording", "`recording: {enabled: true}`", diags, |keys, diags| RawRecording {
             enabled: keys.flag("enabled", diags),
+            pause_key: keys.text("pause_key", "keys such as `*9`", diags),
         }),
         supervision: keys.group("supervision", "`supervision: {notice: tone}`", diags, |keys, diags| RawSupervision {
             notice: keys.text("notice", "`none`, `tone` or `prompt`", diags),

@@ -104,7 +104,7 @@ fn an_unknown_key_is_pointed_at_with_what_was_meant() {
     );
     assert_eq!(findings("top", "version: 1\nqueue: {}\n"), ["C102 2:1 unknown key `queue` | did you mean `queues`?"]);
     let far = findings("far", "version: 1\nrecording: {colour: red}\n");
-    assert_eq!(far, ["C102 2:13 unknown key `colour` in `recording` | known here: enabled"]);
+    assert_eq!(far, ["C102 2:13 unknown key `colour` in `recording` | known here: enabled, pause_key"]);
 }
 
 #[test]
@@ -474,6 +474,16 @@ fn the_notice_of_a_supervisor_is_none_beeps_or_a_prompt_that_has_a_name() {
         [("odd", "notice: loud"), ("nameless", "notice: prompt"), ("unsaid", "notice: tone, prompt: heard")]
     {
         let found = findings(name, &format!("version: 1\nsupervision: {{{odd}}}\n"));
+        assert!(format!("{found:?}").contains("C139"), "{found:?}");
+    }
+}
+
+#[test]
+fn the_key_that_pauses_a_recording_is_two_to_four_keys_of_a_telephone() {
+    let of = |name: &str, keys: &str| load(name, &format!("version: 1\nrecording: {{pause_key: {keys}}}\n"));
+    assert_eq!(of("pause", "\"*9\"").unwrap().recording.pause_key.as_deref(), Some("*9"));
+    for (name, odd) in [("one", "\"*\""), ("five", "\"*9999\""), ("letters", "\"*x\"")] {
+        let found = findings(name, &format!("version: 1\nrecording: {{pause_key: {odd}}}\n"));
         assert!(format!("{found:?}").contains("C139"), "{found:?}");
     }
 }

@@ -123,6 +123,11 @@ pub enum MediaCmd {
         key: char,
         duration_ms: u16,
     },
+    /// Keys that the peer presses for us: told by `Feature`, and not passed on. `None` = all keys are for the other party.
+    Feature {
+        leg: LegId,
+        keys: Option<Arc<str>>,
+    },
     /// Who takes no telephone-event is sent its keys by SIP INFO: the plane says which, by `KeyUnsent`.
     KeysByInfo {
         leg: LegId,
@@ -187,6 +192,10 @@ pub enum MediaEvent {
         leg: LegId,
         key: char,
         via: KeySource,
+    },
+    /// The peer pressed the keys that are for us.
+    Feature {
+        leg: LegId,
     },
     /// `leg` cannot be sent this key with its audio: it may not be sent to now, too many keys wait, or it takes its keys
     /// by SIP INFO, which is the `Switch`'s to send.
@@ -253,6 +262,7 @@ impl fmt::Debug for MediaCmd {
             Self::Press { leg, key: _, duration_ms } => {
                 f.debug_struct("Press").field("leg", leg).field("duration_ms", duration_ms).finish_non_exhaustive()
             }
+            Self::Feature { leg, keys } => f.debug_struct("Feature").field("leg", leg).field("keys", keys).finish(),
             Self::KeysByInfo { leg, on } => f.debug_struct("KeysByInfo").field("leg", leg).field("on", on).finish(),
             Self::SendDtmf { leg, key: _, duration_ms } => {
                 f.debug_struct("SendDtmf").field("leg", leg).field("duration_ms", duration_ms).finish_non_exhaustive()
@@ -285,6 +295,7 @@ impl fmt::Debug for MediaEvent {
             Self::Key { leg, key: _, via } => {
                 f.debug_struct("Key").field("leg", leg).field("via", via).finish_non_exhaustive()
             }
+            Self::Feature { leg } => f.debug_struct("Feature").field("leg", leg).finish(),
             Self::KeyUnsent { leg, key: _ } => f.debug_struct("KeyUnsent").field("leg", leg).finish_non_exhaustive(),
             Self::PlayDone { leg, id, heard_ms, stopped } => f
                 .debug_struct("PlayDone")

@@ -14,6 +14,7 @@ mod voice;
 
 use super::capture::Capture;
 use super::command::{MediaEvent, RecordingId};
+use super::dtmf::feature::Feature;
 use super::dtmf::{EventPayload, KeySender, Keypad, Press, Presses, at_8_khz};
 use super::egress::Egress;
 use super::handshake::What;
@@ -75,6 +76,8 @@ pub struct Leg {
     /// What the peer pressed lately.
     pub presses: Presses,
     pub keys_by_info: bool,
+    /// What it presses for us and not for the other.
+    pub feature: Option<Feature>,
     pub egress: Egress,
     mouth: Option<Box<Mouth>>,
     pub taps: [Option<(RecordingId, Side)>; MAX_TAPS],
@@ -156,6 +159,7 @@ impl Leg {
             keys: KeySender::default(),
             presses: Presses::default(),
             keys_by_info: false,
+            feature: None,
             egress: Egress::new(origin.ssrc, origin.sequence, origin.timestamp),
             taps: [None; MAX_TAPS],
             peer: None,
@@ -347,7 +351,8 @@ impl Leg {
             self.report(now, false, out);
             self.rtcp.schedule(now);
         }
-        if self.keypad.is_down() || self.ear.as_ref().is_some_and(|ear| ear.is_down()) {
+        let waits = self.feature.as_ref().is_some_and(Feature::waits);
+        if waits || self.keypad.is_down() || self.ear.as_ref().is_some_and(|ear| ear.is_down()) {
             next = 0;
         }
         Looked { next: next.min(self.rtcp.due()), released, missed }

@@ -5,16 +5,17 @@
 //! ticks, nothing on the packet path allocates.
 
 mod conference;
+mod keys;
 
 use super::Micros;
 use super::capture::Capture;
 use super::codec;
 use super::command::{MediaCmd, MediaEvent, RecordingId};
+use super::dtmf::feature::Feature;
 use super::dtmf::send::Hold;
-use super::dtmf::{Press, detect};
 use super::egress::Source;
 use super::handshake::Said;
-use super::leg::{Found, Heard, Leg, Missed, Origin};
+use super::leg::{Heard, Leg, Missed, Origin};
 use super::pcm::TURN;
 use super::pcm::mixer::Mixer;
 use super::player::Player;
@@ -123,6 +124,7 @@ impl Plane {
                     self.pressed(at, slot, key, KeySource::Info, Hold::For(samples), out);
                 }
             }
+            MediaCmd::Feature { leg, keys } => self.with(leg, |leg, _| leg.feature = keys.map(Feature::new)),
             MediaCmd::KeysByInfo { leg, on } => self.with(leg, |leg, _| leg.keys_by_info = on),
             MediaCmd::RecordStart { call, near, far, recording } => {
                 self.record_start(now, call, (near, far), recording, out);
@@ -283,11 +285,13 @@ impl Plane {
                 let Some(leg) = due.and_then(|index| self.legs.get_mut(index as usize)) else { continue };
                 let (slot, seat) = (leg.slot, leg.seat);
                 let looked = leg.look(at, turn, out);
+                let late = leg.feature.as_mut().map_or(0, |feature| feature.late(at));
                 let says = self.heard(at, slot, out);
                 self.wheel.set_due(seat, if says { 0 } else { looked.next });
                 if let Some(samples) = looked.released {
                     self.key_released(slot, samples);
                 }
+                self.let_through(slot, late, KeySource::Rfc4733, out);
                 if let Some(missed) = looked.missed {
                     self.missed(at, slot, missed, out);
                 }
@@ -360,68 +364,6 @@ impl Plane {
                 leg.keys.release(0);
                 leg.end_noise();
             }
-        }
-    }
-
-    /// What the packets of telephone-event say.
-    fn key(&mut self, at: Micros, slot: LegSlot, press: Press, out: &mut impl Sink) {
-        if let Some(samples) = press.ended {
-            self.key_released(slot, samples);
-        }
-        if let Some(key) = press.pressed {
-            self.pressed(at, slot, key, KeySource::Rfc4733, Hold::UntilReleased, out);
-        }
-        if let Some(samples) = press.released {
-            self.key_released(slot, samples);
-        }
-    }
-
-    /// What the voice says.
-    fn found(&mut self, at: Micros, slot: LegSlot, found: Found, out: &mut impl Sink) {
-        for heard in found.into_iter().flatten() {
-            match heard {
-                detect::Heard::Pressed(key) => {
-                    self.pressed(at, slot, key, KeySource::Inband, Hold::UntilReleased, out);
-                }
-                detect::Heard::Released => self.key_released(slot, 0),
-            }
-        }
-    }
-
-    /// A key of a peer: told, stops a bargeable play, and is pressed anew on the bridged leg, whose way of telling it,
-    /// sequence and time are its own.
-    fn pressed(&mut self, at: Micros, slot: LegSlot, key: char, via: KeySource, hold: Hold, out: &mut impl Sink) {
-        let Some(leg) = live(&mut self.legs, slot) else { return };
-        if !leg.presses.take(at, key, via) {
-            return;
-        }
-        out.event(MediaEvent::Key { leg: leg.id, key, via });
-        // Its end may never come.
-        self.wheel.set_due(leg.seat, 0);
-        if leg.player.as_ref().is_some_and(|player| player.bargeable) {
-            leg.stop_play(out);
-        }
-        if let Some(far) = leg.bridge
-            && let Some(far) = live(&mut self.legs, far)
-        {
-            // The key's packets leave no gap that looks like loss.
-            far.egress.end_run();
-            let sent = far.can_be_sent_keys()
-                && match hold {
-                    Hold::UntilReleased => far.keys.hold(key),
-                    Hold::For(samples) => far.keys.press(key, samples),
-                };
-            match sent {
-                true => self.wheel.set_due(far.seat, 0),
-                false => out.event(MediaEvent::KeyUnsent { leg: far.id, key }),
-            }
-        }
-    }
-
-    fn key_released(&mut self, slot: LegSlot, samples: u32) {
-        let far = live(&mut self.legs, slot).and_then(|leg| leg.bridge);
-        if let Some(far) = far.and_then(|far| live(&mut self.legs, far)) {
-            far.keys.release(samples);
         }
     }
 

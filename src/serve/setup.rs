@@ -91,6 +91,7 @@ pub(super) fn switch_config(config: &Config, seeds: &Seeds, known: &Known) -> Re
             trunks: config.trunks.values().filter_map(|trunk| Some((trunk.id.clone(), trunk.srtp?))).collect(),
         },
         recording: config.recording.enabled,
+        pause_key: config.recording.pause_key.clone(),
         supervision: config.supervision.clone(),
         rtp_timeout: Some(config.limits.rtp_timeout).filter(|limit| !limit.is_zero()),
         direct_ring_time: DIRECT_RING_TIME,

@@ -44,6 +44,8 @@ pub struct SwitchConfig {
     pub srtp: SrtpPolicies,
     /// Record what caller and agent say to each other.
     pub recording: bool,
+    /// What an agent presses to pause and resume it.
+    pub pause_key: Option<Arc<str>>,
     /// What caller and agent hear of a supervisor.
     pub supervision: SupervisionNotice,
     /// A party whose audio stops for so long is gone.

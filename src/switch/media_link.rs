@@ -29,6 +29,7 @@ impl Switch {
             rtp_timeout: self.config.rtp_timeout,
             protection,
             keys_by_info: false,
+            pause_key: self.config.pause_key.clone(),
         }
     }
 
@@ -74,6 +75,7 @@ impl Switch {
                     self.on_leg_without_media(now, call, leg);
                 }
             }
+            MediaEvent::Feature { leg } => self.on_pause_key(now, leg),
             MediaEvent::KeyUnsent { leg, key } => self.send_key_by_info(now, leg, key),
             // An address that was learned changes no call.
             MediaEvent::Latched { .. } => {}

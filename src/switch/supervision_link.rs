@@ -208,6 +208,23 @@ impl Switch {
         self.with_call(now, id, |call, out| call.add(given, out));
     }
 
+    /// An agent pauses or resumes the recording, and hears which it was: one beep, or two.
+    pub(super) fn on_pause_key(&mut self, now: Now, leg: LegId) {
+        let Some((id, _)) = self.legs.get(&leg).copied() else { return };
+        let Some(entry) = self.calls.get(&id).filter(|entry| entry.call.is_recording()) else { return };
+        let Some(by) = entry.agent_of(leg).cloned() else { return };
+        let paused = !entry.call.is_recording_paused();
+        let count = if paused { 1 } else { 2 };
+        let beeps = Tone::Cadence { freqs: [440, 0], level_dbm0: -20, on_ms: 150, off_ms: 100, count };
+        self.with_call(now, id, |call, out| {
+            call.pause_recording(paused, Some(by), out);
+            if let Some(party) = call.legs().find(|party| party.id == leg) {
+                let items = Arc::from([PlayItem::Tone(beeps)]);
+                party.media(MediaCmd::Play { leg, id: NOTICE, items, repeat: false, bargeable: false }, out);
+            }
+        });
+    }
+
     /// Whether there is anything to pause or resume.
     pub fn may_pause_recording(&self, id: CallId) -> Result<(), Unfulfilled> {
         match self.up(id)?.call.is_recording() {

@@ -177,6 +177,7 @@ mod tests {
             srtp: Default::default(),
             media_bound: None,
             recording: false,
+            pause_key: None,
             supervision: Default::default(),
             rtp_timeout: None,
             direct_ring_time: Duration::from_secs(60),

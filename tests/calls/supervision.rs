@@ -246,3 +246,31 @@ fn a_recording_that_is_paused_and_resumed_is_told_of_and_goes_on() {
     world.until_over(agent);
     world.finish();
 }
+
+#[test]
+fn an_agent_pauses_and_resumes_by_keys_that_the_caller_never_gets_and_a_caller_cannot() {
+    let mut world = World::new(Settings { pause_key: Some("*9"), ..Settings::default() });
+    let agent = world.agent("1001");
+    let caller = ringing_agent(&mut world, agent);
+    world.until_heard(caller, "voice of 1001");
+    let paused = |world: &World| world.view().calls[0].recording_paused;
+    for pressed in [true, false] {
+        world.press(agent, "*9");
+        world.run(seconds(2.0));
+        assert_eq!(paused(&world), pressed);
+    }
+    world.press(caller, "*9");
+    world.run(seconds(2.0));
+    assert!(!paused(&world));
+    let by: Vec<_> = world
+        .events()
+        .filter_map(|kind| match kind {
+            EventKind::RecordingPaused { by } | EventKind::RecordingResumed { by } => by.clone(),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(by, [AgentId::new("1001"), AgentId::new("1001")]);
+    world.hang_up(caller);
+    world.until_over(agent);
+    world.finish();
+}

@@ -246,3 +246,29 @@ fn keys_under_an_ssrc_of_their_own_are_heard_and_do_not_disturb_the_voice() {
     let voice = world.sent_to(AGENT).iter().filter(|s| s.payload == [a.voice; 160]).count();
     assert!(voice >= 18, "{voice}");
 }
+
+/// Keys of the agent, which the caller is sent, and how often it paused the recording by them.
+fn pausing(presses: &[(u8, u64)]) -> (Vec<u8>, usize) {
+    let (mut world, _, mut b) = World::bridged(Codec::Pcmu, Codec::Pcmu);
+    world.command(MediaCmd::Feature { leg: AGENT, keys: Some("*9".into()) });
+    for (event, pause) in presses {
+        for packet in b.key(*event, 100) {
+            world.deliver(AGENT, b.addr, &packet);
+            world.run(20);
+        }
+        world.run(*pause);
+    }
+    world.run(3000);
+    let events = world.events();
+    let told = events.iter().filter(|event| matches!(event, MediaEvent::Feature { leg: AGENT })).count();
+    let sent = world.sent_to(CALLER).into_iter().filter(|sent| sent.rtp.payload_type == 101 && sent.rtp.marker);
+    (sent.map(|sent| sent.payload[0]).collect(), told)
+}
+
+#[test]
+fn keys_that_pause_a_recording_stay_with_us_and_all_others_reach_the_caller_in_order() {
+    assert_eq!(pausing(&[(10, 100), (9, 100)]), (vec![], 1));
+    assert_eq!(pausing(&[(10, 100), (5, 100), (9, 100)]), (vec![10, 5, 9], 0));
+    assert_eq!(pausing(&[(10, 2000), (9, 100)]), (vec![10, 9], 0));
+    assert_eq!(pausing(&[(1, 100), (10, 100), (10, 100), (9, 100)]), (vec![1, 10], 1));
+}

@@ -23,6 +23,7 @@ use crate::trunks::Group;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Ten thousand agents fit; a file beyond it is a mistake or an attack on the reader's memory.
@@ -120,8 +121,10 @@ impl<'f> Check<'f> {
         };
         self.provable(&agents, &raw.auth.algorithms, &auth.algorithms);
         let registrar = self.registrar(&raw.registrar);
-        let recording =
-            Recording { enabled: raw.recording.enabled.map_or(Recording::default().enabled, |enabled| enabled.value) };
+        let recording = Recording {
+            enabled: raw.recording.enabled.map_or(Recording::default().enabled, |enabled| enabled.value),
+            pause_key: raw.recording.pause_key.as_ref().and_then(|keys| self.pause_key(keys)),
+        };
         let supervision = self.supervision(&raw.supervision);
         let records = Records {
             cdr_days: self.days(raw.records.cdr_days.as_ref(), Records::default().cdr_days),
@@ -231,6 +234,18 @@ impl<'f> Check<'f> {
                 MessagePolicy::Refuse
             }
         }
+    }
+
+    fn pause_key(&mut self, keys: &At<String>) -> Option<Arc<str>> {
+        let key = |key: char| key.is_ascii_digit() || matches!(key, '*' | '#' | 'A'..='D');
+        // One key alone would be kept from everyone who is to be sent it.
+        if (2..=4).contains(&keys.value.len()) && keys.value.chars().all(key) {
+            return Some(keys.value.as_str().into());
+        }
+        let help =
+            "write two to four keys of a telephone, the first one that callers are seldom sent, such as `\"*9\"`";
+        self.error("C139", keys, format!("`{}` cannot be told from other keys", keys.value), Some(help.into()));
+        None
     }
 
     fn supervision(&mut self, raw: &super::raw::RawSupervision) -> SupervisionNotice {

@@ -4,6 +4,7 @@
 //! Keys are handed on, never logged, counted or recorded here: they may be a PIN.
 
 pub mod detect;
+pub mod feature;
 pub mod presses;
 pub mod receive;
 pub mod send;
