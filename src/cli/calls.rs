@@ -26,6 +26,9 @@ pub(super) enum CallCommand {
     Show {
         /// The call's id, as `call list` shows it
         call: String,
+        /// Only its way through the flow, as lines for `flow replay`: no numbers, nothing that is masked
+        #[arg(long)]
+        trace: bool,
     },
     /// Send whom an agent talks to in a call to another number, as the agent's phone could
     Transfer {
@@ -161,8 +164,11 @@ pub(super) fn call(common: &Common, command: &CallCommand) -> Result<(), Failure
             listed.extend(rows(&answer["recent"]).iter().map(ended));
             output::print(format, &text, &listed, &LISTED)
         }
-        CallCommand::Show { call } => {
+        CallCommand::Show { call, trace } => {
             let text = client.get(&format!("/api/v1/calls/{}", segment(call)))?;
+            if *trace {
+                return output::write(&super::flow_replay::trace(&parse(&text)?));
+            }
             show(format, &text)
         }
         CallCommand::Transfer { call, to } => act(common, &client, "POST", (call, "transfer"), &json!({ "to": to })),

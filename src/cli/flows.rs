@@ -44,6 +44,8 @@ pub(super) enum FlowCommand {
     Rollback(super::flow_publish::RollbackArgs),
     /// What is in force, and what was
     Versions,
+    /// Whether the flows here would still take calls the way they went
+    Replay(super::flow_replay::ReplayArgs),
 }
 
 #[derive(clap::Args)]
@@ -98,6 +100,7 @@ pub(super) fn run(common: &Common, command: &FlowCommand) -> Result<ExitCode, Fa
         FlowCommand::Say(args) => say::say(args),
         FlowCommand::Publish(args) => super::flow_publish::publish(common, args).map(|()| ExitCode::SUCCESS),
         FlowCommand::Rollback(args) => super::flow_publish::rollback(common, args).map(|()| ExitCode::SUCCESS),
+        FlowCommand::Replay(args) => super::flow_replay::replay(common, args),
         FlowCommand::Versions => super::flow_publish::versions(common).map(|()| ExitCode::SUCCESS),
     }
 }

@@ -9,6 +9,7 @@ mod client;
 mod control;
 mod flow_explore;
 mod flow_publish;
+mod flow_replay;
 mod flow_test;
 mod flow_try;
 mod flows;

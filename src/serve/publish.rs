@@ -188,7 +188,7 @@ impl Publisher {
         let now = clock::wall_ms();
         let said = Publication { by: wish.by, why: wish.why, ..Publication::default() };
         if let (None, Some(canary)) = (&wish.version, self.versions.ledger().canary.clone()) {
-            self.end_trial(Deed::RolledBack, &canary.version, &said, now).await?;
+            self.end_trial(Deed::CanaryEnded, &canary.version, &said, now).await?;
             return Ok(format!("nobody takes version {} any more; all take {in_force}", canary.version).into());
         }
         let version = match &wish.version {

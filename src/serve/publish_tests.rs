@@ -162,8 +162,12 @@ async fn an_operator_goes_back_to_the_version_before_or_to_one_that_is_named() {
     assert!(matches!(nothing, Err(CommandError::Conflict(_))), "{nothing:?}");
     let first = shop.publish_edit("# one").await;
     let second = shop.publish_edit("# two").await;
+    shop.edit("# trial");
+    shop.publish(canary(10)).await.unwrap();
     shop.roll_back(None).await.unwrap();
-    assert_eq!(shop.in_force, first);
+    assert_eq!((&shop.in_force, shop.deeds()[0]), (&second, Deed::CanaryEnded), "first the canary ends");
+    shop.roll_back(None).await.unwrap();
+    assert_eq!(shop.in_force, first, "and what was only tried out is not gone back to");
     shop.roll_back(Some(&second.as_str()[..8])).await.unwrap();
     assert_eq!(shop.in_force, second);
     let unknown = shop.roll_back(Some("zzz")).await;

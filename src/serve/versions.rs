@@ -69,6 +69,8 @@ pub(super) enum Deed {
     Published,
     Planned,
     Canary,
+    /// An operator has ended it.
+    CanaryEnded,
     RolledBack,
     /// A canary that did harm.
     TakenBack,

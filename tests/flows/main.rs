@@ -12,6 +12,7 @@ mod limits;
 mod live;
 mod lookups;
 mod posting;
+mod replays;
 mod secrets;
 mod trials;
 mod world;

@@ -319,7 +319,7 @@ pub(super) fn place(call: &Call) -> String {
 
 /// All of a call's state that decides what can still happen. Times, ids, counts of steps and values that no condition
 /// will look at are left out.
-fn signature(call: &Call, env: usize, past: &Past, live: &Liveness) -> String {
+pub(super) fn signature(call: &Call, env: usize, past: &Past, live: &Liveness) -> String {
     let state = &call.state;
     let mut text = format!("{env}|{}|{}|{}|{past:?}|", state.lang, state.lang_known, state.counters.limits_hit);
     for frame in &state.frames {
