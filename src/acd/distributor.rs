@@ -275,7 +275,7 @@ impl Acd {
     pub fn set_ready(&mut self, now: Instant, agent: &AgentId) -> Result<(), UnknownAgent> {
         let key = self.known(agent)?;
         self.timers.clear(&Deadline::Pause(key));
-        self.agents[key].intent = Intent::Ready;
+        self.intend(key, Intent::Ready);
         self.agent_changed(now, key);
         Ok(())
     }
@@ -285,7 +285,7 @@ impl Acd {
     pub fn set_not_ready(&mut self, now: Instant, agent: &AgentId, why: &str) -> Result<(), UnknownAgent> {
         let key = self.known(agent)?;
         self.timers.clear(&Deadline::Pause(key));
-        self.agents[key].intent = Intent::NotReady { reason: reason(why), until: None };
+        self.intend(key, Intent::NotReady { reason: reason(why), until: None });
         self.agent_changed(now, key);
         Ok(())
     }

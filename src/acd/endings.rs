@@ -41,7 +41,7 @@ impl Acd {
         until: Option<Instant>,
         tell: Option<Withdrawal>,
     ) {
-        self.agents[key].intent = Intent::NotReady { reason: why, until };
+        self.intend(key, Intent::NotReady { reason: why, until });
         if let Some(until) = until {
             self.timers.set(Deadline::Pause(key), until);
         }

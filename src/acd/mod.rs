@@ -121,6 +121,11 @@ pub enum AcdOutput {
         ahead: u32,
         wait: Option<WaitRange>,
     },
+    /// A pause that lasts until somebody ends it has begun, or ended (`None`): to be there after a restart.
+    Pause {
+        agent: AgentId,
+        reason: Option<String>,
+    },
     AgentState {
         agent: AgentId,
         state: AgentStateName,

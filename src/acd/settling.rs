@@ -22,6 +22,20 @@ impl Acd {
         self.settle(now, key, None);
     }
 
+    /// What the agent wants from now on.
+    pub(super) fn intend(&mut self, key: AgentKey, intent: Intent) {
+        let lasting = |intent: &Intent| match intent {
+            Intent::NotReady { reason, until: None } => Some(reason.to_string()),
+            Intent::NotReady { .. } | Intent::Ready => None,
+        };
+        let agent = &mut self.agents[key];
+        let (before, reason) = (lasting(&agent.intent), lasting(&intent));
+        agent.intent = intent;
+        if before != reason {
+            self.outputs.push_back(AcdOutput::Pause { agent: agent.id.clone(), reason });
+        }
+    }
+
     pub(super) fn end_wrap_up(&mut self, now: Instant, key: AgentKey) {
         let Duty::WrapUp { queue, since } = &self.agents[key].duty else { return };
         if let Some(queue) = self.queue_keys.get(queue) {

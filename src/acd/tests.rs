@@ -101,7 +101,7 @@ impl Centre {
                 AcdOutput::TicketEnded { ticket, outcome, waited, .. } => {
                     told.push(format!("{ticket} {outcome:?} after {}", waited.as_secs()))
                 }
-                AcdOutput::Position { .. } | AcdOutput::AgentState { .. } => {}
+                AcdOutput::Position { .. } | AcdOutput::AgentState { .. } | AcdOutput::Pause { .. } => {}
             }
         }
         told
@@ -593,4 +593,29 @@ fn an_offer_fails_once() {
         |centre: &mut Centre| centre.acd.offer_failed(centre.now, caller, &agent("1001"), OfferResult::NoAnswer);
     assert!(fails(&mut centre));
     assert!(!fails(&mut centre));
+}
+
+#[test]
+fn a_pause_that_lasts_is_kept_for_a_restart_and_one_that_ends_by_itself_is_not() {
+    let mut centre = Centre::service(&["1001"]);
+    let kept = |centre: &mut Centre| {
+        let outputs: Vec<AcdOutput> = std::iter::from_fn(|| centre.acd.poll()).collect();
+        outputs
+            .into_iter()
+            .filter_map(|output| match output {
+                AcdOutput::Pause { reason, .. } => Some(reason.unwrap_or_else(|| "-".into())),
+                _ => None,
+            })
+            .collect::<Vec<_>>()
+    };
+    let caller = centre.caller();
+    centre.acd.offer_failed(centre.now, caller, &agent("1001"), OfferResult::Busy);
+    centre.wait(5);
+    assert_eq!(kept(&mut centre), [] as [&str; 0], "a busy pause is over before any restart");
+    centre.wait(20);
+    assert_eq!(kept(&mut centre), ["rona"]);
+    centre.acd.set_not_ready(centre.now, &agent("1001"), "lunch").unwrap();
+    centre.acd.set_not_ready(centre.now, &agent("1001"), "lunch").unwrap();
+    centre.acd.set_ready(centre.now, &agent("1001")).unwrap();
+    assert_eq!(kept(&mut centre), ["lunch", "-"], "once each");
 }

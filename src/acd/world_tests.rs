@@ -294,6 +294,7 @@ impl World {
                     self.saw_end(ticket, &queue, outcome, waited)
                 }
                 AcdOutput::AgentState { agent, state, .. } => self.saw_state(agent, state),
+                AcdOutput::Pause { .. } => {}
                 AcdOutput::Position { ticket, .. } => {
                     let caller = self.callers.get(&ticket);
                     assert!(caller.is_some_and(|caller| caller.offered_to.is_none()), "seed {}", self.seed);

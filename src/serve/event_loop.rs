@@ -385,6 +385,7 @@ impl EventLoop {
                 Output::Post { call, id, caller, what, fields, bundle } => {
                     self.outbox.post((call, id), caller, what, fields, bundle);
                 }
+                Output::KeepPause { agent, reason } => self.store.keep(&kept::name_of_pause(&agent), reason),
                 Output::Remember(choice) => {
                     let (name, value) = kept::written_language(&choice);
                     self.store.keep(&name, value);

@@ -1,6 +1,7 @@
 //! Registrations between the switch and the store, as JSON, and which of them a start can use.
 
 use crate::config::Listen;
+use crate::ids::AgentId;
 use crate::store::KeptValue;
 use crate::switch::{KeptContact, KeptExtension, RememberedLanguage};
 use std::collections::BTreeSet;
@@ -23,6 +24,21 @@ pub(super) fn switches(kept: &mut Vec<KeptValue>) -> BTreeSet<String> {
     let place = kept.iter().position(|(name, _)| name == SWITCHES);
     let json = place.map(|place| kept.remove(place).1).unwrap_or_default();
     serde_json::from_str(&json).unwrap_or_default()
+}
+
+const PAUSE: &str = "pause/";
+
+/// Where an agent's pause is kept; its value is the reason.
+pub(super) fn name_of_pause(agent: &AgentId) -> String {
+    format!("{PAUSE}{agent}")
+}
+
+/// Takes the pauses of agents out of what was kept.
+pub(super) fn pauses(kept: &mut Vec<KeptValue>) -> Vec<(AgentId, String)> {
+    let (pauses, others) = std::mem::take(kept).into_iter().partition(|(name, _)| name.starts_with(PAUSE));
+    *kept = others;
+    let pauses: Vec<KeptValue> = pauses;
+    pauses.into_iter().map(|(name, reason)| (AgentId::new(&name[PAUSE.len()..]), reason)).collect()
 }
 
 const LANGUAGE: &str = "lang/";

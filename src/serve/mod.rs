@@ -187,6 +187,8 @@ async fn operate(mut config: Config, options: Options, desk: &Handle) -> Result<
         tracing::info!(?switches, "switches of flows are on as before");
         switch.handle_input(clock::now(), Input::Live(switches));
     }
+    // Before the phones: nobody who went away is to be offered a caller.
+    switch.handle_input(clock::now(), Input::Paused(kept::pauses(&mut left)));
     let kept = kept::read(left, &config.listen);
     if !kept.is_empty() {
         tracing::info!(extensions = kept.len(), "phones that had registered before are called where they were");

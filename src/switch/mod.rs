@@ -116,6 +116,8 @@ pub enum Input {
     Live(BTreeSet<String>),
     /// What the runs before have left by [`Output::Remember`]; once, at the start.
     Remembered(Vec<RememberedLanguage>),
+    /// The pauses that the runs before have left by [`Output::KeepPause`]; once, before the phones are known.
+    Paused(Vec<(AgentId, String)>),
     /// A fact that an edge learned, to be written down in its order.
     Fact {
         call: Option<CallId>,
@@ -188,6 +190,11 @@ pub enum Output {
     Event(SwitchEvent),
     /// To be there after a restart, in place of what was kept of the same extension.
     Keep(KeptExtension),
+    /// An agent's pause that lasts (or `None`: there is none any more), to be there after a restart.
+    KeepPause {
+        agent: AgentId,
+        reason: Option<String>,
+    },
     /// A flow's lookup, to be answered by `Input::Fetched` in the lookup's time limit or not at all.
     Fetch {
         call: CallId,
@@ -427,6 +434,7 @@ impl Switch {
             Input::Remembered(choices) => {
                 choices.iter().for_each(|choice| _ = self.languages.remember(choice, now.wall));
             }
+            Input::Paused(pauses) => self.restore_pauses(now, pauses),
             Input::Fact { call, fact } => self.on_fact(now, call, fact),
             Input::Kept(extensions) => self.restore(now, extensions),
             Input::Config(config) => self.reconfigure(now, config),

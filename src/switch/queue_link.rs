@@ -1,6 +1,6 @@
 //! Between the distributor and calls: a ticket becomes music, an offer becomes a ringing phone, an answer a bridge.
 
-use super::{Driver, Switch};
+use super::{Driver, Output, Switch};
 use crate::acd::{AcdOutput, Enqueue, MAX_PRIORITY};
 use crate::call::DialPurpose;
 use crate::events::{Cause, EndedBy, EventKind, OfferResult, QueueOutcome};
@@ -100,8 +100,18 @@ impl Switch {
                     self.on_position(now, id, ahead, wait);
                 }
             }
+            AcdOutput::Pause { agent, reason } => self.outputs.push_back(Output::KeepPause { agent, reason }),
             AcdOutput::AgentState { agent, state, reason } => {
                 self.emit(now, None, EventKind::AgentState { agent, state, reason })
+            }
+        }
+    }
+
+    /// Agents who had gone away before the process ended are still away. Those who are no agents any more are forgotten.
+    pub(super) fn restore_pauses(&mut self, now: Now, pauses: Vec<(AgentId, String)>) {
+        for (agent, reason) in pauses {
+            if self.acd.set_not_ready(now.at, &agent, &reason).is_err() {
+                self.outputs.push_back(Output::KeepPause { agent, reason: None });
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Callers who wait, and the agents who are offered them.
 
 use super::*;
+use hotline::events::AgentStateName;
 
 #[test]
 fn a_busy_agent_is_passed_over_for_the_next() {
@@ -251,5 +252,30 @@ fn a_lost_connection_takes_its_agent_out_of_the_queue() {
     world.register(agent);
     world.until_heard(caller, "voice of 1001");
     world.hang_up(caller);
+    world.finish();
+}
+
+#[test]
+fn an_agent_who_is_away_when_the_process_is_killed_is_away_after_it() {
+    let mut world = world();
+    let (away, there) = (world.agent("1001"), world.agent("1002"));
+    world.run(seconds(1.0));
+    let lunch = Command::AgentNotReady { agent: AgentId::new("1001"), reason: "lunch".into() };
+    world.command(lunch);
+    world.restart(seconds(30.0));
+    let shown = |world: &World| {
+        let view = world.view().agents.into_iter().find(|view| view.agent.as_str() == "1001").unwrap();
+        (view.state, view.reason)
+    };
+    assert_eq!(shown(&world), (AgentStateName::NotReady, Some("lunch".into())));
+    let caller = ringing_agent(&mut world, there);
+    world.until_heard(caller, "voice of 1002");
+    world.hang_up(caller);
+    world.until_over(there);
+    // Back from lunch, and so after the next restart.
+    world.command(Command::AgentReady { agent: AgentId::new("1001") });
+    world.restart(seconds(30.0));
+    assert_eq!(shown(&world).0, AgentStateName::Ready);
+    let _ = away;
     world.finish();
 }

@@ -141,6 +141,7 @@ pub struct World {
     pub certified: BTreeMap<IpAddr, TrunkId>,
     /// What the switch wants to find again after a restart.
     pub kept: BTreeMap<AgentId, KeptExtension>,
+    pub pauses: BTreeMap<AgentId, String>,
     connections: u64,
     pub settings: Settings,
     filter: Option<Filter>,
@@ -195,6 +196,7 @@ impl World {
             wall_jump: None,
             loses_reports: false,
             kept: BTreeMap::new(),
+            pauses: BTreeMap::new(),
             connections: 0,
             filter: None,
             speech: vec![speech],
@@ -233,6 +235,8 @@ impl World {
         self.switch = Switch::new(self.clock(), id_base, self.settings.config(), bundle);
         self.model = Model::default();
         self.lease_all();
+        let pauses = self.pauses.clone().into_iter().collect();
+        self.input(Input::Paused(pauses));
         let kept = self.kept.values().filter(|extension| !extension.contacts.is_empty()).cloned().collect();
         self.input(Input::Kept(kept));
     }
@@ -506,6 +510,8 @@ impl World {
                         self.after(LOOKUP, What::Fetched(call, id, result));
                     }
                 }
+                Output::KeepPause { agent, reason: Some(reason) } => drop(self.pauses.insert(agent, reason)),
+                Output::KeepPause { agent, reason: None } => drop(self.pauses.remove(&agent)),
                 Output::Remember(choice) => self.remembered.push(choice),
                 Output::Spoken { kept, .. } => self.spoken.push(kept.file),
                 Output::Post { call, id, .. } => {
