@@ -7,7 +7,7 @@ use super::{CallOutput, MediaOut};
 use crate::events::{Cause, EventKind, LegRole};
 use crate::ids::{AgentId, CallId, LegId};
 use crate::media::command::{MediaCmd, PortLease, WorkerId};
-use crate::sdp::{Codec, Direction, MediaSpec, Protection, SdpError, Session};
+use crate::sdp::{Codec, Direction, KeyPolicy, MediaSpec, Protection, SdpError, Session};
 use bytes::Bytes;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -47,8 +47,8 @@ pub struct Leg {
     held: bool,
     fax: bool,
     rtp_timeout: Option<Duration>,
-    keys_by_info: bool,
     pause_key: Option<Arc<str>>,
+    keys: KeyPolicy,
 }
 
 /// What every leg is made with.
@@ -62,10 +62,10 @@ pub struct LegSeat {
     /// Silence after which the far side counts as gone; `None` never.
     pub rtp_timeout: Option<Duration>,
     pub protection: Protection,
-    /// Without telephone-event it takes its keys by SIP INFO.
-    pub keys_by_info: bool,
     /// What an agent presses to pause or resume a recording.
     pub pause_key: Option<Arc<str>>,
+    /// How it is told keys.
+    pub keys: KeyPolicy,
 }
 
 impl Leg {
@@ -116,6 +116,10 @@ impl Leg {
     }
 
     fn new(seat: LegSeat, role: LegRole, agent: Option<AgentId>, state: LegState) -> Leg {
+        let mut sdp = Session::protected(seat.id.0, seat.advertised, seat.lease.port, seat.protection);
+        if seat.keys == KeyPolicy::Inband {
+            sdp.without_events();
+        }
         Leg {
             id: seat.id,
             role,
@@ -123,20 +127,20 @@ impl Leg {
             state,
             worker: seat.lease.worker,
             via: seat.via,
-            sdp: Session::protected(seat.id.0, seat.advertised, seat.lease.port, seat.protection),
+            sdp,
             spec: None,
             held: false,
             fax: false,
             rtp_timeout: seat.rtp_timeout,
-            keys_by_info: seat.keys_by_info,
             pause_key: seat.pause_key,
+            keys: seat.keys,
         }
     }
 
     fn create(&self, call: CallId, port: u16, out: &mut Vec<CallOutput>) {
         self.media(MediaCmd::Create { leg: self.id, call, port }, out);
-        if self.keys_by_info {
-            self.media(MediaCmd::KeysByInfo { leg: self.id, on: true }, out);
+        if !self.keys.takes_tones() {
+            self.media(MediaCmd::WithoutTones { leg: self.id, on: true }, out);
         }
     }
 
@@ -147,8 +151,9 @@ impl Leg {
         }
     }
 
-    pub fn takes_keys_by_info(&self) -> bool {
-        self.keys_by_info
+    /// How it is told keys.
+    pub fn keys(&self) -> KeyPolicy {
+        self.keys
     }
 
     pub fn worker(&self) -> WorkerId {

@@ -95,6 +95,7 @@ pub(super) fn build(env: DemoEnv) -> io::Result<Demo> {
                 queues: both.clone(),
                 skills: Vec::new(),
                 srtp: None,
+                keys: Default::default(),
             },
         )
     });
@@ -152,6 +153,7 @@ fn caller_trunk(id: TrunkId, sources: Vec<Cidr>) -> Trunk {
         manners: Manners::default(),
         numbers: TrunkNumbers::default(),
         srtp: None,
+        keys: Default::default(),
     }
 }
 

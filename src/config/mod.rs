@@ -40,7 +40,7 @@ use crate::sip::digest::{Algorithm, Ha1Set};
 use crate::sip::endpoint::ReliableProvisional;
 use crate::sip::peer::Network;
 use crate::source::Diagnostic;
-use crate::switch::{SrtpPolicy, SupervisionNotice};
+use crate::switch::{KeyPolicy, SrtpPolicy, SupervisionNotice};
 use crate::trunks::{Caps, Group, Manners};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -254,6 +254,7 @@ pub struct Agent {
     pub queues: Vec<QueueId>,
     pub skills: Vec<AgentSkill>,
     pub srtp: Option<SrtpPolicy>,
+    pub keys: KeyPolicy,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -280,6 +281,7 @@ pub struct Trunk {
     /// What it does with numbers, and whose it shows.
     pub numbers: TrunkNumbers,
     pub srtp: Option<SrtpPolicy>,
+    pub keys: KeyPolicy,
 }
 
 /// Where a trunk takes calls.

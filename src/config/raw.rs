@@ -111,6 +111,7 @@ pub(super) struct RawAgent {
     pub queues: Vec<At<String>>,
     pub skills: Vec<(At<String>, At<String>)>,
     pub srtp: Option<At<String>>,
+    pub dtmf: Option<At<String>>,
 }
 
 pub(super) struct RawHa1 {
@@ -154,7 +155,7 @@ pub(super) struct RawTrunk {
     pub redirects: Option<At<String>>,
     /// `udp` or `tcp`.
     pub large_requests: Option<At<String>>,
-    /// How it is told keys where it takes no telephone-event.
+    /// How it is told keys.
     pub dtmf: Option<At<String>>,
 }
 
@@ -275,6 +276,7 @@ const TIME: &str = "a length of time, such as `20s`, `2m` or `1h`";
 const PASSWORD: &str = "a password in quotes; better `password_file: secrets/NAME`";
 const FILE: &str = "the path of a file, such as `secrets/1001`";
 const PEM: &str = "the path of a PEM file, such as `secrets/hotline.pem`";
+const DTMF: &str = "`auto`, `rfc4733`, `info`, `info-plain` or `inband`";
 const SRTP: &str = "`off`, `optional`, `required` or `dtls`";
 const DAYS: &str = "days, such as `400`";
 const RULE: &str = "`- {match: \"+86*\", strip: 3, add: \"0\"}`";
@@ -388,6 +390,7 @@ fn agent(keys: &mut Keys, diags: &mut Diags) -> Option<RawAgent> {
         queues: keys.words("queues", "names of queues, such as `[service]`", diags),
         skills: keys.pairs("skills", "levels from 0 to 100, such as `{billing: 80}`", diags),
         srtp: keys.text("srtp", SRTP, diags),
+        dtmf: keys.text("dtmf", DTMF, diags),
     };
     id.map(|_| agent)
 }
@@ -443,7 +446,7 @@ fn trunk(keys: &mut Keys, diags: &mut Diags) -> RawTrunk {
         transfer: keys.text("transfer", "`bridge` or `refer`", diags),
         redirects: keys.text("redirects", "`off` or `same-trunk`", diags),
         large_requests: keys.text("large_requests", "`udp` or `tcp`", diags),
-        dtmf: keys.text("dtmf", "`tones` or `info`", diags),
+        dtmf: keys.text("dtmf", DTMF, diags),
     }
 }
 

@@ -688,6 +688,19 @@ fn rules_for_numbers_that_cannot_work_are_refused_where_they_stand() {
 }
 
 #[test]
+fn how_an_agent_and_a_trunk_are_told_keys_is_said_for_each() {
+    let yaml = GOOD
+        .replace("{id: \"1001\",", "{id: \"1001\", dtmf: inband,")
+        .replace("carrier: {", "carrier: {dtmf: info-plain, ");
+    let config = load("keys", &yaml).unwrap();
+    let of = |id: &str| config.agents[&AgentId::new(id)].keys;
+    assert_eq!((of("1001"), of("1002")), (KeyPolicy::Inband, KeyPolicy::Auto));
+    assert_eq!(config.trunks[&TrunkId::new("carrier")].keys, KeyPolicy::InfoPlain);
+    let found = findings("keys-word", &GOOD.replace("{id: \"1001\",", "{id: \"1001\", dtmf: tones,"));
+    assert!(found.len() == 1 && found[0].contains("`tones` is no way to send keys"), "{found:?}");
+}
+
+#[test]
 fn who_is_encrypted_is_said_for_all_and_for_one() {
     let yaml = GOOD
         .replace("limits: {calls", "media: {srtp: required}\nlimits: {calls")

@@ -128,8 +128,8 @@ pub enum MediaCmd {
         leg: LegId,
         keys: Option<Arc<str>>,
     },
-    /// Who takes no telephone-event is sent its keys by SIP INFO: the plane says which, by `KeyUnsent`.
-    KeysByInfo {
+    /// Who takes no telephone-event is not sent its keys as tones either: the plane says which they are, by `KeyUnsent`.
+    WithoutTones {
         leg: LegId,
         on: bool,
     },
@@ -263,7 +263,7 @@ impl fmt::Debug for MediaCmd {
                 f.debug_struct("Press").field("leg", leg).field("duration_ms", duration_ms).finish_non_exhaustive()
             }
             Self::Feature { leg, keys } => f.debug_struct("Feature").field("leg", leg).field("keys", keys).finish(),
-            Self::KeysByInfo { leg, on } => f.debug_struct("KeysByInfo").field("leg", leg).field("on", on).finish(),
+            Self::WithoutTones { leg, on } => f.debug_struct("WithoutTones").field("leg", leg).field("on", on).finish(),
             Self::SendDtmf { leg, key: _, duration_ms } => {
                 f.debug_struct("SendDtmf").field("leg", leg).field("duration_ms", duration_ms).finish_non_exhaustive()
             }

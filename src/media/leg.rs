@@ -75,9 +75,9 @@ pub struct Leg {
     pub keys: KeySender,
     /// What the peer pressed lately.
     pub presses: Presses,
-    pub keys_by_info: bool,
     /// What it presses for us and not for the other.
     pub feature: Option<Feature>,
+    pub without_tones: bool,
     pub egress: Egress,
     mouth: Option<Box<Mouth>>,
     pub taps: [Option<(RecordingId, Side)>; MAX_TAPS],
@@ -158,8 +158,8 @@ impl Leg {
             mouth: None,
             keys: KeySender::default(),
             presses: Presses::default(),
-            keys_by_info: false,
             feature: None,
+            without_tones: false,
             egress: Egress::new(origin.ssrc, origin.sequence, origin.timestamp),
             taps: [None; MAX_TAPS],
             peer: None,
@@ -394,7 +394,7 @@ impl Leg {
 
     /// Whether keys may be sent with the audio now, as events or as tones.
     pub fn can_be_sent_keys(&self) -> bool {
-        self.can_send() && (self.takes_events() || !self.keys_by_info)
+        self.can_send() && (self.takes_events() || !self.without_tones)
     }
 
     fn takes_events(&self) -> bool {

@@ -125,7 +125,7 @@ impl Plane {
                 }
             }
             MediaCmd::Feature { leg, keys } => self.with(leg, |leg, _| leg.feature = keys.map(Feature::new)),
-            MediaCmd::KeysByInfo { leg, on } => self.with(leg, |leg, _| leg.keys_by_info = on),
+            MediaCmd::WithoutTones { leg, on } => self.with(leg, |leg, _| leg.without_tones = on),
             MediaCmd::RecordStart { call, near, far, recording } => {
                 self.record_start(now, call, (near, far), recording, out);
             }

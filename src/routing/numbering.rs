@@ -69,8 +69,6 @@ pub struct TrunkNumbers {
     pub trusted: bool,
     /// The number that was called stands in To; the Request-URI has the user that we registered.
     pub called_in_to: bool,
-    /// Who takes no telephone-event is told keys by SIP INFO, not as tones.
-    pub keys_by_info: bool,
 }
 
 /// Whose number is shown to whoever is called.

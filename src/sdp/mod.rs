@@ -9,6 +9,7 @@ mod crypto;
 mod error;
 mod fax;
 mod handshake;
+mod keys;
 #[cfg(test)]
 mod mutation_tests;
 mod parse;
@@ -21,6 +22,7 @@ pub use crypto::{MasterKey, Suite};
 pub use error::SdpError;
 pub use fax::Fax;
 pub use handshake::{Fingerprint, Handshake, Hash, Ice, Sha256};
+pub use keys::KeyPolicy;
 pub use parse::{MAX_BYTES, MAX_MEDIA};
 pub use protection::{Protection, Security, SrtpPolicy};
 pub use session::Session;

@@ -99,6 +99,11 @@ impl Session {
         }
     }
 
+    /// Telephone-event is neither offered nor agreed to.
+    pub fn without_events(&mut self) {
+        self.payload_types.events = Events::default();
+    }
+
     /// A description that offers `codecs` (all, if none is named) in this order. `direction` is ours and holds until
     /// another offer or [`Session::want`] changes it.
     pub fn offer(&mut self, codecs: &[Codec], direction: Direction) -> Bytes {
@@ -239,7 +244,10 @@ impl Session {
             return Err(SdpError::NoAudio);
         }
         let asked = asked?;
-        let (codecs, events) = formats(media);
+        let (codecs, mut events) = formats(media);
+        if self.payload_types.events == Events::default() {
+            events = Events { noise: events.noise, ..Events::default() };
+        }
         if codecs.is_empty() {
             return Err(SdpError::NoCommonCodec);
         }

@@ -10,7 +10,7 @@ use crate::sdp::Sha256;
 use crate::sip::dialog::session_timer::{LEAST_S, SessionTerms};
 use crate::sip::endpoint::EndpointConfig;
 use crate::sip::peer::{Advertised, Peer, Transport};
-use crate::switch::{Extension, REGISTER_OPTIONS, SrtpPolicies, SwitchConfig};
+use crate::switch::{Extension, Policies, REGISTER_OPTIONS, SwitchConfig};
 use std::time::Duration;
 
 /// After a missed offer a demo agent comes back by itself; in production somebody sets the agent ready.
@@ -84,11 +84,16 @@ pub(super) fn switch_config(config: &Config, seeds: &Seeds, known: &Known) -> Re
         registrar: config.registrar.clone(),
         media_advertised: listen.rtp.advertise,
         media_bound: bound_media,
-        srtp: SrtpPolicies {
-            certificate: Some(seeds.certificate),
+        certificate: Some(seeds.certificate),
+        srtp: Policies {
             default: config.srtp,
             extensions: config.agents.values().filter_map(|agent| Some((agent.id.clone(), agent.srtp?))).collect(),
             trunks: config.trunks.values().filter_map(|trunk| Some((trunk.id.clone(), trunk.srtp?))).collect(),
+        },
+        keys: Policies {
+            default: Default::default(),
+            extensions: config.agents.values().map(|agent| (agent.id.clone(), agent.keys)).collect(),
+            trunks: config.trunks.values().map(|trunk| (trunk.id.clone(), trunk.keys)).collect(),
         },
         recording: config.recording.enabled,
         pause_key: config.recording.pause_key.clone(),

@@ -8,7 +8,7 @@ use crate::ivr;
 use crate::media::clip::Clip;
 use crate::registrar::RegistrarConfig;
 use crate::routing::{RouteTable, TrunkNumbers};
-use crate::sdp::{Sha256, SrtpPolicy};
+use crate::sdp::{KeyPolicy, Sha256, SrtpPolicy};
 use crate::sip::digest::{Algorithm, Ha1Set};
 use crate::sip::endpoint::EndpointConfig;
 use crate::sip::peer::Peer;
@@ -41,7 +41,12 @@ pub struct SwitchConfig {
     pub media_advertised: Option<IpAddr>,
     /// The one that media binds; without one it is where signalling came in.
     pub media_bound: Option<IpAddr>,
-    pub srtp: SrtpPolicies,
+    /// Of the certificate that a handshake shows; without one there are none.
+    pub certificate: Option<Sha256>,
+    /// Whose audio is to be encrypted.
+    pub srtp: Policies<SrtpPolicy>,
+    /// How parties are told keys.
+    pub keys: Policies<KeyPolicy>,
     /// Record what caller and agent say to each other.
     pub recording: bool,
     /// What an agent presses to pause and resume it.
@@ -75,31 +80,22 @@ pub enum SupervisionNotice {
     Prompt(String),
 }
 
-/// Whose audio is to be encrypted.
+/// What holds for all, and for some otherwise.
 #[derive(Clone, Debug, Default)]
-pub struct SrtpPolicies {
-    /// Of the certificate that a handshake shows; without one there are none.
-    pub certificate: Option<Sha256>,
-    pub default: SrtpPolicy,
+pub struct Policies<T> {
+    pub default: T,
     /// Those that are not as the default.
-    pub extensions: BTreeMap<AgentId, SrtpPolicy>,
-    pub trunks: BTreeMap<TrunkId, SrtpPolicy>,
+    pub extensions: BTreeMap<AgentId, T>,
+    pub trunks: BTreeMap<TrunkId, T>,
 }
 
-impl SrtpPolicies {
-    pub(super) fn of(&self, source: &Source) -> SrtpPolicy {
-        match source {
-            Source::Extension(agent) => self.of_extension(agent),
-            Source::Trunk(trunk) => self.of_trunk(trunk),
-        }
-    }
-
-    pub(super) fn of_extension(&self, agent: &AgentId) -> SrtpPolicy {
-        self.extensions.get(agent).copied().unwrap_or(self.default)
-    }
-
-    pub(super) fn of_trunk(&self, trunk: &TrunkId) -> SrtpPolicy {
-        self.trunks.get(trunk).copied().unwrap_or(self.default)
+impl<T: Copy> Policies<T> {
+    pub(super) fn of(&self, source: &Source) -> T {
+        let own = match source {
+            Source::Extension(agent) => self.extensions.get(agent),
+            Source::Trunk(trunk) => self.trunks.get(trunk),
+        };
+        own.copied().unwrap_or(self.default)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Switch, SwitchTimer};
 use crate::call::{DialPurpose, DialTarget, LegSeat, Way, telling};
-use crate::events::{Cause, LegRole};
+use crate::events::{Cause, LegRole, Source};
 use crate::ids::{AgentId, CallId, LegId};
 use crate::registrar::{Binding, Device};
 use crate::sip::endpoint::{Outgoing, UsageId};
@@ -140,7 +140,7 @@ impl Switch {
             let peer = first.peer;
             let Some(entry) = self.calls.get(&id) else { break };
             let shown = self.shown_inside(entry, peer);
-            let seat = self.seat(leg, lease, peer, self.config.srtp.of_extension(agent));
+            let seat = self.seat(leg, lease, peer, &Source::Extension(agent.clone()));
             let target = DialTarget {
                 request_uri: first.request_uri,
                 to: format!("sip:{agent}@{}", self.config.realm),

@@ -8,7 +8,7 @@ use super::sip_link::warning_header;
 use super::test_number::TestCall;
 use super::{CALL_LIMIT, Driver, Entry, Switch, SwitchTimer};
 use crate::admission::Class;
-use crate::call::{Call, LegSeat};
+use crate::call::Call;
 use crate::events::{Cause, EndedBy, EventKind, NumberRole, Refusal, Source};
 use crate::ids::{AgentId, CallId, LegId, ProjectId, Redacted, TrunkId};
 use crate::media::command::WorkerId;
@@ -151,8 +151,7 @@ impl Switch {
             self.trunks.release(leg);
             return Err(Refused::new(Refusal::NoPort, 503));
         };
-        let keys_by_info = matches!(&source, Source::Trunk(trunk) if self.takes_keys_by_info(trunk));
-        let seat = LegSeat { keys_by_info, ..self.seat(leg, lease, peer, self.config.srtp.of(&source)) };
+        let seat = self.seat(leg, lease, peer, &source);
         let mut outputs = Vec::new();
         let call = Call::new(id, seat, offer.as_deref(), &mut outputs).map_err(|refusal| {
             self.admission.release(id);

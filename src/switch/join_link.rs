@@ -237,7 +237,7 @@ impl Switch {
         let worker = entry.call.caller().worker();
         let new = LegId(self.fresh_id());
         let lease = self.ports.take_on(worker, new).ok_or_else(|| Refused::new(Refusal::NoPort, 503))?;
-        let seat = self.seat(new, lease, peer, self.config.srtp.of_extension(agent));
+        let seat = self.seat(new, lease, peer, &Source::Extension(agent.clone()));
         let mut outputs = Vec::new();
         let given = Leg::offered(id, seat, (role, Some(agent.clone())), offer.as_deref(), &mut outputs);
         let given = given.map_err(|refusal| {

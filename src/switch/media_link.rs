@@ -3,20 +3,20 @@
 use super::test_number::TestEvent;
 use super::{Driver, Switch};
 use crate::call::LegSeat;
-use crate::events::{Cause, EventKind, KeySource, LegRole, MediaTrouble};
-use crate::ids::{CallId, LegId, TrunkId};
+use crate::events::{Cause, EventKind, KeySource, LegRole, MediaTrouble, Source};
+use crate::ids::{CallId, LegId};
 use crate::media::command::{MediaEvent, PlayId, PortLease};
-use crate::sdp::{Protection, SrtpPolicy};
+use crate::sdp::Protection;
 use crate::sip::digest::hmac_sha256;
 use crate::sip::peer::Peer;
 use crate::timers::Now;
 
 impl Switch {
     /// What a leg with that peer is made with.
-    pub(super) fn seat(&self, id: LegId, lease: PortLease, peer: Peer, srtp: SrtpPolicy) -> LegSeat {
+    pub(super) fn seat(&self, id: LegId, lease: PortLease, peer: Peer, whose: &Source) -> LegSeat {
         let secret = hmac_sha256(&self.config.auth_key, &[b"keys of leg", &id.0.to_be_bytes()]);
-        let protection = Protection::new(srtp, peer.transport.secure(), secret);
-        let protection = match self.config.srtp.certificate {
+        let protection = Protection::new(self.config.srtp.of(whose), peer.transport.secure(), secret);
+        let protection = match self.config.certificate {
             // Who signals over WebSocket is a browser, which takes no other keys (RFC 8827 6.5).
             Some(certificate) => protection.with_handshake(certificate, peer.transport.is_web_socket()),
             None => protection,
@@ -28,8 +28,8 @@ impl Switch {
             via: peer.remote.ip(),
             rtp_timeout: self.config.rtp_timeout,
             protection,
-            keys_by_info: false,
             pause_key: self.config.pause_key.clone(),
+            keys: self.config.keys.of(whose),
         }
     }
 
@@ -103,11 +103,6 @@ impl Switch {
             Some((_, Some(agent))) => format!("agent {agent}"),
             Some((_, None)) | None => "the called party".into(),
         }
-    }
-
-    /// Whether a trunk is told keys by SIP INFO where it takes no telephone-event.
-    pub(super) fn takes_keys_by_info(&self, trunk: &TrunkId) -> bool {
-        self.config.trunk_numbers.get(trunk).is_some_and(|numbers| numbers.keys_by_info)
     }
 
     fn call_of(&self, leg: LegId) -> Option<CallId> {

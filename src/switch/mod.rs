@@ -36,8 +36,8 @@ mod trunk_link;
 mod view;
 mod voicemail_link;
 
-pub use crate::sdp::SrtpPolicy;
-pub use config::{Extension, SrtpPolicies, SupervisionNotice, SwitchBundle, SwitchConfig};
+pub use crate::sdp::{KeyPolicy, SrtpPolicy};
+pub use config::{Extension, Policies, SupervisionNotice, SwitchBundle, SwitchConfig};
 pub use kept::{KeptContact, KeptExtension};
 pub use languages::RememberedLanguage;
 pub use registration::OPTIONS as REGISTER_OPTIONS;

@@ -243,10 +243,10 @@ impl Switch {
     /// A key that a leg cannot be sent with its audio, for a peer that takes keys so.
     pub(super) fn send_key_by_info(&mut self, now: Now, leg: LegId, key: char) {
         let Some((call, Some(usage))) = self.legs.get(&leg).copied() else { return };
-        let by_info = |party: &crate::call::Leg| party.id == leg && party.takes_keys_by_info() && party.is_up();
-        if self.calls.get(&call).is_some_and(|entry| entry.call.legs().any(by_info)) {
-            let body = format!("Signal={key}\r\nDuration={KEY_MS}\r\n");
-            self.endpoint.info(now.at, usage, "application/dtmf-relay", body.into());
+        let party = self.calls.get(&call).and_then(|entry| entry.call.legs().find(|party| party.id == leg));
+        let told = party.filter(|party| party.is_up()).and_then(|party| party.keys().info(key, KEY_MS));
+        if let Some((kind, body)) = told {
+            self.endpoint.info(now.at, usage, kind, body.into());
         }
     }
 

@@ -7,8 +7,8 @@
 use super::inbound::printable;
 use super::outbound_leg::user_part;
 use super::{Switch, SwitchTimer};
-use crate::call::{DialPurpose, DialTarget, LegSeat};
-use crate::events::{Cause, EndedBy, EventKind, LegRole, NumberRole, TrunkFault};
+use crate::call::{DialPurpose, DialTarget};
+use crate::events::{Cause, EndedBy, EventKind, LegRole, NumberRole, Source, TrunkFault};
 use crate::ids::{CallId, LegId, TrunkId};
 use crate::sip::endpoint::UsageId;
 use crate::sip::message::Uri;
@@ -163,7 +163,6 @@ impl Switch {
             None => self.rewritten(now, id, &way.trunk, NumberRole::CalledOut, &number),
         };
         let target = self.target(now, id, &config, &way, peer, &number, diverted).ok_or(NoWay::Gone)?;
-        let keys_by_info = self.takes_keys_by_info(&way.trunk);
         let Some(hunt) = self.calls.get_mut(&id).and_then(|entry| entry.trunk_hunt.as_mut()) else {
             return Err(NoWay::Gone);
         };
@@ -171,9 +170,9 @@ impl Switch {
             hunt.cause = Cause::Overload;
             return Err(NoWay::NoPort);
         };
-        let srtp = self.config.srtp.of_trunk(&way.trunk);
+        let whose = Source::Trunk(way.trunk.clone());
         hunt.trying = Some(Try { way, leg, media: false, failed: false });
-        let seat = LegSeat { keys_by_info, ..self.seat(leg, lease, peer, srtp) };
+        let seat = self.seat(leg, lease, peer, &whose);
         self.timers.set(SwitchTimer::TrunkSilent(id), now.at + silence);
         self.with_call(now, id, |call, out| call.dial(purpose, vec![(seat, target)], out));
         Ok(())

@@ -31,10 +31,10 @@ mod watching;
 use hotline::events::{
     Cause, EndedBy, EventKind, OfferResult, QueueOutcome, Refusal, ServiceEnd, Source, TransferOutcome,
 };
-use hotline::ids::{AgentId, CallId};
+use hotline::ids::{AgentId, CallId, TrunkId};
 use hotline::sdp::Codec;
 use hotline::sip::message::{HeaderName, Message, Method};
-use hotline::switch::{Command, Untransferable};
+use hotline::switch::{Command, KeyPolicy, Untransferable};
 use sim::raw::RawCall;
 use sim::world::seconds;
 use sim::{Fate, Lookups, Loss, Over, PhoneId, Settings, State, Taking, Way, World};

@@ -219,3 +219,49 @@ fn a_caller_that_agreed_to_comfort_noise_may_be_silent_for_long_and_another_may_
         world.finish();
     }
 }
+
+/// What the caller behind `carrier`, who did not agree to telephone-event, is told of a key that the agent presses: by INFO,
+/// and by packets of telephone-event or of tones.
+fn told_a_key(keys: KeyPolicy, events: bool) -> (Option<(String, String)>, bool) {
+    let mut settings = Settings::default();
+    settings.keys.trunks.insert(TrunkId::new("demo-trunk"), keys);
+    let mut world = World::new(settings);
+    let agent = world.agent("1002");
+    let address = "10.2.50.1:5060".parse().unwrap();
+    let mut call = RawCall::new(address, "9000");
+    let sdp = match events {
+        true => call.sdp(),
+        false => call.sdp().replace("8 101", "8").replace("a=rtpmap:101 telephone-event/8000\r\n", ""),
+    };
+    world.send_by_hand(address, call.invite(Some(&sdp)));
+    world.until("an agent has the call", |world| world.count(|kind| matches!(kind, EventKind::Bridged { .. })) == 1);
+    let ok = world.by_hand[&address].iter().find(|m| m.status() == 200).unwrap().clone();
+    let agreed = String::from_utf8_lossy(ok.body()).contains("telephone-event");
+    call.learn(&ok);
+    world.send_by_hand(address, call.ack(None));
+    world.run(seconds(1.0));
+    world.press(agent, "5");
+    world.run(seconds(2.0));
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let told = |m: &&Message| m.is_request() && *m.method() == Method::Info;
+    let info = world.by_hand[&address].iter().find(told);
+    let kind = |m: &Message| text(m.header(HeaderName::ContentType).unwrap_or_default());
+    (info.map(|m| (kind(m), text(m.body()))), agreed)
+}
+
+#[test]
+fn each_party_is_told_keys_in_the_way_that_its_key_dtmf_says() {
+    let relay = ("application/dtmf-relay".to_string(), "Signal=5\r\nDuration=160\r\n".to_string());
+    let plain = ("application/dtmf".to_string(), "5".to_string());
+    for (keys, events, info, agreed) in [
+        (KeyPolicy::Auto, false, None, false),
+        (KeyPolicy::Auto, true, None, true),
+        (KeyPolicy::Rfc4733, false, None, false),
+        (KeyPolicy::Info, false, Some(relay.clone()), false),
+        (KeyPolicy::Info, true, None, true),
+        (KeyPolicy::InfoPlain, false, Some(plain), false),
+        (KeyPolicy::Inband, true, None, false),
+    ] {
+        assert_eq!(told_a_key(keys, events), (info, agreed), "{keys:?}, telephone-event offered: {events}");
+    }
+}

@@ -241,32 +241,3 @@ fn who_sent_a_call_on_to_us_is_known() {
         assert_eq!(known(&world), None, "{headers}");
     }
 }
-
-#[test]
-fn a_carrier_that_takes_keys_by_info_gets_them_so_where_it_agreed_to_no_telephone_event() {
-    for (keys_by_info, infos) in [(true, vec!["Signal=5\r\nDuration=160\r\n".to_string()]), (false, vec![])] {
-        let incoming = TrunkNumbers { keys_by_info, ..TrunkNumbers::default() };
-        let (mut world, _) = world_with(TrunkNumbers::default(), incoming);
-        let agent = world.agent("1002");
-        let address = "10.2.50.1:5060".parse().unwrap();
-        let mut call = RawCall::new(address, "9000");
-        let sdp = call.sdp().replace("8 101", "8").replace("a=rtpmap:101 telephone-event/8000\r\n", "");
-        world.send_by_hand(address, call.invite(Some(&sdp)));
-        world
-            .until("an agent has the call", |world| world.count(|kind| matches!(kind, EventKind::Bridged { .. })) == 1);
-        let ok = world.by_hand[&address].iter().find(|m| m.status() == 200).unwrap().clone();
-        call.learn(&ok);
-        world.send_by_hand(address, call.ack(None));
-        world.run(seconds(1.0));
-        world.press(agent, "5");
-        world.run(seconds(2.0));
-        let told = |m: &&Message| m.is_request() && *m.method() == Method::Info;
-        let bodies: Vec<String> = world.by_hand[&address]
-            .iter()
-            .filter(told)
-            .map(|m| String::from_utf8_lossy(m.body()).into_owned())
-            .collect();
-        // Without its 200 the INFO is sent again.
-        assert_eq!(bodies.into_iter().take(1).collect::<Vec<_>>(), infos);
-    }
-}

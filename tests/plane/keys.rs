@@ -162,9 +162,9 @@ fn keys_pressed_fast_all_reach_the_other_side_in_order() {
 }
 
 #[test]
-fn a_key_for_a_party_that_takes_its_keys_by_info_is_told_so_that_it_can_go_so() {
+fn a_key_for_a_party_that_takes_neither_events_nor_tones_is_told_so_that_it_can_go_otherwise() {
     let (mut world, mut a, mut b) = World::bridged(U, U);
-    world.command(MediaCmd::KeysByInfo { leg: AGENT, on: true });
+    world.command(MediaCmd::WithoutTones { leg: AGENT, on: true });
     b.events = None;
     world.offer(AGENT, b.spec());
     world.talk(200, &mut [(CALLER, &mut a), (AGENT, &mut b)]);

@@ -9,7 +9,7 @@ use hotline::sip::dialog::session_timer::SessionTerms;
 use hotline::sip::digest::{Algorithm, Ha1Set};
 use hotline::sip::endpoint::EndpointConfig;
 use hotline::sip::peer::Peer;
-use hotline::switch::{Extension, REGISTER_OPTIONS, SrtpPolicies, SrtpPolicy, SupervisionNotice, SwitchConfig};
+use hotline::switch::{Extension, KeyPolicy, Policies, REGISTER_OPTIONS, SrtpPolicy, SupervisionNotice, SwitchConfig};
 use hotline::trunks::{Caps, Manners, TrunkConfig, TrunksConfig};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -47,6 +47,7 @@ pub struct Settings {
     pub pause_key: Option<&'static str>,
     pub supervision: SupervisionNotice,
     pub srtp: SrtpPolicy,
+    pub keys: Policies<KeyPolicy>,
     pub trunks: TrunksConfig,
     pub trunk_numbers: BTreeMap<TrunkId, TrunkNumbers>,
     /// Numbers beside the usual ones that lead to trunks and groups.
@@ -98,6 +99,7 @@ impl Default for Settings {
             supervision: SupervisionNotice::None,
             srtp: SrtpPolicy::default(),
             trunks: TrunksConfig::default(),
+            keys: Policies::default(),
             trunk_numbers: BTreeMap::new(),
             dialled: Vec::new(),
             session: SessionTerms { expires_s: 1800, min_s: 90 },
@@ -164,7 +166,9 @@ impl Settings {
             registrar: self.registrar.clone(),
             media_advertised: None,
             media_bound: None,
-            srtp: SrtpPolicies { default: self.srtp, certificate: Some([0xab; 32]), ..SrtpPolicies::default() },
+            certificate: Some([0xab; 32]),
+            srtp: Policies { default: self.srtp, ..Policies::default() },
+            keys: self.keys.clone(),
             recording: self.recording,
             pause_key: self.pause_key.map(Arc::from),
             supervision: self.supervision.clone(),

@@ -18,7 +18,7 @@ use crate::sip::endpoint::ReliableProvisional;
 use crate::source::diag::{Diagnostic, Diags, nearest, shown};
 use crate::source::text::{Files, Sources, Span, decode};
 use crate::source::yaml;
-use crate::switch::{SrtpPolicy, SupervisionNotice};
+use crate::switch::{KeyPolicy, SrtpPolicy, SupervisionNotice};
 use crate::trunks::Group;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
@@ -319,6 +319,24 @@ impl<'f> Check<'f> {
                 let message = format!("`{other}` is not `off`, `optional`, `required` or `dtls`");
                 self.error("C138", word, message, Some(help.into()));
                 None
+            }
+        }
+    }
+
+    /// How a party is told keys.
+    fn keys(&mut self, word: Option<&At<String>>) -> KeyPolicy {
+        let Some(word) = word else { return KeyPolicy::default() };
+        match word.value.as_str() {
+            "auto" => KeyPolicy::Auto,
+            "rfc4733" => KeyPolicy::Rfc4733,
+            "info" => KeyPolicy::Info,
+            "info-plain" => KeyPolicy::InfoPlain,
+            "inband" => KeyPolicy::Inband,
+            other => {
+                let help = "write `auto` (telephone-event where it was agreed, else tones), which is meant without the key; \
+                            `rfc4733`, never tones; `info` or `info-plain`, SIP INFO in place of tones; `inband`, always tones";
+                self.error("C184", word, format!("`{other}` is no way to send keys"), Some(help.into()));
+                KeyPolicy::default()
             }
         }
     }

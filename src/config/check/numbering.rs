@@ -22,7 +22,6 @@ impl Check<'_> {
             caller_id: self.caller_id(&raw.caller_id),
             trusted: raw.trusted.as_ref().is_some_and(|trusted| trusted.value),
             called_in_to: raw.called_number.as_ref().is_some_and(|at| self.is_in_to(at)),
-            keys_by_info: raw.dtmf.as_ref().is_some_and(|at| self.is_info(at)),
         }
     }
 
@@ -32,15 +31,6 @@ impl Check<'_> {
             self.error("C183", at, format!("`{}` is no part of an INVITE with a number", at.value), Some(help.into()));
         }
         at.value == "to"
-    }
-
-    fn is_info(&mut self, at: &At<String>) -> bool {
-        if !matches!(at.value.as_str(), "tones" | "info") {
-            let help = "write `info`, or `tones`, which is meant without the key; telephone-event is used wherever it \
-                        was agreed";
-            self.error("C184", at, format!("`{}` is no way to send keys", at.value), Some(help.into()));
-        }
-        at.value == "info"
     }
 
     fn plan(&mut self, raw: &RawPlan) -> Option<Plan> {

@@ -48,8 +48,9 @@ impl Check<'_> {
             let ha1 = self.proof(&agent, realm).unwrap_or_else(|| Ha1Set::new("", "", ""));
             let name = agent.name.map_or_else(|| agent.id.value.clone(), |name| name.value);
             let srtp = self.srtp(agent.srtp.as_ref());
+            let keys = self.keys(agent.dtmf.as_ref());
             let skills = self.agent_skills(&agent.skills);
-            agents.insert(id.clone(), Agent { id, name, ha1, queues: serves, skills, srtp });
+            agents.insert(id.clone(), Agent { id, name, ha1, queues: serves, skills, srtp, keys });
         }
         agents
     }

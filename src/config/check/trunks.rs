@@ -61,10 +61,10 @@ impl Check<'_> {
             let caps = self.caps(&raw.limits);
             let numbers = self.trunk_numbers(&raw);
             let manners = self.manners(&raw);
-            let srtp = self.srtp(raw.srtp.as_ref());
-            let trunk =
-                Trunk { id: id.clone(), sources, client_certificate, gateway, enabled, caps, manners, numbers, srtp };
-            trunks.insert(id, trunk);
+            let (srtp, keys) = (self.srtp(raw.srtp.as_ref()), self.keys(raw.dtmf.as_ref()));
+            let key = id.clone();
+            let trunk = Trunk { id, sources, client_certificate, gateway, enabled, caps, manners, numbers, srtp, keys };
+            trunks.insert(key, trunk);
         }
         trunks
     }
