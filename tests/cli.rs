@@ -137,9 +137,73 @@ fn recordings_that_are_missing_or_broken_are_told_by_their_file() {
 fn a_flow_file_that_is_not_text_is_told_with_its_line() {
     let project = project("bytes");
     fs::write(project.join("ivr-flows/hotline.flow.yaml"), b"ivr: 1\ntitle: \xff\n").unwrap();
-    let run = hotline(&project, &["flow", "check"]);
-    assert_eq!(run.code, 2);
-    assert!(run.err.contains("hotline.flow.yaml:2:8: this is not UTF-8 text"), "{}", run.err);
+    fs::write(project.join("ivr-flows/other.flow.yaml"), "sections: {").unwrap();
+    let run = hotline(&project, &["flow", "check", "-o", "json"]);
+    assert_eq!((run.code, run.err.as_str()), (2, ""));
+    let found: Vec<serde_json::Value> = run.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let bad = &found[0];
+    assert_eq!((bad["line"].as_u64(), bad["column"].as_u64()), (Some(2), Some(8)), "{}", run.out);
+    assert!(bad["path"].as_str().unwrap().ends_with("hotline.flow.yaml") && bad["suggestion"].is_string(), "{bad}");
+    assert!(run.out.contains("other.flow.yaml"), "the other files are checked: {}", run.out);
+    let test = hotline(&project, &["flow", "test"]);
+    assert_eq!(test.code, 2, "{}{}", test.out, test.err);
+}
+
+#[test]
+fn mistakes_of_the_configuration_and_of_the_flows_are_told_together() {
+    let project = project("both");
+    replace(&project.join("hotline.yaml"), "    ring_timeout: 20s", "    ring_timout: 20s");
+    replace(&project.join("ivr-flows/hotline.flow.yaml"), "    - goto: agent", "    - goto: agnet");
+    for args in [&["check"][..], &["flow", "check"]] {
+        let run = hotline(&project, args);
+        assert_eq!(run.code, 2);
+        assert!(run.out.contains("ring_timout") && run.out.contains("agnet"), "{args:?} {}", run.out);
+        assert!(run.out.ends_with(": 2 errors, 0 warnings\n"), "{args:?} {}", run.out);
+    }
+}
+
+#[test]
+fn a_texts_file_with_one_wrong_line_is_told_alone() {
+    let project = project("one-line");
+    let prompts: Vec<_> = fs::read_dir(project.join("prompts")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    for file in prompts.iter().filter(|path| path.extension().is_some_and(|ext| ext == "yaml")) {
+        let text = fs::read_to_string(file).unwrap();
+        fs::write(file, format!("{text}broken: [\n")).unwrap();
+        let run = hotline(&project, &["check"]);
+        assert_eq!(run.code, 2, "{}", run.out);
+        assert!(!run.out.contains("there is no prompt") && run.out.contains(" 1 error, "), "{}", run.out);
+        fs::write(file, text).unwrap();
+    }
+}
+
+#[test]
+fn an_answer_has_the_form_that_was_asked_for_or_none() {
+    let place = folder("forms");
+    for args in [
+        &["check"][..],
+        &["flow", "check"],
+        &["route", "explain", "95598"],
+        &["queue", "show", "service"],
+        &["trunk", "show", "carrier"],
+    ] {
+        let run = hotline(&place, &[args, &["-o", "csv"]].concat());
+        assert_eq!((run.code, run.out.as_str()), (2, ""), "{args:?}");
+        assert!(run.err.contains("write `-o table` or `-o json`"), "{args:?} {}", run.err);
+    }
+    let table = hotline(&place, &["cdr", "export", "-o", "table"]);
+    assert!(table.code == 2 && table.err.contains("`--format jsonl`"), "{}", table.err);
+    assert_eq!(hotline(&place, &["call", "hangup", ""]).code, 2);
+}
+
+#[test]
+fn the_hours_of_a_route_are_those_of_their_own_zone() {
+    let place = folder("route-at");
+    let at = |time: &str| hotline(&place, &["route", "explain", "95598", "--at", time]);
+    let local = at("2026-11-23T12:00").out;
+    assert!(local.contains("At 2026-11-23 12:00 +08:00 calendar "), "{local}");
+    assert_eq!(at("2026-11-23T04:00:00Z").out, local);
+    let bad = at("tomorrow");
+    assert!(bad.code == 2 && bad.err.contains("write 2026-03-08T14:05") && !bad.err.contains("24h"), "{}", bad.err);
 }
 
 #[test]
@@ -384,6 +448,14 @@ fn a_flow_is_laid_out_once_and_a_check_says_whether_it_is() {
     assert_eq!(hotline(&project, &["flow", "fmt", "ivr-flows/hotline.flow.yaml"]).code, 0);
     assert_eq!(fs::read_to_string(&flow).unwrap(), neat.replacen("ivr: 1", "ivr: 1  # first", 1));
     assert_eq!(hotline(&project, &["flow", "check"]).code, 0);
+    let strangers = ["hosts", "compose.yaml"].map(|name| project.join(name));
+    for file in &strangers {
+        fs::write(file, "a:    1\n").unwrap();
+        let refused = hotline(&project, &["flow", "fmt", "ivr-flows/hotline.flow.yaml", file.to_str().unwrap()]);
+        assert_eq!(refused.code, 2, "{}", refused.out);
+        assert!(refused.err.contains("stays as it is"), "{}", refused.err);
+        assert_eq!(fs::read_to_string(file).unwrap(), "a:    1\n");
+    }
     fs::write(&flow, "sections: {").unwrap();
     let broken = hotline(&project, &["flow", "fmt"]);
     assert_eq!(broken.code, 2);

@@ -62,6 +62,7 @@ pub(super) enum CallCommand {
     /// End a call
     Hangup {
         /// The call's id, as `call list` shows it
+        #[arg(value_parser = clap::builder::NonEmptyStringValueParser::new())]
         call: String,
     },
 }
@@ -90,8 +91,9 @@ pub(super) enum CdrCommand {
 
 #[derive(clap::Args)]
 pub(super) struct ExportArgs {
-    #[arg(long, value_enum, default_value_t = ExportFormat::Csv)]
-    format: ExportFormat,
+    /// csv unless told
+    #[arg(long, value_enum)]
+    format: Option<ExportFormat>,
     /// Calls that began then or later: 2026-03-08, 2026-03-08T14:05:00+08:00, or 24h for the last 24 hours
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
@@ -130,11 +132,11 @@ pub(super) const LIVE: [Column; 8] = [
     ("for", |call| seconds(call, "age_s")),
     ("queue", |call| field(call, "queue")),
     ("agent", |call| field(call, "agent")),
-    ("flow", |call| field(call, "flow")),
+    ("step", |call| field(call, "flow")),
 ];
 
 /// Live and ended calls in one table: an ended one is brought into the shape of a live one.
-const LISTED: [Column; 10] = [
+const LISTED: [Column; 11] = [
     ("call", |call| field(call, "id")),
     ("start", |call| call["since"].as_u64().map_or_else(|| "-".into(), moment)),
     ("from", |call| field(call, "from")),
@@ -143,7 +145,8 @@ const LISTED: [Column; 10] = [
     ("length", |call| seconds(call, "age_s")),
     ("queue", |call| field(call, "queue")),
     ("agent", |call| field(call, "agent")),
-    ("flow", |call| field(call, "flow")),
+    ("flow", |call| if call["cause"].is_null() { "-".into() } else { field(call, "flow") }),
+    ("step", |call| if call["cause"].is_null() { field(call, "flow") } else { "-".into() }),
     ("counts as", |call| field(call, "service_end")),
 ];
 
@@ -205,7 +208,7 @@ fn act(
 fn ended(cdr: &Value) -> Value {
     json!({
         "id": cdr["call_id"], "since": cdr["started"], "from": cdr["from"], "to": cdr["to"],
-        "state": format!("ended: {}", output::field(cdr, "cause")), "age_s": cdr["duration_ms"].as_u64().map(|ms| ms / 1000),
+        "cause": cdr["cause"], "state": format!("ended: {}", output::field(cdr, "cause")), "age_s": cdr["duration_ms"].as_u64().map(|ms| ms / 1000),
         "queue": cdr["queue"], "agent": cdr["agent"], "flow": cdr["flow"], "service_end": cdr["service_end"],
     })
 }
@@ -240,11 +243,12 @@ fn what(event: &Value) -> String {
 
 pub(super) fn cdr(common: &Common, command: &CdrCommand) -> Result<(), Failure> {
     let CdrCommand::Export(args) = command;
+    let format = export_format(args.format, common.output)?;
     let (since, until) = (read_time(&args.since)?, read_time(&args.until)?);
     if args.offline {
-        return offline(common, args, since, until);
+        return offline(common, args, format, since, until);
     }
-    let format = match args.format {
+    let format = match format {
         ExportFormat::Csv => "csv",
         ExportFormat::Jsonl => "jsonl",
     };
@@ -266,7 +270,25 @@ pub(super) fn cdr(common: &Common, command: &CdrCommand) -> Result<(), Failure> 
     Client::of(common)?.request("GET", &path, None)?.copy_to(&mut std::io::stdout().lock())
 }
 
-fn offline(common: &Common, args: &ExportArgs, since: Option<u64>, until: Option<u64>) -> Result<(), Failure> {
+/// `-o json` asks for what programs read: one record a line, since there may be millions.
+fn export_format(told: Option<ExportFormat>, output: Option<Format>) -> Result<ExportFormat, Failure> {
+    match (told, output) {
+        (told, None) => Ok(told.unwrap_or(ExportFormat::Csv)),
+        (None | Some(ExportFormat::Csv), Some(Format::Csv)) => Ok(ExportFormat::Csv),
+        (None | Some(ExportFormat::Jsonl), Some(Format::Json)) => Ok(ExportFormat::Jsonl),
+        _ => {
+            Err(Failure::Usage("call records come as `--format csv` or `--format jsonl`, without another `-o`".into()))
+        }
+    }
+}
+
+fn offline(
+    common: &Common,
+    args: &ExportArgs,
+    format: ExportFormat,
+    since: Option<u64>,
+    until: Option<u64>,
+) -> Result<(), Failure> {
     let reach = Reach::of(&common.project.join(FILE_NAME));
     let state = common.state.clone().or(reach.state_dir).unwrap_or_else(|| common.project.join("state"));
     let filter = CdrFilter {
@@ -281,7 +303,7 @@ fn offline(common: &Common, args: &ExportArgs, since: Option<u64>, until: Option
     };
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     let mut result = Ok(());
-    if args.format == ExportFormat::Csv {
+    if format == ExportFormat::Csv {
         out.write_all(csv_header().as_bytes())?;
     }
     let mut left = args.limit.unwrap_or(u32::MAX);
@@ -290,7 +312,7 @@ fn offline(common: &Common, args: &ExportArgs, since: Option<u64>, until: Option
             return false;
         }
         left -= 1;
-        result = match args.format {
+        result = match format {
             ExportFormat::Jsonl => writeln!(out, "{}", stored.json),
             // A record that this version cannot read has no columns.
             ExportFormat::Csv => stored.record().map_or(Ok(()), |record| out.write_all(csv_row(&record).as_bytes())),
@@ -331,6 +353,16 @@ mod tests {
         assert_eq!(read("2026-03-09") - read("2026-03-08"), 86_400_000);
         assert!(read("1h") < read("1m"));
         assert!(read_time(&Some("yesterday".into())).is_err());
+    }
+
+    #[test]
+    fn an_export_keeps_to_the_form_that_was_asked_for() {
+        assert_eq!(export_format(None, None), Ok(ExportFormat::Csv));
+        assert_eq!(export_format(None, Some(Format::Json)), Ok(ExportFormat::Jsonl));
+        assert_eq!(export_format(Some(ExportFormat::Jsonl), None), Ok(ExportFormat::Jsonl));
+        for (told, output) in [(None, Format::Table), (Some(ExportFormat::Csv), Format::Json)] {
+            assert!(matches!(export_format(told, Some(output)), Err(Failure::Usage(_))), "{told:?} {output:?}");
+        }
     }
 
     #[test]

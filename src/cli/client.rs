@@ -19,6 +19,8 @@ const MAX_REFUSAL: usize = 1 << 20;
 /// Where the switch is and what opens it.
 pub(super) struct Client {
     address: String,
+    /// Nobody named the address: no `--url`, no hotline.yaml.
+    assumed: bool,
     token: Option<String>,
 }
 
@@ -40,6 +42,7 @@ impl Client {
                 None => format!("127.0.0.1:{}", demo_port()?),
             },
         };
+        let assumed = common.url.is_none() && !common.project.join(FILE_NAME).exists();
         let state = common.state.clone().or(reach.state_dir).unwrap_or_else(|| common.project.join("state"));
         let file = reach.admin_token_file.unwrap_or_else(|| state.join("admin.token"));
         let token = match super::start::variable("HOTLINE_ADMIN_TOKEN")? {
@@ -47,12 +50,12 @@ impl Client {
             None => std::fs::read_to_string(file).ok().map(|text| text.trim().to_string()),
             given => given,
         };
-        Ok(Self { address, token })
+        Ok(Self { address, assumed, token })
     }
 
     #[cfg(test)]
     pub fn at(address: SocketAddr, token: &str) -> Self {
-        Self { address: address.to_string(), token: Some(token.into()) }
+        Self { address: address.to_string(), assumed: false, token: Some(token.into()) }
     }
 
     pub fn address(&self) -> &str {
@@ -86,8 +89,9 @@ impl Client {
                 io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => "no answer in time".into(),
                 _ => error.to_string(),
             };
+            let usual = if self.assumed { "this is the usual address, as there is no hotline.yaml here; " } else { "" };
             let text = "is `hotline serve` or `hotline demo` running? name another place with `--url`";
-            Failure::Unreachable(format!("cannot reach the switch at http://{}: {why}; {text}", self.address))
+            Failure::Unreachable(format!("cannot reach the switch at http://{}: {why}; {usual}{text}", self.address))
         })
     }
 

@@ -110,7 +110,7 @@ pub(super) fn wait_ready(common: &Common, args: &WaitArgs) -> Result<(), Failure
         if start.elapsed() >= args.timeout {
             return Err(match last {
                 Failure::Unreachable(text) => Failure::Unreachable(text),
-                _ => Failure::Unreachable("the switch is up and takes no calls: it is starting or draining".into()),
+                _ => Failure::Failed("the switch is up and takes no calls: it is starting or draining".into()),
             });
         }
         std::thread::sleep(LOOK);
@@ -119,4 +119,24 @@ pub(super) fn wait_ready(common: &Common, args: &WaitArgs) -> Result<(), Failure
 
 pub(super) fn parse(text: &str) -> Result<Value, Failure> {
     serde_json::from_str(text).map_err(|_| Failure::Failed("what answers there is not this program's API".into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+
+    #[test]
+    fn a_switch_that_drains_is_there_and_not_ready() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut [0; 4096]).unwrap();
+            stream.write_all(b"HTTP/1.1 503 Service Unavailable\r\n\r\n{\"state\":\"draining\"}").unwrap();
+        });
+        let common = Common { project: "/nowhere".into(), state: None, output: None, url: Some(url) };
+        let said = wait_ready(&common, &WaitArgs { timeout: Duration::ZERO });
+        assert!(matches!(&said, Err(Failure::Failed(text)) if text.contains("takes no calls")), "{said:?}");
+    }
 }

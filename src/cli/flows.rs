@@ -69,19 +69,22 @@ pub(super) struct FlowCheckArgs {
 
 /// The whole project: its configuration, then its flows.
 pub(super) fn check(common: &Common, args: &CheckArgs) -> Result<ExitCode, Failure> {
+    output::refuse_csv(common)?;
     let file = common.project.join(FILE_NAME);
     let json = args.json || common.output == Some(output::Format::Json);
+    let mut report = Report { production: args.production, ..Report::new(json) };
     let config = match Config::load(&file) {
         Ok(config) => config,
         Err(error) => {
-            let mut report = Report::new(json);
             error.0.iter().for_each(|finding| report.add(finding));
-            report.print()?;
-            // Bad configuration, not a failed check: nothing could be made of it.
-            return Ok(ExitCode::from(2));
+            let source = FlowSource::of_project(&common.project);
+            // The flows' own mistakes are there all the same; only the names that the configuration gives are not known.
+            if !project::flow_names(&source).is_empty() {
+                flows(&mut report, &source, None, &[])?;
+            }
+            return report.finish(&file.display().to_string());
         }
     };
-    let mut report = Report { production: args.production, ..Report::new(json) };
     config.warnings.iter().for_each(|finding| report.add(finding));
     flows(&mut report, &config.flows, Some(&serve::platform(&config)), &[])?;
     report.finish(&file.display().to_string())
@@ -106,6 +109,7 @@ pub(super) fn run(common: &Common, command: &FlowCommand) -> Result<ExitCode, Fa
 }
 
 fn check_flows(common: &Common, args: &FlowCheckArgs) -> Result<ExitCode, Failure> {
+    output::refuse_csv(common)?;
     let folder = project_of(common, &args.paths);
     let file = folder.join(FILE_NAME);
     let mut report = Report::new(args.json || common.output == Some(output::Format::Json));
@@ -114,7 +118,7 @@ fn check_flows(common: &Common, args: &FlowCheckArgs) -> Result<ExitCode, Failur
             Ok(config) => Some(serve::platform(&config)),
             Err(error) => {
                 error.0.iter().for_each(|finding| report.add(finding));
-                return report.finish("configuration");
+                None
             }
         },
         false => {
@@ -148,21 +152,24 @@ fn flows(
     platform: Option<&Platform>,
     only: &[PathBuf],
 ) -> Result<(), Failure> {
-    let (sources, wanted) = gather(source, only)?;
+    let (sources, wanted, faults) = gather(source, only)?;
     let findings = match load(report, source, &sources, platform)? {
         Ok(bundle) => bundle.warnings,
         Err(findings) => findings,
     };
-    for finding in findings.iter().filter(|finding| wanted.is_empty() || wanted.contains(&finding.path)) {
+    for finding in faults.iter().chain(&findings).filter(|finding| wanted.is_empty() || wanted.contains(&finding.path))
+    {
         report.add(finding);
     }
     Ok(())
 }
 
 /// The texts of a project together with those among `only` that are not part of it, and the paths that `only` stands for.
-pub(super) fn gather(source: &FlowSource, only: &[PathBuf]) -> Result<(Sources, Vec<String>), Failure> {
+/// What is wrong with their octets is told apart.
+fn gather(source: &FlowSource, only: &[PathBuf]) -> Result<(Sources, Vec<String>, Vec<Diagnostic>), Failure> {
     let unreadable = |error: std::io::Error| Failure::Usage(error.to_string());
-    let mut files = project::texts(source).map_err(unreadable)?;
+    let mut faults = Vec::new();
+    let mut files = project::texts_with(source, &mut faults).map_err(unreadable)?;
     let mut wanted = Vec::new();
     let mut strangers = Vec::new();
     for path in only {
@@ -172,11 +179,13 @@ pub(super) fn gather(source: &FlowSource, only: &[PathBuf]) -> Result<(Sources, 
             match files.iter().position(|file| Path::new(&file.path).canonicalize().is_ok_and(|known| known == real)) {
                 Some(at) => {
                     // Under the name that it was asked for.
-                    files[at].path = path.display().to_string();
+                    let name = path.display().to_string();
+                    let same = faults.iter_mut().filter(|fault| fault.path == files[at].path);
+                    same.for_each(|fault| fault.path.clone_from(&name));
+                    files[at].path = name;
                 }
                 None => {
-                    let text = project::read_text(&path).map_err(unreadable)?;
-                    strangers.push(project::TextFile { path: path.display().to_string(), text });
+                    strangers.push(project::read_file(&path, &mut faults).map_err(unreadable)?);
                 }
             }
             wanted.push(path.display().to_string());
@@ -191,7 +200,7 @@ pub(super) fn gather(source: &FlowSource, only: &[PathBuf]) -> Result<(Sources, 
     if files.iter().all(|file| !file.path.ends_with(".flow.yaml")) {
         return Err(Failure::Usage("there are no flows here; name files, or a project with `--project DIR`".into()));
     }
-    Ok((Sources { files: files.into_iter().map(|file| (file.path, file.text)).collect() }, wanted))
+    Ok((Sources { files: files.into_iter().map(|file| (file.path, file.text)).collect() }, wanted, faults))
 }
 
 /// Flows and texts with the lengths of their recordings.
@@ -216,7 +225,11 @@ pub(super) fn project(
     report: &mut Report,
 ) -> Result<Option<(Bundle, Sources, Vec<String>)>, Failure> {
     let source = FlowSource::of_project(&project_of(common, paths));
-    let (sources, wanted) = gather(&source, paths)?;
+    let (sources, wanted, faults) = gather(&source, paths)?;
+    if !faults.is_empty() {
+        faults.iter().for_each(|fault| report.add(fault));
+        return Ok(None);
+    }
     match load(report, &source, &sources, None)? {
         Ok(bundle) => Ok(Some((bundle, sources, wanted))),
         Err(findings) => {

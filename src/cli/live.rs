@@ -58,7 +58,10 @@ const ENTRIES: [Column; 8] = [
 
 pub(super) fn outbox(common: &Common, command: &OutboxCommand) -> Result<(), Failure> {
     if let OutboxCommand::Show { number } = command {
-        return output::write(&format!("{}\n", Client::of(common)?.get(&format!("/api/v1/outbox/{number}"))?));
+        let text = Client::of(common)?.get(&format!("/api/v1/outbox/{number}"))?;
+        let content = parse(&text)?;
+        let keys: Vec<&str> = content.as_object().into_iter().flatten().map(|(key, _)| key.as_str()).collect();
+        return output::print_one(Format::or_fitting(common.output), &text, &content, &keys);
     }
     let text = Client::of(common)?.get("/api/v1/outbox")?;
     output::print(Format::or_fitting(common.output), &text, &rows(&parse(&text)?), &ENTRIES)

@@ -1,6 +1,6 @@
 //! Answers as a table for a person, as JSON or CSV for a program.
 
-use super::Failure;
+use super::{Common, Failure};
 use crate::cdr::csv_cell;
 use serde_json::Value;
 use std::io::{self, IsTerminal, Write};
@@ -16,6 +16,14 @@ impl Format {
     /// What was asked for; else a table where a person looks on and JSON where a program does.
     pub fn or_fitting(asked: Option<Format>) -> Format {
         asked.unwrap_or(if io::stdout().is_terminal() { Format::Table } else { Format::Json })
+    }
+}
+
+/// For answers of several parts or in sentences: half of them as CSV would mislead whoever reads it.
+pub(super) fn refuse_csv(common: &Common) -> Result<(), Failure> {
+    match common.output {
+        Some(Format::Csv) => Err(Failure::Usage("this answer has no csv form; write `-o table` or `-o json`".into())),
+        _ => Ok(()),
     }
 }
 

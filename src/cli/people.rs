@@ -78,6 +78,7 @@ pub(super) fn queue(common: &Common, command: &QueueCommand) -> Result<(), Failu
             output::print(format, &text, &rows(&parse(&text)?), &QUEUES)
         }
         QueueCommand::Show { queue } => {
+            output::refuse_csv(common)?;
             let text = client.get(&format!("/api/v1/queues/{}", segment(queue)))?;
             let answer = parse(&text)?;
             output::print(format, &text, &[answer["queue"].clone()], &QUEUES)?;

@@ -1,7 +1,6 @@
 //! `route explain`: what would become of a call, step by step, in sentences for people or JSON for programs. Reads the
 //! project's files; no switch need run.
 
-use super::calls::read_time;
 use super::output::{self, Format};
 use super::project::config;
 use super::{Common, Failure};
@@ -44,6 +43,32 @@ pub(super) enum Lang {
     Zh,
 }
 
+/// The time of the call.
+#[derive(Clone, Copy)]
+enum When {
+    Moment(jiff::Timestamp),
+    /// As on the clock of whoever keeps the hours: each calendar in its own zone.
+    Local(jiff::civil::DateTime),
+}
+
+impl When {
+    fn read(text: &str) -> Result<When, Failure> {
+        let moment = text.parse().map(When::Moment).ok();
+        moment.or_else(|| text.parse().map(When::Local).ok()).ok_or_else(|| {
+            Failure::Usage(format!(
+                "`{text}` is no time; write 2026-03-08T14:05 for the zone of the hours, or 2026-03-08T14:05:00+08:00"
+            ))
+        })
+    }
+
+    fn in_zone(self, zone: &jiff::tz::TimeZone) -> Option<jiff::Zoned> {
+        match self {
+            When::Moment(moment) => Some(moment.to_zoned(zone.clone())),
+            When::Local(time) => time.to_zoned(zone.clone()).ok(),
+        }
+    }
+}
+
 /// One thing that decides, in both languages and as data.
 struct Fact {
     what: &'static str,
@@ -66,19 +91,17 @@ struct Story {
 
 pub(super) fn route(common: &Common, command: &RouteCommand) -> Result<(), Failure> {
     let RouteCommand::Explain(args) = command;
+    output::refuse_csv(common)?;
     let config = config(common)?;
-    let moment = match read_time(&args.at)? {
-        Some(moment) => moment,
-        None => u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or(0),
-    };
-    let story = story(&config, args, moment)?;
+    let when = args.at.as_deref().map_or(Ok(When::Moment(jiff::Timestamp::now())), When::read)?;
+    let story = story(&config, args, when)?;
     if common.output == Some(Format::Json) {
         return output::write(&format!("{}\n", story.json(args.lang, &args.number)));
     }
     output::write(&story.text(args.lang))
 }
 
-fn story(config: &Config, args: &ExplainArgs, moment: u64) -> Result<Story, Failure> {
+fn story(config: &Config, args: &ExplainArgs, when: When) -> Result<Story, Failure> {
     let table = config.routes().map_err(Failure::Usage)?;
     let mut story = Story { facts: Vec::new(), outcome: Outcome::Taken };
     let (source, caller) = story.caller(config, &table, args)?;
@@ -90,7 +113,7 @@ fn story(config: &Config, args: &ExplainArgs, moment: u64) -> Result<Story, Fail
         }
     }
     if let Some(to) = story.number(&table, &called, source.as_ref()) {
-        story.destination(config, &to, &called, caller.as_deref().unwrap_or_default(), moment);
+        story.destination(config, &to, &called, caller.as_deref().unwrap_or_default(), when);
     }
     Ok(story)
 }
@@ -279,9 +302,9 @@ impl Story {
         None
     }
 
-    fn destination(&mut self, config: &Config, to: &Destination, called: &str, caller: &str, moment: u64) {
+    fn destination(&mut self, config: &Config, to: &Destination, called: &str, caller: &str, when: When) {
         match to {
-            Destination::Flow(flow) => self.flow(config, flow, moment),
+            Destination::Flow(flow) => self.flow(config, flow, when),
             Destination::Queue(queue) => self.queue(config, queue),
             Destination::Extension(agent) => {
                 let en = format!("The phones of extension {agent} ring for a minute; then the caller gets 480.");
@@ -295,7 +318,7 @@ impl Story {
         }
     }
 
-    fn flow(&mut self, config: &Config, flow: &str, moment: u64) {
+    fn flow(&mut self, config: &Config, flow: &str, when: When) {
         let files = project::texts(&config.flows).unwrap_or_default();
         let sources = ivr::Sources { files: files.into_iter().map(|file| (file.path, file.text)).collect() };
         let Ok(bundle) = ivr::load(&sources, None, &|_, _| Some(0)) else {
@@ -310,18 +333,21 @@ impl Story {
         };
         let mentions = bundle.mentions(flow);
         for calendar in &mentions.calendars {
+            let Some(local) = bundle.zone(calendar).and_then(|zone| when.in_zone(zone)) else { continue };
+            let moment = u64::try_from(local.timestamp().as_millisecond()).unwrap_or(0);
             let hours = bundle.hours(calendar, moment).unwrap_or("closed");
+            let local = local.strftime("%Y-%m-%d %H:%M %:z").to_string();
             let zh = match hours {
                 "open" => "营业",
                 "holiday" => "假日",
                 _ => "非营业",
             };
-            let en = format!("At that time calendar {calendar} says: {hours}.");
+            let en = format!("At {local} calendar {calendar} says: {hours}.");
             self.say(
                 "hours",
                 en,
-                format!("该时刻日历 {calendar}：{zh}。"),
-                json!({"calendar": calendar, "hours": hours}),
+                format!("{local} 日历 {calendar}：{zh}。"),
+                json!({"calendar": calendar, "hours": hours, "at": local}),
             );
         }
         let led = [
@@ -473,7 +499,7 @@ mod tests {
         let config = Config::load(&file).unwrap();
         let mut args = ExplainArgs { number: "95598".into(), from: None, trunk: None, at: None, lang: Lang::En };
         change(&mut args);
-        story(&config, &args, 0).unwrap_or_else(|failure| panic!("{failure:?}"))
+        story(&config, &args, When::Moment(jiff::Timestamp::UNIX_EPOCH)).unwrap_or_else(|failure| panic!("{failure:?}"))
     }
 
     #[track_caller]

@@ -42,6 +42,7 @@ pub(super) fn trunk(common: &Common, command: &TrunkCommand) -> Result<(), Failu
             output::print(format, &text, &rows(&parse(&text)?), &TRUNKS)
         }
         TrunkCommand::Show { trunk } => {
+            output::refuse_csv(common)?;
             let text = client.get(&format!("/api/v1/trunks/{}", segment(trunk)))?;
             let answer = parse(&text)?;
             output::print(format, &text, std::slice::from_ref(&answer), &TRUNKS)?;

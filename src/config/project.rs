@@ -3,6 +3,7 @@
 
 use super::FlowSource;
 use super::embedded;
+use crate::source::Diagnostic;
 use crate::source::text::decode;
 use include_dir::Dir;
 use std::borrow::Cow;
@@ -37,6 +38,17 @@ pub struct AudioFile {
 
 /// All YAML below the flows and the prompts folder, in path order.
 pub fn texts(source: &FlowSource) -> io::Result<Vec<TextFile>> {
+    let mut faults = Vec::new();
+    let files = texts_with(source, &mut faults)?;
+    match faults.first() {
+        Some(fault) => Err(io::Error::new(io::ErrorKind::InvalidData, fault.one_line())),
+        None => Ok(files),
+    }
+}
+
+/// The same where one file that is not UTF-8 shall not hide the others: it is among `faults`, and is given with its bad
+/// octets replaced, so that nothing calls missing what is in it.
+pub fn texts_with(source: &FlowSource, faults: &mut Vec<Diagnostic>) -> io::Result<Vec<TextFile>> {
     let mut files = Vec::new();
     match source {
         FlowSource::Embedded => {
@@ -47,7 +59,7 @@ pub fn texts(source: &FlowSource) -> io::Result<Vec<TextFile>> {
         FlowSource::Folders { flows, prompts } => {
             for folder in [flows, prompts] {
                 for path in below(folder, "yaml")? {
-                    files.push(TextFile { text: read_text(&path)?, path: shown(&path) });
+                    files.push(TextFile { path: shown(&path), ..read_file(&path, faults)? });
                 }
             }
         }
@@ -130,14 +142,28 @@ pub fn below(folder: &Path, ext: &str) -> io::Result<Vec<PathBuf>> {
 
 /// A file's text, with its path in every error.
 pub fn read_text(path: &Path) -> io::Result<String> {
+    let mut faults = Vec::new();
+    let file = read_file(path, &mut faults)?;
+    match faults.first() {
+        Some(fault) => Err(io::Error::new(io::ErrorKind::InvalidData, fault.one_line())),
+        None => Ok(file.text),
+    }
+}
+
+/// A file under the path given; see [`texts_with`].
+pub fn read_file(path: &Path, faults: &mut Vec<Diagnostic>) -> io::Result<TextFile> {
     if std::fs::metadata(path).map_err(|error| named(path, error))?.len() > MAX_TEXT {
         return Err(too_large(path, MAX_TEXT));
     }
     let octets = std::fs::read(path).map_err(|error| named(path, error))?;
-    decode(octets).map_err(|(line, column)| {
-        let text = format!("{}:{line}:{column}: this is not UTF-8 text; save the file as UTF-8", shown(path));
-        io::Error::new(io::ErrorKind::InvalidData, text)
-    })
+    let replaced = || String::from_utf8_lossy(&octets).into_owned();
+    let text = decode(octets.clone()).unwrap_or_else(|(line, column)| {
+        let help = Some("save the file as UTF-8".to_string());
+        let fault = Diagnostic::of_file("E100", shown(path), "this is not UTF-8 text".into(), help);
+        faults.push(Diagnostic { line, column, ..fault });
+        replaced()
+    });
+    Ok(TextFile { path: path.display().to_string(), text })
 }
 
 fn embedded_texts(root: &str, dir: &Dir<'static>, files: &mut Vec<TextFile>) {

@@ -376,6 +376,10 @@ fn browsers_are_let_in_where_the_file_says_and_from_the_pages_that_it_names() {
             "C124 2:94 `https://a/b` is not the origin of a page | write `https://` and the host of the page, without a path, such as `https://pbx.example.com`",
         ]
     );
+    let one_port = findings("one-port", "version: 1\nlisten: {http: 127.0.0.1:5080, sip_tcp: 0.0.0.0:5080}\n");
+    assert_eq!(one_port, ["C120 2:41 port 5080 has HTTP (2:16) already | use another, such as 5060"]);
+    let default = findings("default-port", "version: 1\nlisten: {http: 127.0.0.1:5060}\n");
+    assert_eq!(default, ["C120 2:16 port 5060 has SIP over TCP already | use another, such as 8080"]);
     let bare = findings("web-bare", "version: 1\nlisten: {sip_wss: 0.0.0.0:8443}\n");
     assert_eq!(bare, ["C160 2:19 TLS needs a certificate | add `tls: {certificate: FILE, key: FILE}`"]);
     let warned = load("web-open", &yaml("sip_ws: 0.0.0.0:8088")).unwrap().warnings;

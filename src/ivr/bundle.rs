@@ -127,6 +127,11 @@ impl Bundle {
         })
     }
 
+    /// The zone that a calendar's hours are told in.
+    pub fn zone(&self, calendar: &str) -> Option<&jiff::tz::TimeZone> {
+        self.calendars.get(calendar).map(Calendar::zone)
+    }
+
     /// What a lookup takes and gives, for whoever carries it out.
     pub fn lookup(&self, name: &str) -> Option<&Lookup> {
         self.lookups.get(name)
@@ -225,7 +230,10 @@ fn read(files: &Files, diags: &mut Diags) -> Bundle {
                 continue;
             }
         };
-        let Some(root) = yaml::parse(file, span.file, diags) else { continue };
+        let Some(root) = yaml::parse(file, span.file, diags) else {
+            diags.pass_over(kind.unknown_names());
+            continue;
+        };
         match kind {
             Content::Prompts => prompt::lower(&root, &mut bundle.prompts, diags),
             Content::Calendars => calendar::lower(&root, &mut bundle.calendars, diags),
@@ -257,12 +265,29 @@ enum Content {
     Tests,
 }
 
+/// Whether a file's name and folder are those of one that a project reads.
+pub fn is_part(path: &str) -> bool {
+    Content::of(path).is_some()
+}
+
 /// Whether a file holds prompt texts.
 pub(super) fn is_prompts(path: &str) -> bool {
     Content::of(path) == Some(Content::Prompts)
 }
 
 impl Content {
+    /// The codes of names that nothing else can give: without the file each of them would be called unknown.
+    fn unknown_names(&self) -> &'static [&'static str] {
+        match self {
+            Content::Flow(_) => &["E202"],
+            Content::Prompts => &["E203", "E501"],
+            Content::Calendars => &["E206"],
+            Content::Lookups => &["E207"],
+            Content::Messages => &["E210"],
+            Content::Tests => &[],
+        }
+    }
+
     fn of(path: &str) -> Option<Content> {
         let parts: Vec<&str> = path.split(['/', '\\']).collect();
         let (file, folders) = parts.split_last()?;

@@ -44,6 +44,10 @@ struct Window {
 }
 
 impl Calendar {
+    pub(super) fn zone(&self) -> &TimeZone {
+        &self.zone
+    }
+
     /// Whether `wall_ms` (since 1970, UTC) is open.
     pub fn at(&self, wall_ms: u64) -> Openness {
         let Some((day, second)) = local_day(&self.zone, wall_ms) else { return Openness::Closed };

@@ -36,7 +36,7 @@ mod wire;
 use crate::source::{diag, text as source, yaml};
 
 pub use crate::source::{Diagnostic, Level, Sources, Span};
-pub use bundle::{Audio, Bundle, Mentions, Platform, load};
+pub use bundle::{Audio, Bundle, Mentions, Platform, is_part, load};
 pub use graph::{Graph, graph};
 pub use lookup::{BadReply, Http, Lookup, Request, Source as LookupSource, Sql};
 pub use neat::{Texts, neat, texts};

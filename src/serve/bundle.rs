@@ -24,7 +24,7 @@ pub(super) fn load(config: &Config, warn: &mut dyn FnMut(String)) -> Result<Swit
         Ok(mut flows) => {
             let contents = audio.iter().map(|file| (file.lang.as_str(), file.id.as_str(), file.bytes.as_ref()));
             flows.cover_audio(contents);
-            flows.warnings.iter().for_each(|warning| warn(warning.to_string()));
+            flows.warnings.iter().for_each(|warning| warn(warning.one_line()));
             Ok(SwitchBundle { flows: Arc::new(flows), clips: clips(&library) })
         }
         Err(findings) => Err(findings.iter().map(|finding| finding.to_string()).collect()),

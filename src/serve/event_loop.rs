@@ -310,7 +310,10 @@ impl EventLoop {
             }
             api::Command::SetAgent { agent, ready: true, .. } => {
                 self.input(Input::Command(Command::AgentReady { agent: agent.clone() }));
-                Ok(format!("agent {agent} is ready"))
+                Ok(match self.switch.has_phone(&agent) {
+                    true => format!("agent {agent} is ready"),
+                    false => format!("agent {agent} has no phone registered: no caller is offered until it has"),
+                })
             }
             api::Command::SetAgent { agent, ready: false, reason } => {
                 let reason = reason.unwrap_or_else(|| "operator".into());

@@ -73,6 +73,13 @@ impl Diagnostic {
         self.level == Level::Error
     }
 
+    /// For a log or an answer to a program: one line without the text of the file.
+    pub fn one_line(&self) -> String {
+        let help = self.suggestion.as_ref().map(|help| format!("; {help}")).unwrap_or_default();
+        let place = if self.line > 0 { format!(":{}:{}", self.line, self.column) } else { String::new() };
+        format!("{}{place}: {}[{}]: {}{help}", self.path, self.level.as_str(), self.code, self.message)
+    }
+
     /// One JSON object on one line: `code level path line column message suggestion`.
     pub fn json_line(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
@@ -132,13 +139,15 @@ impl std::fmt::Display for Diagnostic {
 pub(crate) struct Diags<'f> {
     files: &'f Files,
     found: Vec<Diagnostic>,
+    /// Codes of what only follows from something that was reported.
+    passed_over: Vec<&'static str>,
     errors: usize,
     dropped: usize,
 }
 
 impl<'f> Diags<'f> {
     pub fn new(files: &'f Files) -> Self {
-        Self { files, found: Vec::new(), errors: 0, dropped: 0 }
+        Self { files, found: Vec::new(), passed_over: Vec::new(), errors: 0, dropped: 0 }
     }
 
     pub fn error(&mut self, code: &'static str, span: Span, message: impl Into<String>) {
@@ -189,6 +198,11 @@ impl<'f> Diags<'f> {
         }
     }
 
+    /// From now on these errors are counted and not told: they follow from one that was told.
+    pub fn pass_over(&mut self, codes: &[&'static str]) {
+        self.passed_over.extend_from_slice(codes);
+    }
+
     /// Path, line and column of a place.
     pub fn place(&self, span: Span) -> (String, u32, u32) {
         self.files.place(span)
@@ -229,6 +243,9 @@ impl<'f> Diags<'f> {
     fn push(&mut self, level: Level, code: &'static str, span: Span, message: String, suggestion: Option<String>) {
         // Errors are counted even when they are not shown: a load must not pass because its findings were too many.
         self.errors += usize::from(level == Level::Error);
+        if self.passed_over.contains(&code) {
+            return;
+        }
         if self.found.len() >= MAX_DIAGNOSTICS {
             self.dropped += 1;
             return;

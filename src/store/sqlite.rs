@@ -219,11 +219,12 @@ impl Database {
         }
         // What is whole now was in the spool; what is not was cut off by the end of the process.
         let cut_off = fold.open_calls().len();
+        let (last_mono, _) = fold.last_sign();
         records.extend(fold.interrupt(wall));
         for record in &records {
             if let (Some(call), Cause::Interrupted) = (record.call_id, record.cause) {
                 let kind = EventKind::CallEnded { cause: Cause::Interrupted, by: EndedBy::System };
-                let event = SwitchEvent { seq: 0, wall: record.ended, mono: 0, call: Some(call), kind };
+                let event = SwitchEvent { seq: 0, wall: record.ended, mono: last_mono, call: Some(call), kind };
                 let mut rows = Rows::default();
                 rows.add(event.call, 0, record.ended, &json(&event));
                 rows.insert(&transaction, self.run)?;

@@ -142,6 +142,7 @@ fn after_a_kill_open_calls_are_recorded_as_interrupted_and_ended_ones_as_they_we
     let events = again.records.call(CallId(1)).unwrap().events;
     let last: SwitchEvent = serde_json::from_str(events.last().unwrap()).unwrap();
     assert_eq!(last.kind, EventKind::CallEnded { cause: Cause::Interrupted, by: EndedBy::System });
+    assert_eq!((last.wall, last.mono), (T0 + 60_000, 60_000), "no earlier than what happened before");
 
     let killed_again = killed(&again_path(&again), "killed-again");
     let (third, _) = open(&killed_again);

@@ -131,6 +131,11 @@ impl Switch {
         self.config.acd.agents.iter().any(|known| known.id == *agent)
     }
 
+    /// Whether an extension is registered from anywhere.
+    pub fn has_phone(&self, agent: &AgentId) -> bool {
+        self.registrar.bindings(agent.as_str()).next().is_some()
+    }
+
     pub fn calls(&self) -> usize {
         self.calls.len()
     }

@@ -2,7 +2,7 @@
 
 use super::super::{Common, Failure, output};
 use super::{Report, project_of};
-use crate::config::{FlowSource, project};
+use crate::config::{FILE_NAME, FlowSource, project};
 use crate::ivr::{self, Sources, Texts};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -64,25 +64,40 @@ pub(super) fn fmt(common: &Common, args: &FmtArgs) -> Result<ExitCode, Failure> 
     })
 }
 
-/// The files named, those below the folders named, or all of the project's flows.
+/// The files named, those below the folders named, or all of the project's flows. A file that no project would read is
+/// refused before any is written over.
 fn files(folder: &Path, paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
-    if paths.is_empty() {
-        let found = project::below(&folder.join("ivr-flows"), "yaml").map_err(unreadable)?;
-        return match found.is_empty() {
-            true => {
-                Err(Failure::Usage("there are no flows here; name files, or a project with `--project DIR`".into()))
-            }
-            false => Ok(found),
-        };
-    }
+    let flows = folder.join("ivr-flows");
+    let named = if paths.is_empty() { std::slice::from_ref(&flows) } else { paths };
     let mut found = Vec::new();
-    for path in paths {
-        match path.is_dir() {
-            true => found.extend(project::below(path, "yaml").map_err(unreadable)?),
-            false => found.push(path.clone()),
+    for path in named {
+        if path.is_dir() {
+            found.extend(project::below(path, "yaml").map_err(unreadable)?.into_iter().filter(|path| of_project(path)));
+        } else if of_project(path) {
+            found.push(path.clone());
+        } else if !paths.is_empty() {
+            let help =
+                "flows, texts, tests, calendars, lookups and messages below `ivr-flows` or `prompts` can be laid out";
+            return Err(Failure::Usage(format!(
+                "{} is no file of a project and stays as it is; {help}",
+                path.display()
+            )));
         }
     }
-    Ok(found)
+    match found.is_empty() {
+        true => Err(Failure::Usage("there are no flows here; name files, or a project with `--project DIR`".into())),
+        false => Ok(found),
+    }
+}
+
+/// Whether a file has the name of one that a project reads, and lies in a project or in one of its folders.
+fn of_project(path: &Path) -> bool {
+    let Ok(real) = path.canonicalize() else { return false };
+    let placed = real
+        .ancestors()
+        .skip(1)
+        .any(|folder| folder.ends_with("ivr-flows") || folder.ends_with("prompts") || folder.join(FILE_NAME).is_file());
+    placed && ivr::is_part(&real.to_string_lossy())
 }
 
 /// Whole or not at all: a crash leaves the old file.

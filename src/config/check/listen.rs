@@ -17,6 +17,14 @@ const WSS_PORT: u16 = 8443;
 const RTP_FIRST: u16 = 20_000;
 const RTP_LAST: u16 = 29_999;
 
+/// A port that a listener has.
+struct Taken<'r> {
+    address: SocketAddr,
+    what: &'static str,
+    usual: u16,
+    text: Option<&'r At<String>>,
+}
+
 impl Check<'_> {
     /// `secure`: there is a certificate to speak TLS with.
     pub(super) fn listen(&mut self, raw: RawListen, secure: bool) -> Listen {
@@ -32,8 +40,9 @@ impl Check<'_> {
             self.warning("C122", at, "the API's token crosses the network unencrypted".into(), Some(help.into()));
         }
         let advertise = self.advertise(&raw.advertise);
-        let mut taken = vec![(http, "HTTP")];
-        taken.extend(sip.1.map(|tcp| (tcp, "SIP over TCP")));
+        let mut taken = Vec::new();
+        self.own_port(raw.http.as_ref(), Some(http), "HTTP", HTTP_PORT, &mut taken);
+        self.own_port(raw.sip_tcp.as_ref(), sip.1, "SIP over TCP", SIP_PORT, &mut taken);
         let sip_tls = self.secure(raw.sip_tls.as_ref(), SIPS_PORT, secure);
         self.own_port(raw.sip_tls.as_ref(), sip_tls, "SIP over TLS", SIPS_PORT, &mut taken);
         let sip_ws = raw.sip_ws.as_ref().filter(|text| text.value != "off");
@@ -103,25 +112,31 @@ impl Check<'_> {
         good.then(|| text.value.clone())
     }
 
-    /// Two listeners cannot have one port of one address.
-    fn own_port(
+    /// Two listeners cannot have one port of one address. Told where one of them is written; the other may be a default.
+    fn own_port<'r>(
         &mut self,
-        text: Option<&At<String>>,
+        text: Option<&'r At<String>>,
         address: Option<SocketAddr>,
         what: &'static str,
         usual: u16,
-        taken: &mut Vec<(SocketAddr, &'static str)>,
+        taken: &mut Vec<Taken<'r>>,
     ) {
-        let (Some(text), Some(address)) = (text, address) else { return };
+        let Some(address) = address else { return };
+        let own = Taken { address, what, usual, text };
         let same = |other: &SocketAddr| {
             let ip = other.ip() == address.ip() || other.ip().is_unspecified() || address.ip().is_unspecified();
             other.port() == address.port() && ip
         };
-        if let Some((_, other)) = taken.iter().find(|(other, _)| same(other)) {
-            let message = format!("port {} has {other} already", address.port());
-            self.error("C120", text, message, Some(format!("use another, such as {usual}")));
+        if let Some(other) = taken.iter().find(|other| same(&other.address)) {
+            let (later, first) = if text.is_some() { (&own, other) } else { (other, &own) };
+            let place = first.text.map(|text| self.diags.place(text.span));
+            let place = place.map(|(_, line, column)| format!(" ({line}:{column})")).unwrap_or_default();
+            let message = format!("port {} has {}{place} already", address.port(), first.what);
+            if let Some(text) = later.text {
+                self.error("C120", text, message, Some(format!("use another, such as {}", later.usual)));
+            }
         }
-        taken.push((address, what));
+        taken.push(own);
     }
 
     /// UDP and TCP. Without a word about either both are open; `off` closes one.

@@ -8,7 +8,7 @@ use crate::ivr::speech::{self, Format, atoms_of};
 use crate::ivr::step::Fact;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Missing recordings of a language that are told one by one, and then those listed in a line.
+/// Missing recordings of a language that are named.
 const MISSING_SHOWN: usize = 6;
 
 pub(super) fn check(views: &[View], diags: &mut Diags) {
@@ -121,19 +121,18 @@ fn has_text(bundle: &crate::ivr::bundle::Bundle, id: &str, lang: &str) -> bool {
     bundle.prompts.get(id).is_some_and(|prompt| prompt.texts.contains_key(lang))
 }
 
-/// Each missing recording at the place that plays it first, the rest of many in one line.
+/// One finding for each language, at the place that plays the first of what is missing.
 fn recordings(silent: &BTreeMap<&str, BTreeMap<&str, Span>>, diags: &mut Diags) {
     for (lang, files) in silent {
-        for (file, place) in files.iter().take(MISSING_SHOWN) {
-            let message = format!("`{file}` has no recording in `{lang}` and will be silent");
-            diags.warn_hint("E502", *place, message, format!("put prompts/{lang}/{file}.wav"));
+        let Some((first, place)) = files.first_key_value() else { continue };
+        if files.len() == 1 {
+            let message = format!("`{first}` has no recording in `{lang}` and will be silent");
+            diags.warn_hint("E502", *place, message, format!("put prompts/{lang}/{first}.wav"));
+            continue;
         }
-        let rest: Vec<&str> = files.keys().skip(MISSING_SHOWN).copied().collect();
-        if let (Some(place), false) = (files.values().nth(MISSING_SHOWN), rest.is_empty()) {
-            let more = if rest.len() > MISSING_SHOWN { ", ..." } else { "" };
-            let names = rest[..rest.len().min(MISSING_SHOWN)].join(", ");
-            let message = format!("{} more recordings are missing in `{lang}`: {names}{more}", rest.len());
-            diags.warn_hint("E502", *place, message, format!("put each as prompts/{lang}/<name>.wav"));
-        }
+        let more = if files.len() > MISSING_SHOWN { ", ..." } else { "" };
+        let names = files.keys().take(MISSING_SHOWN).copied().collect::<Vec<_>>().join(", ");
+        let message = format!("{} recordings are missing in `{lang}` and will be silent: {names}{more}", files.len());
+        diags.warn_hint("E502", *place, message, "`hotline prompt status` lists them with their texts");
     }
 }
