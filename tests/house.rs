@@ -182,6 +182,7 @@ fn outside_crates_are_named_in_their_one_room() {
         ("rusqlite::", "store/"),
         ("sdp_types::", "sdp/"),
         ("hound::", ""),
+        ("symphonia::", "media/audio_file"),
         ("saphyr_parser::", "source/"),
         ("axum::", "api/"),
         ("rustls::", "net/tls"),

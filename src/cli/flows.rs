@@ -8,7 +8,7 @@ use super::{Common, Failure, output};
 use crate::config::project::AudioFile;
 use crate::config::{Config, FILE_NAME, FlowSource, project};
 use crate::ivr::{self, Bundle, Platform, Sources};
-use crate::media::prompts::ClipLibrary;
+use crate::media::prompts::{self, ClipLibrary};
 use crate::serve;
 use crate::source::Diagnostic;
 use std::collections::BTreeSet;
@@ -241,10 +241,10 @@ pub(super) fn project(
 
 /// The recordings, and the names of those that cannot be read: they are there, so that nothing may call them missing.
 fn clips(report: &mut Report, source: &FlowSource) -> Result<(ClipLibrary, BTreeSet<(String, String)>), Failure> {
-    let mut audio = project::audio(source).map_err(|error| Failure::Usage(error.to_string()))?;
+    let mut audio =
+        project::audio(source, &prompts::extensions()).map_err(|error| Failure::Usage(error.to_string()))?;
     let load = |audio: &[AudioFile]| {
-        let names: Vec<(String, &[u8])> =
-            audio.iter().map(|file| (format!("{}/{}.wav", file.lang, file.id), file.bytes.as_ref())).collect();
+        let names: Vec<(String, &[u8])> = audio.iter().map(|file| (file.name(), file.bytes.as_ref())).collect();
         ClipLibrary::from_files(names.iter().map(|(name, octets)| (name.as_str(), *octets)))
     };
     let mut broken = BTreeSet::new();

@@ -5,6 +5,7 @@ use super::output::{self, Column, Format, field};
 use super::{Common, Failure};
 use crate::config::{FlowSource, project};
 use crate::ivr::{self, Sources, Spoken};
+use crate::media::prompts::READ;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -110,7 +111,9 @@ fn pieces(common: &Common, folder: &Path) -> Result<Vec<Piece>, Failure> {
     let mut found = Vec::new();
     for spoken in ivr::spoken(&texts) {
         let notes = notes.entry(spoken.lang.clone()).or_insert_with(|| Notes::read(&folder.join(&spoken.lang)));
-        let path = folder.join(&spoken.lang).join(format!("{}.wav", spoken.file));
+        // Where no recording is, the usual one is asked for.
+        let named = |extension: &str| folder.join(&spoken.lang).join(format!("{}.{extension}", spoken.file));
+        let path = READ.into_iter().map(named).find(|path| path.exists()).unwrap_or_else(|| named("wav"));
         let audio = std::fs::read(&path).ok().map(|octets| hash(&octets));
         let state = match &audio {
             None => State::Missing,

@@ -26,14 +26,23 @@ pub struct TextFile {
     pub text: String,
 }
 
-/// A prompt's audio: a whole WAV file.
+/// A prompt's audio: a whole file.
 #[derive(Clone, Debug)]
 pub struct AudioFile {
     pub lang: String,
     pub id: String,
+    /// The end of its name.
+    pub extension: String,
     /// For messages.
     pub path: String,
     pub bytes: Cow<'static, [u8]>,
+}
+
+impl AudioFile {
+    /// Below the prompts' folder.
+    pub fn name(&self) -> String {
+        format!("{}/{}.{}", self.lang, self.id, self.extension)
+    }
 }
 
 /// All YAML below the flows and the prompts folder, in path order.
@@ -68,32 +77,32 @@ pub fn texts_with(source: &FlowSource, faults: &mut Vec<Diagnostic>) -> io::Resu
     Ok(files)
 }
 
-/// Every `prompts/<lang>/<id>.wav`, in path order.
-pub fn audio(source: &FlowSource) -> io::Result<Vec<AudioFile>> {
+/// Every `prompts/<lang>/<id>.EXTENSION` of those `extensions`, in path order.
+pub fn audio(source: &FlowSource, extensions: &[&str]) -> io::Result<Vec<AudioFile>> {
     let mut files = Vec::new();
     match source {
         FlowSource::Embedded => {
             for file in embedded::PROMPTS.dirs().flat_map(Dir::files) {
-                if let Some((lang, id)) = prompt_name(file.path()) {
-                    let path = format!("prompts/{lang}/{id}.wav");
-                    files.push(AudioFile { lang, id, path, bytes: Cow::Borrowed(file.contents()) });
+                if let Some((lang, id, extension)) = prompt_name(file.path(), extensions) {
+                    let path = format!("prompts/{lang}/{id}.{extension}");
+                    files.push(AudioFile { lang, id, extension, path, bytes: Cow::Borrowed(file.contents()) });
                 }
             }
         }
         FlowSource::Folders { prompts, .. } => {
-            for path in below(prompts, "wav")? {
+            for path in found_below(prompts, extensions)? {
                 let Ok(inside) = path.strip_prefix(prompts) else { continue };
-                if let Some((lang, id)) = prompt_name(inside) {
+                if let Some((lang, id, extension)) = prompt_name(inside, extensions) {
                     if std::fs::metadata(&path)?.len() > MAX_AUDIO {
                         return Err(too_large(&path, MAX_AUDIO));
                     }
                     let bytes = Cow::Owned(std::fs::read(&path).map_err(|error| named(&path, error))?);
-                    files.push(AudioFile { lang, id, path: shown(&path), bytes });
+                    files.push(AudioFile { lang, id, extension, path: shown(&path), bytes });
                 }
             }
         }
     }
-    files.sort_by(|a, b| (&a.lang, &a.id).cmp(&(&b.lang, &b.id)));
+    files.sort_by(|a, b| (&a.lang, &a.id, &a.extension).cmp(&(&b.lang, &b.id, &b.extension)));
     Ok(files)
 }
 
@@ -117,6 +126,10 @@ pub fn flow_names(source: &FlowSource) -> Vec<String> {
 
 /// Files below `folder` whose name ends in `.ext`. A missing folder has none.
 pub fn below(folder: &Path, ext: &str) -> io::Result<Vec<PathBuf>> {
+    found_below(folder, &[ext])
+}
+
+fn found_below(folder: &Path, extensions: &[&str]) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut open = vec![(folder.to_path_buf(), 0)];
     while let Some((folder, depth)) = open.pop() {
@@ -128,7 +141,8 @@ pub fn below(folder: &Path, ext: &str) -> io::Result<Vec<PathBuf>> {
             let path = entry.map_err(|error| named(&folder, error))?.path();
             if path.is_dir() && depth < MAX_DEPTH {
                 open.push((path, depth + 1));
-            } else if path.extension().is_some_and(|found| found == ext) && path.is_file() {
+            } else if path.extension().is_some_and(|found| extensions.iter().any(|one| found == *one)) && path.is_file()
+            {
                 found.push(path);
             }
             if found.len() > MAX_FILES {
@@ -178,11 +192,11 @@ fn embedded_texts(root: &str, dir: &Dir<'static>, files: &mut Vec<TextFile>) {
 }
 
 /// `zh/welcome.wav` is prompt `welcome` in language `zh`.
-fn prompt_name(path: &Path) -> Option<(String, String)> {
-    let id = path.file_name()?.to_str()?.strip_suffix(".wav")?;
+fn prompt_name(path: &Path, extensions: &[&str]) -> Option<(String, String, String)> {
+    let (id, extension) = path.file_name()?.to_str()?.rsplit_once('.')?;
     let lang = path.parent()?;
-    (lang.components().count() == 1).then_some(())?;
-    Some((lang.to_str()?.to_string(), id.to_string()))
+    (lang.components().count() == 1 && extensions.contains(&extension)).then_some(())?;
+    Some((lang.to_str()?.to_string(), id.to_string(), extension.to_string()))
 }
 
 fn shown(path: &Path) -> String {

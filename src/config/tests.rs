@@ -415,7 +415,7 @@ fn a_projects_files_are_found_by_language_and_name() {
     let flows = Config::load(&folder.join(FILE_NAME)).unwrap().flows;
     let names: Vec<String> = project::texts(&flows).unwrap().into_iter().map(|file| file.path).collect();
     assert_eq!(names.len(), 2, "{names:?}");
-    let audio = project::audio(&flows).unwrap();
+    let audio = project::audio(&flows, &["wav"]).unwrap();
     assert_eq!(audio.iter().map(|a| (a.lang.as_str(), a.id.as_str())).collect::<Vec<_>>(), [("zh", "hello")]);
     assert_eq!(project::flow_names(&flows), ["power"], "a subflow is not an entry");
 }

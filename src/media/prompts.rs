@@ -1,8 +1,11 @@
 //! Prompt files to clips: read, mixed to mono, brought to 8 kHz, kept from clipping and encoded once per codec. Done when
 //! a bundle is loaded, never while a caller waits.
 //!
-//! A file is named `<lang>/<id>.wav`. One bad file is told with its name and a remedy, and all bad files are told at once.
+//! A file is named `<lang>/<id>.wav`, or by another end that is read. One bad file is told with its name and a remedy, and
+//! all bad files are told at once.
 
+pub use super::audio_file::READ;
+use super::audio_file::{self, Sound};
 use super::clip::Clip;
 use super::resample::{self, OUT_RATE};
 use hound::{SampleFormat, WavReader};
@@ -11,7 +14,7 @@ use std::fmt;
 use std::sync::Arc;
 
 /// A clip is held in memory for each codec, 8 kB a second.
-const MAX_SECONDS: u64 = 20 * 60;
+pub(super) const MAX_SECONDS: u64 = 20 * 60;
 /// Peaks above this are scaled down to it (-3 dBFS): room for the quantiser of G.711 and for what is mixed in.
 const PEAK: f32 = 0.707_946;
 /// Ids are file names, flow words and metric labels at once.
@@ -21,6 +24,8 @@ const MAX_ID: usize = 64;
 #[derive(Clone, Debug, Default)]
 pub struct ClipLibrary {
     clips: BTreeMap<Arc<str>, BTreeMap<Arc<str>, Arc<Clip>>>,
+    /// The files that they came from, by language and id.
+    files: BTreeMap<(Box<str>, Box<str>), Box<str>>,
 }
 
 /// A prompt file that cannot be used.
@@ -33,8 +38,10 @@ pub struct ClipError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClipFault {
     TooLong,
-    /// Not a WAV file, or a kind of it that is not read.
+    /// Not an audio file, or a kind of it that is not read.
     Format(String),
+    /// There is a file of the same prompt already.
+    Twice(String),
     /// The file ends before the sound that its header promises.
     Cut,
     Rate(u32),
@@ -43,14 +50,22 @@ pub enum ClipFault {
 }
 
 impl ClipLibrary {
-    /// Loads files that are in memory, each named `<lang>/<id>.wav`.
+    /// Loads files that are in memory, each named `<lang>/<id>.wav` or by another end that is read.
     pub fn from_files<'a>(files: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Result<Self, Vec<ClipError>> {
         let mut library = Self::default();
         let mut errors = Vec::new();
         for (name, bytes) in files {
-            let Some((lang, id)) = name.strip_suffix(".wav").and_then(|name| name.rsplit_once('/')) else { continue };
+            let Some((path, extension)) = name.rsplit_once('.') else { continue };
+            let Some((lang, id)) = path.rsplit_once('/') else { continue };
+            if !extensions().contains(&extension) {
+                continue;
+            }
             let lang = lang.rsplit('/').next().unwrap_or(lang);
-            library.take(Clip::from_wav(id, lang, bytes), name.to_string(), &mut errors);
+            let loaded = match library.files.insert((lang.into(), id.into()), name.into()) {
+                Some(other) => Err(ClipFault::Twice(other.to_string())),
+                None => Clip::from_file(id, lang, extension, bytes),
+            };
+            library.take(loaded, name.to_string(), &mut errors);
         }
         if errors.is_empty() { Ok(library) } else { Err(errors) }
     }
@@ -88,10 +103,26 @@ impl ClipLibrary {
 impl Clip {
     /// Any WAV of 8 kHz or more: 8, 16, 24 or 32 bit or float, any number of channels.
     pub fn from_wav(id: &str, lang: &str, bytes: &[u8]) -> Result<Clip, ClipFault> {
+        Self::from_file(id, lang, "wav", bytes)
+    }
+
+    /// Sound in any form that is read, by the end of the file's name.
+    pub fn from_file(id: &str, lang: &str, extension: &str, bytes: &[u8]) -> Result<Clip, ClipFault> {
         if !is_name(id) || !is_name(lang) {
             return Err(ClipFault::Name);
         }
-        let mono = mono(bytes)?;
+        let sound = match extension {
+            // What hound cannot read may still be a WAV of compressed sound.
+            "wav" => plain_wav(bytes).or_else(|fault| match fault {
+                ClipFault::Format(_) => audio_file::read(extension, bytes).map_err(|_| fault),
+                fault => Err(fault),
+            }),
+            extension if audio_file::REFUSED.contains(&extension) => {
+                Err(ClipFault::Format(format!(".{extension} files are not")))
+            }
+            extension => audio_file::read(extension, bytes),
+        }?;
+        let mono = resample::to_8k(&sound.mono, sound.rate);
         let peak = mono.iter().fold(0.0f32, |peak, sample| peak.max(sample.abs()));
         let gain = if peak > PEAK { PEAK / peak } else { 1.0 };
         let pcm: Vec<i16> = mono.iter().map(|sample| (sample * gain * 32_768.0).round() as i16).collect();
@@ -99,8 +130,8 @@ impl Clip {
     }
 }
 
-/// The sound of a WAV file at 8 kHz, full scale 1.
-fn mono(bytes: &[u8]) -> Result<Vec<f32>, ClipFault> {
+/// The sound of a WAV file that is not compressed.
+fn plain_wav(bytes: &[u8]) -> Result<Sound, ClipFault> {
     let mut reader = WavReader::new(bytes).map_err(|error| match error {
         hound::Error::IoError(_) => ClipFault::Cut,
         error => ClipFault::Format(error.to_string()),
@@ -131,7 +162,7 @@ fn mono(bytes: &[u8]) -> Result<Vec<f32>, ClipFault> {
     if mixed.is_empty() {
         return Err(ClipFault::Empty);
     }
-    Ok(resample::to_8k(&mixed, spec.sample_rate))
+    Ok(Sound { mono: mixed, rate: spec.sample_rate })
 }
 
 /// The mean of the channels. What is no number, or out of all bounds, counts as its limit.
@@ -153,6 +184,11 @@ fn mix(samples: impl Iterator<Item = hound::Result<f32>>, channels: usize, full:
     Ok(mixed)
 }
 
+/// How files end that are read, and those that are refused by name.
+pub fn extensions() -> Vec<&'static str> {
+    audio_file::READ.into_iter().chain(audio_file::REFUSED).collect()
+}
+
 fn is_name(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= MAX_ID
@@ -166,7 +202,11 @@ impl fmt::Display for ClipError {
         write!(f, "{}: ", self.file)?;
         match &self.fault {
             ClipFault::TooLong => write!(f, "is longer than {} minutes: cut it into parts", MAX_SECONDS / 60),
-            ClipFault::Format(what) => write!(f, "is not a PCM WAV file ({what}): {CONVERT}"),
+            ClipFault::Format(what) => write!(
+                f,
+                "cannot be read ({what}); WAV, MP3, FLAC, Ogg, AIFF and headerless .ul, .al and .sln are: {CONVERT}"
+            ),
+            ClipFault::Twice(other) => write!(f, "is the same prompt as {other}: delete one of them"),
             ClipFault::Cut => write!(f, "ends before its sound does: copy or export it again"),
             ClipFault::Rate(rate) => write!(f, "has {rate} samples a second, 8000 to 384000 are read: {CONVERT}"),
             ClipFault::Empty => write!(f, "holds no sound: record it again or delete it"),
@@ -347,7 +387,78 @@ mod tests {
             }
             let loaded = std::panic::catch_unwind(|| Clip::from_wav("x", "en", &bytes).map(|clip| clip.samples()));
             let loaded = loaded.unwrap_or_else(|_| panic!("case {case}, HOTLINE_FUZZ_SEED={seed}: {bytes:02x?}"));
-            assert!(loaded.is_err() || loaded.is_ok_and(|samples| samples <= bytes.len()), "case {case}");
+            // IMA ADPCM holds two samples in an octet.
+            assert!(loaded.is_err() || loaded.is_ok_and(|samples| samples <= 2 * bytes.len()), "case {case}");
+        }
+    }
+
+    const FIXTURES: [(&str, &[u8]); 11] = [
+        ("alaw.wav", include_bytes!("../../tests/fixtures/audio/alaw.wav")),
+        ("ulaw.wav", include_bytes!("../../tests/fixtures/audio/ulaw.wav")),
+        ("ima.wav", include_bytes!("../../tests/fixtures/audio/ima.wav")),
+        ("tone.mp3", include_bytes!("../../tests/fixtures/audio/tone.mp3")),
+        ("tone.flac", include_bytes!("../../tests/fixtures/audio/tone.flac")),
+        ("vorbis.ogg", include_bytes!("../../tests/fixtures/audio/vorbis.ogg")),
+        ("opus.ogg", include_bytes!("../../tests/fixtures/audio/opus.ogg")),
+        ("tone.aiff", include_bytes!("../../tests/fixtures/audio/tone.aiff")),
+        ("tone.ul", include_bytes!("../../tests/fixtures/audio/tone.ul")),
+        ("tone.al", include_bytes!("../../tests/fixtures/audio/tone.al")),
+        ("tone.sln", include_bytes!("../../tests/fixtures/audio/tone.sln")),
+    ];
+
+    fn load(name: &str, bytes: &[u8]) -> Result<Clip, ClipFault> {
+        Clip::from_file("x", "en", name.rsplit('.').next().unwrap(), bytes)
+    }
+
+    #[test]
+    fn a_prompt_sounds_the_same_whatever_it_was_exported_as() {
+        for (name, bytes) in FIXTURES {
+            let clip = load(name, bytes).unwrap_or_else(|fault| panic!("{name}: {fault:?}"));
+            assert!((480..=620).contains(&clip.duration_ms()), "{name}: {} ms", clip.duration_ms());
+            let sound = heard(&clip);
+            let middle = &sound[1000..3000];
+            let rms = (middle.iter().map(|x| x * x).sum::<f32>() / 2000.0).sqrt();
+            // A sine whose peak is at -17 dBFS.
+            let level = 20.0 * rms.log10() + 17.0 + 3.01;
+            assert!(level.abs() < 1.0, "{name}: {level:+.2} dB");
+            let crossings = middle.windows(2).filter(|pair| pair[0] < 0.0 && pair[1] >= 0.0).count();
+            assert!((249..=251).contains(&crossings), "{name}: {crossings} periods in a quarter of a second");
+        }
+    }
+
+    #[test]
+    fn what_is_not_read_is_refused_with_what_to_do_about_it() {
+        let gsm = include_bytes!("../../tests/fixtures/audio/gsm.wav");
+        let refused = [("en/a.wav", &gsm[..]), ("en/b.gsm", b"\xd2"), ("en/c.mp3", b"no sound"), ("en/d.ul", b"")];
+        let errors = ClipLibrary::from_files(refused).unwrap_err();
+        let told: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        assert!(told.len() == 4 && told[..3].iter().all(|text| text.contains("ffmpeg -i")), "{told:?}");
+        assert!(told[3].contains("holds no sound"), "{told:?}");
+        let twice = ClipLibrary::from_files([("en/a.ul", &[0xff; 80][..]), ("en/a.al", &[0xd5; 80])]).unwrap_err();
+        assert_eq!(twice[0].to_string(), "en/a.al: is the same prompt as en/a.ul: delete one of them");
+    }
+
+    /// Cut and bent files of each form: sound or a fault, never a panic.
+    #[test]
+    fn a_spoilt_file_of_any_form_is_told_or_played() {
+        let mut state = 7u32;
+        let mut roll = |below: usize| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as usize % below.max(1)
+        };
+        for (name, bytes) in FIXTURES {
+            for case in 0..20 {
+                let mut spoilt = bytes.to_vec();
+                (0..=case % 8).for_each(|_| {
+                    let at = roll(spoilt.len());
+                    spoilt[at] = roll(256) as u8;
+                });
+                if case % 3 == 0 {
+                    spoilt.truncate(roll(bytes.len()));
+                }
+                let loaded = load(name, &spoilt);
+                assert!(loaded.is_err() || loaded.is_ok_and(|clip| clip.samples() < 8_000 * 1_200), "{name} {case}");
+            }
         }
     }
 }

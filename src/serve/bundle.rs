@@ -3,7 +3,7 @@
 use crate::config::project;
 use crate::config::{Config, FlowSource};
 use crate::ivr::{self, Platform, Sources};
-use crate::media::prompts::ClipLibrary;
+use crate::media::prompts::{self, ClipLibrary};
 use crate::switch::SwitchBundle;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,9 +12,8 @@ use std::sync::Arc;
 pub(super) fn load(config: &Config, warn: &mut dyn FnMut(String)) -> Result<SwitchBundle, Vec<String>> {
     let text = |error: std::io::Error| vec![error.to_string()];
     let texts = project::texts(&config.flows).map_err(text)?;
-    let audio = project::audio(&config.flows).map_err(text)?;
-    let files: Vec<(String, &[u8])> =
-        audio.iter().map(|file| (format!("{}/{}.wav", file.lang, file.id), file.bytes.as_ref())).collect();
+    let audio = project::audio(&config.flows, &prompts::extensions()).map_err(text)?;
+    let files: Vec<(String, &[u8])> = audio.iter().map(|file| (file.name(), file.bytes.as_ref())).collect();
     let library = ClipLibrary::from_files(files.iter().map(|(name, bytes)| (name.as_str(), *bytes)))
         .map_err(|errors| errors.iter().map(|error| format!("error: {error}")).collect::<Vec<_>>())?;
 
