@@ -372,6 +372,12 @@ pub enum EventKind {
     BundleRefused {
         error: String,
     },
+    /// An operator has seen to what a flow had posted, or has it tried again; `why` in the operator's words.
+    PostSettled {
+        reference: String,
+        state: String,
+        why: String,
+    },
     Draining,
     /// An operator took the draining back.
     DrainEnded,

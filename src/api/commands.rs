@@ -1,8 +1,8 @@
 //! What is answered from the snapshot, and what asks the switch for something.
 
 use super::reply::Refused;
-use super::view::{Command, Done, RunState};
-use super::{Api, metrics, security};
+use super::view::{Command, Done, PostDeed, RunState};
+use super::{Api, metrics, records, security};
 use crate::events::SupervisionMode;
 use crate::ids::{AgentId, CallId};
 use axum::Json;
@@ -94,10 +94,7 @@ pub(super) async fn set_agent(
     body: Result<Json<SetAgent>, JsonRejection>,
 ) -> Result<Json<Done>, Refused> {
     let Json(body) = body.map_err(|error| Refused::new(error.status(), error.body_text()))?;
-    let reason = body.reason.filter(|reason| !reason.is_empty());
-    if reason.as_ref().is_some_and(|text| text.chars().count() > MAX_REASON || text.chars().any(char::is_control)) {
-        return Err(Refused::bad(format!("a reason has up to {MAX_REASON} characters on one line")));
-    }
+    let reason = body.reason.filter(|text| !text.is_empty()).map(self::reason).transpose()?;
     let (agent, ready) = (AgentId::new(id), body.state == SetState::Ready);
     run(&api, Command::SetAgent { agent, ready, reason }).await
 }
@@ -207,6 +204,41 @@ pub(super) async fn pause_recording(
 ) -> Result<Json<Done>, Refused> {
     let Json(PauseRecording { paused }) = body.map_err(|error| Refused::new(error.status(), error.body_text()))?;
     run(&api, Command::PauseRecording { call: call_id(&id)?, paused }).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Why {
+    why: String,
+}
+
+type Whys = Result<Json<Why>, JsonRejection>;
+
+pub(super) async fn close_posted(state: State<Api>, id: Path<String>, body: Whys) -> Result<Json<Done>, Refused> {
+    settle_posted(state, id, body, PostDeed::Close).await
+}
+
+pub(super) async fn retry_posted(state: State<Api>, id: Path<String>, body: Whys) -> Result<Json<Done>, Refused> {
+    settle_posted(state, id, body, PostDeed::Retry).await
+}
+
+async fn settle_posted(
+    State(api): State<Api>,
+    Path(number): Path<String>,
+    body: Whys,
+    deed: PostDeed,
+) -> Result<Json<Done>, Refused> {
+    let Json(Why { why }) = body.map_err(|error| Refused::new(error.status(), error.body_text()))?;
+    let reference = records::message_number(&number)?;
+    run(&api, Command::Posted { reference, deed, why: reason(why)? }).await
+}
+
+/// A word or two on one line.
+fn reason(text: String) -> Result<String, Refused> {
+    match text.is_empty() || text.chars().count() > MAX_REASON || text.chars().any(char::is_control) {
+        false => Ok(text),
+        true => Err(Refused::bad(format!("a reason has up to {MAX_REASON} characters on one line"))),
+    }
 }
 
 pub(super) async fn drain(State(api): State<Api>) -> Result<Json<Done>, Refused> {

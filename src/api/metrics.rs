@@ -180,6 +180,7 @@ impl EventCounts {
             | EventKind::Resolved { .. }
             | EventKind::Answered { .. }
             | EventKind::SwitchFlipped { .. }
+            | EventKind::PostSettled { .. }
             | EventKind::Posted { .. }
             | EventKind::FlowEnded { .. }
             | EventKind::Offered { .. }

@@ -27,8 +27,8 @@ pub use access::Access;
 pub use metrics::Metrics;
 pub use openapi::OPENAPI;
 pub use view::{
-    AgentView, CallView, Command, CommandError, CommandReply, Done, Publication, QueueView, Rollback, RunState,
-    Snapshot, Status, TargetView, TrunkView,
+    AgentView, CallView, Command, CommandError, CommandReply, Done, PostDeed, Publication, QueueView, Rollback,
+    RunState, Snapshot, Status, TargetView, TrunkView,
 };
 
 use crate::store::Records;
@@ -122,6 +122,8 @@ impl Api {
             .route("/api/v1/live/{name}", put(commands::set_live))
             .route("/api/v1/outbox", get(records::outbox))
             .route("/api/v1/outbox/{id}", get(records::posted))
+            .route("/api/v1/outbox/{id}/close", post(commands::close_posted))
+            .route("/api/v1/outbox/{id}/retry", post(commands::retry_posted))
             .route("/api/v1/cdrs", get(records::cdrs))
             .route("/api/v1/stats/flows", get(statistics::flows))
             .route("/api/v1/flows/versions", get(flows::versions))

@@ -84,10 +84,13 @@ pub(super) async fn outbox(State(api): State<Api>) -> Result<Response, Refused> 
 
 /// What is in one of them, for whoever sees to it; nothing once it is delivered.
 pub(super) async fn posted(State(api): State<Api>, Path(number): Path<String>) -> Result<Response, Refused> {
-    let number =
-        number.parse().map_err(|_| Refused::not_found("a message has a number, as `hotline outbox list` shows"))?;
+    let number = message_number(&number)?;
     let found = ask(&api, move |records| records.outbox_content(number)).await?;
     found.map(verbatim).ok_or_else(|| Refused::not_found("there is no such message, or it is delivered"))
+}
+
+pub(super) fn message_number(text: &str) -> Result<i64, Refused> {
+    text.parse().map_err(|_| Refused::not_found("a message has a number, as `hotline outbox list` shows"))
 }
 
 /// One call, live or ended, with everything that happened in it.

@@ -110,6 +110,8 @@ impl SwitchPort for Desk {
                 return answer;
             }
             Command::SetAgent { .. } | Command::SetLive { .. } => Ok("set".into()),
+            Command::Posted { reference: 100_001, .. } => Ok("settled".into()),
+            Command::Posted { .. } => Err(CommandError::NotFound("no such message".into())),
             Command::Undrain => Ok("taking calls".into()),
             Command::Publish(_) | Command::Rollback(_) => Ok("published".into()),
         };
@@ -337,6 +339,30 @@ async fn a_transfer_names_a_number_and_nothing_else() {
     assert_eq!(desk.asked.lock().unwrap().len(), 2);
     let without = request("POST", "/api/v1/calls/abc/transfer").body(Body::from("{}")).unwrap();
     assert_eq!(send(&api, without).await.status(), StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn a_message_is_settled_by_hand_only_with_a_reason() {
+    let (desk, api) = running();
+    let post = async |path: &str, body: Value| {
+        let request = request("POST", &format!("/api/v1/outbox/{path}"))
+            .header(header::AUTHORIZATION, format!("Bearer {TOKEN}"))
+            .header(header::CONTENT_TYPE, "application/json");
+        send(&api, request.body(Body::from(body.to_string())).unwrap()).await.status().as_u16()
+    };
+    assert_eq!(post("100001/close", json!({"why": "called back"})).await, 200);
+    assert_eq!(post("100001/retry", json!({"why": "线路好了"})).await, 200);
+    assert_eq!(post("7/close", json!({"why": "called back"})).await, 404);
+    let settled = |reference, deed, why: &str| Command::Posted { reference, deed, why: why.into() };
+    let asked = [(100_001, PostDeed::Close, "called back"), (100_001, PostDeed::Retry, "线路好了")];
+    let asked = asked.into_iter().chain([(7, PostDeed::Close, "called back")]);
+    let asked: Vec<Command> = asked.map(|(reference, deed, why)| settled(reference, deed, why)).collect();
+    for bad in ["".to_string(), "x".repeat(65), "a\nb".to_string()] {
+        assert_eq!(post("100001/close", json!({"why": bad})).await, 400);
+    }
+    assert_eq!(post("100001/close", json!({})).await, 422);
+    assert_eq!(post("99999999999999999999/retry", json!({"why": "x"})).await, 404);
+    assert_eq!(*desk.asked.lock().unwrap(), asked, "what is refused reaches nobody");
 }
 
 #[tokio::test]

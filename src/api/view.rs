@@ -162,6 +162,12 @@ pub enum Command {
         name: String,
         on: bool,
     },
+    /// Somebody has seen to what a flow had posted, or wants it tried again.
+    Posted {
+        reference: i64,
+        deed: PostDeed,
+        why: String,
+    },
     /// New calls are refused, running ones go on.
     Drain,
     /// New calls are taken again.
@@ -199,6 +205,12 @@ pub struct Rollback {
     pub version: Option<String>,
     pub by: Option<String>,
     pub why: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PostDeed {
+    Close,
+    Retry,
 }
 
 /// What a command did.

@@ -290,6 +290,7 @@ impl Open {
             // Never of one call, or dealt with before this.
             EventKind::CallArrived { .. }
             | EventKind::SwitchFlipped { .. }
+            | EventKind::PostSettled { .. }
             | EventKind::CallRefused { .. }
             | EventKind::CallsShed { .. }
             | EventKind::CallEnded { .. }

@@ -43,6 +43,18 @@ pub(super) enum OutboxCommand {
     List,
     /// What is in one that is not delivered: a callback's number, a form's fields
     Show { number: u64 },
+    /// Try one again that was given up
+    Retry(ByHand),
+    /// Note that an open one or one that was given up is done; what was in it is erased
+    Close(ByHand),
+}
+
+#[derive(clap::Args)]
+pub(super) struct ByHand {
+    number: u64,
+    /// Why, for whoever reads the journal
+    #[arg(long)]
+    why: String,
 }
 
 const ENTRIES: [Column; 8] = [
@@ -57,12 +69,23 @@ const ENTRIES: [Column; 8] = [
 ];
 
 pub(super) fn outbox(common: &Common, command: &OutboxCommand) -> Result<(), Failure> {
-    if let OutboxCommand::Show { number } = command {
-        let text = Client::of(common)?.get(&format!("/api/v1/outbox/{number}"))?;
-        let content = parse(&text)?;
-        let keys: Vec<&str> = content.as_object().into_iter().flatten().map(|(key, _)| key.as_str()).collect();
-        return output::print_one(Format::or_fitting(common.output), &text, &content, &keys);
+    let client = Client::of(common)?;
+    let by_hand = |ByHand { number, why }: &ByHand, deed: &str| {
+        let path = format!("/api/v1/outbox/{number}/{deed}");
+        done(common, &client.send("POST", &path, Some(&json!({ "why": why })))?)
+    };
+    match command {
+        OutboxCommand::List => {
+            let text = client.get("/api/v1/outbox")?;
+            output::print(Format::or_fitting(common.output), &text, &rows(&parse(&text)?), &ENTRIES)
+        }
+        OutboxCommand::Show { number } => {
+            let text = client.get(&format!("/api/v1/outbox/{number}"))?;
+            let content = parse(&text)?;
+            let keys: Vec<&str> = content.as_object().into_iter().flatten().map(|(key, _)| key.as_str()).collect();
+            output::print_one(Format::or_fitting(common.output), &text, &content, &keys)
+        }
+        OutboxCommand::Retry(which) => by_hand(which, "retry"),
+        OutboxCommand::Close(which) => by_hand(which, "close"),
     }
-    let text = Client::of(common)?.get("/api/v1/outbox")?;
-    output::print(Format::or_fitting(common.output), &text, &rows(&parse(&text)?), &ENTRIES)
 }

@@ -53,6 +53,8 @@ pub(super) enum Control {
         call: Option<CallId>,
         fact: EventKind,
     },
+    /// New messages of each box, and how many are urgent.
+    Boxes(crate::store::Boxes),
     Drain,
     HangUpAll,
     /// Answers when no call is left and no goodbye is under way.
@@ -229,6 +231,7 @@ impl EventLoop {
             Control::Fetched { call, id, result } => self.input(Input::Fetched { call, id, result }),
             Control::Posted { call, id, reference } => self.input(Input::Posted { call, id, reference }),
             Control::Fact { call, fact } => self.input(Input::Fact { call, fact }),
+            Control::Boxes(boxes) => self.input(Input::Boxes(boxes)),
             Control::Drain => {
                 self.leaving = true;
                 self.input(Input::Command(Command::Drain));
@@ -339,6 +342,12 @@ impl EventLoop {
                 self.input(Input::Live(on_now));
                 Ok(format!("`live.{name}` is {}", if on { "on" } else { "off" }))
             }
+            api::Command::Posted { reference, deed, why } => {
+                let outbox = self.outbox.clone();
+                // The disk is not waited for here.
+                tokio::spawn(async move { _ = reply.send(by_hand(&outbox, reference, deed, why).await) });
+                return;
+            }
             api::Command::Drain => {
                 self.input(Input::Command(Command::Drain));
                 Ok("new calls are refused; running calls go on".into())
@@ -432,6 +441,21 @@ impl EventLoop {
             Arc::new(self.board.paint(view, store, workers, (self.lookups.outside.figures(), self.outbox.figures())));
         self.picture = Some((Instant::now(), picture.clone()));
         picture
+    }
+}
+
+async fn by_hand(outbox: &OutboxHandle, reference: i64, deed: api::PostDeed, why: String) -> api::CommandReply {
+    use api::CommandError::{Conflict, NotFound};
+    let (is, wanted) = match deed {
+        api::PostDeed::Close => ("closed", "open or given up"),
+        api::PostDeed::Retry => ("tried again", "given up"),
+    };
+    match outbox.by_hand(reference, deed, why).await {
+        Ok(true) => Ok(format!("message {reference} is {is}").into()),
+        Ok(false) => {
+            Err(NotFound(format!("there is no message {reference} that is {wanted}; see `hotline outbox list`")))
+        }
+        Err(why) => Err(Conflict(why)),
     }
 }
 

@@ -4,25 +4,27 @@
 use super::clock;
 use super::event_loop::Control;
 use super::outside::{Delivery, Outside};
+use crate::api::PostDeed as Deed;
 use crate::api::metrics::OutboxFigures;
 use crate::events::EventKind;
 use crate::ids::CallId;
 use crate::ivr::{Bundle, Kept, Mailbox, Post, Request, Template, Value};
-use crate::store::{Content, Due, Outbox, OutboxState, StoreError};
+use crate::store::{Boxes, Content, Due, Outbox, OutboxState, StoreError};
 use crate::switch::SwitchBundle;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 /// Messages on their way to the thread. A disk takes hundreds a second; beyond this it has stood still for seconds.
 const QUEUE: usize = 1_000;
-/// Deliveries under way at once.
-const AT_ONCE: usize = 16;
+/// Deliveries under way at once, to all systems, and of one template: a system that hangs holds up what goes to it only.
+const AT_ONCE: usize = 64;
+const EACH_AT_ONCE: usize = 4;
 const DELIVERY_LIMIT: Duration = Duration::from_secs(15);
 /// After the n-th failure; the last again and again.
 const PAUSES_S: [u64; 7] = [5, 15, 60, 300, 900, 1_800, 3_600];
@@ -41,6 +43,13 @@ enum Job {
         what: Post,
         fields: Vec<(String, Value)>,
         bundle: Arc<SwitchBundle>,
+    },
+    /// Somebody has seen to a message, or wants it tried again. Answered with whether there was such a one.
+    ByHand {
+        reference: i64,
+        deed: Deed,
+        why: String,
+        answer: oneshot::Sender<Result<bool, String>>,
     },
     /// A spoken message that is complete; nobody waits.
     Spoken {
@@ -92,7 +101,9 @@ impl OutboxHandle {
             // Never full for its own answers: there are no more of them than deliveries at once.
             back: jobs.clone(),
             figures: figures.clone(),
-            under_way: BTreeSet::new(),
+            under_way: BTreeMap::new(),
+            unreadable: false,
+            boxes: Boxes::new(),
             unnoted: Vec::new(),
             next_note: 0,
             next_prune: 0,
@@ -123,6 +134,14 @@ impl OutboxHandle {
         }
     }
 
+    /// `Ok(false)` when there is no such message in a state for it; `Err` is a sentence for who asked.
+    pub(super) async fn by_hand(&self, reference: i64, deed: Deed, why: String) -> Result<bool, String> {
+        let (answer, answered) = oneshot::channel();
+        let busy = "the outbox does not keep up; try again";
+        self.jobs.try_send(Job::ByHand { reference, deed, why, answer }).map_err(|_| busy.to_string())?;
+        answered.await.map_err(|_| busy.to_string())?
+    }
+
     pub(super) fn figures(&self) -> OutboxFigures {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         OutboxFigures {
@@ -150,7 +169,12 @@ struct Keeper {
     control: mpsc::Sender<Control>,
     back: SyncSender<Job>,
     figures: Arc<Figures>,
-    under_way: BTreeSet<i64>,
+    /// With what and to whom.
+    under_way: BTreeMap<i64, (String, String)>,
+    /// The file could not be read the last time.
+    unreadable: bool,
+    /// What the switch was told of the boxes.
+    boxes: Boxes,
     /// What became of messages and could not be written down yet. They are not sent again meanwhile.
     unnoted: Vec<(i64, Outcome)>,
     next_note: u64,
@@ -170,11 +194,14 @@ impl Keeper {
         loop {
             self.note_again();
             self.deliver();
+            self.tell_boxes();
             let now = clock::wall_ms();
-            let pause = match self.outbox.next_due() {
+            let next_due = self.outbox.next_due();
+            let next_due = self.read(next_due).flatten();
+            let pause = match next_due {
                 // Those under way are due still; their end is told by the queue.
                 Some(due) if self.under_way.is_empty() => Duration::from_millis(due.saturating_sub(now)).min(IDLE),
-                _ if !self.unnoted.is_empty() => NOTE_AGAIN,
+                _ if self.unreadable || !self.unnoted.is_empty() => NOTE_AGAIN,
                 _ => IDLE,
             };
             match queue.recv_timeout(pause) {
@@ -197,6 +224,19 @@ impl Keeper {
                 self.spoken(call, caller, &mailbox, kept, &bundle.flows)
             }
             Job::Tried { due, result } => self.tried(&due, result),
+            Job::ByHand { reference, deed, why, answer } => {
+                let done = match deed {
+                    Deed::Close => self.outbox.close(reference, &why),
+                    Deed::Retry => self.outbox.retry(reference, clock::wall_ms(), &why),
+                };
+                if let Ok(true) = done {
+                    let state = if deed == Deed::Close { "closed" } else { "retried" };
+                    let fact = EventKind::PostSettled { reference: reference.to_string(), state: state.into(), why };
+                    let _ = self.control.blocking_send(Control::Fact { call: None, fact });
+                }
+                // Who asked may have gone.
+                let _ = answer.send(done.map_err(|error| error.to_string()));
+            }
             Job::Stop => {}
         }
     }
@@ -261,11 +301,15 @@ impl Keeper {
             self.outbox.prune(now);
             self.next_prune = now + PRUNE_EVERY_MS;
         }
-        let due = self.outbox.due(now, AT_ONCE + self.under_way.len()).unwrap_or_default();
-        for due in due {
-            if self.under_way.len() >= AT_ONCE || !self.under_way.insert(due.id) {
+        // Those under way are still among the first of their kind.
+        let due = self.outbox.due(now, EACH_AT_ONCE + self.under_way.len());
+        for due in self.read(due).unwrap_or_default() {
+            let to = (due.what.clone(), due.name.clone());
+            let full = self.under_way.values().filter(|other| **other == to).count() >= EACH_AT_ONCE;
+            if full || self.under_way.len() >= AT_ONCE || self.under_way.contains_key(&due.id) {
                 continue;
             }
+            self.under_way.insert(due.id, to);
             let Ok(mut request) = serde_json::from_str::<Request>(&due.request) else {
                 let _ = self.outbox.settle(due.id, OutboxState::Failed, Some("cannot be read any more"));
                 self.under_way.remove(&due.id);
@@ -282,9 +326,38 @@ impl Keeper {
             });
         }
         let counts = self.outbox.counts();
-        self.figures.waiting.store(counts.waiting, Ordering::Relaxed);
-        self.figures.open.store(counts.open, Ordering::Relaxed);
-        self.figures.failed.store(counts.failed, Ordering::Relaxed);
+        if let Some(counts) = self.read(counts) {
+            self.figures.waiting.store(counts.waiting, Ordering::Relaxed);
+            self.figures.open.store(counts.open, Ordering::Relaxed);
+            self.figures.failed.store(counts.failed, Ordering::Relaxed);
+        }
+    }
+
+    /// Tells the switch of boxes that hold something else than before, for the lamps of their phones.
+    fn tell_boxes(&mut self) {
+        let boxes = self.outbox.boxes();
+        if let Some(boxes) = self.read(boxes).filter(|boxes| *boxes != self.boxes) {
+            self.boxes.clone_from(&boxes);
+            let _ = self.control.blocking_send(Control::Boxes(boxes));
+        }
+    }
+
+    /// What was read of the file; told once when it cannot be, and once when it can be again.
+    fn read<T>(&mut self, found: Result<T, StoreError>) -> Option<T> {
+        match found {
+            Ok(found) => {
+                if std::mem::take(&mut self.unreadable) {
+                    tracing::warn!("the outbox can be read again");
+                }
+                Some(found)
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut self.unreadable, true) {
+                    tracing::error!("the outbox cannot be read, nothing is delivered meanwhile: {error}");
+                }
+                None
+            }
+        }
     }
 
     fn tried(&mut self, due: &Due, result: Result<(), Delivery>) {

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-const MESSAGES: &str = "messages:\n  pay_link:\n    post: ${base.crm}/v1/send\n    takes: {to: digits, account: digits}\n    body: {to: \"{to}\", text: \"{account} {reference} {caller}\"}\nmailboxes:\n  service: {}\n";
+const MESSAGES: &str = "messages:\n  pay_link:\n    post: ${base.crm}/v1/send\n    takes: {to: digits, account: digits}\n    body: {to: \"{to}\", text: \"{account} {reference} {caller}\"}\n  reminder:\n    post: ${base.crm}/v1/remind\n    takes: {to: digits, account: digits}\n    body: {to: \"{to}\", remind: \"{account}\"}\nmailboxes:\n  service: {}\n";
 
 fn bundle() -> Arc<SwitchBundle> {
     let flow = "ivr: 1\nlanguages: [zh]\nsections:\n  start:\n    - pause: 1s\n    - hangup: bye\n";
@@ -53,8 +53,12 @@ fn start(folder: &TestFolder, outside: Arc<Outside>) -> (OutboxHandle, mpsc::Rec
 }
 
 fn post(handle: &OutboxHandle) {
+    send(handle, "pay_link");
+}
+
+fn send(handle: &OutboxHandle, template: &str) {
     let to = Some(Redacted::new("13800138000".to_string()));
-    let what = Post::Message { channel: Channel::Sms, template: "pay_link".into(), to };
+    let what = Post::Message { channel: Channel::Sms, template: template.into(), to };
     let text = |text: &str| Value::Text(text.into());
     let fields = vec![("account".to_string(), text("3101")), ("to".to_string(), text("13800138000"))];
     handle.post((CallId(7), 3), "01088886600".into(), what, fields, bundle());
@@ -96,4 +100,37 @@ async fn a_spoken_message_of_a_box_without_an_address_stays_open_for_whoever_loo
     tokio::task::spawn_blocking(move || handle.close()).await.unwrap();
     let shown = outbox_entries(&folder.join("outbox.db"), 10).unwrap();
     assert_eq!((shown[0].what.as_str(), shown[0].state.as_str()), ("voicemail", "open"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_system_that_hangs_holds_up_what_goes_to_it_and_nothing_else() {
+    let folder = TestFolder::new("outbox-hanging");
+    let (outside, mut requests) = system(false).await;
+    let (handle, mut controls) = start(&folder, outside);
+    for _ in 0..20 {
+        post(&handle);
+        controls.recv().await.unwrap();
+    }
+    for _ in 0..EACH_AT_ONCE {
+        assert!(requests.recv().await.unwrap().contains("\"text\""));
+    }
+    send(&handle, "reminder");
+    assert!(requests.recv().await.unwrap().contains("\"remind\""), "not behind the sixteen that wait");
+    tokio::task::spawn_blocking(move || handle.close()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_closes_what_is_done() {
+    let folder = TestFolder::new("outbox-by-hand");
+    let (outside, _requests) = system(true).await;
+    let (handle, mut controls) = start(&folder, outside);
+    let what = Post::Callback { queue: "service".into(), number: Redacted::new("138".into()), within_s: None };
+    handle.post((CallId(7), 3), "138".into(), what, Vec::new(), bundle());
+    controls.recv().await.unwrap();
+    assert_eq!(handle.by_hand(100_001, Deed::Retry, "?".into()).await, Ok(false));
+    assert_eq!(handle.by_hand(100_001, Deed::Close, "called back".into()).await, Ok(true));
+    assert_eq!(handle.by_hand(100_001, Deed::Close, "again".into()).await, Ok(false));
+    tokio::task::spawn_blocking(move || handle.close()).await.unwrap();
+    let shown = outbox_entries(&folder.join("outbox.db"), 10).unwrap();
+    assert_eq!((shown[0].state.as_str(), shown[0].why.as_deref()), ("closed", Some("called back")));
 }

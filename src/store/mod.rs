@@ -21,7 +21,7 @@ mod sqlite;
 mod tests;
 mod writer;
 
-pub use outbox::{Content, Due, Outbox, OutboxCounts, OutboxEntry, OutboxState, outbox_entries};
+pub use outbox::{Boxes, Content, Due, Outbox, OutboxCounts, OutboxEntry, OutboxState, outbox_entries};
 pub use outside::{Row, one_row};
 /// Databases of others, for tests.
 #[cfg(test)]

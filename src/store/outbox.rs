@@ -8,6 +8,7 @@ use super::StoreError;
 use super::sqlite::{explain, make_private};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -33,8 +34,12 @@ CREATE TABLE IF NOT EXISTS outbox (
     why TEXT
 );
 CREATE INDEX IF NOT EXISTS outbox_due ON outbox(due) WHERE state = 'waiting';
+CREATE INDEX IF NOT EXISTS outbox_state ON outbox(state);
 CREATE TABLE IF NOT EXISTS identity (key TEXT NOT NULL);
 ";
+
+/// New messages of each box, and how many of them are urgent.
+pub type Boxes = BTreeMap<String, (u32, u32)>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -118,6 +123,8 @@ impl Outbox {
             connection.pragma_update(None, "journal_mode", "wal")?;
             // A reference is told to a caller: what it stands for is on the disk by then, not in a buffer.
             connection.pragma_update(None, "synchronous", "full")?;
+            // Of what was delivered or done nothing is left on the disk either.
+            connection.pragma_update(None, "secure_delete", true)?;
             connection.execute_batch(SCHEMA)?;
             let known = connection.query_row("SELECT key FROM identity", [], |row| row.get(0)).optional()?;
             let identity = match known {
@@ -165,14 +172,17 @@ impl Outbox {
         Ok(reference)
     }
 
-    /// Up to `most` messages whose time has come, the longest due first.
-    pub fn due(&self, now: u64, most: usize) -> Result<Vec<Due>, StoreError> {
+    /// Messages whose time has come, the longest due first: up to `each` of one kind and name, so that many for a system
+    /// that hangs hide none for another.
+    pub fn due(&self, now: u64, each: usize) -> Result<Vec<Due>, StoreError> {
         let read = || -> rusqlite::Result<Vec<Due>> {
             let mut statement = self.connection.prepare_cached(
-                "SELECT id, what, name, request, tries, made FROM outbox
-                 WHERE state = 'waiting' AND due <= ?1 ORDER BY due LIMIT ?2",
+                "SELECT id, what, name, request, tries, made FROM (
+                   SELECT *, row_number() OVER (PARTITION BY what, name ORDER BY due, id) AS nth FROM outbox
+                   WHERE state = 'waiting' AND due <= ?1)
+                 WHERE nth <= ?2 ORDER BY due, id",
             )?;
-            let rows = statement.query_map(params![now.cast_signed(), most as i64], |row| {
+            let rows = statement.query_map(params![now.cast_signed(), each as i64], |row| {
                 let id: i64 = row.get(0)?;
                 Ok(Due {
                     id,
@@ -206,28 +216,57 @@ impl Outbox {
     }
 
     /// When the next message is due.
-    pub fn next_due(&self) -> Option<u64> {
+    pub fn next_due(&self) -> Result<Option<u64>, StoreError> {
         let next = "SELECT min(due) FROM outbox WHERE state = 'waiting'";
-        let due: Option<i64> = self.connection.query_row(next, [], |row| row.get(0)).ok()?;
-        due.map(i64::cast_unsigned)
+        let due: rusqlite::Result<Option<i64>> = self.connection.query_row(next, [], |row| row.get(0));
+        due.map(|due| due.map(i64::cast_unsigned)).map_err(|error| explain(&self.path, &error))
     }
 
-    pub fn counts(&self) -> OutboxCounts {
+    pub fn counts(&self) -> Result<OutboxCounts, StoreError> {
         let count = |state: OutboxState| {
             let count = "SELECT count(*) FROM outbox WHERE state = ?1";
             let found: rusqlite::Result<i64> = self.connection.query_row(count, [state.name()], |row| row.get(0));
-            found.unwrap_or(0).cast_unsigned()
+            found.map(i64::cast_unsigned).map_err(|error| explain(&self.path, &error))
         };
-        OutboxCounts {
-            waiting: count(OutboxState::Waiting),
-            open: count(OutboxState::Open),
-            failed: count(OutboxState::Failed),
-        }
+        Ok(OutboxCounts {
+            waiting: count(OutboxState::Waiting)?,
+            open: count(OutboxState::Open)?,
+            failed: count(OutboxState::Failed)?,
+        })
+    }
+
+    /// Spoken messages that wait for somebody to listen, by the name of their box: how many, and how many of them urgent.
+    pub fn boxes(&self) -> Result<Boxes, StoreError> {
+        let read = || -> rusqlite::Result<Boxes> {
+            let mut statement = self.connection.prepare_cached(
+                "SELECT name, count(*), sum(coalesce(json_extract(request, '$.urgent'), '') = 'true') FROM outbox
+                 WHERE state = 'open' AND what = 'voicemail' GROUP BY name",
+            )?;
+            let rows = statement.query_map([], |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?))))?;
+            rows.collect()
+        };
+        read().map_err(|error| explain(&self.path, &error))
+    }
+
+    /// Somebody has seen to an open or failed message: it is done, and what was in it is gone. False when there is none.
+    pub fn close(&self, reference: i64, why: &str) -> Result<bool, StoreError> {
+        let close = "UPDATE outbox SET state = 'closed', why = ?2, request = NULL
+            WHERE id = ?1 AND state IN ('open', 'failed')";
+        let done = self.connection.execute(close, params![reference.saturating_sub(FIRST), why]);
+        done.map(|rows| rows > 0).map_err(|error| explain(&self.path, &error))
+    }
+
+    /// A message that was given up is tried again from `now` on, for as long as a new one. False when there is none.
+    pub fn retry(&self, reference: i64, now: u64, why: &str) -> Result<bool, StoreError> {
+        let retry = "UPDATE outbox SET state = 'waiting', due = ?2, made = ?2, tries = 0, why = ?3
+            WHERE id = ?1 AND state = 'failed' AND request IS NOT NULL";
+        let done = self.connection.execute(retry, params![reference.saturating_sub(FIRST), now.cast_signed(), why]);
+        done.map(|rows| rows > 0).map_err(|error| explain(&self.path, &error))
     }
 
     /// Forgets what was over long ago.
     pub fn prune(&self, now: u64) {
-        let old = "DELETE FROM outbox WHERE state IN ('delivered', 'failed') AND made < ?1";
+        let old = "DELETE FROM outbox WHERE state IN ('delivered', 'closed', 'failed') AND made < ?1";
         // Old rows harm nobody; the next time will do.
         let _ = self.connection.execute(old, [now.saturating_sub(KEPT_MS).cast_signed()]);
     }
@@ -300,10 +339,10 @@ mod tests {
         put(&mut outbox);
         outbox.settle(1, OutboxState::Delivered, None).unwrap();
         outbox.put_off(2, 9_000, "refused").unwrap();
-        assert_eq!((outbox.due(8_999, 10).unwrap().len(), outbox.next_due()), (0, Some(9_000)));
+        assert_eq!((outbox.due(8_999, 10).unwrap().len(), outbox.next_due().unwrap()), (0, Some(9_000)));
         assert_eq!(outbox.due(9_000, 10).unwrap()[0].tries, 1);
         let open = outbox.put(("callback", "service"), 7, 1_000, |_| Ok(Content::Read("{}".into()))).unwrap();
-        assert_eq!(outbox.counts(), OutboxCounts { waiting: 1, open: 1, failed: 0 });
+        assert_eq!(outbox.counts().unwrap(), OutboxCounts { waiting: 1, open: 1, failed: 0 });
         assert_eq!(outbox_content(&path, open.parse().unwrap()).unwrap().as_deref(), Some("{}"));
         outbox.settle(2, OutboxState::Failed, Some("404")).unwrap();
         assert_eq!(outbox_content(&path, 100_002).unwrap().as_deref(), Some("to 100002"), "given up, not thrown away");
@@ -320,6 +359,53 @@ mod tests {
         let folder = TestFolder::new("outbox-unmade");
         let mut outbox = Outbox::open(&folder.join("outbox.db"), "a").unwrap();
         assert!(outbox.put(("sms", "x"), 1, 0, |_| Err("no".into())).is_err());
-        assert_eq!(outbox.counts(), OutboxCounts::default());
+        assert_eq!(outbox.counts().unwrap(), OutboxCounts::default());
+    }
+
+    #[test]
+    fn a_box_holds_what_nobody_has_listened_to() {
+        let folder = TestFolder::new("outbox-boxes");
+        let mut outbox = Outbox::open(&folder.join("outbox.db"), "a").unwrap();
+        for (name, urgent) in [("1001", "false"), ("1001", "true"), ("service", "false")] {
+            let content = |_: &str| Ok(Content::Read(format!("{{\"urgent\":\"{urgent}\"}}")));
+            outbox.put(("voicemail", name), 7, 1_000, content).unwrap();
+        }
+        outbox.put(("callback", "1001"), 7, 1_000, |_| Ok(Content::Read("{}".into()))).unwrap();
+        put(&mut outbox);
+        assert_eq!(outbox.boxes().unwrap(), [("1001".to_string(), (2, 1)), ("service".to_string(), (1, 0))].into());
+        outbox.close(100_002, "heard").unwrap();
+        assert_eq!(outbox.boxes().unwrap()["1001"], (1, 0));
+    }
+
+    #[test]
+    fn many_for_one_system_hide_none_for_another() {
+        let folder = TestFolder::new("outbox-each");
+        let mut outbox = Outbox::open(&folder.join("outbox.db"), "a").unwrap();
+        (0..50).for_each(|_| _ = put(&mut outbox));
+        outbox.put(("form", "report"), 7, 2_000, |_| Ok(Content::Deliver("form".into()))).unwrap();
+        let due: Vec<_> = outbox.due(2_000, 3).unwrap().into_iter().map(|due| (due.id, due.name)).collect();
+        let expected = [(1, "pay_link"), (2, "pay_link"), (3, "pay_link"), (51, "report")];
+        assert_eq!(due, expected.map(|(id, name)| (id, name.to_string())));
+    }
+
+    #[test]
+    fn what_somebody_has_done_is_closed_and_what_was_given_up_can_be_tried_again() {
+        let folder = TestFolder::new("outbox-hand");
+        let path = folder.join("outbox.db");
+        let mut outbox = Outbox::open(&path, "a").unwrap();
+        put(&mut outbox);
+        outbox.put(("callback", "service"), 7, 1_000, |_| Ok(Content::Read("{\"number\":\"138\"}".into()))).unwrap();
+        assert!(!outbox.close(100_001, "no").unwrap(), "it is under way");
+        assert!(!outbox.retry(100_002, 5_000, "no").unwrap(), "there is nobody to deliver it to");
+        assert!(!outbox.close(i64::MIN, "no").unwrap() && !outbox.retry(7, 1, "no").unwrap());
+        outbox.settle(1, OutboxState::Failed, Some("404")).unwrap();
+        assert!(outbox.retry(100_001, 5_000, "the address is right now").unwrap());
+        assert_eq!((outbox.due(5_000, 10).unwrap()[0].tries, outbox.counts().unwrap().failed), (0, 0));
+        assert!(outbox.close(100_002, "called back").unwrap());
+        assert!(!outbox.close(100_002, "again").unwrap());
+        assert_eq!(outbox_content(&path, 100_002).unwrap(), None, "nothing is kept of what is done");
+        let shown = outbox_entries(&path, 1).unwrap();
+        assert_eq!((shown[0].state.as_str(), shown[0].why.as_deref()), ("closed", Some("called back")));
+        assert_eq!(outbox.counts().unwrap(), OutboxCounts { waiting: 1, open: 0, failed: 0 });
     }
 }

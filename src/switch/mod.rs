@@ -98,6 +98,8 @@ pub enum Input {
         peer: Peer,
     },
     Media(MediaEvent),
+    /// New messages of each box, and how many of them are urgent, in place of what was told before.
+    Boxes(BTreeMap<String, (u32, u32)>),
     /// RTP ports that a worker has opened and waits to use.
     Ports(Vec<PortLease>),
     /// The answer to an [`Output::Fetch`].
@@ -356,6 +358,8 @@ pub struct Switch {
     /// The switches that are on.
     live: BTreeSet<String>,
     languages: Languages,
+    /// New messages of each box, and how many are urgent.
+    boxes: BTreeMap<String, (u32, u32)>,
     started: Instant,
     last_id: u64,
     last_event: u64,
@@ -396,6 +400,7 @@ impl Switch {
             told_shed: 0,
             live: BTreeSet::new(),
             languages: Languages::default(),
+            boxes: BTreeMap::new(),
             started: now.at,
             // 20 bits of counter a millisecond of uptime: ids of two runs never meet.
             last_id: id_base << 20,
@@ -431,6 +436,7 @@ impl Switch {
             Input::Fetched { call, id, result } => self.on_fetched(now, call, id, result),
             Input::Posted { call, id, reference } => self.on_posted(now, call, id, reference),
             Input::Live(on) => self.on_live(now, on),
+            Input::Boxes(boxes) => self.on_boxes(now, boxes),
             Input::Remembered(choices) => {
                 choices.iter().for_each(|choice| _ = self.languages.remember(choice, now.wall));
             }

@@ -175,9 +175,32 @@ impl Switch {
                 | EventKind::Registered { .. }
                 | EventKind::Unregistered { .. }
         );
-        if shown && self.watchers.len() > 0 && !self.timers.is_set(&SwitchTimer::Lamps) {
+        if shown {
+            self.lamps_change(now);
+        }
+    }
+
+    fn lamps_change(&mut self, now: Now) {
+        if self.watchers.len() > 0 && !self.timers.is_set(&SwitchTimer::Lamps) {
             self.timers.set(SwitchTimer::Lamps, now.at + GATHER);
         }
+    }
+
+    pub(super) fn on_boxes(&mut self, now: Now, boxes: BTreeMap<String, (u32, u32)>) {
+        self.boxes = boxes;
+        self.lamps_change(now);
+    }
+
+    /// An extension's box has its name; the boxes of the queues that it serves are its business too.
+    fn mail_of(&self, of: &AgentId) -> MessageCounts {
+        let agent = self.config.acd.agents.iter().find(|agent| agent.id == *of);
+        let queues = agent.into_iter().flat_map(|agent| &agent.queues).map(|queue| queue.as_str());
+        let held = std::iter::once(of.as_str()).chain(queues).filter_map(|name| self.boxes.get(name));
+        held.fold(MessageCounts::default(), |counts, (new, urgent)| MessageCounts {
+            new: counts.new.saturating_add(*new),
+            new_urgent: counts.new_urgent.saturating_add(*urgent),
+            ..counts
+        })
     }
 
     /// Tells each watcher whose state is another than the one it was told last.
@@ -216,8 +239,7 @@ impl Switch {
     fn state_of(&self, package: Package, (by, of): (&AgentId, &AgentId), dialogs: &Dialogs) -> Shown {
         match package {
             Package::Dialog => Shown::Dialogs(self.lines_for(by, of, dialogs)),
-            // No mailbox holds anything yet.
-            Package::MessageSummary => Shown::Mail(MessageCounts::default()),
+            Package::MessageSummary => Shown::Mail(self.mail_of(of)),
             Package::Reg => {
                 let bindings = self.registrar.bindings(of.as_str());
                 let line = |binding: &Binding<Peer>| ContactLine { uri: binding.contact.to_string(), q: binding.q };

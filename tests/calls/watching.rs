@@ -127,6 +127,27 @@ fn only_a_proven_extension_watches_and_only_its_own_mail_and_whereabouts() {
 }
 
 #[test]
+fn a_mailbox_lamp_is_lit_by_messages_in_ones_own_box_and_in_those_of_ones_queues() {
+    let mut world = world();
+    let watcher = world.agent("1001");
+    assert_eq!(watch(&mut world, watcher, "message-summary", "1001"), 200);
+    let holds = |world: &mut World, boxes: &[(&str, (u32, u32))]| {
+        world.mail(boxes);
+        world.run(seconds(1.0));
+        told_last(world, watcher)
+    };
+    let lit = holds(&mut world, &[("1001", (1, 0)), ("service", (2, 1)), ("1002", (5, 0)), ("elsewhere", (9, 9))]);
+    assert!(lit.contains("Messages-Waiting: yes") && lit.contains("Voice-Message: 3/0 (1/0)"), "{lit}");
+    let told = world.phones[watcher.0].notified.len();
+    // What is in the boxes of others is told to others.
+    holds(&mut world, &[("1001", (1, 0)), ("service", (2, 1))]);
+    assert_eq!(world.phones[watcher.0].notified.len(), told);
+    let dark = holds(&mut world, &[]);
+    assert!(dark.contains("Messages-Waiting: no"), "{dark}");
+    end_of_watching(world);
+}
+
+#[test]
 fn a_fetch_tells_the_state_once_and_leaves_nothing() {
     let mut world = world();
     let (watcher, agent) = (world.agent("1002"), world.agent("1001"));

@@ -147,6 +147,11 @@ impl World {
         self.input(Input::Command(command));
     }
 
+    /// New messages of each box, and how many are urgent.
+    pub fn mail(&mut self, boxes: &[(&str, (u32, u32))]) {
+        self.input(Input::Boxes(boxes.iter().map(|(name, held)| (name.to_string(), *held)).collect()));
+    }
+
     /// An admin's edit takes force.
     pub fn reload(&mut self, speech: Arc<Speech>) {
         let bundle = speech.bundle.clone();
