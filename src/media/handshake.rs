@@ -7,6 +7,7 @@
 //! Both ends show self-made certificates. What makes the peer's good is its fingerprint in the description, which came by
 //! the signalling (RFC 8122); any other ends the handshake before keys are made.
 
+use super::screen::Screen;
 use crate::events::media::NoKeys;
 use crate::ids::LegId;
 use crate::sdp::{Fingerprint, Handshake, Hash, MasterKey, Sha256, Suite};
@@ -162,6 +163,7 @@ pub struct Handshakes {
 struct Running {
     association: u32,
     endpoint: Endpoint,
+    screen: Screen,
     /// What begins it, where that is ours and we do not know yet where the peer is.
     waits: Option<Arc<HandshakeConfig>>,
     active: bool,
@@ -171,6 +173,8 @@ struct Running {
     broken: bool,
     done: bool,
     ends: Instant,
+    /// When it has something to do.
+    due: Instant,
 }
 
 impl Handshakes {
@@ -213,7 +217,7 @@ impl Handshakes {
         let due: Vec<(LegId, u32)> = self
             .running
             .iter()
-            .filter(|(_, running)| running.due() <= now)
+            .filter(|(_, running)| running.due <= now)
             .map(|(leg, running)| (*leg, running.association))
             .collect();
         for (leg, association) in due {
@@ -225,7 +229,7 @@ impl Handshakes {
 
     /// When [`Handshakes::handle_timeout`] has something to do.
     pub fn next_timeout(&self) -> Option<Instant> {
-        self.running.values().map(Running::due).min()
+        self.running.values().map(|running| running.due).min()
     }
 
     pub fn poll(&mut self) -> Option<Said> {
@@ -235,7 +239,8 @@ impl Handshakes {
     fn begin(&mut self, now: Instant, leg: LegId, handshake: &Handshake, to: Option<SocketAddr>) {
         let mistaken = Arc::new(AtomicBool::new(false));
         let association = handshake.association;
-        let Ok(config) = self.identity.config(handshake, mistaken.clone()) else {
+        let config = catch_unwind(AssertUnwindSafe(|| self.identity.config(handshake, mistaken.clone())));
+        let Ok(Ok(config)) = config else {
             return self.said.push_back(Said::Failed { leg, association, why: NoKeys::Refused });
         };
         let config = Arc::new(config);
@@ -243,6 +248,7 @@ impl Handshakes {
         let running = Running {
             association,
             endpoint: Endpoint::new(PEER, TransportProtocol::UDP, server),
+            screen: Screen::default(),
             waits: handshake.active.then_some(config),
             active: handshake.active,
             to,
@@ -250,6 +256,7 @@ impl Handshakes {
             broken: false,
             done: false,
             ends: now + RINGING,
+            due: now,
         };
         self.running.insert(leg, running);
         self.with(now, leg, association, |running| running.start(now));
@@ -266,44 +273,20 @@ impl Handshakes {
         let Some(running) = self.running.get_mut(&leg).filter(|running| running.association == association) else {
             return;
         };
+        let said = &mut self.said;
         // A fault in the crate ends this handshake and no other.
-        let Ok(stepped) = catch_unwind(AssertUnwindSafe(|| step(running))) else {
+        let over = catch_unwind(AssertUnwindSafe(|| {
+            let stepped = step(running);
+            running.broken |= stepped.is_err();
+            running.settle(now, leg, stepped.unwrap_or(false), said)
+        }));
+        let over = over.unwrap_or_else(|_| {
+            said.push_back(Said::Failed { leg, association, why: NoKeys::Refused });
+            true
+        });
+        if over {
             self.running.remove(&leg);
-            return self.said.push_back(Said::Failed { leg, association, why: NoKeys::Refused });
-        };
-        let completed = match stepped {
-            Ok(completed) => completed,
-            Err(_) => {
-                running.broken = true;
-                false
-            }
-        };
-        while let Some(message) = running.endpoint.poll_transmit() {
-            if let Some(to) = running.to {
-                self.said.push_back(Said::Send { leg, to, octets: message.message.to_vec() });
-            }
         }
-        if completed && !running.done {
-            running.done = true;
-            running.ends = now + AFTERWARDS;
-            self.said.push_back(match running.keys() {
-                Some((send, receive)) => Said::Keys { leg, association, send, receive },
-                None => Said::Failed { leg, association, why: NoKeys::Refused },
-            });
-        }
-        let mistaken = running.mistaken.load(Ordering::Relaxed);
-        if !mistaken && now < running.ends {
-            return;
-        }
-        let why = match (mistaken, running.broken) {
-            (true, _) => NoKeys::Certificate,
-            (false, true) => NoKeys::Refused,
-            (false, false) => NoKeys::Unanswered,
-        };
-        if !running.done {
-            self.said.push_back(Said::Failed { leg, association, why });
-        }
-        self.running.remove(&leg);
     }
 }
 
@@ -319,13 +302,44 @@ impl Running {
 
     /// `true`: it is complete.
     fn read(&mut self, now: Instant, octets: &[u8]) -> Result<bool, Error> {
+        if !self.screen.admit(octets) {
+            return Err(Error::ErrInvalidPacketLength);
+        }
         let events = self.endpoint.read(now, PEER, None, BytesMut::from(octets))?;
         Ok(events.iter().any(|event| matches!(event, EndpointEvent::HandshakeComplete)))
     }
 
-    fn due(&self) -> Instant {
+    /// Says what a step came to. `true`: it is over.
+    fn settle(&mut self, now: Instant, leg: LegId, completed: bool, said: &mut VecDeque<Said>) -> bool {
+        let association = self.association;
+        while let Some(message) = self.endpoint.poll_transmit() {
+            if let Some(to) = self.to {
+                said.push_back(Said::Send { leg, to, octets: message.message.to_vec() });
+            }
+        }
+        if completed && !self.done {
+            self.done = true;
+            self.ends = now + AFTERWARDS;
+            said.push_back(match self.keys() {
+                Some((send, receive)) => Said::Keys { leg, association, send, receive },
+                None => Said::Failed { leg, association, why: NoKeys::Refused },
+            });
+        }
         let again = self.endpoint.poll_timeout(&PEER).filter(|_| !self.done);
-        again.map_or(self.ends, |again| again.min(self.ends))
+        self.due = again.map_or(self.ends, |again| again.min(self.ends));
+        let mistaken = self.mistaken.load(Ordering::Relaxed);
+        if !mistaken && now < self.ends {
+            return false;
+        }
+        let why = match (mistaken, self.broken) {
+            (true, _) => NoKeys::Certificate,
+            (false, true) => NoKeys::Refused,
+            (false, false) => NoKeys::Unanswered,
+        };
+        if !self.done {
+            said.push_back(Said::Failed { leg, association, why });
+        }
+        true
     }
 
     /// Ours and the peer's (RFC 5764 4.2): the keys of client and server, then their salts.

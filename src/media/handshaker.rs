@@ -1,6 +1,6 @@
 //! The thread around a worker's handshakes: what a handshake costs would be a gap in the audio of all other calls.
 
-use super::handshake::{Handshakes, Identity, Note, Said};
+use super::handshake::{Handshakes, Identity, Note, Said, What};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 /// Datagrams that may wait: those of some 40 handshakes that begin at once.
 const NOTES: usize = 256;
+/// Of these, for the beginnings and ends of handshakes: a few peers that flood must not be able to stop those of others.
+const KEPT: usize = NOTES / 2;
 /// What waits for the worker, which looks at least once a millisecond when it has much to do.
 pub(super) const SAID: usize = 1024;
 /// With nothing under way.
@@ -40,9 +42,10 @@ pub(super) fn spawn(
 }
 
 impl Handshaker {
-    /// `false`: too much waits.
+    /// `false`: too much waits, or the thread is gone.
     pub fn hand(&mut self, note: Note) -> bool {
-        let handed = self.notes.push(note).is_ok();
+        let has_room = !matches!(note.what, What::Datagram { .. }) || self.notes.slots() > KEPT;
+        let handed = has_room && !self.notes.is_abandoned() && self.notes.push(note).is_ok();
         self.thread.unpark();
         handed
     }
@@ -96,5 +99,23 @@ impl<W: Fn()> Loop<W> {
         if handed {
             (self.wake)();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::LegId;
+
+    #[test]
+    fn peers_that_flood_leave_room_for_the_handshakes_of_others() {
+        let (notes, notes_out) = rtrb::RingBuffer::new(NOTES);
+        let mut handshaker = Handshaker { notes, stop: Arc::default(), thread: std::thread::current() };
+        let note = |what| Note { leg: LegId(1), association: 1, what };
+        let datagram = || What::Datagram { from: ([192, 0, 2, 1], 4000).into(), octets: Box::default() };
+        assert_eq!((0..NOTES).filter(|_| handshaker.hand(note(datagram()))).count(), NOTES - KEPT);
+        assert_eq!((0..NOTES).filter(|_| handshaker.hand(note(What::Answered))).count(), KEPT);
+        drop(notes_out);
+        assert!(!handshaker.hand(note(What::End)));
     }
 }

@@ -19,6 +19,7 @@
 //! | `srtp`, `leg/guard` | encryption of a leg's packets (RFC 3711) |
 //! | `leg/door`, `checks` | keys from a handshake: who may begin one, and on what way (ICE-lite) |
 //! | `handshake`, `handshaker` | the handshakes themselves (`rtc-dtls`); the thread around them |
+//! | `screen` | which datagrams a handshake may be given, and how many |
 //! | `relay` | one packet from a leg to its bridge partner |
 //! | `quality` | how good a direction sounds (ITU-T G.107) |
 //! | `capture` | what a party says, to be played back to it |
@@ -59,6 +60,7 @@ pub mod ring;
 pub mod rtcp;
 pub mod rtp;
 mod sched;
+mod screen;
 mod shell;
 pub mod sink;
 mod socket;
