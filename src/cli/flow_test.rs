@@ -4,7 +4,7 @@
 use super::flows::{self, Report};
 use super::{Common, Failure, output};
 use crate::ivr::trial::{self, Coverage, Fault, Item, Line, Test, Verdict, clock};
-use crate::ivr::{Bundle, Sources};
+use crate::ivr::{self, Bundle, Sources};
 use serde_json::json;
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -50,8 +50,7 @@ pub(super) fn test(common: &Common, args: &TestArgs) -> Result<ExitCode, Failure
     };
     let (files, findings) = trial::read(&sources, &bundle);
     let asked_for = |path: &str, flow: &str| {
-        let flow_file = format!("{flow}.flow.yaml");
-        wanted.is_empty() || wanted.iter().any(|given| given == path || given.ends_with(&flow_file))
+        wanted.is_empty() || wanted.iter().any(|given| given == path || ivr::flow_name(given).as_deref() == Some(flow))
     };
     // A flow that is named may be tested by any file.
     let findings: Vec<_> = findings.iter().filter(|finding| asked_for(&finding.path, "")).collect();
@@ -80,7 +79,7 @@ pub(super) fn test(common: &Common, args: &TestArgs) -> Result<ExitCode, Failure
     };
     let mut failed = played.iter().any(|played| !played.verdict.passed());
     if args.coverage {
-        let covered = covered(&bundle, &played);
+        let covered = covered(&bundle, &played, |flow| asked_for("", flow));
         failed |= covered.iter().any(|(_, coverage)| coverage.percent(None) < f64::from(args.min.unwrap_or(0)));
         for (flow, coverage) in &covered {
             text.push_str(&match json {
@@ -93,9 +92,14 @@ pub(super) fn test(common: &Common, args: &TestArgs) -> Result<ExitCode, Failure
     Ok(ExitCode::from(u8::from(failed)))
 }
 
-/// What the tests of each flow went through.
-fn covered<'t>(bundle: &Bundle, played: &[Played<'t>]) -> Vec<(&'t str, Coverage)> {
-    let mut covered: Vec<(&str, Coverage)> = Vec::new();
+/// What the tests went through of each flow that calls begin in; one without a test has not been gone through at all.
+fn covered<'t>(
+    bundle: &'t Bundle,
+    played: &[Played<'t>],
+    asked_for: impl Fn(&str) -> bool,
+) -> Vec<(&'t str, Coverage)> {
+    let flows = bundle.entry_flows().filter(|flow| asked_for(flow));
+    let mut covered: Vec<(&str, Coverage)> = flows.map(|flow| (flow, Coverage::of(bundle, flow))).collect();
     for each in played {
         let known = covered.iter().position(|(flow, _)| *flow == each.flow);
         let place = known.unwrap_or_else(|| {

@@ -7,16 +7,20 @@ mod schema;
 use super::{Common, Failure, output};
 use crate::config::project::AudioFile;
 use crate::config::{Config, FILE_NAME, FlowSource, project};
-use crate::ivr::{self, Bundle, Platform, Sources};
+use crate::ivr::{self, Allowed, Bundle, Level, Platform, Sources, trial};
 use crate::media::prompts::{self, ClipLibrary};
 use crate::serve;
 use crate::source::Diagnostic;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// A text without its recording.
+/// A text without its recording, with an older one, with one that nobody has spoken.
 const UNRECORDED: &str = "E502";
+const OUTDATED: &str = "E507";
+const PLACEHOLDER: &str = "E508";
+/// Recordings of a language that are told one by one.
+const RECORDINGS_SHOWN: usize = 6;
 
 #[derive(clap::Subcommand)]
 pub(super) enum FlowCommand {
@@ -62,6 +66,12 @@ pub(super) struct CheckArgs {
 pub(super) struct FlowCheckArgs {
     /// Files or folders; all of ivr-flows unless told
     paths: Vec<PathBuf>,
+    /// Fail also for recordings that are missing, placeholders, or older than their text
+    #[arg(long)]
+    production: bool,
+    /// List what `# ivr: allow` comments accept, and why
+    #[arg(long)]
+    allowed: bool,
     /// One JSON object a line
     #[arg(long)]
     json: bool,
@@ -112,7 +122,8 @@ fn check_flows(common: &Common, args: &FlowCheckArgs) -> Result<ExitCode, Failur
     output::refuse_csv(common)?;
     let folder = project_of(common, &args.paths);
     let file = folder.join(FILE_NAME);
-    let mut report = Report::new(args.json || common.output == Some(output::Format::Json));
+    let json = args.json || common.output == Some(output::Format::Json);
+    let mut report = Report { production: args.production, allowed: args.allowed, ..Report::new(json) };
     let platform = match file.exists() {
         true => match Config::load(&file) {
             Ok(config) => Some(serve::platform(&config)),
@@ -153,13 +164,53 @@ fn flows(
     only: &[PathBuf],
 ) -> Result<(), Failure> {
     let (sources, wanted, faults) = gather(source, only)?;
+    let asked_for = |finding: &Diagnostic| wanted.is_empty() || wanted.contains(&finding.path);
+    recordings(report, source, &sources)?;
     let findings = match load(report, source, &sources, platform)? {
-        Ok(bundle) => bundle.warnings,
+        Ok(bundle) => {
+            let accepted = bundle.allowed.iter().filter(|accepted| asked_for(&accepted.finding));
+            accepted.for_each(|accepted| report.accepted(accepted));
+            let ending: Vec<Diagnostic> = bundle.ending(serve::clock::wall_ms()).cloned().collect();
+            let (_, tests) = trial::read(&sources, &bundle);
+            bundle.warnings.into_iter().chain(ending).chain(tests).collect()
+        }
         Err(findings) => findings,
     };
-    for finding in faults.iter().chain(&findings).filter(|finding| wanted.is_empty() || wanted.contains(&finding.path))
-    {
-        report.add(finding);
+    faults.iter().chain(&findings).filter(|finding| asked_for(finding)).for_each(|finding| report.add(finding));
+    Ok(())
+}
+
+/// Recordings that say something else than their text, and those that nobody has spoken. Missing ones are told where they
+/// are played.
+fn recordings(report: &mut Report, source: &FlowSource, sources: &Sources) -> Result<(), Failure> {
+    let FlowSource::Folders { prompts, .. } = source else { return Ok(()) };
+    let mut told: BTreeMap<(&'static str, String), usize> = BTreeMap::new();
+    for piece in super::prompts::pieces_of(sources, prompts) {
+        let (code, message, help) = match piece.state {
+            super::prompts::State::Changed => {
+                let message = format!("`{}` was recorded before its text changed", piece.spoken.file);
+                (OUTDATED, message, "record it anew, or `hotline prompt accept` it")
+            }
+            super::prompts::State::Placeholder if report.production => (
+                PLACEHOLDER,
+                format!("`{}` is a placeholder", piece.spoken.file),
+                "record it; `hotline prompt script` lists all",
+            ),
+            _ => continue,
+        };
+        let count = told.entry((code, piece.spoken.lang.clone())).or_default();
+        *count += 1;
+        report.unready += usize::from(report.production);
+        if *count <= RECORDINGS_SHOWN || report.json {
+            let mut finding = Diagnostic::of_file(code, piece.path.display().to_string(), message, Some(help.into()));
+            finding.level = Level::Warning;
+            report.add(&finding);
+        }
+    }
+    let json = report.json;
+    for ((code, lang), count) in told.into_iter().filter(|(_, count)| *count > RECORDINGS_SHOWN && !json) {
+        report
+            .line(&format!("{code}: {} more in `{lang}`; `hotline prompt status` lists all", count - RECORDINGS_SHOWN));
     }
     Ok(())
 }
@@ -280,20 +331,40 @@ pub(super) struct Report {
     warnings: usize,
     /// Callers in production must not meet silence, so that missing recordings fail the check.
     production: bool,
-    unrecorded: usize,
+    /// Findings that stand in the way of production alone.
+    unready: usize,
+    /// Whether to list what comments accept.
+    allowed: bool,
 }
 
 impl Report {
     pub(super) fn new(json: bool) -> Self {
-        Self { json, text: String::new(), errors: 0, warnings: 0, production: false, unrecorded: 0 }
+        Self { json, text: String::new(), errors: 0, warnings: 0, production: false, unready: 0, allowed: false }
     }
 
     pub(super) fn add(&mut self, finding: &Diagnostic) {
-        self.unrecorded += usize::from(self.production && finding.code == UNRECORDED);
-        self.count(finding.is_error());
+        self.unready += usize::from(self.production && finding.code == UNRECORDED);
+        let barred = self.production && [UNRECORDED, OUTDATED, PLACEHOLDER].contains(&finding.code);
+        let level = if barred { Level::Error } else { finding.level };
+        self.count(level == Level::Error && !barred);
+        let finding = Diagnostic { level, ..finding.clone() };
         match self.json {
             true => self.line(&finding.json_line()),
             false => self.line(&finding.to_string()),
+        }
+    }
+
+    fn accepted(&mut self, accepted: &Allowed) {
+        if !self.allowed {
+            return;
+        }
+        let Diagnostic { code, path, line, column, message, .. } = &accepted.finding;
+        match self.json {
+            true => self.line(&serde_json::to_string(accepted).unwrap_or_default()),
+            false => self.line(&format!(
+                "allowed[{code}]: {message}\n --> {path}:{line}:{column}\n  = reason: {}",
+                accepted.reason
+            )),
         }
     }
 
@@ -325,14 +396,14 @@ impl Report {
             let counted = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
             let (errors, warnings) = (counted(self.errors, "error"), counted(self.warnings, "warning"));
             self.line(&format!("{what}: {errors}, {warnings}"));
-            if self.unrecorded > 0 {
-                self.line("not ready for production: recordings are missing");
+            if self.unready > 0 {
+                self.line("not ready for production: recordings are missing, placeholders, or older than their text");
             }
         }
         self.print()?;
         Ok(match () {
             () if self.errors > 0 => ExitCode::from(2),
-            () if self.unrecorded > 0 => ExitCode::from(1),
+            () if self.unready > 0 => ExitCode::from(1),
             () => ExitCode::SUCCESS,
         })
     }

@@ -38,7 +38,7 @@ pub(super) struct PromptArgs {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
+pub(super) enum State {
     Recorded,
     Placeholder,
     Missing,
@@ -57,10 +57,10 @@ impl State {
     }
 }
 
-struct Piece {
-    spoken: Spoken,
-    path: PathBuf,
-    state: State,
+pub(super) struct Piece {
+    pub(super) spoken: Spoken,
+    pub(super) path: PathBuf,
+    pub(super) state: State,
     /// Hash of the recording in place.
     audio: Option<String>,
 }
@@ -106,7 +106,13 @@ fn prompts_folder(common: &Common) -> PathBuf {
 /// Every piece of audio that the texts ask for, in the order of language and file.
 fn pieces(common: &Common, folder: &Path) -> Result<Vec<Piece>, Failure> {
     let files = project::texts(&FlowSource::of_project(&common.project)).map_err(unreadable)?;
-    let texts = ivr::texts(&Sources { files: files.into_iter().map(|file| (file.path, file.text)).collect() });
+    let sources = Sources { files: files.into_iter().map(|file| (file.path, file.text)).collect() };
+    Ok(pieces_of(&sources, folder))
+}
+
+/// The same of texts that were read before.
+pub(super) fn pieces_of(sources: &Sources, folder: &Path) -> Vec<Piece> {
+    let texts = ivr::texts(sources);
     let mut notes: BTreeMap<String, Notes> = BTreeMap::new();
     let mut found = Vec::new();
     for spoken in ivr::spoken(&texts) {
@@ -121,7 +127,7 @@ fn pieces(common: &Common, folder: &Path) -> Result<Vec<Piece>, Failure> {
         };
         found.push(Piece { spoken, path, state, audio });
     }
-    Ok(found)
+    found
 }
 
 /// What is noted of a language's files: id to hash of the audio and text.

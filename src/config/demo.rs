@@ -11,7 +11,7 @@ use crate::registrar::RegistrarConfig;
 use crate::routing::{Cidr, TestNumber, TrunkNumbers};
 use crate::sip::digest::Ha1Set;
 use crate::trunks::{Caps, Manners};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -154,6 +154,7 @@ fn caller_trunk(id: TrunkId, sources: Vec<Cidr>) -> Trunk {
         numbers: TrunkNumbers::default(),
         srtp: None,
         keys: Default::default(),
+        private: BTreeSet::new(),
     }
 }
 

@@ -42,7 +42,7 @@ use crate::sip::peer::Network;
 use crate::source::Diagnostic;
 use crate::switch::{KeyPolicy, SrtpPolicy, SupervisionNotice};
 use crate::trunks::{Caps, Group, Manners};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -282,6 +282,8 @@ pub struct Trunk {
     pub numbers: TrunkNumbers,
     pub srtp: Option<SrtpPolicy>,
     pub keys: KeyPolicy,
+    /// Private variables of flows that may go along with calls to it.
+    pub private: BTreeSet<String>,
 }
 
 /// Where a trunk takes calls.

@@ -157,6 +157,8 @@ pub(super) struct RawTrunk {
     pub large_requests: Option<At<String>>,
     /// How it is told keys.
     pub dtmf: Option<At<String>>,
+    /// Private variables of flows that may go along with calls to it.
+    pub private: Vec<At<String>>,
 }
 
 pub(super) struct RawPlan {
@@ -447,6 +449,7 @@ fn trunk(keys: &mut Keys, diags: &mut Diags) -> RawTrunk {
         redirects: keys.text("redirects", "`off` or `same-trunk`", diags),
         large_requests: keys.text("large_requests", "`udp` or `tcp`", diags),
         dtmf: keys.text("dtmf", DTMF, diags),
+        private: keys.words("private", "variables of flows, such as `[account]`", diags),
     }
 }
 

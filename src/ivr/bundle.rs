@@ -2,7 +2,7 @@
 
 use super::calendar::{self, Calendar, Openness};
 use super::check;
-use super::diag::{Diagnostic, Diags, shown};
+use super::diag::{Allowed, Diagnostic, Diags, shown};
 use super::flow::{self, Flow};
 use super::lookup::{self, Lookup};
 use super::post::{self, Template, Templates};
@@ -27,7 +27,8 @@ pub struct Platform {
     pub queues: BTreeSet<String>,
     /// What agents can do.
     pub skills: BTreeSet<String>,
-    pub trunks: BTreeSet<String>,
+    /// Trunks and the private variables that may go along with calls to them.
+    pub trunks: BTreeMap<String, BTreeSet<String>>,
     /// Agents and other extensions.
     pub agents: BTreeSet<String>,
     /// Systems to ask over HTTP, and the names of the secrets that prove us there.
@@ -51,11 +52,15 @@ pub struct Bundle {
     pub version: FlowVersion,
     /// What was found and does not stand in the way.
     pub warnings: Vec<Diagnostic>,
+    /// What was found and is accepted, each with its reason.
+    pub allowed: Vec<Allowed>,
     pub(super) flows: Vec<Flow>,
     pub(super) prompts: BTreeMap<String, Prompt>,
     pub(super) lookups: BTreeMap<String, Lookup>,
     pub(super) calendars: BTreeMap<String, Calendar>,
     pub(super) templates: Templates,
+    /// Of each calendar that says how far its holidays go, what is said when they end soon.
+    ending: Vec<(String, Diagnostic)>,
     switches: BTreeSet<String>,
     audio_ms: BTreeMap<(String, String), u32>,
 }
@@ -132,6 +137,12 @@ impl Bundle {
         self.calendars.get(calendar).map(Calendar::zone)
     }
 
+    /// Calendars whose holidays are entered for two months more or less, as findings.
+    pub fn ending(&self, wall_ms: u64) -> impl Iterator<Item = &Diagnostic> {
+        let soon = move |name: &str| self.calendars.get(name).is_some_and(|calendar| calendar.ends_soon(wall_ms));
+        self.ending.iter().filter(move |(name, _)| soon(name)).map(|(_, finding)| finding)
+    }
+
     /// What a lookup takes and gives, for whoever carries it out.
     pub fn lookup(&self, name: &str) -> Option<&Lookup> {
         self.lookups.get(name)
@@ -190,12 +201,18 @@ impl Bundle {
 /// All findings come back at once: as the error, or as the bundle's warnings.
 pub fn load(sources: &Sources, platform: Option<&Platform>, audio: Audio) -> Result<Bundle, Vec<Diagnostic>> {
     let files = Files::new(sources);
-    let mut diags = Diags::new(&files);
+    let mut diags = Diags::allowing(&files);
     let mut bundle = read(&files, &mut diags);
     bundle.audio_ms = recordings(&bundle, audio);
     bundle.version = hash(&files, &bundle.audio_ms);
+    bundle.ending = bundle
+        .calendars
+        .iter()
+        .filter_map(|(name, calendar)| Some((name.clone(), calendar.ending(name, &diags)?)))
+        .collect();
     bundle.switches = switches(&bundle);
     check::check(&bundle, platform, &mut diags);
+    bundle.allowed = diags.take_allowed();
     if diags.has_errors() {
         return Err(diags.into_sorted());
     }
@@ -207,11 +224,13 @@ fn read(files: &Files, diags: &mut Diags) -> Bundle {
     let mut bundle = Bundle {
         version: FlowVersion::new(""),
         warnings: Vec::new(),
+        allowed: Vec::new(),
         flows: Vec::new(),
         prompts: BTreeMap::new(),
         lookups: BTreeMap::new(),
         calendars: BTreeMap::new(),
         templates: Templates::default(),
+        ending: Vec::new(),
         switches: BTreeSet::new(),
         audio_ms: BTreeMap::new(),
     };
@@ -247,6 +266,14 @@ fn read(files: &Files, diags: &mut Diags) -> Bundle {
         }
     }
     bundle
+}
+
+/// The flow that a file holds, by its path.
+pub fn flow_name(path: &str) -> Option<String> {
+    match Content::of(path)? {
+        Content::Flow(name) => Some(name),
+        _ => None,
+    }
 }
 
 /// Whether a file holds tests of flows, by its path.

@@ -2,9 +2,10 @@
 //!
 //! Time zones come from jiff's tables; which moment is asked about is always handed in.
 
-use super::diag::{Diags, shown};
+use super::diag::{Diagnostic, Diags, shown};
 use super::lower::{Fields, identifier, named, text};
 use super::settings::{Group, Shape, optional, required};
+use super::source::Span;
 use super::value::{date, date_of, time};
 use super::yaml::{Kind, Node};
 use jiff::Timestamp;
@@ -14,6 +15,8 @@ use std::collections::BTreeMap;
 
 /// A holiday range longer than this is a slip in a year.
 const MAX_RANGE_DAYS: i32 = 120;
+/// Next year's holidays are decreed and entered within this time.
+const ENDS_SOON_DAYS: i32 = 60;
 const DAY_S: u32 = 86_400;
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
@@ -34,6 +37,8 @@ pub(super) struct Calendar {
     holidays: BTreeMap<i32, Vec<Window>>,
     /// A day that is worked as another weekday (调休).
     make_up: BTreeMap<i32, usize>,
+    /// The last day that its holidays are entered for, and where that is said.
+    covers_until: Option<(i32, Span)>,
 }
 
 /// Seconds since the day's midnight; `end` is beyond 24 h when the window runs into the next day.
@@ -46,6 +51,21 @@ struct Window {
 impl Calendar {
     pub(super) fn zone(&self) -> &TimeZone {
         &self.zone
+    }
+
+    /// Whether the entered holidays end within [`ENDS_SOON_DAYS`] of this moment.
+    pub fn ends_soon(&self, wall_ms: u64) -> bool {
+        let today = local_day(&self.zone, wall_ms).map(|(day, _)| day);
+        let last = self.covers_until.map(|(last, _)| last);
+        last.zip(today).is_some_and(|(last, today)| last < today.saturating_add(ENDS_SOON_DAYS))
+    }
+
+    /// What is said then.
+    pub fn ending(&self, name: &str, diags: &Diags) -> Option<Diagnostic> {
+        let (last, place) = self.covers_until?;
+        let until = date_of(last).map(|day| day.to_string()).unwrap_or_default();
+        let message = format!("the holidays of `{name}` are entered until {until} only");
+        Some(diags.warning("E604", place, message, "enter those of the next year, then move `covers_until`"))
     }
 
     /// Whether `wall_ms` (since 1970, UTC) is open.
@@ -143,8 +163,11 @@ fn one(node: &Node, diags: &mut Diags) -> Option<Calendar> {
     if let Some(node) = fields.take("holidays") {
         for (key, value) in named(node, "`holidays`", diags).unwrap_or_default() {
             let (days, windows) = (day_range(key, diags), windows(value, diags));
-            if let (Some(days), Some(windows)) = (days, windows) {
-                holidays.extend(days.map(|day| (day, windows.clone())));
+            if let (Some(mut days), Some(windows)) = (days, windows) {
+                if days.clone().any(|day| holidays.contains_key(&day)) {
+                    diags.error_hint("E602", key.span, "this holiday is there already", "keep one of them");
+                }
+                days.by_ref().for_each(|day| _ = holidays.insert(day, windows.clone()));
             }
         }
     }
@@ -154,25 +177,39 @@ fn one(node: &Node, diags: &mut Diags) -> Option<Calendar> {
             let days = day_range(key, diags);
             let like = name_of_days(value, diags);
             if let (Some(days), Some(like)) = (days, like) {
+                if days.clone().any(|day| holidays.contains_key(&day)) {
+                    let hint = "keep one of them: as it stands the holiday wins";
+                    diags.warn_hint("E602", key.span, "this workday is listed as a holiday too", hint);
+                }
                 make_up.extend(days.map(|day| (day, like.first)));
             }
         }
     }
-    if let Some(node) = fields.take("covers_until")
-        && node.scalar().and_then(date).is_none()
-    {
-        diags.error_hint("E112", node.span, "a date is needed here", "write `2026-12-31`");
+    let covers_until = fields.take("covers_until").and_then(|node| {
+        let day = node.scalar().and_then(date);
+        if day.is_none() {
+            diags.error_hint("E112", node.span, "a date is needed here", "write `2026-12-31`");
+        }
+        Some((day?, node.span))
+    });
+    if let (None, false, None) = (covers_until, holidays.is_empty(), node.child("covers_until")) {
+        let message = "nothing is said of how far these holidays go";
+        diags.warn_hint("E603", node.span.part(0, 0), message, "add `covers_until: 2026-12-31`");
     }
     fields.finish(diags);
-    Some(Calendar { zone: zone?, week: week?, holidays, make_up })
+    Some(Calendar { zone: zone?, week: week?, holidays, make_up, covers_until })
 }
 
 fn week(node: &Node, diags: &mut Diags) -> Option<[Vec<Window>; 7]> {
     let hours = named(node, "`open`", diags)?;
     let mut week: [Vec<Window>; 7] = Default::default();
     let mut given = [false; 7];
+    let mut unread = false;
     for (key, value) in hours {
-        let (Some(days), Some(windows)) = (name_of_days(key, diags), windows(value, diags)) else { continue };
+        let (Some(days), Some(windows)) = (name_of_days(key, diags), windows(value, diags)) else {
+            unread = true;
+            continue;
+        };
         for day in days.first..=days.last {
             if given[day] {
                 let message = format!("{} is given twice", DAYS[day]);
@@ -181,6 +218,11 @@ fn week(node: &Node, diags: &mut Diags) -> Option<[Vec<Window>; 7]> {
             given[day] = true;
             week[day] = windows.clone();
         }
+    }
+    let unsaid: Vec<&str> = DAYS.into_iter().zip(given).filter(|(_, given)| !given).map(|(day, _)| day).collect();
+    if !unread && !unsaid.is_empty() {
+        let message = format!("nothing is said of {}: closed", unsaid.join(", "));
+        diags.warn_hint("E601", node.span.part(0, 0), message, format!("write `{}: closed`", unsaid[0]));
     }
     Some(week)
 }
@@ -233,6 +275,12 @@ fn windows(node: &Node, diags: &mut Diags) -> Option<Vec<Window>> {
     match &node.kind {
         Kind::List(items) => {
             let windows: Vec<_> = items.iter().filter_map(|item| window(item, diags)).collect();
+            for (nth, later) in windows.iter().enumerate() {
+                let earlier = windows.iter().take(nth).any(|w| w.start < later.end && later.start < w.end);
+                if let (true, Some(item)) = (earlier, items.get(nth)) {
+                    diags.error_hint("E602", item.span, "these hours lie over others of the day", "write them as one");
+                }
+            }
             (windows.len() == items.len()).then_some(windows)
         }
         _ if node.scalar() == Some("closed") => Some(Vec::new()),

@@ -72,6 +72,7 @@ const INPUT: Group = Group {
         ask::SILENCE,
         ask::WRONG_KEY,
         optional("give_up", Shape::Section, "where to go when the tries run out"),
+        optional("no_agent", Shape::Flag, "`true`: no human need be reached from the menus").or("false"),
     ],
 };
 
@@ -137,6 +138,8 @@ pub(super) struct Defaults {
     pub silence: Vec<Name>,
     pub wrong_key: Vec<Name>,
     pub give_up: Option<Name>,
+    /// No human need be reached from the menus.
+    pub no_agent: bool,
     pub lookup_timeout_ms: u64,
     pub wait_say: Vec<Name>,
 }
@@ -151,6 +154,7 @@ impl Default for Defaults {
             silence: Vec::new(),
             wrong_key: Vec::new(),
             give_up: None,
+            no_agent: false,
             lookup_timeout_ms: 3_000,
             wait_say: Vec::new(),
         }
@@ -342,6 +346,7 @@ fn lower_defaults(node: &Node, diags: &mut Diags) -> Defaults {
         defaults.silence = prompts("silence");
         defaults.wrong_key = prompts("wrong_key");
         defaults.give_up = input.take("give_up").and_then(|node| name(node, "a section", diags));
+        defaults.no_agent = input.flag("no_agent", diags).unwrap_or(false);
         input.finish(diags);
     }
     if let Some(mut lookup) = fields.take("lookup").and_then(|node| Fields::of(node, &LOOKUP, diags)) {

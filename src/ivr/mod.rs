@@ -35,8 +35,8 @@ mod wire;
 
 use crate::source::{diag, text as source, yaml};
 
-pub use crate::source::{Diagnostic, Level, Sources, Span};
-pub use bundle::{Audio, Bundle, Mentions, Platform, is_part, load};
+pub use crate::source::{Allowed, Diagnostic, Level, Sources, Span};
+pub use bundle::{Audio, Bundle, Mentions, Platform, flow_name, is_part, load};
 pub use graph::{Graph, graph};
 pub use lookup::{BadReply, Http, Lookup, Request, Source as LookupSource, Sql};
 pub use neat::{Texts, neat, texts};

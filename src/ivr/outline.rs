@@ -110,9 +110,16 @@ fn fits(node: &Node, shape: &Shape) -> bool {
         (Shape::Either(shapes), _) => shapes.iter().any(|shape| fits(node, shape)),
         (Shape::Named(_) | Shape::Keys(..), Kind::Map(_)) => true,
         (Shape::List(_) | Shape::Prompts | Shape::Names | Shape::Steps, Kind::List(_)) => true,
-        (Shape::Group(_) | Shape::List(_) | Shape::Named(_) | Shape::Keys(..) | Shape::Steps | Shape::Nothing, _) => {
-            false
-        }
+        (
+            Shape::Group(_)
+            | Shape::One(_)
+            | Shape::List(_)
+            | Shape::Named(_)
+            | Shape::Keys(..)
+            | Shape::Steps
+            | Shape::Nothing,
+            _,
+        ) => false,
         (_, Kind::Scalar { .. }) => true,
         _ => false,
     }

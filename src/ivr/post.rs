@@ -4,7 +4,7 @@ use super::diag::Diags;
 use super::lookup::{self, http};
 use super::lookup::{Http, types};
 use super::lower::{Fields, identifier};
-use super::settings::{Group, Shape, optional};
+use super::settings::{Group, Shape, joined, optional};
 use super::value::Type;
 use super::yaml::Node;
 use std::collections::BTreeMap;
@@ -49,19 +49,10 @@ const MESSAGES: Shape = Shape::Named(&Shape::Group(&MESSAGE));
 
 const MESSAGE: Group = Group {
     what: "a message",
-    settings: &[
-        optional("takes", Shape::Named(&lookup::TAKEN), "its fields and their types"),
-        http::GET,
-        http::POST,
-        http::PUT,
-        http::PATCH,
-        http::QUERY,
-        http::HEADERS,
-        http::BODY,
-        http::AUTH,
-        http::RETRIED,
-        http::KEY,
-    ],
+    settings: &joined::<1, 10, 11>(
+        [optional("takes", Shape::Named(&lookup::TAKEN), "its fields and their types")],
+        http::SETTINGS,
+    ),
 };
 
 /// Reads `messages.yaml`.

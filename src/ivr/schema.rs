@@ -3,7 +3,7 @@
 
 use super::settings::{Group, Need, Setting, Shape};
 use super::step::VERBS;
-use super::{calendar, flow, lookup, post};
+use super::{calendar, flow, lookup, post, trial};
 use serde_json::{Map, Value, json};
 
 /// Which files a schema is for.
@@ -14,6 +14,7 @@ pub enum Content {
     Calendars,
     Messages,
     Prompts,
+    Test,
 }
 
 pub fn schema(of: Content) -> Value {
@@ -22,6 +23,7 @@ pub fn schema(of: Content) -> Value {
         Content::Lookups => ("hotline lookups", Shape::Group(&lookup::FILE)),
         Content::Calendars => ("hotline calendars", Shape::Group(&calendar::FILE)),
         Content::Messages => ("hotline messages", Shape::Group(&post::FILE)),
+        Content::Test => ("hotline flow tests", Shape::Group(&trial::TEST_FILE)),
         Content::Prompts => ("hotline prompts", Shape::Named(&Shape::Named(&Shape::Text))),
     };
     let mut root = self::shape(&shape);
@@ -84,6 +86,13 @@ fn shape(of: &Shape) -> Value {
         Shape::List(item) => json!({"type": "array", "minItems": 1, "items": shape(item)}),
         Shape::Either(shapes) => json!({"anyOf": shapes.iter().map(shape).collect::<Vec<_>>()}),
         Shape::Group(group) => self::group(group),
+        Shape::One(of) => {
+            let mut one = self::group(of);
+            if let Some(one) = one.as_object_mut() {
+                one.extend([("minProperties".into(), json!(1)), ("maxProperties".into(), json!(1))]);
+            }
+            one
+        }
         Shape::Steps => json!({"$ref": "#/definitions/steps"}),
         Shape::Nothing => json!({"type": "null"}),
         Shape::Any => json!({}),

@@ -58,6 +58,8 @@ pub(super) enum Shape {
     List(&'static Shape),
     Either(&'static [Shape]),
     Group(&'static Group),
+    /// Exactly one setting of a group.
+    One(&'static Group),
     Steps,
     /// Nothing after the colon.
     Nothing,
@@ -76,6 +78,21 @@ pub(super) const fn optional(name: &'static str, shape: Shape, help: &'static st
 /// An outcome that must lead somewhere; `when` it happens.
 pub(super) const fn outcome(name: &'static str, when: &'static str) -> Setting {
     Setting { name, need: Need::Outcome, shape: Shape::Section, help: when }
+}
+
+/// Settings of one group after those of another, for what several groups have in common.
+pub(super) const fn joined<const A: usize, const B: usize, const N: usize>(
+    first: [Setting; A],
+    then: [Setting; B],
+) -> [Setting; N] {
+    assert!(A + B == N);
+    let mut all = [first[0]; N];
+    let mut at = 0;
+    while at < N {
+        all[at] = if at < A { first[at] } else { then[at - A] };
+        at += 1;
+    }
+    all
 }
 
 impl Setting {

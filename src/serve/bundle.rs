@@ -2,10 +2,11 @@
 
 use crate::config::project;
 use crate::config::{Config, FlowSource};
+use crate::ids::TrunkId;
 use crate::ivr::{self, Platform, Sources};
 use crate::media::prompts::{self, ClipLibrary};
 use crate::switch::SwitchBundle;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// `Err` holds one finding a line, ready for a terminal. Warnings of a good bundle go to `warn`.
@@ -23,7 +24,8 @@ pub(super) fn load(config: &Config, warn: &mut dyn FnMut(String)) -> Result<Swit
         Ok(mut flows) => {
             let contents = audio.iter().map(|file| (file.lang.as_str(), file.id.as_str(), file.bytes.as_ref()));
             flows.cover_audio(contents);
-            flows.warnings.iter().for_each(|warning| warn(warning.one_line()));
+            let ending = flows.ending(super::clock::wall_ms());
+            flows.warnings.iter().chain(ending).for_each(|warning| warn(warning.one_line()));
             Ok(SwitchBundle { flows: Arc::new(flows), clips: clips(&library) })
         }
         Err(findings) => Err(findings.iter().map(|finding| finding.to_string()).collect()),
@@ -44,11 +46,21 @@ pub fn platform(config: &Config) -> Platform {
     Platform {
         queues: config.queues.keys().map(|id| names(id)).collect(),
         skills: config.agents.values().flat_map(|agent| &agent.skills).map(|skill| names(&skill.skill)).collect(),
-        trunks: config.trunks.keys().chain(config.trunk_groups.keys()).map(|id| names(id)).collect(),
+        trunks: trunks(config),
         agents: config.agents.keys().map(|id| names(id)).collect(),
         bases: config.bases.iter().map(|(name, base)| (name.clone(), base.auth.keys().cloned().collect())).collect(),
         databases: config.databases.keys().cloned().collect(),
     }
+}
+
+/// Trunks and groups of them, each with the private variables that may go there.
+fn trunks(config: &Config) -> BTreeMap<String, BTreeSet<String>> {
+    let private = |id: &TrunkId| config.trunks.get(id).map(|trunk| trunk.private.clone()).unwrap_or_default();
+    let groups = config.trunk_groups.iter().map(|(id, group)| {
+        let each = group.members.iter().map(|member| private(&member.trunk));
+        (id.to_string(), each.reduce(|all, more| &all & &more).unwrap_or_default())
+    });
+    config.trunks.keys().map(|id| (id.to_string(), private(id))).chain(groups).collect()
 }
 
 /// Where the flows come from, for a message.

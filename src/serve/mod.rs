@@ -2,7 +2,7 @@
 
 mod board;
 mod bundle;
-mod clock;
+pub(crate) mod clock;
 mod complaints;
 mod event_loop;
 mod kept;

@@ -7,18 +7,23 @@
 //!
 //! | codes | about |
 //! |---|---|
-//! | E100-E114 | the text: YAML and its traps (100 101 104-107 109 110), unknown word (102), not in this version (103), given twice (111), wrong value (112), two verbs (113), missing (114), no layout (115) |
+//! | E100-E117 | the text: YAML and its traps (100 101 104-107 109 110), unknown word (102), not in this version (103), given twice (111), wrong value (112), two verbs (113), missing (114), no layout (115), a comment that allows: wrong (116), for nothing (117) |
 //! | E201-E210 | names: section, flow, prompt, queue, trunk or extension, calendar, lookup, ambiguous, file; base, secret, database, message, form or mailbox (210) |
 //! | E211-E214 | ways: nowhere to go, outcome without target, unreached section, unreached step |
-//! | E221-E223 | loops: without key or time, without end, subflows in a circle |
-//! | E301-E305 | variables: undefined, unset on some way, wrong type, unread, not an expression |
+//! | E221-E224 | loops: without key or time, without end, subflows in a circle; what a subflow gives for nobody (224) |
+//! | E231-E232 | a human: too far from a menu, not behind 0 |
+//! | E301-E308 | variables: undefined, unset on some way, wrong type, unread, not an expression; conditions: no question (306), a gap (307), half over another (308) |
 //! | E401-E405 | keys: prefix, bound twice, hides a shortcut, end key in the pattern, entry that can never match |
-//! | E501-E505 | texts: missing, not recorded, unequal values, no reader for the language |
-//! | E701-E702 | a secret where it must not go; an address that hotline.yaml does not name |
+//! | E411-E412 | keys and texts: told and not there, there and not told |
+//! | E501-E508 | texts: missing, not recorded, unequal values, long before a key (504), no reader for the language (505), too many choices (506), recorded before the text changed (507), a placeholder (508) |
+//! | E601-E606 | hours: a day unsaid, hours or holidays twice, holidays without end (603) or ending soon (604), closed leads to the same queue, an emergency after the calendar |
+//! | E701-E705 | a secret where it must not go; an address that hotline.yaml does not name; a private value to a trunk (703), a secret kept or shown (704), a recording unannounced (705) |
+//! | E801-E803 | an answer that can be skipped, a failure unsaid, a form filed twice |
 //! | T100-T110 | a flow's test failed: another prompt (101), other words (102), the call is over (103), never came to it (104), no mock (105), expectation (110) |
 //!
 //! `hotline.yaml` has codes of its own: C100-C105 are the text, C110-C160 what its values mean.
 
+use super::allow::{self, Allow};
 use super::text::{Files, Span};
 use super::yaml::Node;
 use annotate_snippets::{AnnotationKind, Level as SnippetLevel, Renderer, Snippet};
@@ -143,11 +148,52 @@ pub(crate) struct Diags<'f> {
     passed_over: Vec<&'static str>,
     errors: usize,
     dropped: usize,
+    allows: Vec<Allow>,
+    allowed: Vec<Allowed>,
+}
+
+/// A finding that a comment in the file accepts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Allowed {
+    #[serde(flatten)]
+    pub finding: Diagnostic,
+    pub reason: String,
 }
 
 impl<'f> Diags<'f> {
     pub fn new(files: &'f Files) -> Self {
-        Self { files, found: Vec::new(), passed_over: Vec::new(), errors: 0, dropped: 0 }
+        Self {
+            files,
+            found: Vec::new(),
+            passed_over: Vec::new(),
+            errors: 0,
+            dropped: 0,
+            allows: Vec::new(),
+            allowed: Vec::new(),
+        }
+    }
+
+    /// The same, with findings left out that a comment in the files accepts.
+    pub fn allowing(files: &'f Files) -> Self {
+        Self { allows: allow::comments(files), ..Self::new(files) }
+    }
+
+    /// What comments have accepted. Those that accept nothing, or give no reason, are told.
+    pub fn take_allowed(&mut self) -> Vec<Allowed> {
+        for allow in std::mem::take(&mut self.allows) {
+            let code = shown(&allow.code);
+            let digits = code.strip_prefix('E').unwrap_or_default();
+            let known = digits.len() == 3 && digits.bytes().all(|octet| octet.is_ascii_digit());
+            if !known || allow.reason.is_empty() {
+                let hint = "write `# ivr: allow E502 and the reason`";
+                self.error_hint("E116", allow.span, "this does not say what it allows, and why", hint);
+            } else if !allow.used {
+                let message =
+                    format!("this allows nothing: there is no `{code}` that can be allowed on line {}", allow.line);
+                self.warn_hint("E117", allow.span, message, "leave it out");
+            }
+        }
+        std::mem::take(&mut self.allowed)
     }
 
     pub fn error(&mut self, code: &'static str, span: Span, message: impl Into<String>) {
@@ -241,6 +287,17 @@ impl<'f> Diags<'f> {
     }
 
     fn push(&mut self, level: Level, code: &'static str, span: Span, message: String, suggestion: Option<String>) {
+        let allowed = level == Level::Warning || allow::RULES.contains(&code);
+        let (_, line, _) = if self.allows.is_empty() { Default::default() } else { self.files.place(span) };
+        let accepts = |allow: &&mut Allow| allow.line == line && allow.span.file == span.file && allow.code == code;
+        if let Some(allow) = self.allows.iter_mut().filter(|_| allowed).find(accepts) {
+            allow.used = true;
+            let reason = allow.reason.clone();
+            if !reason.is_empty() {
+                let finding = self.finding(level, code, span, message, suggestion);
+                return self.allowed.push(Allowed { finding, reason });
+            }
+        }
         // Errors are counted even when they are not shown: a load must not pass because its findings were too many.
         self.errors += usize::from(level == Level::Error);
         if self.passed_over.contains(&code) {
@@ -250,9 +307,26 @@ impl<'f> Diags<'f> {
             self.dropped += 1;
             return;
         }
+        let finding = self.finding(level, code, span, message, suggestion);
+        self.found.push(finding);
+    }
+
+    /// A warning that is told some other day.
+    pub fn warning(&self, code: &'static str, span: Span, message: String, hint: &str) -> Diagnostic {
+        self.finding(Level::Warning, code, span, message, Some(hint.to_string()))
+    }
+
+    fn finding(
+        &self,
+        level: Level,
+        code: &'static str,
+        span: Span,
+        message: String,
+        suggestion: Option<String>,
+    ) -> Diagnostic {
         let (path, line, column) = self.files.place(span);
         let text = self.files.line(span).map(Into::into);
-        self.found.push(Diagnostic { code, level, path, line, column, message, suggestion, span, text });
+        Diagnostic { code, level, path, line, column, message, suggestion, span, text }
     }
 }
 

@@ -6,10 +6,11 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub(crate) mod allow;
 pub(crate) mod diag;
 pub(crate) mod layout;
 pub(crate) mod text;
 pub(crate) mod yaml;
 
-pub use diag::{Diagnostic, Level};
+pub use diag::{Allowed, Diagnostic, Level};
 pub use text::{Sources, Span};

@@ -68,11 +68,13 @@ fn a_silent_caller_and_one_with_wrong_keys_only_go_round_for_ever() {
 
 #[test]
 fn a_human_behind_five_menus_is_too_far_and_one_behind_none_is_not_there() {
-    let menu = |name: &str, next: &str| format!("  {name}:\n    - menu: {{say: main_menu, keys: {{1: {next}}}}}\n");
+    let menu = |name: &str, next: &str| {
+        format!("  {name}:\n    - menu: {{say: main_menu, keys: {{1: {next}}}, no_agent: true}}\n")
+    };
     let deep: String =
         [("start", "b"), ("b", "c"), ("c", "d"), ("d", "e"), ("e", "agent")].map(|(at, next)| menu(at, next)).concat();
     breaks(&deep, &["P4"]);
-    breaks("  start:\n    - menu: {say: main_menu, keys: {1: bye}}\n", &["P4"]);
+    breaks("  start:\n    - menu: {say: main_menu, keys: {1: bye}, no_agent: true}\n", &["P4"]);
 }
 
 #[test]

@@ -225,13 +225,7 @@ fn wander(bundle: &Bundle, dice: &mut Dice, events: usize) -> Vec<Action> {
     let mut log = Vec::new();
     let (mut at, mut ids, mut over) = (0u64, 0u32, false);
     let mut out = Vec::new();
-    let begin = Event::Started {
-        caller: Redacted::new("13800138000".into()),
-        called: "95598".into(),
-        wall_ms: MORNING,
-        lang: None,
-    };
-    let mut next = Some(begin);
+    let mut next = Some(begin());
     for _ in 0..events {
         // Time may stand still, and the clock handed in may even go back.
         at = if dice.roll(20) == 0 { at / 2 } else { at + dice.roll(4_000) as u64 };
@@ -272,6 +266,67 @@ fn events_in_any_order_never_break_a_call_and_replay_the_same() {
             assert_eq!(first, wander(&bundle, &mut Dice::of(case), 400));
         }));
         assert!(twice.is_ok(), "HOTLINE_FUZZ_SEED={} case {case}", env("HOTLINE_FUZZ_SEED", 95_598));
+    }
+}
+
+/// The first event of a call.
+fn begin() -> Event {
+    Event::Started { caller: Redacted::new("13800138000".into()), called: "95598".into(), wall_ms: MORNING, lang: None }
+}
+
+#[test]
+fn what_was_answered_or_cleared_before_changes_nothing() {
+    let bundle = bundle(&sample());
+    const NEVER: ActionId = ActionId::MAX;
+    for case in 0..cases() / 20 {
+        let mut dice = Dice::of(case);
+        let mut state = start(&bundle, "power").expect("the flow is there");
+        let (mut at, mut timers, mut dead) = (0, std::collections::BTreeSet::new(), Vec::new());
+        for turn in 0..200 {
+            at += dice.roll(4_000) as u64;
+            let event = if turn == 0 { begin() } else { any_event(&mut dice, timers.last().copied().unwrap_or(0)) };
+            if let Event::Timer { id } = event
+                && timers.remove(&id)
+            {
+                dead.push(id);
+            }
+            let mut out = Vec::new();
+            step(&bundle, &mut state, at, event, &mut out);
+            for action in out.drain(..) {
+                match action {
+                    Action::TimerSet { id, .. } => _ = timers.insert(id),
+                    Action::TimerClear { id } => {
+                        timers.remove(&id);
+                        dead.push(id);
+                    }
+                    _ => {}
+                }
+            }
+            // What a call is, but for the time that it was last told, and the steps it took since it heard of anything.
+            let told_of = |state: &CallState| {
+                let mut value = serde_json::to_value(state).unwrap();
+                value.as_object_mut().unwrap().remove("at");
+                value["counters"]["steps_idle"] = 0.into();
+                value
+            };
+            let before = told_of(&state);
+            let late = [
+                Event::PlayDone { id: NEVER, heard_ms: 1 },
+                Event::Timer { id: NEVER },
+                Event::Lookup { id: NEVER, result: LookupResult::Failed },
+                Event::Queue { id: NEVER, event: QueueEvent::Answered },
+                Event::Transfer { id: NEVER, result: TransferResult::Answered },
+                Event::Recorded { id: NEVER, kept: None },
+                Event::Posted { id: NEVER, reference: None },
+            ];
+            let old = (!dead.is_empty()).then(|| Event::Timer { id: *dice.one_of(&dead) });
+            for event in late.into_iter().chain(old) {
+                let told = format!("case {case}, event {turn}: {event:?}");
+                step(&bundle, &mut state, at, event, &mut out);
+                assert!(out.is_empty(), "{told}: {out:?}");
+                assert_eq!(told_of(&state), before, "{told}");
+            }
+        }
     }
 }
 

@@ -163,7 +163,7 @@ fn mistakes_about_messages_are_told_where_they_are() {
         (SEND.replace("account: account", "acount: account"), "E207 14:57 `pay_link` takes no `acount`"),
         (
             SEND.replace("account: account", "account: pin"),
-            "E701 14:66 `pin` is secret: it can only be sent to a lookup",
+            "E701 14:66 `pin` is secret: it can only be sent to a lookup that takes it so",
         ),
         (
             SEND.replace("sms: pay_link", "sms: pay_link, mail: pay_link"),

@@ -239,3 +239,29 @@ fn the_tests_of_the_sample_pass() {
         }
     }
 }
+
+#[test]
+fn a_secret_that_a_lookup_is_sent_is_in_no_transcript() {
+    let bundle = bundle(&sample());
+    let text = "ivr_test: 1\nflow: power\nmock:\n  account_by_phone: {account: \"3101234569\"}\n  verify_owner: found\ntests:\n  - name: secret\n    script:\n      - presses: 1\n      - presses: 4\n      - presses: 1\n      - hears: [..., ask_id_last6]\n      - presses: \"908172\"\n";
+    let file = Sources { files: vec![("tests/secret.test.yaml".into(), text.into())] };
+    let (files, wrong) = trial::read(&file, &bundle);
+    assert_eq!(wrong, []);
+    let verdict = trial::run(&bundle, "power", &files[0].tests[0]);
+    let told = trial::transcript(&verdict.lines);
+    let asked = told.iter().find(|line| line.contains("verify_owner")).unwrap_or_else(|| panic!("{told:#?}"));
+    assert!(asked.contains("id: (secret)") && !asked.contains("72"), "{asked}");
+}
+
+#[test]
+fn a_recording_that_fails_takes_its_own_way() {
+    let flow = "ivr: 1\nlanguages: [zh]\nvars: {note: {type: text}}\nsections:\n  start:\n    - record: {save: note, say: speak, failed: sorry}\n    - hangup: goodbye\n  sorry:\n    - hangup: bad\n";
+    let sources = project(flow, &[("speak", "请留言"), ("bad", "对不起")]);
+    let bundle = bundle(&sources);
+    let text = "ivr_test: 1\nflow: test\nmock: {record: fails}\ntests:\n  - name: full disk\n    script:\n      - hears: [speak, bad]\n";
+    let file = Sources { files: vec![("tests/r.test.yaml".into(), text.into())] };
+    let (files, wrong) = trial::read(&file, &bundle);
+    assert_eq!(wrong, []);
+    let verdict = trial::run(&bundle, "test", &files[0].tests[0]);
+    assert!(verdict.passed(), "{:#?}", trial::transcript(&verdict.lines));
+}

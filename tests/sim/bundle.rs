@@ -66,7 +66,7 @@ fn build(sources: &Sources) -> Speech {
     let names = |names: &[&str]| names.iter().map(|name| name.to_string()).collect::<BTreeSet<_>>();
     let platform = Platform {
         queues: names(&["service", "emergency"]),
-        trunks: names(&["demo-trunk"]),
+        trunks: [("demo-trunk".to_string(), BTreeSet::new())].into(),
         agents: names(&super::config::AGENTS),
         bases: ["customers", "grid", "billing"].map(|base| (base.to_string(), names(&[base]))).into(),
         ..Platform::default()

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 #[derive(clap::Args)]
 pub(in crate::cli) struct SchemaArgs {
-    /// flow, lookups, calendars, messages or prompts
+    /// flow, lookups, calendars, messages, prompts or test
     #[arg(default_value = "flow")]
     kind: Kind,
 }
@@ -18,6 +18,7 @@ enum Kind {
     Calendars,
     Messages,
     Prompts,
+    Test,
 }
 
 #[derive(clap::Args)]
@@ -33,6 +34,7 @@ pub(super) fn schema(args: &SchemaArgs) -> Result<ExitCode, Failure> {
         Kind::Calendars => ivr::SchemaOf::Calendars,
         Kind::Messages => ivr::SchemaOf::Messages,
         Kind::Prompts => ivr::SchemaOf::Prompts,
+        Kind::Test => ivr::SchemaOf::Test,
     });
     output::write(&format!("{schema:#}\n"))?;
     Ok(ExitCode::SUCCESS)

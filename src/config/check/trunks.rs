@@ -62,8 +62,21 @@ impl Check<'_> {
             let numbers = self.trunk_numbers(&raw);
             let manners = self.manners(&raw);
             let (srtp, keys) = (self.srtp(raw.srtp.as_ref()), self.keys(raw.dtmf.as_ref()));
+            let private = raw.private.iter().map(|name| name.value.clone()).collect();
             let key = id.clone();
-            let trunk = Trunk { id, sources, client_certificate, gateway, enabled, caps, manners, numbers, srtp, keys };
+            let trunk = Trunk {
+                id,
+                sources,
+                client_certificate,
+                gateway,
+                enabled,
+                caps,
+                manners,
+                numbers,
+                srtp,
+                keys,
+                private,
+            };
             trunks.insert(key, trunk);
         }
         trunks

@@ -20,8 +20,11 @@ pub(super) fn check(view: &View, diags: &mut Diags) -> bool {
         return false;
     }
     let ways = Ways::new(view);
-    let reached = ways.reached(view);
-    unreached_sections(view, &reached, diags);
+    let reached = ways.reached_from(view.doors_and_start().collect());
+    let kept = view.flow.sections.iter().filter(|section| section.keep);
+    let kept: Vec<usize> = kept.filter_map(|section| view.entry(&section.name.text)).collect();
+    unreached_sections(view, &reached, &ways.reached_from(kept.clone()), diags);
+    let reached = &reached | &ways.reached_from(kept);
     if !loops(view, &ways, &reached, diags) {
         traps(view, &ways, &reached, diags);
     }
@@ -94,11 +97,8 @@ impl Ways {
         ways
     }
 
-    fn reached(&self, view: &View) -> BTreeSet<usize> {
+    fn reached_from(&self, mut open: Vec<usize>) -> BTreeSet<usize> {
         let mut reached = BTreeSet::new();
-        let kept = view.flow.sections.iter().filter(|section| section.keep);
-        let mut open: Vec<usize> = kept.filter_map(|section| view.entry(&section.name.text)).collect();
-        open.extend(view.entry("start").into_iter().chain(view.doors()));
         while let Some(node) = open.pop() {
             if reached.insert(node) {
                 open.extend(self.all.get(node).into_iter().flatten());
@@ -108,11 +108,18 @@ impl Ways {
     }
 }
 
-fn unreached_sections(view: &View, reached: &BTreeSet<usize>, diags: &mut Diags) {
+/// A section that only a kept one leads to is kept with it.
+fn unreached_sections(view: &View, reached: &BTreeSet<usize>, kept: &BTreeSet<usize>, diags: &mut Diags) {
     for (section, first) in view.flow.sections.iter().zip(&view.first) {
-        if first.is_some_and(|first| !reached.contains(&first)) {
-            let message = format!("nothing leads to section `{}`", section.name.text);
-            diags.error_hint("E213", section.name.span, message, "remove it, lead to it, or mark it `keep: true`");
+        if first.is_none_or(|first| reached.contains(&first) || !section.keep && kept.contains(&first)) {
+            continue;
+        }
+        let message = format!("nothing leads to section `{}`", section.name.text);
+        match section.keep {
+            true => diags.warn("E213", section.name.span, message),
+            false => {
+                diags.error_hint("E213", section.name.span, message, "remove it, lead to it, or mark it `keep: true`");
+            }
         }
     }
 }
@@ -210,6 +217,24 @@ fn traps(view: &View, ways: &Ways, reached: &BTreeSet<usize>, diags: &mut Diags)
         }
         let gone = leading_to(&ways.all, &round, &lost);
         lost.retain(|node| !gone.contains(node) && *node != start);
+    }
+}
+
+/// What a subflow gives should be taken by somebody, where somebody calls it.
+pub(super) fn check_gives(views: &[View], diags: &mut Diags) {
+    let mut taken: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for node in views.iter().flat_map(|view| &view.nodes) {
+        let Some(flow) = node.refers(Refers::Flow) else { continue };
+        let names =
+            node.facts.iter().filter_map(|fact| if let Fact::Takes(name) = fact { Some(&*name.text) } else { None });
+        taken.entry(&flow.text).or_default().extend(names);
+    }
+    for view in views {
+        let Some(taken) = taken.get(view.flow.name.as_str()) else { continue };
+        for name in view.flow.gives.iter().filter(|name| !taken.contains(name.text.as_str())) {
+            let message = format!("no flow that calls `{}` takes its `{}`", view.flow.name, name.text);
+            diags.warn_hint("E224", name.span, message, "leave it out of `gives`, or take it by `get:`");
+        }
     }
 }
 

@@ -89,7 +89,8 @@ fn refers(what: Refers, name: &Name, view: &View, platform: Option<&Platform>, d
             must("E204", "queue", platform.queues.contains(text), platform.queues.iter().map(String::as_str).collect());
         }
         (Refers::Trunk, Some(platform)) => {
-            must("E205", "trunk", platform.trunks.contains(text), platform.trunks.iter().map(String::as_str).collect());
+            let known = platform.trunks.keys().map(String::as_str).collect();
+            must("E205", "trunk", platform.trunks.contains_key(text), known);
         }
         (Refers::Agent, Some(platform)) => {
             let known = platform.agents.iter().map(String::as_str).collect();

@@ -119,8 +119,8 @@ fn no_secret(expr: &Expr, view: &View, used: &mut BTreeSet<String>, diags: &mut 
 
 fn secret(name: &str, span: Span, view: &View, diags: &mut Diags) {
     if view.flow.vars.get(name).is_some_and(|decl| decl.secret) {
-        let message = format!("`{name}` is secret: it can only be sent to a lookup");
-        diags.error("E701", span, message);
+        let message = format!("`{name}` is secret: it can only be sent to a lookup that takes it so");
+        diags.error_hint("E701", span, message, "in lookups.yaml: `takes: {NAME: {type: digits, secret: true}}`");
     }
 }
 
@@ -257,7 +257,17 @@ fn walk<'v>(view: &'v View, index: usize, mut known: Set<'v>, mut diags: Option<
                 after.extend(sure.iter().map(String::as_str));
                 ways.extend(view.entry(&name.text).map(|target| (target, after)));
             }
-            Fact::BindsKey(..) | Fact::Refers(..) | Fact::Music(_) | Fact::Posts | Fact::Ends | Fact::Wrong { .. } => {}
+            Fact::Key { .. }
+            | Fact::Asks(_)
+            | Fact::Bargeable
+            | Fact::Urgent
+            | Fact::Takes(_)
+            | Fact::Records { .. }
+            | Fact::Refers(..)
+            | Fact::Music(_)
+            | Fact::Posts
+            | Fact::Ends
+            | Fact::Wrong { .. } => {}
         }
     }
     ways

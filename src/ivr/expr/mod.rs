@@ -6,11 +6,13 @@
 mod eval;
 mod lex;
 mod parse;
+mod samples;
 mod types;
 
 pub use eval::Fault;
 pub(super) use eval::{Reader, eval};
 pub(super) use parse::parse;
+pub(super) use samples::{literals, samples};
 pub(super) use types::{Known, TypeError, check, undefined};
 
 use super::source::Span;

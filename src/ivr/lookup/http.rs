@@ -3,7 +3,7 @@
 
 use super::template::{Arguments, Body, Template, percent_encoded};
 use crate::ivr::diag::{Diags, shown};
-use crate::ivr::lower::{self, Fields, name};
+use crate::ivr::lower::{self, Fields, name, text};
 use crate::ivr::settings::{Setting, Shape, optional};
 use crate::ivr::source::Name;
 use crate::ivr::value::Type;
@@ -16,6 +16,7 @@ const METHODS: [(&str, &str); 4] = [("get", "GET"), ("post", "POST"), ("put", "P
 /// Of a `GET` that says nothing else: one connection that was reset costs the caller nothing.
 const RETRIES: u32 = 1;
 pub(super) const MAX_RETRIES: u32 = 3;
+const MAX_PARAMETER_BYTES: usize = 64;
 /// Headers that a request has from elsewhere, or that would change where it ends.
 const TAKEN_HEADERS: [&str; 8] = [
     "host",
@@ -63,18 +64,19 @@ impl fmt::Debug for Request {
     }
 }
 
-// What a request may say, whatever it is for.
-pub(in crate::ivr) const GET: Setting = optional("get", Shape::Text, "where to ask, as `${base.NAME}/path`");
-pub(in crate::ivr) const POST: Setting = optional("post", Shape::Text, "where to ask by POST");
-pub(in crate::ivr) const PUT: Setting = optional("put", Shape::Text, "where to ask by PUT");
-pub(in crate::ivr) const PATCH: Setting = optional("patch", Shape::Text, "where to ask by PATCH");
-pub(in crate::ivr) const QUERY: Setting = optional("query", Shape::Named(&Shape::Text), "parameters of the address");
-pub(in crate::ivr) const HEADERS: Setting = optional("headers", Shape::Named(&Shape::Text), "headers of the request");
-pub(in crate::ivr) const BODY: Setting = optional("body", Shape::Any, "what is sent, as JSON");
-pub(in crate::ivr) const AUTH: Setting = optional("auth", Shape::Name, "the name of the secret that goes along");
-pub(in crate::ivr) const RETRIED: Setting =
+/// What a request may say, whatever it is for.
+pub(in crate::ivr) const SETTINGS: [Setting; 10] = [GET, POST, PUT, PATCH, QUERY, HEADERS, BODY, AUTH, RETRIED, KEY];
+const GET: Setting = optional("get", Shape::Text, "where to ask, as `${base.NAME}/path`");
+const POST: Setting = optional("post", Shape::Text, "where to ask by POST");
+const PUT: Setting = optional("put", Shape::Text, "where to ask by PUT");
+const PATCH: Setting = optional("patch", Shape::Text, "where to ask by PATCH");
+const QUERY: Setting = optional("query", Shape::Named(&Shape::Text), "parameters of the address");
+const HEADERS: Setting = optional("headers", Shape::Named(&Shape::Text), "headers of the request");
+const BODY: Setting = optional("body", Shape::Any, "what is sent, as JSON");
+const AUTH: Setting = optional("auth", Shape::Name, "the name of the secret that goes along");
+const RETRIED: Setting =
     optional("retries", Shape::Number(0, MAX_RETRIES), "how often it is asked again").or("1 of a `get`");
-pub(in crate::ivr) const KEY: Setting =
+const KEY: Setting =
     optional("idempotency_key", Shape::Text, "by what the other system knows a request that it has seen");
 
 impl Http {
@@ -86,6 +88,8 @@ impl Http {
     ) -> Option<Option<Http>> {
         let given: Vec<(&Node, &'static str)> =
             METHODS.iter().filter_map(|(setting, method)| Some((fields.take(setting)?, *method))).collect();
+        let beside = ["query", "headers", "body", "auth", "retries", "idempotency_key"];
+        let beside = beside.into_iter().find_map(|setting| fields.take(setting));
         let mut named = |setting| fields.take(setting).map(|node| named(node, setting, takes, diags));
         let (query, headers) = (named("query"), named("headers"));
         if let Some(node) = fields.take("headers") {
@@ -96,7 +100,14 @@ impl Http {
         let retries = fields.take("retries").map(|node| (node.span, fields.number("retries", diags)));
         let key = fields.take("idempotency_key").map(|node| Template::lower(node, takes, diags));
         let (node, method) = match given[..] {
-            [] => return Some(None),
+            [] => match beside {
+                None => return Some(None),
+                Some(node) => {
+                    let hint = "add `post: ${base.NAME}/path`, or leave this out";
+                    diags.error_hint("E114", node.span, "nothing is said of where this goes", hint);
+                    return None;
+                }
+            },
             [one] => one,
             [_, (second, _), ..] => {
                 diags.error_hint("E114", second.span, "a request has one address", "keep one of get, post, put, patch");
@@ -127,6 +138,11 @@ impl Http {
         }))
     }
 
+    /// Whether a value would stand in the address.
+    pub(super) fn shows(&self, name: &str) -> bool {
+        self.path.has(name) || self.query.iter().any(|(_, value)| value.has(name))
+    }
+
     /// `None` when an argument cannot be put where it belongs: nothing is sent then.
     pub fn request(&self, args: Arguments) -> Option<Request> {
         let mut path = self.path.fill_encoded(args);
@@ -138,7 +154,7 @@ impl Http {
             path.push(if at == 0 { '?' } else { '&' });
             path.push_str(&percent_encoded(name));
             path.push('=');
-            path.push_str(&value.fill_encoded(args));
+            path.push_str(&percent_encoded(&value.fill(args)));
         }
         let mut headers: Vec<(String, String)> =
             self.headers.iter().map(|(name, value)| (name.clone(), value.fill(args))).collect();
@@ -189,10 +205,19 @@ fn named(
     diags: &mut Diags,
 ) -> Option<Vec<(String, Template)>> {
     let pairs = lower::named(node, &format!("`{what}`"), diags)?;
-    let lowered = pairs
-        .iter()
-        .map(|(key, value)| Some((name(key, "a name", diags)?.text, Template::lower(value, takes, diags)?)));
+    let lowered =
+        pairs.iter().map(|(key, value)| Some((parameter(key, diags)?, Template::lower(value, takes, diags)?)));
     lowered.collect()
+}
+
+/// The name of a parameter or header; what an address cannot hold is encoded there, so `$filter` is as good as any.
+fn parameter(node: &Node, diags: &mut Diags) -> Option<String> {
+    let text = text(node, "a name", diags)?;
+    if text.is_empty() || text.len() > MAX_PARAMETER_BYTES || text.chars().any(char::is_control) {
+        diags.error("E112", node.span, format!("`{}` cannot be a name", shown(text)));
+        return None;
+    }
+    Some(text.to_string())
 }
 
 fn headers_are_free(node: &Node, diags: &mut Diags) {

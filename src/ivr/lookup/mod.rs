@@ -13,13 +13,13 @@ pub use sql::Sql;
 use super::calendar::{lower_zone, zone};
 use super::diag::Diags;
 use super::lower::{Fields, identifier, name, named, names};
-use super::settings::{Group, Setting, Shape, optional, required};
+use super::settings::{Group, Setting, Shape, joined, optional, required};
 use super::source::Span;
 use super::value::{TYPE_NAMES, Type};
 use super::yaml::{Kind, Node};
 use jiff::tz::TimeZone;
 use reply::NotFound;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A day: what is older is looked up again.
 const MAX_CACHE_MS: u64 = 86_400_000;
@@ -28,6 +28,8 @@ const MAX_CACHE_MS: u64 = 86_400_000;
 pub struct Lookup {
     pub takes: BTreeMap<String, Type>,
     pub gives: BTreeMap<String, Type>,
+    /// Arguments that may be given a secret.
+    pub secrets: BTreeSet<String>,
     pub timeout_ms: Option<u64>,
     /// How long an answer serves again for the same question.
     pub cache_ms: Option<u64>,
@@ -81,34 +83,37 @@ pub(super) const FILE: Group = Group {
 
 const LOOKUP: Group = Group {
     what: "a lookup",
-    settings: &[
-        optional("takes", Shape::Named(&TAKEN), "its arguments and their types"),
-        optional("gives", Shape::Named(&GIVEN), "the fields of its reply, their types and places"),
-        optional("timeout", Shape::Time("a timeout", 100, 30_000), "the longest wait").or("3s"),
-        optional("cache", Shape::Time("`cache`", 1_000, MAX_CACHE_MS), "how long an answer serves again"),
-        http::GET,
-        http::POST,
-        http::PUT,
-        http::PATCH,
-        http::QUERY,
-        http::HEADERS,
-        http::BODY,
-        http::AUTH,
-        http::RETRIED,
-        http::KEY,
-        optional("not_found", Shape::Group(&reply::NOT_FOUND), "how an answer says that there is nothing"),
-        optional("sql", Shape::Text, "instead: a question to a database, with its arguments as `:name`"),
-        optional("database", Shape::Name, "which database"),
-    ],
+    settings: &joined::<7, 10, 17>(
+        [
+            optional("takes", Shape::Named(&ASKED), "its arguments and their types"),
+            optional("gives", Shape::Named(&GIVEN), "the fields of its reply, their types and places"),
+            optional("timeout", Shape::Time("a timeout", 100, 30_000), "the longest wait").or("3s"),
+            optional("cache", Shape::Time("`cache`", 1_000, MAX_CACHE_MS), "how long an answer serves again"),
+            optional("not_found", Shape::Group(&reply::NOT_FOUND), "how an answer says that there is nothing"),
+            optional("sql", Shape::Text, "instead: a question to a database, with its arguments as `:name`"),
+            optional("database", Shape::Name, "which database"),
+        ],
+        http::SETTINGS,
+    ),
 };
 
 pub(super) const TAKEN: Shape = Shape::Either(&[Shape::Word(&TYPE_NAMES), Shape::Group(&ARGUMENT)]);
+const ASKED: Shape = Shape::Either(&[Shape::Word(&TYPE_NAMES), Shape::Group(&QUESTION)]);
 const GIVEN: Shape = Shape::Either(&[Shape::Word(&TYPE_NAMES), Shape::Group(&FIELD)]);
 const TYPE: Setting = required("type", Shape::Word(&TYPE_NAMES), "its type");
 /// What goes with `one_of`.
 pub(super) const CHOICES: Setting = optional("of", Shape::Names, "the choices of `one_of`");
 
 const ARGUMENT: Group = Group { what: "a value", settings: &[TYPE, CHOICES] };
+
+const QUESTION: Group = Group {
+    what: "a value",
+    settings: &[
+        TYPE,
+        CHOICES,
+        optional("secret", Shape::Flag, "`true`: a secret may be sent here, and goes no further").or("false"),
+    ],
+};
 
 const FIELD: Group = Group {
     what: "a value",
@@ -138,15 +143,28 @@ pub(super) fn lower(root: &Node, lookups: &mut BTreeMap<String, Lookup>, diags: 
 
 fn one(span: Span, node: &Node, diags: &mut Diags) -> Option<Lookup> {
     let mut fields = Fields::of(node, &LOOKUP, diags)?;
-    let takes = fields.take("takes").map(|node| typed(node, "`takes`", false, diags)).unwrap_or_default();
-    let gives = fields.take("gives").map(|node| typed(node, "`gives`", true, diags)).unwrap_or_default();
+    let takes = fields.take("takes").map(|node| typed(node, "`takes`", &QUESTION, diags)).unwrap_or_default();
+    let gives = fields.take("gives").map(|node| typed(node, "`gives`", &FIELD, diags)).unwrap_or_default();
     let timeout_ms = fields.time("timeout", diags);
     let cache_ms = fields.time("cache", diags);
-    let not_found = fields.take("not_found").and_then(|node| NotFound::lower(node, diags)).unwrap_or_default();
+    let not_found_at = fields.take("not_found");
+    let not_found = not_found_at.and_then(|node| NotFound::lower(node, diags)).unwrap_or_default();
+    let secrets: BTreeSet<String> =
+        takes.iter().filter(|(_, (_, at))| at.secret).map(|(name, _)| name.clone()).collect();
     let takes: BTreeMap<String, Type> = takes.into_iter().map(|(name, (ty, _))| (name, ty)).collect();
     let http = Http::lower(&mut fields, &takes, diags);
     let sql = Sql::lower(&mut fields, &takes, diags);
     fields.finish(diags);
+    if let (Some(secret), true) = (secrets.first(), cache_ms.is_some()) {
+        let message = format!("`{secret}` is secret, and `cache` would keep what was asked");
+        diags.error_hint("E704", span, message, "leave `cache` out");
+    }
+    if let Some(Some(http)) = &http
+        && let Some(secret) = secrets.iter().find(|secret| http.shows(secret))
+    {
+        let message = format!("`{secret}` is secret, and an address is written into logs on its way");
+        diags.error_hint("E704", span, message, "send it in the `body:` of a `post:`");
+    }
     let source = match (http?, sql?) {
         (Some(http), None) => Source::Http(http),
         (None, Some(sql)) => Source::Sql(sql),
@@ -161,6 +179,10 @@ fn one(span: Span, node: &Node, diags: &mut Diags) -> Option<Lookup> {
         }
     };
     let is_sql = matches!(source, Source::Sql(_));
+    if let (Some(node), true) = (not_found_at, is_sql) {
+        let hint = "leave it out: a database that has no such row has found nothing";
+        diags.error_hint("E112", node.span, "`not_found` reads an answer over HTTP, and this asks a database", hint);
+    }
     let mut places = BTreeMap::new();
     for (name, (_, place)) in &gives {
         let at = match (&place.at, is_sql) {
@@ -175,7 +197,7 @@ fn one(span: Span, node: &Node, diags: &mut Diags) -> Option<Lookup> {
         places.insert(name.clone(), Place { at, unit: place.unit, zone: place.zone.clone() });
     }
     let gives = gives.into_iter().map(|(name, (ty, _))| (name, ty)).collect();
-    Some(Lookup { takes, gives, timeout_ms, cache_ms, source, not_found, places })
+    Some(Lookup { takes, gives, secrets, timeout_ms, cache_ms, source, not_found, places })
 }
 
 /// A place in a JSON answer.
@@ -193,25 +215,28 @@ struct Where {
     at: Option<(Span, String)>,
     unit: Unit,
     zone: TimeZone,
+    secret: bool,
 }
 
 /// `{account: digits, balance: {type: money, at: /data/balance}}`.
 pub(super) fn types(node: &Node, what: &str, diags: &mut Diags) -> BTreeMap<String, Type> {
-    typed(node, what, false, diags).into_iter().map(|(name, (ty, _))| (name, ty)).collect()
+    typed(node, what, &ARGUMENT, diags).into_iter().map(|(name, (ty, _))| (name, ty)).collect()
 }
 
-fn typed(node: &Node, what: &str, with_places: bool, diags: &mut Diags) -> BTreeMap<String, (Type, Where)> {
-    let group = if with_places { &FIELD } else { &ARGUMENT };
+fn typed(node: &Node, what: &str, group: &'static Group, diags: &mut Diags) -> BTreeMap<String, (Type, Where)> {
     let mut types = BTreeMap::new();
     let here = || zone(super::flow::DEFAULT_ZONE).unwrap_or(TimeZone::UTC);
     for (key, value) in named(node, what, diags).unwrap_or_default() {
         let Some(name) = name(key, "a name", diags) else { continue };
-        let mut place = Where { at: None, unit: Unit::Own, zone: here() };
+        let mut place = Where { at: None, unit: Unit::Own, zone: here(), secret: false };
         let ty = match &value.kind {
             Kind::Map(_) => {
                 let Some(mut detail) = Fields::of(value, group, diags) else { continue };
                 let ty = lower_type(&mut detail, diags);
-                if with_places {
+                if group.setting("secret").is_some() {
+                    place.secret = detail.flag("secret", diags).unwrap_or(false);
+                }
+                if group.setting("at").is_some() {
                     place.at = detail.take("at").and_then(|node| Some((node.span, node.scalar()?.to_string())));
                     place.unit = detail.take("unit").zip(ty.as_ref()).map_or(Unit::Own, |(n, ty)| unit(n, ty, diags));
                     place.zone = detail.take("zone").and_then(|node| lower_zone(node, diags)).unwrap_or(place.zone);

@@ -75,6 +75,10 @@ impl Template {
         Some(Template(parts))
     }
 
+    pub fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|part| matches!(part, Part::Slot(slot) if slot == name))
+    }
+
     pub fn fill(&self, args: Arguments) -> String {
         self.with(args, |value| value)
     }

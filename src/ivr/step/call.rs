@@ -1,7 +1,7 @@
 //! `call` and `return`: a subflow has its own variables; what it takes and gives is named on both sides.
 
 use super::set::fitted;
-use super::{Exit, Fact, Lower, Refers, Step, To, Verb};
+use super::{Exit, Fact, Lower, Refers, Step, Verb};
 use crate::ivr::bundle::Bundle;
 use crate::ivr::expr::Expr;
 use crate::ivr::flow::Flow;
@@ -112,10 +112,11 @@ impl Step for Call {
                 let message = format!("`{}` gives no `{}`", self.flow.text, from.text);
                 out.push(wrong(from, message, format!("list it under `gives:` of {}", self.flow.text)));
             }
+            out.push(Fact::Takes(from));
             sets.push((variable, decl.map(|decl| decl.ty.clone())));
         }
-        out.push(Exit::to(&self.failed, false));
-        out.push(Fact::Exit(Exit { to: To::Below, passes: false, sets }));
+        out.push(Exit::to("failed", &self.failed, false));
+        out.push(Exit::below_with(false, sets));
     }
 
     fn enter(&self, run: &mut Run) -> Next {

@@ -93,7 +93,7 @@ impl Step for Choose {
             out.push(Fact::Proves(sure));
         }
         out.push(match &self.otherwise {
-            Some(section) => Exit::to(section, false),
+            Some(section) => Exit::to("else", section, false),
             None => Exit::below(false),
         });
     }

@@ -1,7 +1,7 @@
 //! `collect`: asks for digits, checks them, may read them back, and stores them. Here digits are data: of the shortcuts
 //! only `star` and `hash` act, and only as the first key; later `star` starts the entry over.
 
-use super::{Exit, Fact, Lower, Step, Verb};
+use super::{Answer, Exit, Fact, Lower, Question, Step, Verb};
 use crate::ivr::bundle::Bundle;
 use crate::ivr::digits::{self, CHECK_NAMES, Check, Pattern};
 use crate::ivr::flow::Target;
@@ -62,6 +62,10 @@ const SETTINGS: Group = Group {
     ],
 };
 
+/// Keys that answer the reading back.
+const RIGHT: char = '1';
+const AGAIN: char = '2';
+const CONFIRM: [char; 2] = [RIGHT, AGAIN];
 const END_KEYS: [&str; 13] = ["hash", "star", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "none"];
 
 fn lower(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
@@ -236,9 +240,16 @@ impl Step for Collect {
 
     fn facts<'s>(&'s self, _bundle: &'s Bundle, out: &mut Vec<Fact<'s>>) {
         out.extend(self.policy.prompts().map(Fact::Plays));
-        out.push(Exit::to(&self.give_up, true));
+        let asks = |say, what, keys| {
+            Fact::Asks(Question { what, say, keys, least: self.min, barge_in: self.policy.barge_in, no_agent: true })
+        };
+        out.push(asks(&self.policy.say, Answer::Entry, self.end_key.iter().map(char::to_string).collect()));
+        out.push(Exit::to("give_up", &self.give_up, true));
         out.push(Fact::Collects(&self.save));
-        out.extend(self.confirm.iter().map(Fact::Plays));
+        if let Some(confirm) = &self.confirm {
+            out.push(Fact::Plays(confirm));
+            out.push(asks(std::slice::from_ref(confirm), Answer::Choice, CONFIRM.map(String::from).to_vec()));
+        }
         out.push(Exit::below(true));
     }
 
@@ -271,8 +282,8 @@ impl Asks for Collect {
     fn key(&self, run: &mut Run, asking: &mut Asking, key: char) -> Taken {
         match (asking.stage, key) {
             (Stage::Entry | Stage::Question(_), _) => self.entry_key(run, asking, key),
-            (Stage::Confirm, '1') => self.done(run),
-            (Stage::Confirm, '2') => {
+            (Stage::Confirm, RIGHT) => self.done(run),
+            (Stage::Confirm, AGAIN) => {
                 if let Some(vars) = run.vars() {
                     vars.forget(&self.save.text);
                 }

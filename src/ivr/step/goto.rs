@@ -31,7 +31,7 @@ impl Step for Goto {
     }
 
     fn facts<'s>(&'s self, _bundle: &'s Bundle, out: &mut Vec<Fact<'s>>) {
-        out.push(Exit::to(&self.section, false));
+        out.push(Exit::to("goto", &self.section, false));
     }
 
     fn enter(&self, _run: &mut Run) -> Next {

@@ -53,8 +53,9 @@ impl Step for Hours {
 
     fn facts<'s>(&'s self, _bundle: &'s Bundle, out: &mut Vec<Fact<'s>>) {
         out.push(Fact::Refers(Refers::Calendar, &self.calendar));
-        out.extend([&self.closed].into_iter().chain(&self.holiday).map(|section| Exit::to(section, false)));
-        out.push(self.open.as_ref().map_or(Exit::below(false), |section| Exit::to(section, false)));
+        out.push(Exit::to("closed", &self.closed, false));
+        out.extend(self.holiday.iter().map(|section| Exit::to("holiday", section, false)));
+        out.push(self.open.as_ref().map_or(Exit::below(false), |section| Exit::to("open", section, false)));
     }
 
     fn enter(&self, run: &mut Run) -> Next {

@@ -1,7 +1,7 @@
 //! `language`: asks for the caller's language, each language in its own words, or sets one. A caller whose language is
 //! remembered is not asked again.
 
-use super::{Exit, Fact, Lower, Refers, Step, Verb};
+use super::{Answer, Exit, Fact, Lower, Question, Refers, Step, Verb};
 use crate::ivr::bundle::Bundle;
 use crate::ivr::lower::{Fields, keys, telephone_key};
 use crate::ivr::prompt::language;
@@ -101,6 +101,14 @@ impl Step for Language {
 
     fn facts<'s>(&'s self, _bundle: &'s Bundle, out: &mut Vec<Fact<'s>>) {
         out.extend(self.policy.prompts().map(Fact::Plays));
+        out.push(Fact::Asks(Question {
+            what: Answer::Language,
+            say: &self.policy.say,
+            keys: self.keys.keys().map(char::to_string).collect(),
+            least: 0,
+            barge_in: self.policy.barge_in,
+            no_agent: true,
+        }));
         out.extend(self.keys.values().chain([&self.silence]).map(|lang| Fact::Refers(Refers::Language, lang)));
         // A remembered language passes without a key.
         out.push(Exit::below(false));

@@ -2,7 +2,7 @@
 //! takes a while, the caller is told to wait.
 
 use super::set::fitted;
-use super::{Exit, Fact, Lower, Refers, Step, To, Verb};
+use super::{Exit, Fact, Lower, Refers, Step, Verb};
 use crate::ivr::bundle::Bundle;
 use crate::ivr::expr::Expr;
 use crate::ivr::lower::{Fields, assignments, name, received};
@@ -141,7 +141,12 @@ impl Step for Lookup {
     fn facts<'s>(&'s self, bundle: &'s Bundle, out: &mut Vec<Fact<'s>>) {
         let known = bundle.lookups.get(&self.name.text);
         out.push(Fact::Refers(Refers::Lookup, &self.name));
-        check_arguments(&self.name, known.map(|lookup| &lookup.takes), ("send", &self.send), Fact::Sends, out);
+        let sends = |argument: &Name, expr, ty| match known.is_none_or(|lookup| lookup.secrets.contains(&argument.text))
+        {
+            true => Fact::Sends(expr, ty),
+            false => Fact::Reads(expr, ty),
+        };
+        check_arguments(&self.name, known.map(|lookup| &lookup.takes), ("send", &self.send), sends, out);
         let mut sets = Vec::new();
         for (variable, field) in &self.get {
             let ty = known.and_then(|lookup| lookup.gives.get(&field.text));
@@ -153,9 +158,9 @@ impl Step for Lookup {
             sets.push((variable, ty.cloned()));
         }
         out.extend(self.wait_say.iter().map(Fact::Plays));
-        out.push(Exit::to(&self.not_found, false));
-        out.push(Exit::to(&self.failed, false));
-        out.push(Fact::Exit(Exit { to: To::Below, passes: false, sets }));
+        out.push(Exit::to("not_found", &self.not_found, false));
+        out.push(Exit::to("failed", &self.failed, false));
+        out.push(Exit::below_with(false, sets));
     }
 
     fn enter(&self, run: &mut Run) -> Next {
@@ -231,7 +236,7 @@ pub(super) fn check_arguments<'s>(
     asked: &'s Name,
     takes: Option<&BTreeMap<String, Type>>,
     (setting, given): (&str, &'s [(Name, Expr)]),
-    reads: fn(&'s Expr, Option<Type>) -> Fact<'s>,
+    reads: impl Fn(&Name, &'s Expr, Option<Type>) -> Fact<'s>,
     out: &mut Vec<Fact<'s>>,
 ) {
     for (argument, expr) in given {
@@ -241,7 +246,7 @@ pub(super) fn check_arguments<'s>(
             let takes: Vec<_> = takes.keys().map(String::as_str).collect();
             out.push(wrong(argument, message, Some(format!("it takes {}", listed(&takes)))));
         }
-        out.push(reads(expr, ty.cloned()));
+        out.push(reads(argument, expr, ty.cloned()));
     }
     for missing in takes.into_iter().flat_map(BTreeMap::keys) {
         if given.iter().all(|(name, _)| name.text != *missing) {

@@ -1,6 +1,6 @@
 //! `menu`: one key (or a few digits) chooses a section. Shortcuts of the flow act here; the menu's own keys win.
 
-use super::{Exit, Fact, Lower, Step, Verb};
+use super::{Answer, Exit, Fact, Lower, Question, Step, Verb};
 use crate::ivr::bundle::Bundle;
 use crate::ivr::diag::shown;
 use crate::ivr::flow::Target;
@@ -24,6 +24,7 @@ struct Menu {
     keys: BTreeMap<String, (Span, Target)>,
     key_wait_ms: Option<u64>,
     give_up: Name,
+    no_agent: bool,
 }
 
 pub(super) const VERB: Verb = Verb {
@@ -45,6 +46,7 @@ const SETTINGS: Group = Group {
             "which key leads to which section; `repeat` asks again, `back` goes to the menu before",
         ),
         ask::GIVE_UP,
+        optional("no_agent", Shape::Flag, "`true`: no human need be reached from here").or("false"),
         ask::TRIES,
         ask::WAIT,
         optional(
@@ -67,8 +69,9 @@ fn lower(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
     let key_wait_ms = fields.time("key_wait", lower.diags);
     let keys = fields.need("keys", lower.diags).map(|node| lower_keys(node, lower));
     let give_up = lower.give_up(&mut fields);
+    let no_agent = fields.flag("no_agent", lower.diags).unwrap_or(lower.defaults.no_agent);
     fields.finish(lower.diags);
-    let menu = Menu { policy, keys: keys?, key_wait_ms, give_up: give_up? };
+    let menu = Menu { policy, keys: keys?, key_wait_ms, give_up: give_up?, no_agent };
     if menu.keys.is_empty() {
         lower.diags.error("E112", node.span, "a menu needs at least one key");
     }
@@ -147,9 +150,18 @@ impl Step for Menu {
 
     fn facts<'s>(&'s self, _bundle: &'s Bundle, out: &mut Vec<Fact<'s>>) {
         out.extend(self.policy.prompts().map(Fact::Plays));
-        out.extend(self.keys.iter().map(|(key, (span, _))| Fact::BindsKey(key, *span)));
-        out.extend(self.keys.values().filter_map(|(_, target)| target.section()).map(|name| Exit::to(name, true)));
-        out.push(Exit::to(&self.give_up, true));
+        out.push(Fact::Asks(Question {
+            what: Answer::Choice,
+            say: &self.policy.say,
+            keys: self.keys.keys().cloned().collect(),
+            least: 1,
+            barge_in: self.policy.barge_in,
+            no_agent: self.no_agent,
+        }));
+        out.extend(self.keys.iter().map(|(key, (span, target))| Fact::Key { key, span: *span, target }));
+        let sections = self.keys.values().filter_map(|(_, target)| target.section());
+        out.extend(sections.map(|name| Exit::to("keys", name, true)));
+        out.push(Exit::to("give_up", &self.give_up, true));
     }
 
     fn enter(&self, run: &mut Run) -> Next {

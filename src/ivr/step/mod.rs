@@ -24,7 +24,7 @@ mod transfer;
 use super::bundle::Bundle;
 use super::diag::{Diags, shown};
 use super::expr::Expr;
-use super::flow::Defaults;
+use super::flow::{Defaults, Target};
 use super::lower::{Fields, name, names};
 use super::run::ask::Policy;
 use super::run::state::Vars;
@@ -79,15 +79,29 @@ pub(super) enum Fact<'s> {
     PlaysInQueue(&'s Name),
     /// An expression is evaluated; with a type that it must fit.
     Reads(&'s Expr, Option<Type>),
-    /// An expression is sent to a lookup: the one place that may take a secret, which is forgotten with it.
+    /// An expression is sent where a secret may go, which is forgotten with it.
     Sends(&'s Expr, Option<Type>),
     /// A variable goes along with a transfer, if it is set.
     Carries(&'s Name),
     Assigns(&'s Name, &'s Expr),
     /// Digits of the caller are stored.
     Collects(&'s Name),
-    /// A key of a menu, as it is dialled.
-    BindsKey(&'s str, Span),
+    /// A key of a menu, as it is dialled, and where it leads.
+    Key {
+        key: &'s str,
+        span: Span,
+        target: &'s Target,
+    },
+    /// The caller is asked for something.
+    Asks(Question<'s>),
+    /// What is played here can be cut short by a key.
+    Bargeable,
+    /// Whoever comes here needs help at any hour.
+    Urgent,
+    /// What the caller says is recorded; whether the caller is told so here.
+    Records {
+        told: bool,
+    },
     /// These are certainly set from here on.
     Proves(Vec<String>),
     Refers(Refers, &'s Name),
@@ -98,6 +112,8 @@ pub(super) enum Fact<'s> {
     Posts,
     /// The flow can end here in a good way.
     Ends,
+    /// This is taken of what the called subflow gives.
+    Takes(&'s Name),
     /// What the subflow gives must be set here.
     Gives,
     /// Something only this verb can see.
@@ -124,9 +140,37 @@ pub(super) enum Refers {
     Mailbox,
 }
 
+/// What a step asks the caller.
+#[derive(Debug)]
+pub(super) struct Question<'s> {
+    pub what: Answer,
+    pub say: &'s [Name],
+    /// Keys that answer it, as they are dialled.
+    pub keys: Vec<String>,
+    /// The fewest keys of an answer.
+    pub least: usize,
+    /// Keys act while it is said.
+    pub barge_in: bool,
+    /// No human need be reached from here.
+    pub no_agent: bool,
+}
+
+/// What answers a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// One of the keys.
+    Choice,
+    /// One of the keys, each told in its own language.
+    Language,
+    /// Digits; the keys end the entry.
+    Entry,
+}
+
 #[derive(Debug)]
 pub(super) struct Exit<'s> {
     pub to: To<'s>,
+    /// The setting that names this way; empty where a step carries on by itself.
+    pub outcome: &'static str,
     /// Whether the caller pressed something or time went by before this exit.
     pub passes: bool,
     /// Variables that are set on this way only, and by what, where that is known.
@@ -142,10 +186,14 @@ pub(super) enum To<'s> {
 
 impl<'s> Exit<'s> {
     pub fn below(passes: bool) -> Fact<'s> {
-        Fact::Exit(Exit { to: To::Below, passes, sets: Vec::new() })
+        Self::below_with(passes, Vec::new())
     }
-    pub fn to(section: &'s Name, passes: bool) -> Fact<'s> {
-        Fact::Exit(Exit { to: To::Section(section), passes, sets: Vec::new() })
+    /// On which variables are set.
+    pub fn below_with(passes: bool, sets: Vec<(&'s Name, Option<Type>)>) -> Fact<'s> {
+        Fact::Exit(Exit { to: To::Below, outcome: "", passes, sets })
+    }
+    pub fn to(outcome: &'static str, section: &'s Name, passes: bool) -> Fact<'s> {
+        Fact::Exit(Exit { to: To::Section(section), outcome, passes, sets: Vec::new() })
     }
 }
 

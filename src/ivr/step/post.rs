@@ -2,7 +2,7 @@
 //! disk; it is delivered from there, also when that system is away now.
 
 use super::lookup::check_arguments;
-use super::{Exit, Fact, Lower, Refers, Step, To, Verb};
+use super::{Exit, Fact, Lower, Refers, Step, Verb};
 use crate::ids::Redacted;
 use crate::ivr::bundle::Bundle;
 use crate::ivr::expr::{Expr, Reader};
@@ -245,7 +245,7 @@ impl Step for Posting {
         let asked: Option<BTreeMap<_, _>> = takes.map(|takes| {
             takes.iter().filter(|(name, _)| *name != "to").map(|(n, ty)| (n.clone(), ty.clone())).collect()
         });
-        check_arguments(name, asked.as_ref(), ("fields", &self.fields), Fact::Reads, out);
+        check_arguments(name, asked.as_ref(), ("fields", &self.fields), |_, expr, ty| Fact::Reads(expr, ty), out);
         let mut sets = Vec::new();
         for (variable, from) in &self.get {
             if from.text != "number" {
@@ -256,8 +256,8 @@ impl Step for Posting {
             sets.push((variable, Some(Type::Digits)));
         }
         out.push(Fact::Posts);
-        out.push(Exit::to(&self.failed, false));
-        out.push(Fact::Exit(Exit { to: To::Below, passes: false, sets }));
+        out.push(Exit::to("failed", &self.failed, false));
+        out.push(Exit::below_with(false, sets));
     }
 
     fn enter(&self, run: &mut Run) -> Next {

@@ -1,7 +1,7 @@
 //! `queue`: the caller waits for an agent, hears music and now and then the place in the queue, and talks. What the queue
 //! decides comes as events; this step only sees to it that the caller is never left without sound or end.
 
-use super::{Exit, Fact, Lower, Refers, Step, To, Verb};
+use super::{Exit, Fact, Lower, Refers, Step, Verb};
 use crate::events::Cause;
 use crate::ivr::bundle::Bundle;
 use crate::ivr::lower::{Fields, name, names};
@@ -19,6 +19,8 @@ const GUARD_MS: u64 = 30_000;
 /// The first announcement: late enough to spare those who are answered at once.
 const FIRST_ANNOUNCE_MS: u64 = 3_000;
 const DEFAULT_PRIORITY: u8 = 5;
+/// Callers of this priority are in danger.
+const EMERGENCY: u8 = 9;
 const DEFAULT_MUSIC: &str = "default";
 
 #[derive(Debug)]
@@ -192,19 +194,18 @@ impl Step for Queue {
     fn facts<'s>(&'s self, _bundle: &'s Bundle, out: &mut Vec<Fact<'s>>) {
         out.push(Fact::Refers(Refers::Queue, &self.to));
         out.extend(self.skills.iter().map(|skill| Fact::Refers(Refers::Skill, skill)));
+        if self.priority == EMERGENCY {
+            out.push(Fact::Urgent);
+        }
         let announce = &self.announce;
         out.extend(announce.music.iter().map(Fact::Music));
         out.extend(announce.next.iter().chain(&announce.position).chain(&announce.wait).map(Fact::PlaysInQueue));
         for end in [QueueEnd::Timeout, QueueEnd::Full, QueueEnd::Closed, QueueEnd::NoAgents] {
             // A full or closed queue answers at once.
             let passes = end == QueueEnd::Timeout;
-            out.extend(self.section_of(end).map(|section| Exit::to(section, passes)));
+            out.extend(self.section_of(end).map(|section| Exit::to(end.name(), section, passes)));
         }
-        out.extend(
-            self.after_call
-                .iter()
-                .map(|section| Fact::Exit(Exit { to: To::Section(section), passes: true, sets: Vec::new() })),
-        );
+        out.extend(self.after_call.iter().map(|section| Exit::to("after_call", section, true)));
         out.push(Fact::Ends);
     }
 

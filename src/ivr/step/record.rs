@@ -1,6 +1,6 @@
 //! `voicemail` and `record`: what the caller says after the tone. What was said until a hang-up is kept like the rest.
 
-use super::{Exit, Fact, Lower, Refers, Step, To, Verb};
+use super::{Exit, Fact, Lower, Refers, Step, Verb};
 use crate::ivr::bundle::Bundle;
 use crate::ivr::lower::{Fields, name, telephone_key};
 use crate::ivr::run::state::Wait;
@@ -162,14 +162,15 @@ impl Step for Recording {
 
     fn facts<'s>(&'s self, _bundle: &'s Bundle, out: &mut Vec<Fact<'s>>) {
         out.extend(self.how.say.iter().map(Fact::Plays));
-        out.extend(self.failed.iter().map(|section| Exit::to(section, true)));
+        out.push(Fact::Records { told: !self.how.say.is_empty() });
+        out.extend(self.failed.iter().map(|section| Exit::to("failed", section, true)));
         let mut sets = Vec::new();
         match &self.to {
             Target::Mailbox { name, .. } => out.push(Fact::Refers(Refers::Mailbox, name)),
             Target::Variable(name) => sets.push((name, Some(Type::Text))),
         }
         out.push(Fact::Posts);
-        out.push(Fact::Exit(Exit { to: To::Below, passes: true, sets }));
+        out.push(Exit::below_with(true, sets));
     }
 
     fn enter(&self, run: &mut Run) -> Next {

@@ -71,6 +71,9 @@ impl Step for Say {
             }
             None => out.extend(self.prompts.iter().map(Fact::Plays)),
         }
+        if self.barge_in {
+            out.push(Fact::Bargeable);
+        }
         out.push(Exit::below(true));
     }
 

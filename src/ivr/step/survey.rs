@@ -1,6 +1,6 @@
 //! `survey`: questions of one key each. A caller who answers none of them goes on all the same.
 
-use super::{Exit, Fact, Lower, Step, Verb};
+use super::{Answer, Exit, Fact, Lower, Question as Asked, Step, Verb};
 use crate::ivr::bundle::Bundle;
 use crate::ivr::diag::shown;
 use crate::ivr::lower::{Fields, name, telephone_key};
@@ -138,6 +138,16 @@ impl Step for Survey {
     fn facts<'s>(&'s self, _bundle: &'s Bundle, out: &mut Vec<Fact<'s>>) {
         out.extend(self.questions.iter().flat_map(|question| &question.say).map(Fact::Plays));
         out.extend(self.policy.prompts().map(Fact::Plays));
+        out.extend(self.questions.iter().map(|question| {
+            Fact::Asks(Asked {
+                what: Answer::Choice,
+                say: &question.say,
+                keys: question.keys.iter().map(char::to_string).collect(),
+                least: 0,
+                barge_in: self.policy.barge_in,
+                no_agent: true,
+            })
+        }));
         out.push(Exit::below(true));
     }
 

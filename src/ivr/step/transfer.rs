@@ -147,10 +147,10 @@ impl Step for Transfer {
             To::Trunk { trunk, .. } => Fact::Refers(Refers::Trunk, trunk),
         });
         out.extend(self.carry.iter().map(Fact::Carries));
-        out.push(Exit::to(&self.failed, false));
+        out.push(Exit::to("failed", &self.failed, false));
         let own = [&self.busy, &self.no_answer, &self.rejected, &self.unreachable];
-        out.extend(own.into_iter().flatten().map(|section| Exit::to(section, false)));
-        out.extend(self.after_call.iter().map(|section| Exit::to(section, true)));
+        out.extend(own.into_iter().flatten().map(|section| Exit::to("failed", section, false)));
+        out.extend(self.after_call.iter().map(|section| Exit::to("after_call", section, true)));
         out.push(Fact::Ends);
     }
 

@@ -47,10 +47,30 @@ pub struct Heard {
 /// What the outside owes an answer to.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Asked {
-    Lookup { id: ActionId, name: String, args: Vec<(String, Value)> },
-    Queue { id: ActionId, name: String, max_wait_ms: u64, priority: u8 },
-    Transfer { id: ActionId, target: Target, ring_ms: u64, carry: Vec<(String, Redacted<String>)> },
-    Post { id: ActionId, what: Post, fields: Vec<(String, Value)> },
+    /// `secrets` are the arguments whose values no transcript shows.
+    Lookup {
+        id: ActionId,
+        name: String,
+        args: Vec<(String, Value)>,
+        secrets: BTreeSet<String>,
+    },
+    Queue {
+        id: ActionId,
+        name: String,
+        max_wait_ms: u64,
+        priority: u8,
+    },
+    Transfer {
+        id: ActionId,
+        target: Target,
+        ring_ms: u64,
+        carry: Vec<(String, Redacted<String>)>,
+    },
+    Post {
+        id: ActionId,
+        what: Post,
+        fields: Vec<(String, Value)>,
+    },
 }
 
 impl Asked {
@@ -67,9 +87,11 @@ impl Asked {
 /// What an answer is about.
 fn about(event: &Event) -> Option<ActionId> {
     match event {
-        Event::Lookup { id, .. } | Event::Queue { id, .. } | Event::Transfer { id, .. } | Event::Posted { id, .. } => {
-            Some(*id)
-        }
+        Event::Lookup { id, .. }
+        | Event::Queue { id, .. }
+        | Event::Transfer { id, .. }
+        | Event::Posted { id, .. }
+        | Event::Recorded { id, .. } => Some(*id),
         _ => None,
     }
 }
@@ -117,6 +139,9 @@ pub struct Call<'b> {
     answers: Vec<(u64, Event)>,
     /// A recording of the caller: since when, and when it ends at the latest.
     recording: Option<(ActionId, u64, u64)>,
+    /// How many were begun, and whether each works; the last says it for all after it.
+    recorded: usize,
+    pub recordings: Vec<bool>,
     /// Everything that happened, oldest first.
     pub lines: Vec<(u64, Line)>,
     pub ended: Option<Cause>,
@@ -137,6 +162,8 @@ impl<'b> Call<'b> {
             is_new: false,
             answers: Vec::new(),
             recording: None,
+            recorded: 0,
+            recordings: Vec::new(),
             lines: Vec::new(),
             ended: None,
         };
@@ -233,12 +260,22 @@ impl<'b> Call<'b> {
             Action::TimerClear { id } => {
                 self.timers.remove(&id);
             }
-            Action::Fetch { id, lookup, args, .. } => self.ask(Asked::Lookup { id, name: lookup, args }),
+            Action::Fetch { id, lookup, args, .. } => {
+                let secrets = self.bundle.lookups.get(&lookup).map(|known| known.secrets.clone()).unwrap_or_default();
+                self.ask(Asked::Lookup { id, name: lookup, args, secrets });
+            }
             Action::Enqueue { id, queue, max_wait_ms, priority, .. } => {
                 self.ask(Asked::Queue { id, name: queue, max_wait_ms, priority });
             }
             Action::Dial { id, target, ring_ms, carry } => self.ask(Asked::Transfer { id, target, ring_ms, carry }),
-            Action::Record { id, max_ms, .. } => self.recording = Some((id, self.now, self.now + max_ms)),
+            Action::Record { id, max_ms, .. } => {
+                let works = self.recordings.get(self.recorded).or(self.recordings.last()).copied().unwrap_or(true);
+                self.recorded += 1;
+                match works {
+                    true => self.recording = Some((id, self.now, self.now + max_ms)),
+                    false => self.answer(0, Event::Recorded { id, kept: None }),
+                }
+            }
             Action::RecordStop { id } => self.end_recording(id),
             Action::Post { id, what, fields } => self.ask(Asked::Post { id, what, fields }),
             Action::Dequeue { .. } | Action::DialCancel { .. } => self.asked = None,
@@ -359,6 +396,18 @@ impl<'b> Call<'b> {
             self.note(Line::Answer(format!("recorded {}", words::length(u64::from(length_ms)))));
             self.tell(Event::Recorded { id, kept });
         }
+    }
+
+    /// Nothing can be recorded.
+    pub fn fail_recording(&mut self) {
+        if let Some((id, ..)) = self.recording.take() {
+            self.answer_now(Event::Recorded { id, kept: None });
+        }
+    }
+
+    /// How many recordings were begun.
+    pub fn recorded(&self) -> usize {
+        self.recorded
     }
 
     /// What was said up to now ends now; what was yet to come is never heard.

@@ -6,11 +6,10 @@ use super::run::{BETWEEN_KEYS_MS, FIRST_REFERENCE, LOOKUP_MS, PICK_UP_MS, REACTI
 use super::words;
 use crate::ivr::bundle::Bundle;
 use crate::ivr::calendar::Openness;
-use crate::ivr::expr::{Expr, Kind};
-use crate::ivr::flow::switch_of;
+use crate::ivr::expr::{literals, samples};
 use crate::ivr::run::state::{Phase, Stage, Wait};
 use crate::ivr::step::Fact;
-use crate::ivr::value::{MILLION, Type, Value};
+use crate::ivr::value::{Type, Value};
 use crate::ivr::wire::{Event, LookupResult, QueueEnd, QueueEvent, Target, TransferFailure, TransferResult};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -35,6 +34,8 @@ pub(super) enum Choice {
     Queue(String, QueueEvent),
     Transfer(String, TransferResult),
     Post(String, bool),
+    /// What the caller would say cannot be recorded.
+    NotRecorded,
     AgentLeaves,
 }
 
@@ -88,6 +89,9 @@ impl Outside {
         } else {
             if call.next_due().is_some() {
                 next.push(Choice::Listen);
+            }
+            if call.records() {
+                next.push(Choice::NotRecorded);
             }
             next.extend(self.keys(call).into_iter().map(Choice::Press));
         }
@@ -189,6 +193,7 @@ impl Outside {
         let Some(mut call) = Call::begin(bundle, flow, opening) else { return text };
         let (mut lookups, mut queues, mut transfers, mut posts) =
             (BTreeMap::new(), BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let mut recordings: Vec<&str> = Vec::new();
         let mut script = String::new();
         // When the script's line before this one was over.
         let mut then = 0;
@@ -217,6 +222,10 @@ impl Outside {
                 Choice::Transfer(name, TransferResult::Failed(why)) => add(&mut transfers, name, why.name()),
                 Choice::Transfer(name, TransferResult::Answered) => add(&mut transfers, name, "answered"),
                 Choice::Post(name, kept) => add(&mut posts, name, if *kept { "kept" } else { "fails" }),
+                Choice::NotRecorded => {
+                    recordings.resize(call.recorded().saturating_sub(1), "kept");
+                    recordings.push("fails");
+                }
                 Choice::Begin | Choice::Listen => {}
             }
             take(&mut call, choice);
@@ -235,6 +244,11 @@ impl Outside {
             if !each.is_empty() {
                 mocks.push(format!("{kind}: {{{}}}", each.join(", ")));
             }
+        }
+        if !recordings.is_empty() {
+            // What comes after the last of them works.
+            recordings.push("kept");
+            mocks.push(format!("record: [{}]", recordings.join(", ")));
         }
         if !mocks.is_empty() {
             text.push_str("    mock:\n");
@@ -288,6 +302,7 @@ pub(super) fn take(call: &mut Call, choice: &Choice) {
     match choice {
         Choice::Begin => {}
         Choice::Listen => _ = call.advance(),
+        Choice::NotRecorded => call.fail_recording(),
         Choice::Press(keys) => {
             for (index, key) in keys.chars().enumerate() {
                 wait(call, if index == 0 { REACTION_MS } else { BETWEEN_KEYS_MS });
@@ -328,7 +343,7 @@ fn event_of(id: u32, choice: &Choice) -> Option<Event> {
         Choice::Post(_, kept) => {
             Event::Posted { id, reference: kept.then(|| format!("{}", FIRST_REFERENCE + u64::from(id))) }
         }
-        Choice::Begin | Choice::Listen | Choice::Press(_) | Choice::AgentLeaves => return None,
+        Choice::Begin | Choice::Listen | Choice::Press(_) | Choice::NotRecorded | Choice::AgentLeaves => return None,
     })
 }
 
@@ -353,62 +368,6 @@ fn constants(bundle: &Bundle) -> Vec<Value> {
     found.sort();
     found.dedup();
     found
-}
-
-fn literals(expr: &Expr, found: &mut Vec<Value>) {
-    match &expr.kind {
-        Kind::Literal(value) => found.push(value.clone()),
-        Kind::Variable(_) | Kind::IsSet(_) => {}
-        Kind::Not(inner) | Kind::Negate(inner) => literals(inner, found),
-        Kind::Binary(_, a, b) => {
-            literals(a, found);
-            literals(b, found);
-        }
-        Kind::In(value, list) => {
-            literals(value, found);
-            list.iter().for_each(|each| literals(each, found));
-        }
-        Kind::Call(_, arguments) => arguments.iter().for_each(|each| literals(each, found)),
-    }
-}
-
-/// Values of a type that between them go every way past the constants.
-fn samples(ty: &Type, constants: &[Value]) -> Vec<Value> {
-    // A whole number may be compared with money and with numbers.
-    let whole = |unit: i64, own: fn(&Value) -> Option<i64>| {
-        let mut near: BTreeSet<i64> = BTreeSet::new();
-        let each = constants.iter().filter_map(|value| match value {
-            Value::Int(whole) => whole.checked_mul(unit),
-            value => own(value),
-        });
-        for at in each.chain([0]) {
-            near.extend([at.saturating_sub(1), at, at.saturating_add(1)]);
-        }
-        near
-    };
-    let plain = |text: &str| ty.read(text).into_iter().collect::<Vec<_>>();
-    match ty {
-        Type::Flag => vec![Value::Flag(true), Value::Flag(false)],
-        Type::OneOf(choices) => choices.iter().cloned().map(Value::Text).collect(),
-        Type::Int => whole(1, |_| None).into_iter().map(Value::Int).collect(),
-        Type::Money => {
-            let own = |value: &Value| if let Value::Money(minor) = value { Some(*minor) } else { None };
-            whole(100, own).into_iter().map(Value::Money).collect()
-        }
-        Type::Number => {
-            let own = |value: &Value| if let Value::Number(millionths) = value { Some(*millionths) } else { None };
-            whole(MILLION, own).into_iter().map(Value::Number).collect()
-        }
-        Type::Text => {
-            let texts = constants.iter().filter(|value| matches!(value, Value::Text(_)));
-            texts.cloned().chain([Value::Text("another".into())]).collect()
-        }
-        Type::Digits => plain("3101234569"),
-        Type::Date => plain("2026-03-12"),
-        Type::Time => plain("18:30"),
-        Type::Datetime => plain("2026-03-10 18:30"),
-        Type::Duration => plain("300s"),
-    }
 }
 
 fn replies(gives: &BTreeMap<String, Type>, constants: &[Value]) -> Vec<(String, LookupResult)> {
@@ -454,7 +413,7 @@ pub(super) fn openings(bundle: &Bundle, flow: &str) -> Option<Vec<Named>> {
             each.to_vec()
         });
     }
-    for switch in switches(bundle) {
+    for switch in bundle.switches() {
         vary(&|(name, opening)| {
             let mut on = opening.clone();
             on.live.insert(switch.clone());
@@ -462,18 +421,4 @@ pub(super) fn openings(bundle: &Bundle, flow: &str) -> Option<Vec<Named>> {
         });
     }
     Some(all)
-}
-
-fn switches(bundle: &Bundle) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    for at in bundle.flows.iter().flat_map(|flow| &flow.sections).flat_map(|section| &section.steps) {
-        let mut facts = Vec::new();
-        at.verb.facts(bundle, &mut facts);
-        for fact in facts {
-            if let Fact::Reads(expr, _) | Fact::Sends(expr, _) | Fact::Assigns(_, expr) = fact {
-                expr.reads(&mut |name, _, _| found.extend(switch_of(name).map(str::to_string)));
-            }
-        }
-    }
-    found
 }

@@ -137,7 +137,7 @@ fn wanted(place: &Place, fact: &Fact, languages: &[String], bundle: &Bundle) -> 
             vec![Item::Way(place.clone(), Some(section.text.clone()))]
         }
         Fact::Exit(Exit { to: To::Below, .. }) => vec![Item::Way(place.clone(), None)],
-        Fact::BindsKey(key, _) => vec![Item::Key(place.clone(), (*key).to_string())],
+        Fact::Key { key, .. } => vec![Item::Key(place.clone(), (*key).to_string())],
         Fact::Reads(..) if place.verb == "say" => [true, false].map(|holds| Item::Holds(place.clone(), holds)).to_vec(),
         Fact::Plays(name) | Fact::PlaysInQueue(name) => {
             // A text of values alone has no name that a caller could hear.

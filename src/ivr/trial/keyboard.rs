@@ -17,8 +17,13 @@ use crate::ivr::wire::{Event, LookupResult, QueueEvent, TraceEvent};
 use crate::source::diag::nearest;
 use std::collections::BTreeMap;
 
-static NO_MOCK: Mock =
-    Mock { lookups: BTreeMap::new(), queues: BTreeMap::new(), transfers: BTreeMap::new(), posts: BTreeMap::new() };
+static NO_MOCK: Mock = Mock {
+    lookups: BTreeMap::new(),
+    queues: BTreeMap::new(),
+    transfers: BTreeMap::new(),
+    posts: BTreeMap::new(),
+    recordings: Vec::new(),
+};
 
 /// What may be typed.
 pub const HELP: &str = "\
@@ -45,7 +50,8 @@ pub struct Keyboard<'b> {
 impl<'b> Keyboard<'b> {
     /// The call up to the first thing that is wanted. `None` when there is no such entry flow.
     pub fn begin(bundle: &'b Bundle, flow: &str, opening: &Opening, mock: Option<&'b TestFile>) -> Option<Self> {
-        let call = Call::begin(bundle, flow, opening)?;
+        let mut call = Call::begin(bundle, flow, opening)?;
+        call.recordings = mock.map(|file| file.mock.recordings.clone()).unwrap_or_default();
         let mocks = Mocks::of(mock.map_or(&NO_MOCK, |file| &file.mock));
         let mut keyboard = Self { call, mocks, open: false };
         keyboard.go_on();

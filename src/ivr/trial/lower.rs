@@ -3,19 +3,18 @@
 
 use super::moves;
 use super::script::*;
+use super::shape::{EXPECT, FILE, FORMAT_VERSION, GIVEN, TEST};
 use crate::ivr::bundle::{Bundle, Mentions, is_test};
 use crate::ivr::calendar::Openness;
 use crate::ivr::diag::{Diagnostic, Diags, shown};
 use crate::ivr::flow::Flow;
-use crate::ivr::lower::{Fields, duration, name, names, number, text};
+use crate::ivr::lower::{Fields, duration, name, names, text};
 use crate::ivr::source::{Files, Name, Sources, Span};
 use crate::ivr::value::{Type, Value};
 use crate::ivr::wire::{LookupResult, QueueEnd, TransferFailure, TransferResult};
 use crate::ivr::yaml::{self, Kind, Node};
 use std::collections::BTreeMap;
 
-/// The version of the test format that this reads.
-const FORMAT_VERSION: &str = "1";
 /// A call never lasts longer than this.
 pub(super) const LONGEST_MS: u64 = 4 * 3_600_000;
 
@@ -69,7 +68,7 @@ impl Scope<'_> {
 }
 
 fn test_file(root: &Node, path: &str, bundle: &Bundle, diags: &mut Diags) -> Option<TestFile> {
-    let mut fields = Fields::of(root, "a test file", diags)?;
+    let mut fields = Fields::of(root, &FILE, diags)?;
     match fields.need("ivr_test", diags) {
         Some(node) if node.scalar() != Some(FORMAT_VERSION) => {
             let message = format!("this reads version {FORMAT_VERSION} of the test format");
@@ -99,7 +98,7 @@ fn test_file(root: &Node, path: &str, bundle: &Bundle, diags: &mut Diags) -> Opt
 }
 
 fn test(node: &Node, given: &Given, mock: &Mock, scope: &Scope, diags: &mut Diags) -> Option<Test> {
-    let mut fields = Fields::of(node, "a test", diags)?;
+    let mut fields = Fields::of(node, &TEST, diags)?;
     let name = fields.need("name", diags).and_then(|node| {
         let text = node.scalar().filter(|text| !text.trim().is_empty());
         if text.is_none() {
@@ -133,7 +132,7 @@ fn test(node: &Node, given: &Given, mock: &Mock, scope: &Scope, diags: &mut Diag
 }
 
 fn given(node: &Node, mut given: Given, scope: &Scope, diags: &mut Diags) -> Option<Given> {
-    let mut fields = Fields::of(node, "`given`", diags)?;
+    let mut fields = Fields::of(node, &GIVEN, diags)?;
     if let Some(node) = fields.take("at") {
         match node.scalar().and_then(|text| Type::Datetime.read(text)) {
             Some(Value::Datetime(at)) => given.at = Some(at),
@@ -203,13 +202,18 @@ fn mock(node: &Node, mut mock: Mock, scope: &Scope, diags: &mut Diags) -> Option
                     mock.posts.insert(key.text, kept);
                 }
             }
+            "record" => {
+                mock.recordings =
+                    each(value, diags, |node, diags| word(node, "what becomes of it", &POST_WORDS, diags));
+            }
             lookup => match scope.bundle.lookups.get(lookup) {
                 Some(known) => {
                     let replies = each(value, diags, |node, diags| reply(node, &known.gives, diags));
                     mock.lookups.insert(key.text, replies);
                 }
                 None => {
-                    let known = scope.bundle.lookups.keys().map(String::as_str).chain(["queue", "transfer", "post"]);
+                    let known =
+                        scope.bundle.lookups.keys().map(String::as_str).chain(["queue", "transfer", "post", "record"]);
                     diags.unknown("E207", key.span, "there is no lookup", lookup, known);
                 }
             },
@@ -348,7 +352,7 @@ fn pickup(node: &Node, diags: &mut Diags) -> Option<Pickup> {
 }
 
 fn expect(node: &Node, scope: &Scope, diags: &mut Diags) -> Option<Expect> {
-    let mut fields = Fields::of(node, "`expect`", diags)?;
+    let mut fields = Fields::of(node, &EXPECT, diags)?;
     let mut expect = Expect::default();
     if let Some(node) = fields.take("end") {
         expect.end = word(node, "the end", &ENDS, diags).map(|end| (node.span, end));
@@ -368,14 +372,14 @@ fn expect(node: &Node, scope: &Scope, diags: &mut Diags) -> Option<Expect> {
     expect.ext = target("ext", "an extension");
     expect.agent = target("agent", "an agent");
     expect.language = target("language", "a language").and_then(|(span, lang)| Some((span, lang?)));
-    let keys = fields.take("keys");
-    expect.keys = keys.and_then(|node| Some((node.span, number(node, "`keys`", 0..=1_000, diags)?)));
-    let mut limit = |key, what| {
-        let node = fields.take(key)?;
-        Some((node.span, duration(node, what, 1..=LONGEST_MS, diags)?))
+    let keys = fields.take("keys").map(|node| node.span);
+    expect.keys = keys.and_then(|span| Some((span, fields.number("keys", diags)?)));
+    let mut limit = |key| {
+        let span = fields.take(key)?.span;
+        Some((span, fields.time(key, diags)?))
     };
-    expect.under_ms = limit("under", "`under`");
-    expect.over_ms = limit("over", "`over`");
+    expect.under_ms = limit("under");
+    expect.over_ms = limit("over");
     if let Some(node) = fields.take("not_logged") {
         let wanted = names(node, "a variable", diags);
         expect.not_logged = wanted.into_iter().filter(|name| scope.variable(name, diags).is_some()).collect();

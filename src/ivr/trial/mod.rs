@@ -16,6 +16,7 @@ mod properties;
 mod retrace;
 mod run;
 mod script;
+mod shape;
 mod words;
 
 pub use call::{Asked, Call, Due, Heard, Line, Opening};
@@ -27,4 +28,5 @@ pub use properties::Finding;
 pub use retrace::{Footstep, Retraced, retrace};
 pub use run::{Fault, Verdict, run};
 pub use script::{End, Test, TestFile};
+pub(super) use shape::FILE as TEST_FILE;
 pub use words::{clock, transcript};

@@ -2,17 +2,16 @@
 
 use super::lower::{LONGEST_MS, Scope, TRANSFER_WORDS, name_in, word};
 use super::script::{Hear, Move, When};
+use super::shape::{AHEAD, HEARS, MOVES, PRESSES};
 use crate::ivr::diag::Diags;
-use crate::ivr::lower::{Fields, duration, number, text};
+use crate::ivr::lower::{Fields, duration, text};
 use crate::ivr::wire::{QueueEnd, QueueEvent};
 use crate::ivr::yaml::{Kind, Node};
 
-const VERBS: [&str; 9] =
-    ["hears", "presses", "waits", "silent", "hangs_up", "agent_answers", "agent_leaves", "queue_says", "transfer_says"];
 /// Keys that one line can press.
 const MAX_KEYS: usize = 64;
 
-const QUEUE_ENDS: [(&str, QueueEvent); 5] = [
+pub(super) const QUEUE_ENDS: [(&str, QueueEvent); 5] = [
     ("timeout", QueueEvent::Ended(QueueEnd::Timeout)),
     ("full", QueueEvent::Ended(QueueEnd::Full)),
     ("closed", QueueEvent::Ended(QueueEnd::Closed)),
@@ -28,7 +27,15 @@ pub(super) fn lower(node: &Node, scope: &Scope, diags: &mut Diags) -> Option<Mov
                 diags.error_hint("E113", extra.span, "a line of a script does one thing", "give each its own dash");
                 return None;
             }
-            let (key, value) = pairs.first()?;
+            let Some((key, value)) = pairs.first() else {
+                diags.error_hint(
+                    "E114",
+                    node.span,
+                    "this line says nothing",
+                    "write `hears: welcome`, or leave it out",
+                );
+                return None;
+            };
             (key, Some(value).filter(|value| !value.is_null()))
         }
         _ => (node, None),
@@ -59,7 +66,7 @@ pub(super) fn lower(node: &Node, scope: &Scope, diags: &mut Diags) -> Option<Mov
             Move::TransferSays(word(needed(diags)?, "what the other side says", &TRANSFER_WORDS, diags)?)
         }
         other => {
-            diags.unknown("E102", key.span, "a script has no", other, VERBS);
+            diags.unknown("E102", key.span, "a script has no", other, MOVES.names());
             return None;
         }
     })
@@ -84,7 +91,7 @@ fn hear(node: &Node, scope: &Scope, diags: &mut Diags) -> Option<Hear> {
     let Kind::Map(_) = node.kind else {
         return Some(Hear::Prompt { name: scope.prompt(node, diags)?, says: None });
     };
-    let mut fields = Fields::of(node, "`hears`", diags)?;
+    let mut fields = Fields::of(node, &HEARS, diags)?;
     let prompt = fields.need("prompt", diags).and_then(|node| scope.prompt(node, diags));
     let says = fields.take("says").map(|node| match node.scalar() {
         Some(text) if !node.is_null() => Some(text.to_string()),
@@ -100,7 +107,7 @@ fn hear(node: &Node, scope: &Scope, diags: &mut Diags) -> Option<Hear> {
 /// `31`, `star`, `{keys: 1, while: main_menu}`.
 fn presses(node: &Node, scope: &Scope, diags: &mut Diags) -> Option<Move> {
     let Kind::Map(_) = node.kind else { return Some(Move::Presses { keys: keys(node, diags)?, when: When::Now }) };
-    let mut fields = Fields::of(node, "`presses`", diags)?;
+    let mut fields = Fields::of(node, &PRESSES, diags)?;
     let keys = fields.need("keys", diags).and_then(|node| keys(node, diags));
     let during = fields.take("while").map(|node| scope.prompt(node, diags));
     let after = fields.take("after").map(|node| scope.prompt(node, diags));
@@ -155,9 +162,9 @@ fn when(node: &Node, scope: &Scope, diags: &mut Diags) -> Option<When> {
 /// `timeout`, `{ahead: 3, wait: 5m}`.
 fn queue_says(node: &Node, diags: &mut Diags) -> Option<QueueEvent> {
     let Kind::Map(_) = node.kind else { return word(node, "what the queue says", &QUEUE_ENDS, diags) };
-    let mut fields = Fields::of(node, "`queue_says`", diags)?;
-    let ahead = fields.need("ahead", diags).and_then(|node| number(node, "`ahead`", 0..=10_000, diags));
-    let wait = fields.take("wait").and_then(|node| duration(node, "`wait`", 0..=LONGEST_MS, diags));
+    let mut fields = Fields::of(node, &AHEAD, diags)?;
+    let ahead = fields.need("ahead", diags).and_then(|_| fields.number("ahead", diags));
+    let wait = fields.time("wait", diags);
     fields.finish(diags);
     let wait_s = wait.and_then(|ms| u32::try_from(ms / 1_000).ok());
     Some(QueueEvent::Position { ahead: ahead?, wait_s })

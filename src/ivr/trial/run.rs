@@ -70,7 +70,8 @@ pub fn run(bundle: &Bundle, flow: &str, test: &Test) -> Verdict {
     let lost =
         |message: &str| Fault { code: "T100", span: test.span, message: message.into(), hint: None, wanted: None };
     let Some(opening) = opening(bundle, flow, &test.given) else { return nothing(lost("there is no such moment")) };
-    let Some(call) = Call::begin(bundle, flow, &opening) else { return nothing(lost("there is no such flow")) };
+    let Some(mut call) = Call::begin(bundle, flow, &opening) else { return nothing(lost("there is no such flow")) };
+    call.recordings.clone_from(&test.mock.recordings);
     let mut player = Player { test, call, at: 0, cursor: 0, listening: None, mocks: Mocks::of(&test.mock) };
     let mut faults = match player.script() {
         Ok(()) => Vec::new(),

@@ -51,6 +51,8 @@ pub(super) struct Mock {
     pub transfers: BTreeMap<String, Vec<Pickup>>,
     /// Whether what is posted can be kept, by template, or by queue for callbacks.
     pub posts: BTreeMap<String, Vec<bool>>,
+    /// Whether what the caller says can be recorded.
+    pub recordings: Vec<bool>,
 }
 
 #[derive(Clone, Debug)]

@@ -1,6 +1,7 @@
 //! What happens in a trial call, in words: the transcript that a person reads.
 
 use super::call::{Asked, Heard, Line};
+use crate::ivr::value::Value;
 use crate::ivr::wire::{Event, LookupResult, Post, QueueEvent, Target, TraceEvent, TransferResult};
 
 /// Longest text of a prompt in a transcript line.
@@ -40,6 +41,7 @@ pub(super) fn answer(event: &Event) -> String {
         Event::Transfer { result: TransferResult::Failed(why), .. } => why.name().into(),
         Event::Posted { reference: Some(reference), .. } => format!("kept as {reference}"),
         Event::Posted { reference: None, .. } => "fails".into(),
+        Event::Recorded { kept: None, .. } => "nothing is recorded".into(),
         Event::AgentGone => "the agent hangs up".into(),
         _ => String::new(),
     }
@@ -73,8 +75,13 @@ pub fn line(line: &Line) -> Option<(&'static str, String)> {
             ("hears", format!("{prompt} ({lang}) {shown}"))
         }
         Line::Presses(key) => ("presses", key.to_string()),
-        Line::Asks(Asked::Lookup { name, args, .. }) => {
-            let args: Vec<String> = args.iter().map(|(name, value)| format!("{name}: {}", value.masked())).collect();
+        Line::Asks(Asked::Lookup { name, args, secrets, .. }) => {
+            let shown = |name: &str, value: &Value| match secrets.contains(name) {
+                true => "(secret)".to_string(),
+                false => value.masked(),
+            };
+            let args: Vec<String> =
+                args.iter().map(|(name, value)| format!("{name}: {}", shown(name, value))).collect();
             ("lookup", format!("{name} {{{}}}", args.join(", ")))
         }
         Line::Asks(Asked::Queue { name, .. }) => ("queue", name.clone()),
