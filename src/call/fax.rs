@@ -77,7 +77,7 @@ impl Call {
         let legs = std::iter::once(&mut self.caller).chain(&mut self.partner);
         let (own, others): (Vec<_>, Vec<_>) = legs.partition(|party| party.id == leg);
         if own.iter().any(|party| !party.is_fax()) {
-            others.into_iter().filter(|party| party.is_fax()).for_each(|party| party.offer_audio(out));
+            others.into_iter().filter(|party| party.keeps_fax()).for_each(|party| party.offer_audio(out));
         }
     }
 

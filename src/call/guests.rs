@@ -82,7 +82,7 @@ impl Call {
         let guest = self.guests.remove(place);
         let leg = guest.leg.id;
         guest.tell_end(out);
-        self.part(agent.id, out);
+        self.part(&agent, out);
         self.unreported.insert(agent.id);
         agent.hang_up(Cause::Normal, out);
         self.partner = Some(guest.leg);

@@ -146,7 +146,7 @@ impl Leg {
 
     /// An agent can pause the recording by a key, or cannot any more.
     pub fn may_pause(&self, on: bool, out: &mut Vec<CallOutput>) {
-        if let Some(keys) = self.pause_key.as_ref().filter(|_| self.agent.is_some()) {
+        if let Some(keys) = self.pause_key.as_ref().filter(|_| self.agent.is_some() && !self.is_gone()) {
             self.media(MediaCmd::Feature { leg: self.id, keys: on.then(|| keys.clone()) }, out);
         }
     }
@@ -200,6 +200,11 @@ impl Leg {
 
     /// SDP that answers an offer of ours. True when the leg went on or off hold by it.
     pub fn handle_answer(&mut self, sdp: &[u8], out: &mut Vec<CallOutput>) -> Result<bool, SdpError> {
+        if self.sdp.is_fax() {
+            let fax = self.sdp.handle_fax_answer(sdp)?;
+            self.begin_fax(fax.remote, out);
+            return Ok(false);
+        }
         let spec = self.sdp.handle_answer(sdp)?;
         Ok(self.take_spec(spec, out))
     }
@@ -280,7 +285,15 @@ impl Leg {
         if !std::mem::take(offer_out) {
             return Ok(false);
         }
-        self.handle_answer(sdp.ok_or(SdpError::NoAudio)?, out)
+        let in_fax = self.is_fax();
+        match sdp.ok_or(SdpError::NoAudio).and_then(|sdp| self.handle_answer(sdp, out)) {
+            // Who had the fax offered and does not go on with it is asked for sound.
+            Err(_) if in_fax => {
+                self.offer_audio(out);
+                Ok(false)
+            }
+            taken => taken,
+        }
     }
 
     /// A re-INVITE or UPDATE from the peer. True when the leg went on or off hold by it.
@@ -291,7 +304,10 @@ impl Leg {
                 return false;
             };
             *offer_out = true;
-            let offer = self.sdp.offer(&codecs_from(self.codec()), Direction::SendRecv);
+            let offer = match self.sdp.is_fax() {
+                true => self.sdp.repeat(),
+                false => self.sdp.offer(&codecs_from(self.codec()), Direction::SendRecv),
+            };
             out.push(CallOutput::AnswerReoffer { leg: self.id, answer: Ok(offer) });
             return false;
         };
@@ -318,8 +334,8 @@ impl Leg {
     /// Our re-INVITE was answered; `None` when it was refused or not sent, or its answer is of no use: the session goes on
     /// as it was. True when the leg went on or off hold by it.
     pub fn refreshed(&mut self, sdp: Option<&[u8]>, out: &mut Vec<CallOutput>) -> bool {
-        match sdp.map(|sdp| self.sdp.handle_answer(sdp)) {
-            Some(Ok(spec)) => self.take_spec(spec, out),
+        match sdp.map(|sdp| self.handle_answer(sdp, out)) {
+            Some(Ok(changed)) => changed,
             Some(Err(_)) | None => {
                 self.sdp.withdraw_offer();
                 false

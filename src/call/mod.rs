@@ -136,6 +136,8 @@ pub struct Way {
 
 /// Music that a held party hears, told apart from whatever a driver plays.
 const HOLD_MUSIC: PlayId = PlayId(u32::MAX);
+/// The same for what the switch itself tells a party amid its talk.
+pub const NOTICE: PlayId = PlayId(u32::MAX - 1);
 
 #[derive(Debug)]
 struct Attempt {
@@ -161,6 +163,8 @@ pub struct Call {
     /// Beside the two who talk.
     guests: Vec<Guest>,
     recording: Option<Recording>,
+    /// What the two say is not to be recorded, in whichever recording of theirs.
+    paused: bool,
     /// Legs that ended, whose media report is outstanding.
     unreported: BTreeSet<LegId>,
     /// Recordings begun whose end the recorder has not told.
@@ -192,6 +196,7 @@ impl Call {
             fax: None,
             guests: Vec::new(),
             recording: None,
+            paused: false,
             unreported: BTreeSet::new(),
             unwritten: 0,
             ended: None,
@@ -334,7 +339,7 @@ impl Call {
     pub fn dismiss(&mut self, cause: Cause, out: &mut Vec<CallOutput>) {
         self.stop_dialing(cause, out);
         if let Some(mut partner) = self.partner.take() {
-            self.part(partner.id, out);
+            self.part(&partner, out);
             self.unreported.insert(partner.id);
             partner.hang_up(cause, out);
         }
@@ -411,7 +416,7 @@ impl Call {
         match party.acked(sdp, out) {
             Ok(true) if self.bridged => self.entertain(leg, out),
             Ok(_) => {}
-            Err(_) => self.hang_up(Cause::NotAcceptable, EndedBy::System, out),
+            Err(_) => self.leg_unheard(leg, Cause::NotAcceptable, out),
         }
     }
 
@@ -419,7 +424,7 @@ impl Call {
     pub fn leg_early_answered(&mut self, leg: LegId, sdp: Option<&[u8]>, out: &mut Vec<CallOutput>) {
         let Some(party) = self.leg_mut(leg) else { return };
         if party.early_answered(sdp, out).is_err() {
-            self.hang_up(Cause::NotAcceptable, EndedBy::System, out);
+            self.leg_unheard(leg, Cause::NotAcceptable, out);
         }
     }
 
@@ -456,6 +461,7 @@ impl Call {
         {
             self.entertain(leg, out);
         }
+        self.follow_to_audio(leg, out);
     }
 
     /// Music for the party opposite to `leg`, as long as `leg` holds.
@@ -522,10 +528,11 @@ impl Call {
         self.leg_unheard(leg, Cause::NotAcceptable, out);
     }
 
+    /// Without its caller a call is over; without anybody else it goes on.
     fn leg_unheard(&mut self, leg: LegId, cause: Cause, out: &mut Vec<CallOutput>) {
         if leg == self.caller.id {
             self.hang_up(cause, EndedBy::System, out);
-        } else if self.partner.iter().chain(&self.parked).any(|other| other.id == leg) || self.is_guest(leg) {
+        } else if self.legs().any(|other| other.id == leg) {
             self.leg_failed(leg, cause, out);
         }
     }
@@ -566,7 +573,7 @@ impl Call {
         let Some(mut partner) = self.partner.take() else { return };
         let recorded = self.is_recording();
         let third = self.third();
-        self.part(partner.id, out);
+        self.part(&partner, out);
         self.unreported.insert(partner.id);
         partner.gone(cause, out);
         out.push(CallOutput::Notice(match &third {
@@ -577,14 +584,17 @@ impl Call {
     }
 
     /// Ends bridge and recording, if there are any, and lets go whoever was there for those who talked.
-    fn part(&mut self, partner: LegId, out: &mut Vec<CallOutput>) {
+    fn part(&mut self, partner: &Leg, out: &mut Vec<CallOutput>) {
+        if self.is_recording() {
+            partner.may_pause(false, out);
+        }
         self.stop_recording(out);
         self.end_fax(out);
         self.dismiss_guests(out);
         if std::mem::take(&mut self.bridged) {
             out.media(self.caller.worker(), MediaCmd::Unbridge { leg: self.caller.id });
             out.media(self.caller.worker(), MediaCmd::StopPlay { leg: self.caller.id, id: HOLD_MUSIC });
-            out.push(CallOutput::Event(EventKind::Unbridged { a: self.caller.id, b: partner }));
+            out.push(CallOutput::Event(EventKind::Unbridged { a: self.caller.id, b: partner.id }));
         }
     }
 

@@ -1,15 +1,15 @@
 //! What of a call is recorded, and when not.
 
-use super::{Call, CallOutput, MediaOut};
+use super::{Call, CallOutput, Leg, MediaOut, NOTICE};
 use crate::events::EventKind;
-use crate::ids::AgentId;
-use crate::media::command::{MediaCmd, RecordingId, WorkerId};
+use crate::ids::{AgentId, LegId};
+use crate::media::command::{MediaCmd, PlayItem, RecordingId, Tone, WorkerId};
+use std::sync::Arc;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Recording {
     id: RecordingId,
     worker: WorkerId,
-    paused: bool,
 }
 
 impl Call {
@@ -19,27 +19,36 @@ impl Call {
 
     /// Recorded, but not what is said now.
     pub fn is_recording_paused(&self) -> bool {
-        self.recording.is_some_and(|recording| recording.paused)
+        self.paused && self.is_recording()
     }
 
-    /// Records what the two say who are bridged.
+    /// Records what the two say who are bridged. What was paused stays so, whoever talks to the caller by now: to resume it
+    /// takes one key, and what is in the file cannot be taken back. Agents hear that it is.
     pub(super) fn record_both(&mut self, recording: RecordingId, out: &mut Vec<CallOutput>) {
         let far = self.partner.as_ref().map(|partner| partner.id);
         self.begin_recording(recording, far, out);
-        if let Some(partner) = &self.partner {
-            partner.may_pause(true, out);
+        if self.paused {
+            out.media(self.caller.worker(), MediaCmd::RecordPause { recording, paused: true });
+        }
+        for party in self.two() {
+            party.may_pause(true, out);
+            if self.paused && party.agent.is_some() {
+                beep(party, true, out);
+            }
         }
     }
 
-    /// Records what the caller says, until [`stop_recording`](Self::stop_recording) or the end of the call.
+    /// Records what the caller says, until [`stop_recording`](Self::stop_recording) or the end of the call. Nobody has paused
+    /// what a machine asked for.
     pub fn record(&mut self, recording: RecordingId, out: &mut Vec<CallOutput>) {
         self.stop_recording(out);
+        self.paused = false;
         self.begin_recording(recording, None, out);
     }
 
-    fn begin_recording(&mut self, id: RecordingId, far: Option<crate::ids::LegId>, out: &mut Vec<CallOutput>) {
+    fn begin_recording(&mut self, id: RecordingId, far: Option<LegId>, out: &mut Vec<CallOutput>) {
         let worker = self.caller.worker();
-        self.recording = Some(Recording { id, worker, paused: false });
+        self.recording = Some(Recording { id, worker });
         self.unwritten += 1;
         out.media(worker, MediaCmd::RecordStart { call: self.id, near: self.caller.id, far, recording: id });
     }
@@ -47,21 +56,32 @@ impl Call {
     pub fn stop_recording(&mut self, out: &mut Vec<CallOutput>) {
         if let Some(recording) = self.recording.take() {
             out.media(recording.worker, MediaCmd::RecordStop { recording: recording.id });
-            if let Some(partner) = &self.partner {
-                partner.may_pause(false, out);
-            }
+            self.two().for_each(|party| party.may_pause(false, out));
         }
     }
 
     /// What is said while a recording is paused becomes silence in it, of the same length. `by`: the agent, or an operator.
     pub fn pause_recording(&mut self, paused: bool, by: Option<AgentId>, out: &mut Vec<CallOutput>) {
-        let Some(recording) = self.recording.as_mut().filter(|recording| recording.paused != paused) else { return };
-        recording.paused = paused;
+        let Some(recording) = self.recording.filter(|_| self.paused != paused) else { return };
+        self.paused = paused;
         out.media(recording.worker, MediaCmd::RecordPause { recording: recording.id, paused });
         out.push(CallOutput::Event(match paused {
             true => EventKind::RecordingPaused { by },
             false => EventKind::RecordingResumed { by },
         }));
+    }
+
+    /// An agent pauses or resumes the recording by its keys, and hears which it was.
+    pub fn pause_key(&mut self, leg: LegId, by: AgentId, out: &mut Vec<CallOutput>) {
+        let paused = !self.paused;
+        self.pause_recording(paused, Some(by), out);
+        if let Some(party) = self.legs().find(|party| party.id == leg) {
+            beep(party, paused, out);
+        }
+    }
+
+    fn two(&self) -> impl Iterator<Item = &Leg> {
+        std::iter::once(&self.caller).chain(&self.partner)
     }
 
     /// The recorder has completed or lost a recording of this call.
@@ -71,4 +91,12 @@ impl Call {
             self.close(out);
         }
     }
+}
+
+/// One beep: it is paused. Two: it goes on.
+fn beep(party: &Leg, paused: bool, out: &mut Vec<CallOutput>) {
+    let count = if paused { 1 } else { 2 };
+    let tone = Tone::Cadence { freqs: [440, 0], level_dbm0: -20, on_ms: 150, off_ms: 100, count };
+    let items = Arc::from([PlayItem::Tone(tone)]);
+    party.media(MediaCmd::Play { leg: party.id, id: NOTICE, items, repeat: false, bargeable: false }, out);
 }

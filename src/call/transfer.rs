@@ -139,7 +139,7 @@ impl Call {
         }
         let by_caller = leg == self.caller.id;
         let partner = self.partner.take_if(|partner| by_caller || partner.id == leg)?;
-        self.part(partner.id, out);
+        self.part(&partner, out);
         Some(partner)
     }
 }

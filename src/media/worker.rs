@@ -4,7 +4,7 @@
 //! adds no delay. With many, a wake-up per packet would cost more than the packet, so it wakes at every whole
 //! millisecond and takes what has come. No lock, allocation or log line on the way of a packet.
 
-use super::command::{MediaCmd, MediaEvent, PortLease, WorkerId};
+use super::command::{MediaCmd, MediaEvent, Part, PortLease, WorkerId};
 use super::handshake::{Identity, Said};
 use super::handshaker;
 use super::plane::Plane;
@@ -28,7 +28,8 @@ use std::time::{Duration, Instant};
 
 /// Commands that may wait for a worker: at twenty per call, the set-up of 400 calls at once.
 pub const MAX_COMMANDS: usize = 8192;
-/// Of these, kept for commands that end something, so that a worker that was overrun gets its legs and ports back.
+/// Of these, kept for commands that end something or keep something from being heard: a worker that was overrun gets its
+/// legs and ports back, and whoever was told that a recording pauses can rely on it.
 const KEPT_FOR_ENDINGS: usize = MAX_COMMANDS / 4;
 /// Commands taken between two looks at the sockets.
 const COMMANDS_PER_WAKE: usize = 256;
@@ -229,12 +230,17 @@ impl WorkerHandle {
         self.id
     }
 
-    /// Never waits. Commands that end something are still taken when others are refused. The worker sees it at its next
+    /// Never waits. Commands that end or silence something are still taken when others are refused. The worker sees it at its next
     /// wake-up, which [`wake`](Self::wake) brings about.
     pub fn send(&mut self, command: MediaCmd) -> Result<(), Full> {
         let ends = matches!(
             command,
-            MediaCmd::Drop { .. } | MediaCmd::RecordStop { .. } | MediaCmd::Unbridge { .. } | MediaCmd::StopPlay { .. }
+            MediaCmd::Drop { .. }
+                | MediaCmd::RecordStop { .. }
+                | MediaCmd::RecordPause { paused: true, .. }
+                | MediaCmd::Unbridge { .. }
+                | MediaCmd::Join { part: Part::Listens, .. }
+                | MediaCmd::StopPlay { .. }
         );
         if !ends && self.commands.slots() <= KEPT_FOR_ENDINGS {
             return Err(Full(Box::new(command)));

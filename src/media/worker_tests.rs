@@ -337,7 +337,7 @@ fn a_worker_that_is_dropped_leaves_no_thread_and_no_socket() {
 }
 
 #[test]
-fn an_overrun_worker_still_takes_what_ends_a_leg() {
+fn an_overrun_worker_still_takes_what_ends_a_leg_pauses_a_recording_or_silences_a_supervisor() {
     let mut switch = Switch::new(None);
     // With its ports announced, nothing wakes the worker.
     switch.lease();
@@ -345,7 +345,11 @@ fn an_overrun_worker_still_takes_what_ends_a_leg() {
     let echo = || MediaCmd::Echo { leg: LegId(1), on: true };
     let Some(Full(refused)) = (0..2 * MAX_COMMANDS).find_map(|_| worker.send(echo()).err()) else { panic!("refused") };
     assert!(matches!(*refused, MediaCmd::Echo { .. }), "given back for another try");
+    let pause = |paused| MediaCmd::RecordPause { recording: RecordingId(1), paused };
+    let join = |part| MediaCmd::Join { leg: LegId(1), to: LegId(2), part };
     assert!(worker.send(MediaCmd::Drop { leg: LegId(1) }).is_ok());
+    assert!(worker.send(pause(true)).is_ok() && worker.send(join(Part::Listens)).is_ok());
+    assert!(worker.send(pause(false)).is_err() && worker.send(join(Part::Talks)).is_err());
 }
 
 #[test]

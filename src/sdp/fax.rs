@@ -28,6 +28,11 @@ impl Session {
         self.read_fax(&description, image).ok()
     }
 
+    /// What was said last, and agreed to, is fax.
+    pub fn is_fax(&self) -> bool {
+        self.lines.iter().any(|line| matches!(line, Line::Fax(_)))
+    }
+
     /// Offers the other side's fax in the place of our audio.
     pub fn offer_fax(&mut self, fax: &Fax) -> Bytes {
         let lines: SmallVec<[Line; 1]> = self.lines.iter().map(|line| line.with_fax(fax)).collect();

@@ -30,8 +30,8 @@ pub struct Session {
     pub(super) sent: String,
     /// The one before, while an offer of fax is out, which may be refused.
     pub(super) before_fax: Option<String>,
-    /// The codecs that it names, and whether RTCP shares their port.
-    said: (Vec<(u8, Codec)>, bool),
+    /// The codecs that it names, what goes beside them, and whether RTCP shares their port.
+    said: (Vec<(u8, Codec)>, Events, bool),
     /// The `m=` lines of the peer's last offer, in order; our own first offer has one line.
     pub(super) lines: SmallVec<[Line; 1]>,
     payload_types: PayloadTypes,
@@ -90,7 +90,7 @@ impl Session {
             noise: false,
             sent: String::new(),
             before_fax: None,
-            said: (Vec::new(), false),
+            said: (Vec::new(), Events::default(), false),
             lines: SmallVec::from_iter([Line::Ours { transport: protection.transport() }]),
             payload_types: PayloadTypes::default(),
             protection,
@@ -120,16 +120,16 @@ impl Session {
         let attributes = self.protection.write_offer(&self.candidate());
         let rtcp_mux = self.protection.offers_handshake();
         let text = self.text(&self.lines, (&codecs, events), (direction, 20), rtcp_mux, &attributes);
-        self.said = (codecs.clone(), rtcp_mux);
+        self.said = (codecs.clone(), events, rtcp_mux);
         self.offer = Some(Offer { codecs, events, rtcp_mux, wanted_before });
         self.send(text)
     }
 
     /// The description last sent as an offer that changes nothing: the same version too (RFC 3264 8, RFC 4028 7.4).
     pub fn repeat(&mut self) -> Bytes {
-        let (codecs, rtcp_mux) = self.said.clone();
+        let (codecs, events, rtcp_mux) = self.said.clone();
         let wanted_before = self.offer.as_ref().map_or(self.wanted, |offer| offer.wanted_before);
-        self.offer = Some(Offer { codecs, events: self.payload_types.events, rtcp_mux, wanted_before });
+        self.offer = Some(Offer { codecs, events, rtcp_mux, wanted_before });
         let sent = self.sent.clone();
         self.send(sent)
     }
@@ -165,7 +165,7 @@ impl Session {
         let text = self.text(&lines, (&answered, events), timing, stream.rtcp_mux, &attributes);
         let answer = self.send(text);
 
-        self.said = (answered.to_vec(), stream.rtcp_mux);
+        self.said = (answered.to_vec(), events, stream.rtcp_mux);
         self.lines = lines;
         self.offer = None;
         self.remote = Some(stream.remote);

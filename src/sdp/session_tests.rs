@@ -441,11 +441,16 @@ fn comfort_noise_is_agreed_to_where_it_is_offered_beside_g711_and_offered_on() {
         let mut near = session();
         let (answer, spec) = answer(&mut near, &offer(formats, rest));
         assert_eq!((spec.noise, answer.contains("CN/8000")), (noise, noise.is_some()), "{formats}");
+        near.repeat();
+        let again = near.handle_answer(offer(formats, rest).as_bytes()).unwrap();
+        assert_eq!((again.noise, again.event_recv_pt), (noise, spec.event_recv_pt), "{formats}: after a refresh");
     }
     let mut far = session();
     far.noise = true;
     let offered = far.offer(&[Codec::Pcma], Direction::SendRecv);
     assert!(text(&offered).contains("m=audio 20000 RTP/AVP 8 13 101\r\n"));
+    assert_eq!(far.handle_answer(offer("8 13", "").as_bytes()).unwrap().noise, Some(13));
+    assert_eq!(far.repeat(), offered);
     assert_eq!(far.handle_answer(offer("8 13", "").as_bytes()).unwrap().noise, Some(13));
     assert_eq!(far.handle_answer(offer("8", "").as_bytes()).unwrap().noise, None, "its branch does not take it");
 }

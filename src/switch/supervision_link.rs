@@ -4,17 +4,16 @@
 use super::config::SupervisionNotice;
 use super::join_link::{Seat, Side};
 use super::{Switch, SwitchTimer};
+use crate::call::NOTICE;
 use crate::events::{EventKind, LegRole, SupervisionMode};
 use crate::ids::{AgentId, CallId, LegId};
-use crate::media::command::{MediaCmd, PlayId, PlayItem, Tone};
+use crate::media::command::{MediaCmd, PlayItem, Tone};
 use crate::timers::Now;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a supervisor's phones ring.
 const RING: Duration = Duration::from_secs(30);
-/// What the two hear of it, told apart from whatever a driver plays.
-const NOTICE: PlayId = PlayId(u32::MAX - 1);
 /// Two short beeps.
 const BEEPS: Tone = Tone::Cadence { freqs: [440, 0], level_dbm0: -20, on_ms: 200, off_ms: 200, count: 2 };
 
@@ -208,21 +207,12 @@ impl Switch {
         self.with_call(now, id, |call, out| call.add(given, out));
     }
 
-    /// An agent pauses or resumes the recording, and hears which it was: one beep, or two.
+    /// The keys by which an agent pauses or resumes the recording.
     pub(super) fn on_pause_key(&mut self, now: Now, leg: LegId) {
         let Some((id, _)) = self.legs.get(&leg).copied() else { return };
         let Some(entry) = self.calls.get(&id).filter(|entry| entry.call.is_recording()) else { return };
         let Some(by) = entry.agent_of(leg).cloned() else { return };
-        let paused = !entry.call.is_recording_paused();
-        let count = if paused { 1 } else { 2 };
-        let beeps = Tone::Cadence { freqs: [440, 0], level_dbm0: -20, on_ms: 150, off_ms: 100, count };
-        self.with_call(now, id, |call, out| {
-            call.pause_recording(paused, Some(by), out);
-            if let Some(party) = call.legs().find(|party| party.id == leg) {
-                let items = Arc::from([PlayItem::Tone(beeps)]);
-                party.media(MediaCmd::Play { leg, id: NOTICE, items, repeat: false, bargeable: false }, out);
-            }
-        });
+        self.with_call(now, id, |call, out| call.pause_key(leg, by, out));
     }
 
     /// Whether there is anything to pause or resume.

@@ -105,3 +105,72 @@ fn a_side_that_is_gone_before_it_answers_leaves_the_other_its_call() {
     world.hang_up(caller);
     world.finish();
 }
+
+/// A caller by hand in a fax with agent 1001.
+fn by_hand() -> (World, RawCall, PhoneId, String) {
+    let mut world = World::new(Settings { rtp_timeout: None, ..Settings::default() });
+    let agent = world.agent("1001");
+    world.manners(agent, |manners| manners.takes_fax = true);
+    let address: SocketAddr = "10.2.99.1:5060".parse().unwrap();
+    let mut call = RawCall::new(address, "9000");
+    let sdp = call.sdp();
+    world.send_by_hand(address, call.invite(Some(&sdp)));
+    let ok = final_answer_within(&mut world, address);
+    call.learn(&ok);
+    world.send_by_hand(address, call.ack(None));
+    world.until_up(agent);
+    world.run(seconds(1.0));
+    let (head, _) = sdp.split_once("m=audio").expect("audio");
+    let image = format!("{head}m=image 4000 udptl t38\r\n{ATTRIBUTES}");
+    let ok = reinvited(&mut world, &mut call, Some(&image));
+    assert!(ok.contains("m=image 2"), "{ok}");
+    world.send_by_hand(address, call.ack(None));
+    world.run(seconds(1.0));
+    assert!(world.call(agent).fax.is_some());
+    (world, call, agent, image)
+}
+
+/// The description in the 200 to a re-INVITE.
+fn reinvited(world: &mut World, call: &mut RawCall, sdp: Option<&str>) -> String {
+    world.by_hand.get_mut(&call.address).unwrap().clear();
+    let again = call.reinvite(sdp);
+    world.send_by_hand(call.address, again);
+    let ok = final_answer_within(world, call.address);
+    assert_eq!(ok.status(), 200);
+    String::from_utf8_lossy(ok.body()).into_owned()
+}
+
+/// RFC 3264 8: what is offered to a re-INVITE without an offer is the session as it is.
+#[test]
+fn a_fax_goes_on_when_a_carrier_asks_amid_it_what_we_offer() {
+    let (mut world, mut call, agent, image) = by_hand();
+    let offered = reinvited(&mut world, &mut call, None);
+    assert!(offered.contains("m=image 2") && !offered.contains("m=audio"), "{offered}");
+    world.send_by_hand(call.address, call.ack(Some(&image)));
+    world.run(seconds(2.0));
+    assert!(world.call(agent).fax.is_some(), "{}", world.story());
+    assert_eq!(faxes(&world, true), 1);
+    let bye = call.bye();
+    world.send_by_hand(call.address, bye);
+    world.until_over(agent);
+    world.finish();
+}
+
+#[test]
+fn a_fax_that_a_carrier_does_not_go_on_with_is_a_talk_again_on_both_sides() {
+    let (mut world, mut call, agent, image) = by_hand();
+    reinvited(&mut world, &mut call, None);
+    world.by_hand.get_mut(&call.address).unwrap().clear();
+    let refused = image.replace("m=image 4000", "m=image 0");
+    world.send_by_hand(call.address, call.ack(Some(&refused)));
+    let asked = request_within(&mut world, call.address, Method::Invite);
+    assert!(String::from_utf8_lossy(asked.body()).contains("m=audio 2"));
+    let sdp = call.sdp();
+    world.send_by_hand(call.address, call.response(&asked, 200, None, Some(&sdp)));
+    world.until("the agent's machine is asked for sound too", |world| world.call(agent).fax.is_none());
+    world.run(seconds(2.0));
+    let bye = call.bye();
+    world.send_by_hand(call.address, bye);
+    world.until_over(agent);
+    world.finish();
+}

@@ -1,6 +1,11 @@
 //! What the parties of a call hear of each other.
 
 use super::*;
+use hotline::events::MediaTrouble;
+use hotline::events::media::NoKeys;
+use hotline::ids::LegId;
+use hotline::media::MediaEvent;
+use hotline::switch::Input;
 
 #[test]
 fn a_key_pressed_in_a_talk_reaches_the_other_phone_and_not_the_flow() {
@@ -264,4 +269,54 @@ fn each_party_is_told_keys_in_the_way_that_its_key_dtmf_says() {
     ] {
         assert_eq!(told_a_key(keys, events), (info, agreed), "{keys:?}, telephone-event offered: {events}");
     }
+}
+
+/// What a media worker says of a leg whose handshake gave no keys.
+fn loses_keys(world: &mut World, leg: LegId) {
+    let trouble = MediaTrouble::NoKeys { why: NoKeys::Certificate };
+    world.input(Input::Media(MediaEvent::Trouble { leg, trouble }));
+}
+
+fn last_dialed(world: &World) -> LegId {
+    let dialed = world.events().filter_map(|kind| match kind {
+        EventKind::LegStarted { leg, .. } => Some(*leg),
+        _ => None,
+    });
+    dialed.last().expect("a phone that was rung")
+}
+
+#[test]
+fn a_caller_or_agent_without_keys_is_let_go() {
+    let (mut world, caller, agent) = talking();
+    let leg = last_dialed(&world);
+    loses_keys(&mut world, leg);
+    assert_eq!(world.until_over(agent), Over::Theirs);
+    assert_eq!(world.until_over(caller), Over::Theirs);
+    world.finish();
+
+    let (mut world, caller, agent) = talking();
+    let arrived = world.events().find_map(|kind| match kind {
+        EventKind::CallArrived { leg, .. } => Some(*leg),
+        _ => None,
+    });
+    loses_keys(&mut world, arrived.expect("a call"));
+    assert_eq!((world.until_over(caller), world.until_over(agent)), (Over::Theirs, Over::Theirs));
+    world.run(seconds(3.0));
+    assert_eq!(world.record().cause, Cause::NotAcceptable);
+    world.finish();
+}
+
+/// A handshake may begin with early media; one that has failed is not begun again by the answer.
+#[test]
+fn a_phone_that_rings_and_has_no_keys_is_rung_no_more() {
+    let mut world = world();
+    let (caller, called) = (world.agent("1001"), world.agent("1002"));
+    world.manners(called, |manners| manners.taking = Taking::EarlyMedia(seconds(20.0)));
+    world.dial(caller, "1002");
+    world.until_heard(caller, "voice of 1002");
+    let leg = last_dialed(&world);
+    loses_keys(&mut world, leg);
+    assert_eq!(world.until_over(called), Over::Cancelled);
+    world.until_over(caller);
+    world.finish();
 }

@@ -8,16 +8,20 @@ use std::rc::Rc;
 
 /// Both sides know session timers; the phones take UPDATE or not.
 fn timed(phones_take_update: bool) -> World {
+    World::new(settings(phones_take_update))
+}
+
+fn settings(phones_take_update: bool) -> Settings {
     let session = Some(SessionTerms { expires_s: 1800, min_s: 90 });
     let mut phones = EndpointConfig { session, ..EndpointConfig::default() };
     phones.allow.retain(|method| phones_take_update || *method != "UPDATE");
-    World::new(Settings {
+    Settings {
         session: SessionTerms { expires_s: 120, min_s: 90 },
         phones,
         rtp_timeout: None,
         tick: Duration::from_millis(20),
         ..Settings::default()
-    })
+    }
 }
 
 /// RFC 4028 10: whatever way the phones are refreshed by, a talk that is longer than the interval goes on.
@@ -120,5 +124,38 @@ fn a_caller_who_wants_a_refresh_too_often_is_told_how_seldom_and_calls_again() {
     assert_eq!(world.call(caller).statuses.last(), Some(&200));
     assert_eq!(refusals(&world), [], "no call was refused for it");
     world.hang_up(caller);
+    world.finish();
+}
+
+/// RFC 3389: nothing is owed by who agreed to comfort noise, also after a refresh that repeats what was agreed to.
+#[test]
+fn a_caller_who_leaves_its_silence_out_may_listen_for_long_after_a_refresh() {
+    let mut world = World::new(Settings { rtp_timeout: Some(seconds(10.0)), ..settings(false) });
+    let agent = world.agent("1001");
+    let caller = world.caller("13800138000");
+    world.manners(caller, |manners| manners.noise = true);
+    world.dial(caller, "9000");
+    world.until_heard(caller, "voice of 1001");
+    let refreshed: Rc<RefCell<usize>> = Rc::default();
+    let seen = refreshed.clone();
+    world.filter(move |way, message| {
+        let offers_noise = String::from_utf8_lossy(message.body()).contains("CN/8000");
+        if way == Way::ToPhone && *message.method() == Method::Invite && message.is_request() && offers_noise {
+            *seen.borrow_mut() += 1;
+        }
+        Fate::Passes
+    });
+    for phone in [caller, agent] {
+        world.manners(phone, |manners| manners.pace = seconds(1.0));
+    }
+    world.run(seconds(80.0));
+    world.no_filter();
+    assert!(*refreshed.borrow() > 0, "a re-INVITE with what was agreed to");
+    world.manners(caller, |manners| manners.talks = false);
+    world.run(seconds(30.0));
+    world.until_heard(caller, "voice of 1001");
+    assert_eq!(world.count(|kind| matches!(kind, EventKind::RtpTimeout { .. })), 0);
+    world.hang_up(caller);
+    world.until_over(agent);
     world.finish();
 }

@@ -274,3 +274,148 @@ fn an_agent_pauses_and_resumes_by_keys_that_the_caller_never_gets_and_a_caller_c
     world.until_over(agent);
     world.finish();
 }
+
+fn pause(world: &mut World, paused: bool) {
+    let call = world.only_call();
+    world.command(Command::PauseRecording { call, paused });
+    world.run(seconds(1.0));
+}
+
+/// Packets in recordings, and the recordings.
+fn recorded(world: &World) -> (u32, usize) {
+    let tapes = || world.workers.iter().flat_map(|worker| worker.shell.recordings.values());
+    (tapes().map(|tape| tape.near + tape.far).sum(), tapes().count())
+}
+
+#[test]
+fn a_pause_goes_on_when_the_talk_goes_on_in_a_recording_made_anew() {
+    type Change = fn(&mut World, PhoneId);
+    let other_phone: Change = |world, agent| {
+        let mobile = world.agent("1001");
+        let named = world.phones[agent.0].replaces(0);
+        world.with(mobile, |phone, now| {
+            phone.headers = vec![("Replaces".into(), named)];
+            phone.dial(now, "1001", None);
+        });
+        assert_eq!(world.until_over(agent), Over::Theirs);
+    };
+    let failed_transfer: Change = |world, agent| {
+        let other = world.agent("1002");
+        world.manners(other, |manners| manners.taking = Taking::Refuse(486));
+        world.refer(agent, "1002");
+    };
+    let other_agent: Change = |world, agent| {
+        world.agent("1002");
+        world.refer(agent, "1002");
+        assert_eq!(world.until_over(agent), Over::Theirs);
+    };
+    let takeover: Change = |world, agent| {
+        let supervisor = world.agent(SUPERVISOR);
+        world.supervise(SupervisionMode::Listen);
+        world.until_rings(supervisor);
+        world.until_heard(supervisor, "tone");
+        world.command(Command::TakeOver { call: world.only_call(), by: AgentId::new(SUPERVISOR) });
+        assert_eq!(world.until_over(agent), Over::Theirs);
+    };
+    for change in [other_phone, failed_transfer, other_agent, takeover] {
+        let (mut world, caller, agent) = talking();
+        pause(&mut world, true);
+        let before = recorded(&world);
+        change(&mut world, agent);
+        world.run(seconds(3.0));
+        assert!(world.view().calls[0].recording_paused, "{}", world.story());
+        assert_eq!(recorded(&world), (before.0, 2), "nothing in the second recording");
+        pause(&mut world, false);
+        assert!(recorded(&world).0 > before.0);
+        world.hang_up(caller);
+        world.finish();
+    }
+}
+
+#[test]
+fn a_third_who_stays_talks_in_a_recording_that_is_still_paused() {
+    let (mut world, caller, agent, third) = three_talk();
+    pause(&mut world, true);
+    let before = recorded(&world);
+    world.hang_up(agent);
+    world.until_heard(caller, "voice of 1002");
+    world.run(seconds(2.0));
+    assert!(world.view().calls[0].recording_paused);
+    assert_eq!(recorded(&world).0, before.0);
+    world.hang_up(caller);
+    world.until_over(third);
+    world.finish();
+}
+
+#[test]
+fn a_supervisor_whose_phone_agrees_to_nothing_any_more_is_let_go_and_the_two_talk_on() {
+    for answer in [None, Some("v=0\r\no=- 1 2 IN IP4 10.1.0.3\r\ns=-\r\nt=0 0\r\nm=audio 0 RTP/AVP 8\r\n")] {
+        let (mut world, caller, agent) = talking();
+        let supervisor = world.agent(SUPERVISOR);
+        let address = world.answer_by_hand(supervisor);
+        world.supervise(SupervisionMode::Listen);
+        let invite = request_within(&mut world, address, Method::Invite);
+        let mut call = RawCall::called(address, &invite, "desk");
+        let sdp = call.sdp();
+        world.send_by_hand(address, call.response(&invite, 200, Some("desk"), Some(&sdp)));
+        request_within(&mut world, address, Method::Ack);
+        world.by_hand.get_mut(&address).unwrap().clear();
+        let again = call.reinvite(None);
+        world.send_by_hand(address, again);
+        assert_eq!(final_answer_within(&mut world, address).status(), 200);
+        world.send_by_hand(address, call.ack(answer));
+        let bye = request_within(&mut world, address, Method::Bye);
+        world.send_by_hand(address, call.ok_to(&bye));
+        world.run(seconds(2.0));
+        assert!(hear_each_other_alone(&world, caller, agent), "{}", world.story());
+        assert!(world.events().any(|kind| matches!(kind, EventKind::SupervisionEnded { .. })));
+        world.hang_up(caller);
+        world.until_over(agent);
+        world.finish();
+    }
+}
+
+#[test]
+fn the_pause_key_of_who_is_joined_to_another_is_passed_on_where_nothing_is_recorded() {
+    let mut world = World::new(Settings { pause_key: Some("*9"), ..Settings::default() });
+    let (asking, colleague) = (world.agent("1001"), world.agent("1003"));
+    world.dial(asking, "1003");
+    world.until_rings(colleague);
+    world.until_heard(colleague, "voice of 1001");
+    let helper = world.agent("1002");
+    world.dial(asking, "9000");
+    world.until_rings(helper);
+    world.until_heard(helper, "voice of 1001");
+    world.with(asking, |phone, now| phone.join(now, 0, 1, "1002"));
+    world.until_heard(helper, "voice of 1003");
+    world.run(seconds(1.0));
+    assert_eq!(world.view().calls.len(), 1);
+    world.press(helper, "*9");
+    world.run(seconds(2.0));
+    assert_eq!(world.call(colleague).keys_heard, "*9", "{}", world.story());
+    world.hang_up(helper);
+    world.until_over(colleague);
+    world.finish();
+}
+
+#[test]
+fn an_agent_whom_its_caller_sent_on_pauses_by_its_keys_as_before() {
+    let mut world = World::new(Settings { pause_key: Some("*9"), ..Settings::default() });
+    let (calling, agent) = (world.agent("1003"), world.agent("1001"));
+    world.dial(calling, "9000");
+    world.until_rings(agent);
+    world.until_heard(agent, "voice of 1003");
+    let other = world.agent("1002");
+    world.refer(calling, "1002");
+    world.until_heard(agent, "voice of 1002");
+    world.run(seconds(1.0));
+    for paused in [true, false] {
+        world.press(agent, "*9");
+        world.run(seconds(2.0));
+        assert_eq!(world.view().calls[0].recording_paused, paused, "{}", world.story());
+    }
+    assert_eq!(world.call(other).keys_heard, "");
+    world.hang_up(other);
+    world.until_over(agent);
+    world.finish();
+}

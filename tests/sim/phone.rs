@@ -46,6 +46,8 @@ pub struct Manners {
     pub follows_refer: Option<Option<u16>>,
     /// It is the gateway of a fax machine.
     pub takes_fax: bool,
+    /// Offers comfort noise: it may leave out its silence.
+    pub noise: bool,
 }
 
 impl Default for Manners {
@@ -58,6 +60,7 @@ impl Default for Manners {
             codecs: &[Codec::Pcma, Codec::Pcmu],
             follows_refer: None,
             takes_fax: false,
+            noise: false,
         }
     }
 }
@@ -325,6 +328,7 @@ impl Phone {
     pub fn dial(&mut self, now: Instant, number: &str, from: Option<&str>) {
         let port = self.next_port();
         let mut sdp = Session::new(u64::from(port), self.peer.local.ip(), port);
+        sdp.noise = self.manners.noise;
         let offer = sdp.offer(self.manners.codecs, Direction::SendRecv);
         self.dial_with(now, number, from, sdp, offer);
     }

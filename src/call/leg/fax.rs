@@ -10,6 +10,11 @@ impl Leg {
         self.fax && !self.is_gone()
     }
 
+    /// In a fax, and not asked to go back to sound.
+    pub fn keeps_fax(&self) -> bool {
+        self.is_fax() && self.sdp.is_fax()
+    }
+
     /// The fax that an offer asks for. UDPTL is not encrypted: a leg whose sound is stays with sound.
     pub fn fax_asked(&self, sdp: &[u8]) -> Option<Fax> {
         self.sdp.fax_asked(sdp).filter(|_| self.may_fax())
