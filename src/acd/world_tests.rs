@@ -2,6 +2,9 @@
 //!
 //! `HOTLINE_WORLDS` sets how many are run. A failure names the seed.
 
+// Whether, and how much, come of the same dice.
+#![allow(clippy::filter_map_bool_then)]
+
 use super::*;
 use crate::events::OfferResult;
 use std::collections::{BTreeMap, BTreeSet};
@@ -166,7 +169,7 @@ impl World {
         let wish = Enqueue {
             max_wait: self.random.one_in(2).then(|| Duration::from_secs(1 + self.random.below(120))),
             leave_when_empty: self.random.one_in(3),
-            skills: SKILLS.iter().filter(|_| self.random.one_in(4)).map(|name| SkillId::new(name)).collect(),
+            skills: SKILLS.iter().filter(|_| self.random.one_in(4)).map(SkillId::new).collect(),
             caller: self.random.one_in(2).then(|| Redacted::new(self.random.below(5).to_string())),
             ..Enqueue::new(queue.clone(), self.random.below(4) as u8)
         };
@@ -643,7 +646,7 @@ fn random_matching(random: &mut Random, queues: &[&str]) -> Matching {
     let widen = (0..random.below(3)).map(|n| Widening {
         after: Duration::from_secs(10 * n + 1 + random.below(9)),
         min_level: random.one_in(2).then(|| random.below(60) as u8),
-        agents_of: random.pick(queues).map(|name| QueueId::new(name)).into_iter().collect(),
+        agents_of: random.pick(queues).map(QueueId::new).into_iter().collect(),
     });
     Matching {
         widen: widen.collect(),

@@ -59,7 +59,7 @@ impl Meeting {
             PITCH.map(|hertz| match pcm.len() >= 4000 {
                 true => {
                     let (level, _) = tone(&pcm[..4000], hertz);
-                    assert!(level > -3.0 || level < -25.0, "{leg:?} hears {hertz} at {level:.1} dB");
+                    assert!(!(-25.0..=-3.0).contains(&level), "{leg:?} hears {hertz} at {level:.1} dB");
                     level > -3.0
                 }
                 false => false,

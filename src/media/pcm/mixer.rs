@@ -62,7 +62,7 @@ impl Mixer {
         self.parties.get(nth).map(|party| party.slot)
     }
 
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.parties.len()
     }
 

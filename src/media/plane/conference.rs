@@ -59,10 +59,10 @@ impl Plane {
         let Some(room) = live(&mut self.legs, slot).and_then(super::Leg::leave) else { return };
         let Some(mixer) = self.conferences.get_mut(room) else { return };
         mixer.leave(slot);
-        if mixer.len() > 2 {
+        if mixer.count() > 2 {
             return self.wake_first(room);
         }
-        for left in (0..mixer.len()).filter_map(|nth| mixer.party(nth)) {
+        for left in (0..mixer.count()).filter_map(|nth| mixer.party(nth)) {
             live(&mut self.legs, left).and_then(super::Leg::leave);
         }
         self.conferences.remove(room);
