@@ -37,6 +37,8 @@ const RINGING: Duration = Duration::from_secs(300);
 /// A lost flight is sent again after that. Ours have answers within a round trip, so the second of RFC 6347 4.2.4.1 would be
 /// heard as a pause.
 const FLIGHT: Duration = Duration::from_millis(400);
+/// It doubles with each time up to that, so that the crate's seven times last beyond [`LIMIT`].
+const LONGEST_GAP: Duration = Duration::from_millis(3200);
 /// How long a peer that lost our last flight is answered.
 const AFTERWARDS: Duration = Duration::from_secs(30);
 /// RFC 5764 4.2.
@@ -164,9 +166,12 @@ struct Running {
     association: u32,
     endpoint: Endpoint,
     screen: Screen,
-    /// What begins it, where that is ours and we do not know yet where the peer is.
-    waits: Option<Arc<HandshakeConfig>>,
+    config: Arc<HandshakeConfig>,
     active: bool,
+    /// It is ours to begin, and has not begun, as we do not know yet where the peer is.
+    waits: bool,
+    /// From a flight to when it is sent again.
+    gap: Duration,
     to: Option<SocketAddr>,
     mistaken: Arc<AtomicBool>,
     /// The peer did or sent what cannot be gone on with.
@@ -199,6 +204,7 @@ impl Handshakes {
             What::Answered => self.with(now, leg, association, |running| {
                 if !running.done {
                     running.ends = now + LIMIT;
+                    running.gap = FLIGHT;
                 }
                 Ok(false)
             }),
@@ -222,7 +228,11 @@ impl Handshakes {
             .collect();
         for (leg, association) in due {
             self.with(now, leg, association, |running| {
-                running.endpoint.handle_timeout(PEER, now).map(|()| false).or(Ok(false))
+                running.gap = (running.gap * 2).min(LONGEST_GAP);
+                match running.endpoint.handle_timeout(PEER, now) {
+                    Ok(()) => Ok(false),
+                    Err(_) => running.begin_anew(now),
+                }
             });
         }
     }
@@ -244,13 +254,14 @@ impl Handshakes {
             return self.said.push_back(Said::Failed { leg, association, why: NoKeys::Refused });
         };
         let config = Arc::new(config);
-        let server = (!handshake.active).then(|| config.clone());
         let running = Running {
             association,
-            endpoint: Endpoint::new(PEER, TransportProtocol::UDP, server),
+            endpoint: endpoint(handshake.active, &config),
             screen: Screen::default(),
-            waits: handshake.active.then_some(config),
+            config,
             active: handshake.active,
+            waits: handshake.active,
+            gap: FLIGHT,
             to,
             mistaken,
             broken: false,
@@ -290,14 +301,25 @@ impl Handshakes {
     }
 }
 
+fn endpoint(active: bool, config: &Arc<HandshakeConfig>) -> Endpoint {
+    Endpoint::new(PEER, TransportProtocol::UDP, (!active).then(|| config.clone()))
+}
+
 impl Running {
     fn start(&mut self, now: Instant) -> Result<bool, Error> {
-        if self.to.is_some()
-            && let Some(config) = self.waits.take()
-        {
-            self.endpoint.connect(now, PEER, config, None)?;
+        if self.waits && self.to.is_some() {
+            self.waits = false;
+            self.endpoint.connect(now, PEER, self.config.clone(), None)?;
         }
         Ok(false)
+    }
+
+    /// The crate has given up. A peer that was away, or did not listen before it was answered, is there now perhaps.
+    fn begin_anew(&mut self, now: Instant) -> Result<bool, Error> {
+        self.endpoint = endpoint(self.active, &self.config);
+        self.waits = self.active;
+        self.gap = FLIGHT;
+        self.start(now)
     }
 
     /// `true`: it is complete.
@@ -305,6 +327,7 @@ impl Running {
         if !self.screen.admit(octets) {
             return Err(Error::ErrInvalidPacketLength);
         }
+        self.gap = FLIGHT;
         let events = self.endpoint.read(now, PEER, None, BytesMut::from(octets))?;
         Ok(events.iter().any(|event| matches!(event, EndpointEvent::HandshakeComplete)))
     }
@@ -325,7 +348,8 @@ impl Running {
                 None => Said::Failed { leg, association, why: NoKeys::Refused },
             });
         }
-        let again = self.endpoint.poll_timeout(&PEER).filter(|_| !self.done);
+        // The crate's gap is always the same.
+        let again = self.endpoint.poll_timeout(&PEER).filter(|_| !self.done).map(|again| again + self.gap - FLIGHT);
         self.due = again.map_or(self.ends, |again| again.min(self.ends));
         let mistaken = self.mistaken.load(Ordering::Relaxed);
         if !mistaken && now < self.ends {

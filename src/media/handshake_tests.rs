@@ -223,16 +223,57 @@ fn fingerprints_by_other_hashes_are_compared_too() {
 fn who_never_answers_is_given_up_after_fifteen_seconds() {
     for we_begin in [false, true] {
         let mut pair = Pair::new(|right| right, we_begin);
-        let mut waited = Duration::ZERO;
+        let (mut waited, mut last_sent) = (Duration::ZERO, Duration::ZERO);
         while pair.outcome[0].is_empty() && waited < Duration::from_secs(60) {
+            let before = pair.sent;
             pair.carry(|_| true);
             pair.pass(Duration::from_millis(100));
             waited += Duration::from_millis(100);
             pair.carry(|_| true);
+            if pair.sent > before {
+                last_sent = waited;
+            }
         }
         assert_eq!(pair.outcome[0], [Said::Failed { leg: LEG, association: 1, why: NoKeys::Unanswered }]);
         assert_eq!((waited, pair.ours.next_timeout()), (LIMIT, None));
+        assert!(last_sent > Duration::from_secs(10) && pair.sent < 30, "{last_sent:?}, {}", pair.sent);
     }
+}
+
+#[test]
+fn a_gap_of_five_seconds_in_the_way_is_outlasted_whichever_flight_it_meets() {
+    for (we_begin, begins) in (0..6).flat_map(|nth| [(false, nth), (true, nth)]) {
+        let mut pair = Pair::new(|right| right, we_begin);
+        pair.carry(|sent| sent > begins);
+        for _ in 0..50 {
+            pair.pass(Duration::from_millis(100));
+            pair.carry(|_| true);
+        }
+        for _ in 0..80 {
+            pair.pass(Duration::from_millis(100));
+            pair.carry(|_| false);
+        }
+        assert_eq!(pair.keys(0).0, pair.keys(1).1, "after {begins} datagrams, {we_begin}");
+    }
+}
+
+#[test]
+fn a_desk_phone_that_listens_only_when_it_has_answered_gets_its_keys() {
+    let mut pair = Pair::new(|right| right, true);
+    pair.ours.handle(pair.now, Note { leg: LEG, association: 1, what: What::End });
+    let of_b = handshake(true, &pair.theirs.identity);
+    let what = What::Begin { handshake: Box::new(of_b), to: Some(THERE.parse().unwrap()) };
+    pair.ours.handle(pair.now, Note { leg: LEG, association: 1, what });
+    for _ in 0..600 {
+        pair.pass(Duration::from_millis(100));
+        pair.carry(|_| true);
+    }
+    pair.ours.handle(pair.now, Note { leg: LEG, association: 1, what: What::Answered });
+    for _ in 0..40 {
+        pair.pass(Duration::from_millis(100));
+        pair.carry(|_| false);
+    }
+    assert_eq!(pair.keys(0).0, pair.keys(1).1);
 }
 
 #[test]
