@@ -370,7 +370,9 @@ impl Call {
         let Some(attempt) = &mut self.attempt else { return };
         let alone = attempt.legs.len() == 1;
         let Some(ringing) = attempt.legs.iter_mut().find(|l| l.id == leg) else { return };
-        if status == 180 && ringing.ringing(out) {
+        // What one of several phones says while they ring is not passed on: the caller hears that they ring.
+        let rings = status == 180 || (sdp.is_some() && !alone);
+        if rings && ringing.ringing(out) {
             out.push(CallOutput::Notice(Notice::Ringing { purpose: attempt.purpose.clone() }));
         }
         // Early media (RFC 3960) only where the caller has no answer of ours to listen to, and one phone speaks.

@@ -289,6 +289,28 @@ fn devices_ring_in_the_order_of_their_q_where_so_configured() {
 }
 
 #[test]
+fn a_caller_hears_that_it_rings_while_one_of_two_phones_already_speaks() {
+    let mut world = world();
+    let mut desk = Hand::udp("10.1.200.5:5060", "1001");
+    let mut soft = Hand::udp("10.1.200.6:5060", "1001");
+    desk.register(&mut world, "Contact: <sip:1001@10.1.200.5>\r\n");
+    soft.register(&mut world, "Contact: <sip:1001@10.1.200.6>\r\n");
+    let caller = world.agent("1002");
+    world.dial(caller, "1001");
+    world.run(seconds(1.0));
+    let invite = desk.invites(&world).remove(0);
+    let call = RawCall::called(desk.peer.remote, &invite, "desk");
+    world.send_over(desk.peer, call.response(&invite, 183, Some("desk"), Some(&call.sdp())));
+    world.run(seconds(1.0));
+    assert_eq!(world.call(caller).statuses, [180]);
+    for hand in [&desk, &soft] {
+        hand.answer(&mut world, 0, 486);
+    }
+    assert_eq!(world.until_over(caller), Over::Refused(486));
+    world.finish();
+}
+
+#[test]
 fn an_agent_whose_connection_breaks_is_offered_nobody_and_the_next_call_goes_elsewhere() {
     let mut world = world();
     let lost = world.extension("1001", &sim::config::secret_of("1001"));

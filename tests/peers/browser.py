@@ -4,7 +4,9 @@ Chromium's microphone plays a tone; what it hears is measured in the page.
 """
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import threading
 import time
@@ -39,7 +41,7 @@ class Page:
     """A browser's page with a phone in it."""
 
     def __init__(self, folder, url, user, password=SECRET, script="phone.js", more=()):
-        self.process = subprocess.Popen(["node", script, url, user, password, *more], cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=(folder / f"{user}.err").open("ab"), text=True)
+        self.process = subprocess.Popen(["node", script, url, user, password, *more], cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=(folder / f"{user}.err").open("ab"), text=True, start_new_session=True)
         self.events = []
         threading.Thread(target=self.read, daemon=True).start()
 
@@ -61,9 +63,12 @@ class Page:
         return poll(f"`{name}` of the browser (so far {self.events})", there, timeout, every=0.05)
 
     def stop(self):
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
+        # The browser beside node holds the phone's connection: with it open the switch would ring the page still.
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.process.wait()
 
 
 @scenario(alone=True)
