@@ -55,7 +55,9 @@ impl Acd {
             self.widen(now, id);
         }
         self.reloading = false;
-        self.match_all(now);
+        // Each caller in turn takes the agent whom the queue's strategy names; agents who took callers would not ask it.
+        self.moved = self.tickets.keys().copied().collect();
+        self.place_moved(now);
     }
 
     /// The rules for the order of the line may be others.
@@ -69,17 +71,6 @@ impl Acd {
             ticket.place = place;
         }
         self.join_bench(id);
-    }
-
-    /// Serves every idle agent, the longest idle first, then sees to every caller who still waits.
-    fn match_all(&mut self, now: Instant) {
-        let mut idle: Vec<IdlePlace> = self.agents.iter().filter_map(|(_, agent)| agent.idle).collect();
-        idle.sort_unstable();
-        for place in idle {
-            self.serve(now, place.agent);
-        }
-        self.moved = self.tickets.keys().copied().collect();
-        self.place_moved(now);
     }
 
     /// Brings queues and agents into the tables.

@@ -257,3 +257,17 @@ fn a_reload_with_other_rules_puts_waiting_callers_in_the_order_of_the_new_ones()
     centre.acd.reconfigure(centre.now, config);
     assert_eq!(centre.told(), ["1001 rings for 1"], "who came first, now that priority counts for nothing");
 }
+
+#[test]
+fn a_reload_that_brings_two_agents_for_one_caller_gives_the_caller_the_better_one() {
+    let by_fit =
+        Matching { skills: vec![(SkillId::new("billing"), 20)], strategy: Strategy::SkillFit, ..Matching::default() };
+    let people =
+        |queues| vec![skilled("1001", queues, &[("billing", 30)]), skilled("1002", queues, &[("billing", 90)])];
+    let queues = || vec![with(by_fit.clone()), queue("other")];
+    let mut centre = centre(queues(), people(&["other"]));
+    centre.caller();
+    let config = AcdConfig { queues: queues(), agents: people(&["service"]), ..AcdConfig::default() };
+    centre.acd.reconfigure(centre.now, config);
+    assert_eq!(centre.told(), ["1002 rings for 1"], "1001 is idle for longer");
+}
