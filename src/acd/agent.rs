@@ -20,6 +20,9 @@ const MAX_REASON: usize = 64;
 /// Shown while the agent is on a call that came from no queue.
 const OWN_CALL: &str = "own_call";
 
+/// Shown while the agent's phone is gone that was gone in the middle of a call.
+const LOST: &str = "lost";
+
 pub(super) type Reason = Cow<'static, str>;
 
 /// Where an idle agent stands: the longest idle first, ties by the order in which they became idle.
@@ -39,6 +42,8 @@ pub(super) enum Intent {
         reason: Reason,
         until: Option<Instant>,
     },
+    /// Ready, were the phone not gone in the middle of a call: nothing is offered until it shows a sign of life.
+    Lost,
 }
 
 /// What queue work the agent is doing.
@@ -55,6 +60,8 @@ pub(super) enum Duty {
         ticket: TicketId,
         queue: QueueId,
         since: Instant,
+        /// Since when the caller's place counted.
+        waiting_since: Instant,
         wrap_up: Duration,
     },
     WrapUp {
@@ -140,6 +147,7 @@ impl Agent {
             (Duty::WrapUp { .. }, _) => (AgentStateName::WrapUp, None),
             (Duty::Free, _) if !self.reachable => (AgentStateName::LoggedOut, None),
             (Duty::Free, Intent::NotReady { reason, .. }) => (AgentStateName::NotReady, Some(reason.clone())),
+            (Duty::Free, Intent::Lost) => (AgentStateName::NotReady, Some(Cow::Borrowed(LOST))),
             (Duty::Free, Intent::Ready) => (AgentStateName::Ready, None),
         }
     }

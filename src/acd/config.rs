@@ -61,10 +61,13 @@ pub struct Matching {
     pub sticky: Option<Sticky>,
     /// For how long a caller who hung up finds the place again.
     pub keep_place: Duration,
+    /// How long a caller whose agent's phone was lost waits for that agent alone.
+    pub wait_for_lost: Duration,
 }
 
 impl Default for Matching {
-    /// Three minutes a step put an urgent caller (9) before all who came within the usual longest wait.
+    /// Three minutes a step put an urgent caller (9) before all who came within the usual longest wait. A phone that was
+    /// unplugged and plugged in again is back within 20 s, and callers bear no more.
     fn default() -> Self {
         Self {
             strategy: Strategy::default(),
@@ -74,6 +77,7 @@ impl Default for Matching {
             ageing: Duration::from_secs(180),
             sticky: None,
             keep_place: Duration::ZERO,
+            wait_for_lost: Duration::from_secs(20),
         }
     }
 }

@@ -24,7 +24,7 @@ pub(super) enum Deadline {
     MaxWait(TicketId),
     /// A longer wait asks for less.
     Widen(TicketId),
-    /// The caller has waited long enough for the agent who knows them.
+    /// The caller has waited long enough for one agent alone.
     Sticky(TicketId),
     /// The end of an agent's wrap-up.
     WrapUp(AgentKey),
@@ -136,14 +136,18 @@ impl Acd {
         let priority = wish.priority.min(MAX_PRIORITY);
         let caller = wish.caller.map(|caller| (wish.queue.clone(), caller));
         let kept = caller.as_ref().and_then(|caller| self.left.take(now, caller));
-        let (since, priority) = kept.map_or((now, priority), |(since, before)| (since, priority.max(before)));
+        let (since, priority) = match (&wish.lost, kept) {
+            (Some(lost), _) => (lost.since.min(now), MAX_PRIORITY),
+            (None, Some((since, before))) => (since, priority.max(before)),
+            (None, None) => (now, priority),
+        };
         let seq = self.seq();
         let place = self.place_of(key, priority, since, seq, id);
         let asked: Vec<SkillKey> = wish.skills.iter().map(|name| self.skill_key(name)).collect();
         let reach = self.reach(key, &asked, Duration::ZERO);
-        let known = self.known_agent(now, key, caller.as_ref());
+        let known = self.awaited(now, key, wish.lost.as_ref(), caller.as_ref());
         let finds_agent =
-            known.is_some_and(|agent| self.agents[agent].idle.is_some()) || self.agent_for(&reach).is_some();
+            known.is_some_and(|(agent, _)| self.agents[agent].idle.is_some()) || self.agent_for(&reach).is_some();
         let at_bound = self.tickets.len() >= MAX_TICKETS;
         let queue = &mut self.queues[key];
         queue.counts.entered += 1;
@@ -165,14 +169,13 @@ impl Acd {
             return Ok(());
         }
         let until = now + bounded(wish.max_wait.unwrap_or(queue.config.max_wait));
-        let wait_for_known = queue.config.matching.sticky.map(|sticky| now + bounded(sticky.wait));
         let overtakes = queue.is_overtaken_at(&place);
         let ahead = queue.ahead_of(&place);
         queue.join(place);
         let guesses = self.queues[key].estimator.guess(self.sight(now, key, ahead));
-        let state = match (known, wait_for_known) {
-            (Some(agent), Some(until)) => {
-                self.timers.set(Deadline::Sticky(id), until);
+        let state = match known {
+            Some((agent, wait)) => {
+                self.timers.set(Deadline::Sticky(id), now + bounded(wait));
                 TicketState::Reserved { agent }
             }
             _ => TicketState::Waiting,
@@ -231,6 +234,7 @@ impl Acd {
             ticket,
             queue: queue.config.id.clone(),
             since: now,
+            waiting_since: held.since,
             wrap_up: bounded_or_zero(queue.config.wrap_up),
         };
         self.remove_ticket(now, ticket, QueueOutcome::Answered);

@@ -7,9 +7,11 @@
 //! A caller stands on the *bench* of every queue whose agents may serve, or of one agent alone who knows the caller; an
 //! idle agent on that of every queue that the agent serves.
 
-use super::agent::{AgentKey, Duty, IdlePlace, is_staffed};
+use super::agent::{AgentKey, Duty, IdlePlace, Intent, is_staffed};
 use super::config::{bounded, bounded_or_zero};
 use super::distributor::{Acd, Deadline};
+use super::lost::Lost;
+use super::memory::CallerKey;
 use super::queue::QueueKey;
 use super::skill::{Levels, SkillKey};
 use super::ticket::{Place, Reach, TicketState};
@@ -182,19 +184,26 @@ impl Acd {
         Place { rank: since + step * u32::from(MAX_PRIORITY - priority.min(MAX_PRIORITY)), seq, ticket }
     }
 
-    // --- the agent who knows the caller ---
+    // --- the one agent for whom a caller waits ---
 
-    /// The agent who served this caller last, while at work in the queue.
-    pub(super) fn known_agent(
+    /// For whom alone this caller waits at first, and how long: the agent whose phone was lost, or who served the caller
+    /// last and is at work in the queue.
+    pub(super) fn awaited(
         &self,
         now: Instant,
         queue: QueueKey,
-        caller: Option<&super::memory::CallerKey>,
-    ) -> Option<AgentKey> {
-        let id = self.served.recall(now, caller?)?;
+        lost: Option<&Lost>,
+        caller: Option<&CallerKey>,
+    ) -> Option<(AgentKey, Duration)> {
+        let matching = &self.queues[queue].config.matching;
+        let (id, wait) = match lost {
+            Some(lost) => (lost.agent.as_ref()?, matching.wait_for_lost),
+            None => (self.served.recall(now, caller?)?, matching.sticky?.wait),
+        };
         let key = *self.agent_keys.get(id)?;
         let agent = &self.agents[key];
-        (agent.queues.contains(&queue) && is_staffed(agent.shown) && !agent.leaving).then_some(key)
+        let is_there = is_staffed(agent.shown) || agent.intent == Intent::Lost;
+        (agent.queues.contains(&queue) && is_there && !agent.leaving && !wait.is_zero()).then_some((key, wait))
     }
 
     /// Waits no more for one agent alone.

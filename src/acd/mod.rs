@@ -18,6 +18,7 @@ mod config;
 mod distributor;
 mod endings;
 mod estimate;
+mod lost;
 mod matching;
 mod memory;
 mod positions;
@@ -36,6 +37,7 @@ mod world_tests;
 pub use config::{AcdConfig, AgentConfig, AgentSkill, Matching, QueueConfig, Sticky, Strategy, Widening};
 pub use distributor::Acd;
 pub use estimate::WaitRange;
+pub use lost::Lost;
 pub use queue::Counts;
 pub use skill::{Level, MAX_LEVEL};
 pub use view::{AgentCounts, AgentView, QueueView, TicketView};
@@ -65,8 +67,10 @@ pub struct Enqueue {
     pub max_wait: Option<Duration>,
     /// End with [`QueueOutcome::NoAgents`] as soon as the queue has no agent logged in.
     pub leave_when_empty: bool,
-    /// Had an agent, who was lost without a fault of the caller's: is let in also when the queue is full.
+    /// Had an agent before, and is let in also when the queue is full.
     pub returning: bool,
+    /// Had an agent, who was lost without a fault of the caller's: stands in front.
+    pub lost: Option<Lost>,
 }
 
 impl Enqueue {
@@ -79,6 +83,7 @@ impl Enqueue {
             max_wait: None,
             leave_when_empty: false,
             returning: false,
+            lost: None,
         }
     }
 }

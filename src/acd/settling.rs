@@ -26,7 +26,7 @@ impl Acd {
     pub(super) fn intend(&mut self, key: AgentKey, intent: Intent) {
         let lasting = |intent: &Intent| match intent {
             Intent::NotReady { reason, until: None } => Some(reason.to_string()),
-            Intent::NotReady { .. } | Intent::Ready => None,
+            Intent::NotReady { .. } | Intent::Lost | Intent::Ready => None,
         };
         let agent = &mut self.agents[key];
         let (before, reason) = (lasting(&agent.intent), lasting(&intent));
@@ -73,7 +73,8 @@ impl Acd {
         if available {
             return self.serve(now, key);
         }
-        if !is_staffed(self.agents[key].shown) {
+        let agent = &self.agents[key];
+        if !is_staffed(agent.shown) && agent.intent != Intent::Lost {
             self.release_all(now, key);
         }
         self.drop_if_left(key);

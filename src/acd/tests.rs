@@ -1,5 +1,6 @@
 //! What callers and agents notice, one story a test.
 
+mod lost;
 mod matching;
 
 use super::*;
@@ -578,7 +579,8 @@ fn a_caller_whose_agent_was_lost_is_let_into_a_full_queue() {
     let first = centre.caller();
     let refused = centre.caller();
     assert_eq!(centre.told(), [format!("{refused} Full after 0")]);
-    let returning = centre.join(Enqueue { priority: MAX_PRIORITY, returning: true, ..Centre::wish("service") });
+    let lost = Some(Lost { since: centre.now, agent: None });
+    let returning = centre.join(Enqueue { returning: true, lost, ..Centre::wish("service") });
     assert!(centre.told().is_empty());
     centre.login("1001");
     assert_eq!(centre.told(), [format!("1001 rings for {returning}")]);

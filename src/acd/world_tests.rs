@@ -137,6 +137,12 @@ impl World {
                 self.fail_offer(ticket, &agent, result);
             }
             10 => self.fail_offer(ticket, &agent, OfferResult::Withdrawn),
+            11 if self.random.one_in(3) => {
+                if let Some(person) = self.people.get_mut(&agent) {
+                    person.owes_wrap_up = None;
+                }
+                self.acd.agent_lost(self.now, &agent);
+            }
             11..=12 => self.hang_up(&agent),
             13 => {
                 if let Some(person) = self.people.get_mut(&agent) {
@@ -146,6 +152,7 @@ impl World {
             }
             14 => _ = self.acd.set_ready(self.now, &agent),
             15 if self.random.one_in(3) => _ = self.acd.set_not_ready(self.now, &agent, "lunch"),
+            16 if self.random.one_in(4) => self.acd.agent_back(self.now, &agent),
             16 => {
                 let reachable = !self.random.one_in(5);
                 self.acd.agent_reachable(self.now, &agent, reachable);
@@ -166,7 +173,13 @@ impl World {
         let Some(queue) = self.random.pick(&self.config.queues).map(|queue| queue.id.clone()) else { return };
         self.next_ticket += 1;
         let ticket = TicketId(self.next_ticket);
+        let lost = self.random.one_in(6).then(|| Lost {
+            since: self.now - Duration::from_secs(self.random.below(60)),
+            agent: self.random.one_in(2).then(|| self.some_agent()),
+        });
         let wish = Enqueue {
+            returning: lost.is_some(),
+            lost: lost.clone(),
             max_wait: self.random.one_in(2).then(|| Duration::from_secs(1 + self.random.below(120))),
             leave_when_empty: self.random.one_in(3),
             skills: SKILLS.iter().filter(|_| self.random.one_in(4)).map(SkillId::new).collect(),
@@ -182,6 +195,10 @@ impl World {
             .filter(|_| wish.caller.clone().is_some_and(|number| self.served.contains(&(queue.clone(), number))));
         let kept = wish.caller.clone().and_then(|number| self.gave_up.remove(&(queue.clone(), number)));
         let kept = kept.filter(|(_, _, until)| *until > self.now);
+        let (kept, known) = match lost {
+            Some(lost) => (Some((lost.since, MAX_PRIORITY, until)), lost.agent.map(|_| config.matching.wait_for_lost)),
+            None => (kept, known.map(|sticky| sticky.wait)),
+        };
         self.callers.insert(
             ticket,
             Caller {
@@ -190,7 +207,7 @@ impl World {
                 skills: wish.skills.clone(),
                 priority: kept.map_or(wish.priority, |(_, before, _)| before.max(wish.priority)),
                 since: kept.map_or(self.now, |(since, _, _)| since),
-                known_until: known.map(|sticky| self.now + sticky.wait),
+                known_until: known.map(|wait| self.now + wait),
                 joined: self.now,
                 order: self.order,
                 until,

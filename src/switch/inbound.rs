@@ -213,6 +213,7 @@ impl Switch {
             redirection: None,
             diverted: Vec::new(),
             told: None,
+            lost: None,
             partner_left: false,
         };
         self.calls.insert(id, entry);

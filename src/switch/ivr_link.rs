@@ -1,10 +1,11 @@
 //! Between a flow and its call: what the interpreter asks for becomes plays, timers, tickets and dials; what came of them
 //! goes back as its events.
 
-use super::queue_link::MUSIC;
+use super::queue_link::{MUSIC, NOTICE};
+use super::supervision_link::BEEPS;
 use super::voicemail_link::{TONE, Take};
 use super::{Driver, Output, RememberedLanguage, Switch, SwitchBundle, SwitchTimer};
-use crate::acd::{Enqueue, Leave, WaitRange};
+use crate::acd::{Enqueue, Leave, Lost, WaitRange};
 use crate::call::DialPurpose;
 use crate::events::{Cause, EndedBy, EventKind, KeySource, QueueOutcome};
 use crate::ids::{AgentId, CallId, QueueId, Redacted, SkillId, TrunkId};
@@ -315,6 +316,9 @@ impl Switch {
             return self.on_tone_done(now, id);
         }
         let Some(run) = self.run(id) else { return };
+        if play == NOTICE {
+            return self.play_background(now, id);
+        }
         if run.playing != Some(play.0) {
             return;
         }
@@ -363,10 +367,13 @@ impl Switch {
 
     /// The agent's phone was lost in mid-call: the caller waits again, before everybody else. Without such a queue any
     /// more the wait has ended for the flow. False when no queue had given the agent.
-    pub(super) fn on_flow_agent_lost(&mut self, now: Now, id: CallId) -> bool {
+    pub(super) fn on_flow_agent_lost(&mut self, now: Now, id: CallId, lost: Lost) -> bool {
         let Some((step, wish)) = self.run(id).and_then(|run| run.queue.clone()) else { return false };
         self.step_flow(now, id, Event::Queue { id: step, event: QueueEvent::Back });
-        if !self.enqueue(now, id, Enqueue { priority: crate::acd::MAX_PRIORITY, returning: true, ..wish }) {
+        if self.run(id).is_some_and(|run| run.playing.is_none()) {
+            self.play(now, id, NOTICE, vec![PlayItem::Tone(BEEPS)], false, false);
+        }
+        if !self.enqueue(now, id, Enqueue { returning: true, lost: Some(lost), ..wish }) {
             self.on_flow_queue_ended(now, id, QueueOutcome::Closed);
         }
         true

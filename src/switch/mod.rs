@@ -307,6 +307,8 @@ struct Entry {
     diverted: Vec<AgentId>,
     /// What the side that ended last said of why, and our own word for it.
     told: Option<(Cause, Reason)>,
+    /// The agent of this call whose phone was lost last.
+    lost: Option<AgentId>,
     /// Somebody had been bridged and hung up first.
     partner_left: bool,
 }
@@ -341,6 +343,8 @@ pub struct Switch {
     other_ways: HashMap<LegId, extension_leg::OtherWays>,
     /// Signs of life that phones were asked for.
     asked_for_life: BTreeMap<RequestId, (String, BindingId, Peer)>,
+    /// Agents whose phones were lost, by what was asked of those.
+    looked_for: BTreeMap<RequestId, AgentId>,
     tickets: BTreeMap<TicketId, CallId>,
     ports: PortPool,
     watchers: Watchers,
@@ -387,6 +391,7 @@ impl Switch {
             usages: HashMap::new(),
             other_ways: HashMap::new(),
             asked_for_life: BTreeMap::new(),
+            looked_for: BTreeMap::new(),
             tickets: BTreeMap::new(),
             ports: PortPool::default(),
             watchers: Watchers::default(),

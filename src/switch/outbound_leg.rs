@@ -1,6 +1,7 @@
 //! What becomes of any attempt to reach somebody.
 
 use super::{Driver, Switch, SwitchTimer};
+use crate::acd::Lost;
 use crate::call::{DialPurpose, DialTarget, LegSeat};
 use crate::events::{Cause, EndedBy};
 use crate::ids::{AgentId, CallId};
@@ -115,25 +116,21 @@ impl Switch {
     pub(super) fn on_partner_gone(&mut self, now: Now, id: CallId, agent: Option<AgentId>, cause: Cause) {
         self.end_visit(now, id);
         let Some(entry) = self.calls.get_mut(&id) else { return };
-        let served = entry.serving.take();
-        if let Some(serving) = &served {
-            self.acd.call_ended(now.at, serving);
-        }
-        // A phone that fell silent was unplugged, not hung up: its caller must not pay for that.
-        // So was one that hangs up by itself, as some do, when its transfer has come to nothing.
+        // Whoever hangs up says BYE; a phone that ends otherwise was unplugged, has started anew or lost its network, and its
+        // caller must not pay for that. So was one that hangs up by itself, as some do, when its transfer has come to nothing.
         let unheard = entry.returned.take().is_some_and(|back| now.at.saturating_duration_since(back) < UNHEARD);
-        let lost = served.is_some() && (unheard || matches!(cause, Cause::RtpTimeout | Cause::Unreachable));
-        entry.partner_left = !lost;
-        let back = match &entry.driver {
-            _ if !lost => false,
-            Driver::Flow(_) => self.on_flow_agent_lost(now, id),
-            Driver::Queue(queue) => {
-                let queue = queue.clone();
-                self.return_to_queue(now, id, queue)
+        let served = entry.serving.take();
+        entry.partner_left = served.is_none() || !(unheard || cause != Cause::Normal);
+        let lost = match served {
+            Some(agent) if cause != Cause::Normal => self.on_agent_lost(now, id, agent),
+            Some(agent) => {
+                let since = self.acd.waiting_since(&agent).unwrap_or(now.at);
+                self.acd.call_ended(now.at, &agent);
+                unheard.then_some(Lost { since, agent: None })
             }
-            Driver::Direct | Driver::Test(_) => false,
+            None => None,
         };
-        if back {
+        if lost.is_some_and(|lost| self.return_to_queue(now, id, lost)) {
             return;
         }
         if matches!(self.calls.get(&id).map(|entry| &entry.driver), Some(Driver::Flow(_))) {

@@ -1,7 +1,8 @@
 //! Between the distributor and calls: a ticket becomes music, an offer becomes a ringing phone, an answer a bridge.
 
+use super::supervision_link::BEEPS;
 use super::{Driver, Output, Switch};
-use crate::acd::{AcdOutput, Enqueue, MAX_PRIORITY};
+use crate::acd::{AcdOutput, Enqueue, Lost, MAX_PRIORITY};
 use crate::call::DialPurpose;
 use crate::events::{Cause, EndedBy, EventKind, OfferResult, QueueOutcome};
 use crate::ids::{AgentId, CallId, QueueId, Redacted, TicketId};
@@ -10,6 +11,9 @@ use crate::timers::Now;
 
 /// Music while waiting; told apart from a flow's own plays, which count up from 1.
 pub(super) const MUSIC: PlayId = PlayId(u32::MAX - 1);
+
+/// What a caller hears whose agent was lost and for whom the flow has no words.
+pub(super) const NOTICE: PlayId = PlayId(u32::MAX - 3);
 
 /// Of a caller of whom nothing is known; 9 is the most urgent.
 pub(super) const USUAL_PRIORITY: u8 = 5;
@@ -21,7 +25,7 @@ impl Switch {
         if let Some(entry) = self.calls.get_mut(&id) {
             entry.driver = Driver::Queue(queue.clone());
         }
-        if !self.enqueue(now, id, unprompted(queue, false)) {
+        if !self.enqueue(now, id, unprompted(queue, None)) {
             self.end_call(now, id, Cause::Internal, EndedBy::System);
             return;
         }
@@ -32,20 +36,41 @@ impl Switch {
         }
     }
 
-    /// Music and a place in front, for a caller who had an agent and whom no flow drives.
-    pub(super) fn return_to_queue(&mut self, now: Now, id: CallId, queue: QueueId) -> bool {
-        self.wait_with_music(now, id);
-        self.enqueue(now, id, unprompted(queue, true))
+    /// A notice, music and a place in front for a caller who had an agent. False when no queue had given the agent.
+    pub(super) fn return_to_queue(&mut self, now: Now, id: CallId, lost: Lost) -> bool {
+        let queue = match self.calls.get(&id).map(|entry| &entry.driver) {
+            Some(Driver::Flow(_)) => return self.on_flow_agent_lost(now, id, lost),
+            Some(Driver::Queue(queue)) => queue.clone(),
+            Some(Driver::Direct | Driver::Test(_)) | None => return false,
+        };
+        self.play(now, id, MUSIC, vec![PlayItem::Tone(BEEPS), PlayItem::Tone(Tone::MusicOnHold)], true, false);
+        self.enqueue(now, id, unprompted(queue, Some(lost)))
     }
 
     fn wait_with_music(&mut self, now: Now, id: CallId) {
         self.play(now, id, MUSIC, vec![PlayItem::Tone(Tone::MusicOnHold)], true, false);
     }
 
+    /// The far side of a queue's call is gone otherwise than by hanging up. The agent may come back; one whose phone was
+    /// lost twice in a call is passed over until set ready, as its way to us is at fault.
+    pub(super) fn on_agent_lost(&mut self, now: Now, id: CallId, agent: AgentId) -> Option<Lost> {
+        let since = self.acd.waiting_since(&agent).unwrap_or(now.at);
+        self.acd.agent_lost(now.at, &agent);
+        let entry = self.calls.get_mut(&id)?;
+        if entry.lost.as_ref() == Some(&agent) {
+            let _ = self.acd.set_not_ready(now.at, &agent, "lost");
+            return Some(Lost { since, agent: None });
+        }
+        entry.lost = Some(agent.clone());
+        self.look_for(now, &agent);
+        Some(Lost { since, agent: Some(agent) })
+    }
+
     /// Puts a caller into a queue. False when there is no such queue.
     pub(super) fn enqueue(&mut self, now: Now, id: CallId, mut wish: Enqueue) -> bool {
         let ticket = TicketId(self.fresh_id());
-        let (queue, priority) = (wish.queue.clone(), wish.priority);
+        let priority = if wish.lost.is_some() { MAX_PRIORITY } else { wish.priority };
+        let queue = wish.queue.clone();
         let Some(entry) = self.calls.get_mut(&id) else { return false };
         wish.caller = Some(Redacted::new(entry.from.clone())).filter(|from| !from.expose().is_empty());
         entry.ticket = Some((ticket, queue.clone()));
@@ -171,7 +196,6 @@ impl Switch {
 }
 
 /// What a caller wishes whom no flow has asked anything.
-pub(super) fn unprompted(queue: QueueId, returning: bool) -> Enqueue {
-    let priority = if returning { MAX_PRIORITY } else { USUAL_PRIORITY };
-    Enqueue { returning, ..Enqueue::new(queue, priority) }
+pub(super) fn unprompted(queue: QueueId, lost: Option<Lost>) -> Enqueue {
+    Enqueue { returning: lost.is_some(), lost, ..Enqueue::new(queue, USUAL_PRIORITY) }
 }

@@ -68,6 +68,9 @@ impl Switch {
             let headers = error.min_expires().map(|seconds| ("Min-Expires", seconds.to_string()));
             Refused { headers: headers.into_iter().collect(), ..Refused::new(error.status()) }
         })?;
+        if !bound.is_empty() {
+            self.acd.agent_back(now.at, agent);
+        }
         let gruu = request.has_token(HeaderName::Supported, "gruu");
         let mut headers: Headers =
             bound.iter().map(|binding| ("Contact", self.told_contact(agent, binding, gruu))).collect();
@@ -103,26 +106,44 @@ impl Switch {
 
     /// Asks a phone behind NAT whether it is there: any answer will do (RFC 3261 11).
     fn ask_for_life(&mut self, now: Now, aor: String, binding: BindingId, contact: &Uri, flow: Peer) {
-        let own = format!("sip:{}", self.config.sip_host(&flow));
+        match self.ask(now, contact, flow) {
+            Some(id) => _ = self.asked_for_life.insert(id, (aor, binding, flow)),
+            // Nobody is taken for gone because there is much to do here.
+            None => self.registrar.kept_alive(now.at, &aor, binding, &flow, true),
+        }
+    }
+
+    fn ask(&mut self, now: Now, contact: &Uri, flow: Peer) -> Option<RequestId> {
         let order = OutgoingRequest {
             peer: flow,
             method: "OPTIONS",
             request_uri: contact.to_string(),
             to: contact.to_string(),
-            from: own,
+            from: format!("sip:{}", self.config.sip_host(&flow)),
             headers: Vec::new(),
             body: None,
             credentials: None,
         };
-        match self.endpoint.request(now.at, order) {
-            Ok(id) => _ = self.asked_for_life.insert(id, (aor, binding, flow)),
-            // Nobody is taken for gone because there is much to do here.
-            Err(_) => self.registrar.kept_alive(now.at, &aor, binding, &flow, true),
+        self.endpoint.request(now.at, order).ok()
+    }
+
+    /// Asks all phones of an agent whether they are there. Over datagrams the question is repeated for half a minute
+    /// (RFC 3261 17.1.2.2), so that a phone is found that comes back meanwhile.
+    pub(super) fn look_for(&mut self, now: Now, agent: &AgentId) {
+        let phones: Vec<(Uri, Peer)> =
+            self.registrar.bindings(agent.as_str()).map(|binding| (binding.contact.clone(), binding.flow)).collect();
+        for (contact, flow) in phones {
+            if let Some(id) = self.ask(now, &contact, flow) {
+                self.looked_for.insert(id, agent.clone());
+            }
         }
     }
 
     /// An answer to a request of ours, or that none came.
     pub(super) fn on_life_sign(&mut self, now: Now, id: RequestId, answered: bool) {
+        if let Some(agent) = self.looked_for.remove(&id).filter(|_| answered) {
+            self.acd.agent_back(now.at, &agent);
+        }
         if let Some((aor, binding, flow)) = self.asked_for_life.remove(&id) {
             self.registrar.kept_alive(now.at, &aor, binding, &flow, answered);
         }

@@ -15,7 +15,7 @@ use std::time::Duration;
 /// How long a supervisor's phones ring.
 const RING: Duration = Duration::from_secs(30);
 /// Two short beeps.
-const BEEPS: Tone = Tone::Cadence { freqs: [440, 0], level_dbm0: -20, on_ms: 200, off_ms: 200, count: 2 };
+pub(super) const BEEPS: Tone = Tone::Cadence { freqs: [440, 0], level_dbm0: -20, on_ms: 200, off_ms: 200, count: 2 };
 
 /// Why an operator's wish about a call that is up is not carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

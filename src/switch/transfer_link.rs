@@ -2,11 +2,11 @@
 //! of it, and where the caller is when it comes to nothing. A referral obeys the same rules as a call of the referrer's own.
 
 use super::join_link::{Consulted, Seat, Side};
-use super::queue_link::{MUSIC, USUAL_PRIORITY, unprompted};
+use super::queue_link::{MUSIC, unprompted};
 use super::refer_back::Back;
 use super::test_number::TestCall;
 use super::{Driver, Switch, SwitchTimer};
-use crate::acd::Enqueue;
+use crate::acd::{Enqueue, Lost};
 use crate::call::DialPurpose;
 use crate::events::{Cause, EndedBy, EventKind, Source, TransferOutcome};
 use crate::ids::{AgentId, CallId, LegId, Redacted};
@@ -230,7 +230,7 @@ impl Switch {
             }
             Destination::Queue(queue) => {
                 // A caller who was served before is not turned away by a full queue.
-                let wish = Enqueue { priority: USUAL_PRIORITY, ..unprompted(queue.clone(), true) };
+                let wish = Enqueue { returning: true, ..unprompted(queue.clone(), None) };
                 self.leave_flow(now, id);
                 if !self.enqueue(now, id, wish) {
                     return self.on_referral_failed(now, id, Cause::Internal);
@@ -292,14 +292,7 @@ impl Switch {
             self.with_call(now, id, |call, out| _ = call.take_back(recording, out));
             return self.end_referral(now, id, status, TransferOutcome::Returned);
         }
-        let back = match &entry.driver {
-            Driver::Flow(_) => self.on_flow_agent_lost(now, id),
-            Driver::Queue(queue) => {
-                let queue = queue.clone();
-                self.return_to_queue(now, id, queue)
-            }
-            Driver::Direct | Driver::Test(_) => false,
-        };
+        let back = self.return_to_queue(now, id, Lost { since: now.at, agent: None });
         let outcome = if back { TransferOutcome::Queued } else { TransferOutcome::Failed };
         self.end_referral(now, id, status, outcome);
         if back {

@@ -10,6 +10,7 @@ mod holding;
 mod identity;
 mod joining;
 mod loops;
+mod lost;
 mod media;
 mod menu;
 mod messages;

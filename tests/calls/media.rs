@@ -286,12 +286,13 @@ fn last_dialed(world: &World) -> LegId {
 }
 
 #[test]
-fn a_caller_or_agent_without_keys_is_let_go() {
+fn an_agent_without_keys_is_let_go_and_a_caller_without_them_ends_the_call() {
     let (mut world, caller, agent) = talking();
     let leg = last_dialed(&world);
     loses_keys(&mut world, leg);
     assert_eq!(world.until_over(agent), Over::Theirs);
-    assert_eq!(world.until_over(caller), Over::Theirs);
+    assert!(world.is_up(caller), "waits for another agent: {}", world.story());
+    world.hang_up(caller);
     world.finish();
 
     let (mut world, caller, agent) = talking();

@@ -123,7 +123,7 @@ fn a_caller_who_hangs_up_while_the_agent_rings_stops_the_phone() {
 
 #[test]
 fn a_caller_whose_agent_is_unplugged_waits_again_before_everybody_else() {
-    let mut world = world();
+    let mut world = World::new(Settings { wait_for_lost: Duration::ZERO, ..Settings::default() });
     let agent = world.agent("1001");
     let caller = world.caller("13800138000");
     world.dial(caller, "95598");

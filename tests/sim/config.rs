@@ -1,6 +1,6 @@
 //! The centre that the stories happen in: four agents, two queues, the sample hotline, the test numbers, one trunk.
 
-use hotline::acd::{AcdConfig, AgentConfig, QueueConfig};
+use hotline::acd::{AcdConfig, AgentConfig, Matching, QueueConfig};
 use hotline::admission::AdmissionConfig;
 use hotline::ids::{AgentId, QueueId, TrunkId};
 use hotline::registrar::RegistrarConfig;
@@ -41,6 +41,7 @@ pub struct Settings {
     pub max_len: u32,
     pub ring_timeout: Duration,
     pub wrap_up: Duration,
+    pub wait_for_lost: Duration,
     pub rtp_timeout: Option<Duration>,
     pub rona_pause: Option<Duration>,
     pub recording: bool,
@@ -92,6 +93,7 @@ impl Default for Settings {
             max_len: 1_000,
             ring_timeout: Duration::from_secs(10),
             wrap_up: Duration::from_secs(2),
+            wait_for_lost: Duration::from_secs(20),
             rtp_timeout: Some(Duration::from_secs(10)),
             rona_pause: Some(Duration::from_secs(30)),
             recording: true,
@@ -145,6 +147,7 @@ impl Settings {
                         max_len: self.max_len,
                         ring_timeout: self.ring_timeout,
                         wrap_up: self.wrap_up,
+                        matching: Matching { wait_for_lost: self.wait_for_lost, ..Matching::default() },
                         ..QueueConfig::new(id.clone())
                     })
                     .collect(),

@@ -15,6 +15,7 @@ const AGEING: Allowed = allowed(0, 14_400);
 const REMEMBER: Allowed = allowed(60, 90 * 86_400);
 const STICKY_WAIT: Allowed = allowed(1, 600);
 const KEEP_PLACE: Allowed = allowed(0, 3_600);
+const WAIT_FOR_LOST: Allowed = allowed(0, 120);
 /// How long the caller waits for the agent of the last call, who is at work: about half of what a caller bears.
 const USUAL_STICKY_WAIT: std::time::Duration = std::time::Duration::from_secs(20);
 const DAY_MS: u64 = 86_400_000;
@@ -72,6 +73,7 @@ impl Check<'_> {
             ageing: self.duration(raw.ageing.as_ref(), default.ageing, AGEING),
             sticky,
             keep_place: self.duration(raw.keep_place.as_ref(), default.keep_place, KEEP_PLACE),
+            wait_for_lost: self.duration(raw.wait_for_lost.as_ref(), default.wait_for_lost, WAIT_FOR_LOST),
         }
     }
 

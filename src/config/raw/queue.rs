@@ -17,6 +17,7 @@ pub(in crate::config) struct RawQueue {
     pub ageing: Option<At<String>>,
     pub sticky: RawSticky,
     pub keep_place: Option<At<String>>,
+    pub wait_for_lost: Option<At<String>>,
 }
 
 pub(in crate::config) struct RawWidening {
@@ -54,5 +55,6 @@ pub(super) fn queue(keys: &mut Keys, diags: &mut Diags) -> RawQueue {
             wait: keys.text("wait", TIME, diags),
         }),
         keep_place: keys.text("keep_place", TIME, diags),
+        wait_for_lost: keys.text("wait_for_lost", TIME, diags),
     }
 }

@@ -45,6 +45,8 @@ struct Announce {
     next: Vec<Name>,
     position: Vec<Name>,
     wait: Vec<Name>,
+    /// Said once to a caller whose agent's phone was lost.
+    lost: Vec<Name>,
     music: Option<Name>,
 }
 
@@ -90,6 +92,7 @@ const ANNOUNCE: Group = Group {
         optional("next", Shape::Prompts, "for the caller with nobody ahead"),
         optional("position", Shape::Prompts, "for those behind"),
         optional("wait", Shape::Prompts, "how long it may take, after the position"),
+        optional("lost", Shape::Prompts, "once for a caller whose agent's phone was lost; two beeps unless told"),
         optional("music", Shape::Name, "a recording's name"),
     ],
 };
@@ -131,10 +134,10 @@ fn lower_announce(node: &Node, lower: &mut Lower) -> Option<Announce> {
     let mut fields = Fields::of(node, &ANNOUNCE, lower.diags)?;
     let every_ms = fields.time("every", lower.diags);
     let mut prompts = |key| fields.take(key).map(|node| lower.prompts(node)).unwrap_or_default();
-    let (next, position, wait) = (prompts("next"), prompts("position"), prompts("wait"));
+    let (next, position, wait, lost) = (prompts("next"), prompts("position"), prompts("wait"), prompts("lost"));
     let music = fields.take("music").and_then(|node| name(node, "a piece of music", lower.diags));
     fields.finish(lower.diags);
-    Some(Announce { every_ms, next, position, wait, music })
+    Some(Announce { every_ms, next, position, wait, lost, music })
 }
 
 impl Queue {
@@ -162,6 +165,16 @@ impl Queue {
         let announce = self.has_announcements().then(|| run.timer(FIRST_ANNOUNCE_MS));
         run.state.wait = Wait::Queue(QueueWait { id, guard, announce, playing: None });
         Next::Stay
+    }
+
+    /// The agent's phone was lost.
+    fn wait_again(&self, run: &mut Run, id: u32) -> Next {
+        let next = self.wait(run, id);
+        let playing = run.play(&self.announce.lost, false);
+        if let Wait::Queue(wait) = &mut run.state.wait {
+            wait.playing = playing;
+        }
+        next
     }
 
     fn ended(&self, run: &mut Run, end: QueueEnd) -> Next {
@@ -199,7 +212,8 @@ impl Step for Queue {
         }
         let announce = &self.announce;
         out.extend(announce.music.iter().map(Fact::Music));
-        out.extend(announce.next.iter().chain(&announce.position).chain(&announce.wait).map(Fact::PlaysInQueue));
+        let said = [&announce.next, &announce.position, &announce.wait, &announce.lost];
+        out.extend(said.into_iter().flatten().map(Fact::PlaysInQueue));
         for end in [QueueEnd::Timeout, QueueEnd::Full, QueueEnd::Closed, QueueEnd::NoAgents] {
             // A full or closed queue answers at once.
             let passes = end == QueueEnd::Timeout;
@@ -282,7 +296,7 @@ impl Queue {
 
     fn talking(&self, run: &mut Run, id: u32, ev: &Event) -> Next {
         match ev {
-            Event::Queue { id: of, event: QueueEvent::Back } if *of == id => return self.wait(run, id),
+            Event::Queue { id: of, event: QueueEvent::Back } if *of == id => return self.wait_again(run, id),
             Event::Queue { id: of, event: QueueEvent::Ended(end) } if *of == id => return self.ended(run, *end),
             Event::AgentGone => return after_talk(run, self.after_call.as_ref()),
             _ => {}
