@@ -4,9 +4,11 @@
 //! No event carries a secret digit, a credential or a message body. Numbers and addresses are `Redacted`: in clear where
 //! an event is stored, masked where it is printed.
 
+pub mod admission;
 pub mod flow;
 pub mod media;
 
+pub use admission::{Class, Refusal};
 pub use flow::{Asked, During, ServiceEnd};
 pub use media::{KeySource, MediaReport, MediaTrouble};
 
@@ -47,6 +49,11 @@ pub enum EventKind {
         /// Who it came from, as far as that was known.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         source: Option<Source>,
+        /// The budget of the number, and how urgent the call was, once it was known where it would lead.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        budget: Option<ProjectId>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        class: Option<Class>,
         #[serde(default)]
         sip_call_id: String,
     },
@@ -524,24 +531,6 @@ pub enum TransferOutcome {
     Abandoned,
 }
 
-/// Why an INVITE never became a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Refusal {
-    /// The total of calls that this switch may hold is reached.
-    TotalCap,
-    /// The trunk that it came by carries all the calls that were agreed.
-    TrunkCap,
-    /// No RTP port is free.
-    NoPort,
-    Draining,
-    NotOpen,
-    BadCredentials,
-    NoCodec,
-    BadRequest,
-    LoopDetected,
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OfferResult {
@@ -649,6 +638,8 @@ mod tests {
                 reason: Refusal::NotOpen,
                 status: 404,
                 source: None,
+                budget: None,
+                class: None,
                 sip_call_id: String::new(),
             },
             EventKind::TrunkRedirected { trunk: TrunkId::new("carrier"), to: number.into() },

@@ -1,8 +1,8 @@
 //! Admission: a budget of calls that holds, and a permit for each call that is in.
 //!
-//! Rule (the project's definitions, "Admission with reserves and borrowing"): with capacity `K`, and for project `p` a
+//! Rule (the project's definitions, "Admission with reserves and borrowing"): with capacity `K`, and for budget `p` a
 //! guarantee `G`, a ceiling `M` and `u` calls in use, a call of class `c` is admitted if `u < M` and either `u < G` or
-//! `free - what the other projects' guarantees still need > reserve(c)`. So a guarantee is always there, the rest is
+//! `free - what the other budgets' guarantees still need > reserve(c)`. So a guarantee is always there, the rest is
 //! lent to whoever comes, and the last of it is kept for the more urgent classes.
 //!
 //! A permit is held by its call and returns with it; [`Admission::sweep`] mends what a fault elsewhere left behind. This
@@ -18,25 +18,11 @@ mod tests;
 pub use budget::Budget;
 pub use rate::Rate;
 
-use crate::events::Refusal;
+use crate::events::{Class, Refusal};
 use crate::ids::{CallId, ProjectId};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::time::{Duration, Instant};
-
-/// What kind of call asks, the most urgent first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Class {
-    /// The green channel.
-    Urgent,
-    #[default]
-    Service,
-    Marketing,
-    /// Calls that the switch places by itself.
-    Outbound,
-}
 
 /// Trunk reservation: how much must stay free after a borrowed call of each class.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,12 +44,12 @@ impl Reserves {
     }
 }
 
-/// A project's part of the budget.
+/// A part of all calls, for one project or some numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Share {
-    /// Calls that are always there for the project.
+    /// Calls that are always there for it.
     pub guarantee: u32,
-    /// The most that the project may hold, borrowed calls included.
+    /// The most that it may hold, borrowed calls included.
     pub ceiling: u32,
 }
 
@@ -74,35 +60,14 @@ pub struct AdmissionConfig {
     /// New calls a second; any number unless given.
     pub calls_per_second: Option<u32>,
     pub reserves: Reserves,
-    /// Calls of a project that is not named here, and calls of none, borrow up to the total.
-    pub projects: BTreeMap<ProjectId, Share>,
+    /// By the project or the group of numbers that each is for. Calls of none borrow up to the total.
+    pub budgets: BTreeMap<ProjectId, Share>,
 }
 
 impl AdmissionConfig {
     /// A total cap and nothing else.
     pub fn total(total: u32) -> Self {
         Self { total, ..Self::default() }
-    }
-
-    /// What is wrong with the numbers, a sentence each; empty when they can be kept.
-    pub fn check(&self) -> Vec<String> {
-        let mut faults = Vec::new();
-        let promised: u64 = self.projects.values().map(|share| u64::from(share.guarantee)).sum();
-        if promised > u64::from(self.total) {
-            faults.push(format!(
-                "the guarantees of all projects are {promised} calls, more than the total of {}; lower a guarantee or raise the total",
-                self.total
-            ));
-        }
-        for (project, share) in &self.projects {
-            if share.ceiling < share.guarantee {
-                faults.push(format!(
-                    "project {project}: the ceiling of {} calls is below its guarantee of {}; raise the ceiling",
-                    share.ceiling, share.guarantee
-                ));
-            }
-        }
-        faults
     }
 }
 
@@ -113,43 +78,6 @@ pub struct Permit {
     /// Grows by one for each permit given.
     pub number: u64,
     pub class: Class,
-}
-
-/// Why a call was not let in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Denial {
-    /// Every call that the switch may hold is there.
-    TotalCap,
-    /// The project holds its ceiling.
-    ProjectCeiling,
-    /// What is free is kept for other projects' guarantees or for more urgent calls.
-    Reserved,
-    /// The switch takes no new calls before it stops.
-    Draining,
-}
-
-impl Denial {
-    /// The reason as the event of the refused call names it.
-    pub fn refusal(self) -> Refusal {
-        match self {
-            Denial::TotalCap | Denial::ProjectCeiling | Denial::Reserved => Refusal::TotalCap,
-            Denial::Draining => Refusal::Draining,
-        }
-    }
-}
-
-impl fmt::Display for Denial {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Denial::TotalCap => "the total of calls is reached; raise limits.calls if the machine has room",
-            Denial::ProjectCeiling => "the project holds its ceiling of calls; raise the project's ceiling",
-            Denial::Reserved => "what is free is kept for guarantees of other projects or for more urgent calls",
-            Denial::Draining => {
-                "the switch is draining and takes no new calls; call another node or wait for the restart"
-            }
-        })
-    }
 }
 
 /// A permit and a call that did not match, found by [`Admission::sweep`] and mended.
@@ -168,16 +96,15 @@ pub struct AdmissionView {
     pub total: u32,
     pub in_use: u32,
     pub draining: bool,
-    pub projects: Vec<ShareView>,
-    /// Calls let in and refused since the start, by reason.
+    pub budgets: Vec<ShareView>,
+    /// Calls let in since the start.
     pub admitted: u64,
-    pub refused: BTreeMap<Denial, u64>,
     pub mended: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ShareView {
-    pub project: ProjectId,
+    pub budget: ProjectId,
     pub guarantee: u32,
     pub ceiling: u32,
     pub in_use: u32,
@@ -186,7 +113,7 @@ pub struct ShareView {
 #[derive(Clone, Debug)]
 struct Held {
     permit: Permit,
-    project: Option<ProjectId>,
+    budget: Option<ProjectId>,
     since: Instant,
 }
 
@@ -197,7 +124,6 @@ pub struct Admission {
     held: BTreeMap<CallId, Held>,
     draining: bool,
     numbers: u64,
-    refused: BTreeMap<Denial, u64>,
     mended: u64,
 }
 
@@ -209,7 +135,6 @@ impl Admission {
             held: BTreeMap::new(),
             draining: false,
             numbers: 0,
-            refused: BTreeMap::new(),
             mended: 0,
         }
     }
@@ -232,30 +157,32 @@ impl Admission {
         now: Instant,
         call: CallId,
         class: Class,
-        project: Option<&ProjectId>,
-    ) -> Result<Permit, Denial> {
+        budget: Option<&ProjectId>,
+    ) -> Result<Permit, Refusal> {
         if let Some(held) = self.held.get(&call) {
             return Ok(held.permit);
         }
-        let verdict = if self.draining { Err(Denial::Draining) } else { self.budget.admits(class, project) };
-        match verdict {
-            Ok(()) => Ok(self.give(now, call, class, project)),
-            Err(denial) => {
-                *self.refused.entry(denial).or_default() += 1;
-                Err(denial)
-            }
+        if self.draining {
+            return Err(Refusal::Draining);
         }
+        self.budget.admits(class, budget)?;
+        Ok(self.give(now, call, class, budget))
     }
 
     /// The call is over. Says whether it held a permit; a second time changes nothing.
     pub fn release(&mut self, call: CallId) -> bool {
         let Some(held) = self.held.remove(&call) else { return false };
-        self.budget.give_back(held.project.as_ref());
+        self.budget.give_back(held.budget.as_ref());
         true
     }
 
     pub fn in_use(&self) -> u32 {
         self.budget.in_use()
+    }
+
+    /// What a call was let in as, and whose budget it takes from.
+    pub fn held_by(&self, call: CallId) -> Option<(Class, Option<&ProjectId>)> {
+        self.held.get(&call).map(|held| (held.permit.class, held.budget.as_ref()))
     }
 
     /// From now on new calls are refused (or taken again); calls that are in are left alone.
@@ -275,7 +202,7 @@ impl Admission {
         }
         let mut budget = Budget::new(config);
         for held in self.held.values() {
-            budget.take(held.project.as_ref());
+            budget.take(held.budget.as_ref());
         }
         self.budget = budget;
     }
@@ -312,18 +239,17 @@ impl Admission {
             total: self.budget.total(),
             in_use: self.in_use(),
             draining: self.draining,
-            projects: self.budget.shares().collect(),
+            budgets: self.budget.shares().collect(),
             admitted: self.numbers,
-            refused: self.refused.clone(),
             mended: self.mended,
         }
     }
 
-    fn give(&mut self, now: Instant, call: CallId, class: Class, project: Option<&ProjectId>) -> Permit {
+    fn give(&mut self, now: Instant, call: CallId, class: Class, budget: Option<&ProjectId>) -> Permit {
         self.numbers += 1;
         let permit = Permit { call, number: self.numbers, class };
-        self.budget.take(project);
-        self.held.insert(call, Held { permit, project: project.cloned(), since: now });
+        self.budget.take(budget);
+        self.held.insert(call, Held { permit, budget: budget.cloned(), since: now });
         permit
     }
 }

@@ -64,6 +64,10 @@ pub(super) async fn agent(State(api): State<Api>, Path(id): Path<String>) -> Res
     agent.map(|agent| Json(agent).into_response()).ok_or_else(|| Refused::not_found("there is no such agent"))
 }
 
+pub(super) async fn admission(State(api): State<Api>) -> Result<Response, Refused> {
+    Ok(Json(&api.look().await?.admission).into_response())
+}
+
 pub(super) async fn trunks(State(api): State<Api>) -> Result<Response, Refused> {
     Ok(Json(&api.look().await?.trunks).into_response())
 }

@@ -3,7 +3,7 @@
 
 mod quality;
 
-use super::view::Snapshot;
+use super::view::{AdmissionView, BudgetView, Snapshot};
 use crate::events::{
     Cause, EventKind, OfferResult, QueueOutcome, Refusal, ServiceEnd, SwitchEvent, TransferOutcome, TrunkFault,
     TrunkStateName,
@@ -231,6 +231,7 @@ pub fn page(snapshot: &Snapshot) -> String {
     out.one("uptime_seconds", "gauge", "Time since the switch started.", status.uptime_s);
     out.one("calls", "gauge", "Calls in progress.", u64::from(status.calls));
     out.one("calls_limit", "gauge", "Calls that the switch takes at once.", u64::from(status.max_calls));
+    admission(&mut out, &snapshot.admission);
     events(&mut out, &metrics.events);
     queues(&mut out, snapshot);
     trunks(&mut out, snapshot);
@@ -285,6 +286,23 @@ fn events(out: &mut Page, counts: &EventCounts) {
     out.one("rtp_timeouts_total", "counter", "Legs whose audio stopped.", counts.rtp_timeouts);
     out.one("recordings_failed_total", "counter", "Recordings that broke off.", counts.recordings_failed);
     out.one("alarms_total", "counter", "Alarms raised.", counts.alarms);
+}
+
+fn admission(out: &mut Page, admission: &AdmissionView) {
+    type Figure = fn(&BudgetView) -> u32;
+    let figures: [(&str, &str, Figure); 3] = [
+        ("budget_calls", "Calls in progress that take from a budget.", |budget| budget.calls),
+        ("budget_guarantee", "Calls that are always there for a budget.", |budget| budget.guarantee),
+        ("budget_ceiling", "The most calls that a budget may hold.", |budget| budget.ceiling),
+    ];
+    for (name, help, figure) in figures {
+        out.family(name, "gauge", help);
+        for budget in &admission.budgets {
+            out.sample(name, &[("budget", budget.id.as_str())], u64::from(figure(budget)));
+        }
+    }
+    out.one("calls_admitted_total", "counter", "Calls that were given a place.", admission.admitted);
+    out.one("permits_mended_total", "counter", "Permits that did not match their calls.", admission.mended);
 }
 
 fn queues(out: &mut Page, snapshot: &Snapshot) {

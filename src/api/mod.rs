@@ -27,8 +27,8 @@ pub use access::Access;
 pub use metrics::Metrics;
 pub use openapi::OPENAPI;
 pub use view::{
-    AgentView, CallView, Command, CommandError, CommandReply, Done, PostDeed, Publication, QueueView, Rollback,
-    RunState, Snapshot, Status, TargetView, TrunkView,
+    AdmissionView, AgentView, BudgetView, CallView, Command, CommandError, CommandReply, Done, PostDeed, Publication,
+    QueueView, Rollback, RunState, Snapshot, Status, TargetView, TrunkView,
 };
 
 use crate::store::Records;
@@ -116,6 +116,7 @@ impl Api {
             .route("/api/v1/agents", get(commands::agents))
             .route("/api/v1/agents/{id}", get(commands::agent))
             .route("/api/v1/agents/{id}/state", put(commands::set_agent))
+            .route("/api/v1/admission", get(commands::admission))
             .route("/api/v1/trunks", get(commands::trunks))
             .route("/api/v1/trunks/{id}", get(commands::trunk))
             .route("/api/v1/live", get(commands::switches))

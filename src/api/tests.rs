@@ -3,9 +3,9 @@
 use super::*;
 use crate::cdr::csv_header;
 use crate::events::{
-    AgentStateName, Asked, Cause, During, EndedBy, EventKind, ServiceEnd, Source, SwitchEvent, TrunkStateName,
+    AgentStateName, Asked, Cause, Class, During, EndedBy, EventKind, ServiceEnd, Source, SwitchEvent, TrunkStateName,
 };
-use crate::ids::{AgentId, CallId, FlowVersion, LegId, QueueId, Redacted, TrunkId};
+use crate::ids::{AgentId, CallId, FlowVersion, LegId, ProjectId, QueueId, Redacted, TrunkId};
 use crate::store::{Store, StoreOptions};
 use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request, StatusCode, header};
@@ -43,6 +43,8 @@ impl SwitchPort for Desk {
             flow: None,
             recording: true,
             recording_paused: false,
+            class: Some(Class::Urgent),
+            budget: Some(ProjectId::new("power")),
         };
         let agent = AgentView {
             id: AgentId::new("1001"),
@@ -78,6 +80,8 @@ impl SwitchPort for Desk {
             max_calls: None,
             over_limit: 0,
         };
+        let budget = BudgetView { id: ProjectId::new("power"), calls: 1, guarantee: 5, ceiling: 50 };
+        let admission = AdmissionView { calls: 1, max_calls: 100, admitted: 7, mended: 0, budgets: vec![budget] };
         let (calls, queues, agents, trunks) = (vec![call], vec![queue], vec![agent], vec![trunk]);
         let snapshot = Snapshot {
             status,
@@ -85,6 +89,7 @@ impl SwitchPort for Desk {
             queues,
             agents,
             trunks,
+            admission,
             metrics: Metrics::default(),
             live: [("storm".to_string(), true)].into(),
         };

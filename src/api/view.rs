@@ -2,8 +2,8 @@
 //! [`Snapshot`] now and then; a request reads the last one and never waits for the loop.
 
 use super::metrics::Metrics;
-use crate::events::{AgentStateName, SupervisionMode, TrunkStateName};
-use crate::ids::{AgentId, CallId, QueueId, Redacted, TrunkId};
+use crate::events::{AgentStateName, Class, SupervisionMode, TrunkStateName};
+use crate::ids::{AgentId, CallId, ProjectId, QueueId, Redacted, TrunkId};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, Default, Serialize)]
@@ -13,6 +13,7 @@ pub struct Snapshot {
     pub queues: Vec<QueueView>,
     pub agents: Vec<AgentView>,
     pub trunks: Vec<TrunkView>,
+    pub admission: AdmissionView,
     #[serde(skip)]
     pub metrics: Metrics,
     /// The switches that flows ask for, and whether they are on.
@@ -65,6 +66,31 @@ pub struct CallView {
     pub recording: bool,
     /// Recorded, but not what is said now.
     pub recording_paused: bool,
+    /// How urgent it was when it was let in, and whose budget it takes from.
+    pub class: Option<Class>,
+    pub budget: Option<ProjectId>,
+}
+
+/// Who holds how much of all calls.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct AdmissionView {
+    pub calls: u32,
+    pub max_calls: u32,
+    /// Since the start.
+    pub admitted: u64,
+    /// Permits that did not match their calls, and were mended.
+    pub mended: u64,
+    pub budgets: Vec<BudgetView>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct BudgetView {
+    pub id: ProjectId,
+    pub calls: u32,
+    /// Calls that are always there for it.
+    pub guarantee: u32,
+    /// The most that it may hold.
+    pub ceiling: u32,
 }
 
 #[derive(Clone, Debug, Serialize)]

@@ -46,7 +46,7 @@ impl Fold {
     /// the table is full) the oldest call, closed as interrupted. Events of calls that are not open change nothing.
     pub fn apply(&mut self, event: &SwitchEvent) -> Option<Cdr> {
         self.last = (event.mono, event.wall);
-        if let EventKind::CallRefused { from, to, reason, status, source, sip_call_id } = &event.kind {
+        if let EventKind::CallRefused { from, to, reason, status, source, sip_call_id, .. } = &event.kind {
             let cdr = refused(event, from, to.expose(), *reason, *status);
             return Some(Cdr { source: source.clone(), sip_call_id: cut(sip_call_id), ..cdr });
         }
@@ -567,7 +567,9 @@ fn blank(event: &SwitchEvent, from: &Redacted<String>, to: &str) -> Cdr {
 
 fn refused(event: &SwitchEvent, from: &Redacted<String>, to: &str, reason: Refusal, status: u16) -> Cdr {
     let cause = match reason {
-        Refusal::TotalCap | Refusal::TrunkCap | Refusal::NoPort => Cause::Limit,
+        Refusal::TotalCap | Refusal::BudgetCeiling | Refusal::Reserved | Refusal::TrunkCap | Refusal::NoPort => {
+            Cause::Limit
+        }
         Refusal::Draining => Cause::Shutdown,
         // A wrong number is not a forbidden one (Q.850 1, unallocated).
         Refusal::NotOpen if status == 404 => Cause::NotFound,

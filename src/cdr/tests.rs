@@ -250,6 +250,8 @@ fn a_refused_call_leaves_a_record_with_its_reason_and_status() {
             reason: Refusal::NotOpen,
             status: 403,
             source: Some(Source::Trunk(TrunkId::new("carrier"))),
+            budget: None,
+            class: None,
             sip_call_id: "a@b".into(),
         },
     );
@@ -453,6 +455,8 @@ fn an_outside_number_that_was_dialled_is_masked_in_logs_and_for_who_may_not_see_
         reason: Refusal::NotOpen,
         status: 404,
         source: None,
+        budget: None,
+        class: None,
         sip_call_id: String::new(),
     };
     journal.event(None, refused);

@@ -4,6 +4,7 @@
 //! Exit codes: 0 ok, 1 a check or a request failed, 2 wrong usage or a file that cannot be used (configuration, flows,
 //! prompts), 3 server not reachable.
 
+mod admission;
 mod calls;
 mod client;
 mod control;
@@ -92,6 +93,8 @@ enum Command {
     /// Trunks
     #[command(subcommand)]
     Trunk(trunks::TrunkCommand),
+    /// Who holds how much of all calls
+    Admission,
     /// Switches of flows
     #[command(subcommand)]
     Live(live::LiveCommand),
@@ -145,6 +148,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Queue(command)) => people::queue(common, &command),
         Some(Command::Agent(command)) => people::agent(common, &command),
         Some(Command::Trunk(command)) => trunks::trunk(common, &command),
+        Some(Command::Admission) => admission::admission(common),
         Some(Command::Live(command)) => live::live(common, &command),
         Some(Command::Outbox(command)) => live::outbox(common, &command),
         Some(Command::Cdr(command)) => calls::cdr(common, &command),

@@ -122,6 +122,7 @@ pub(super) fn build(env: DemoEnv) -> io::Result<Demo> {
         sip: Sip::default(),
         tls: None,
         limits: Limits::default(),
+        admission: Default::default(),
         srtp: Default::default(),
         auth: Auth::default(),
         registrar: RegistrarConfig::default(),
@@ -155,6 +156,7 @@ fn caller_trunk(id: TrunkId, sources: Vec<Cidr>) -> Trunk {
         srtp: None,
         keys: Default::default(),
         private: BTreeSet::new(),
+        class: None,
     }
 }
 
@@ -203,6 +205,12 @@ fn numbers(trunk: &TrunkId) -> Vec<Number> {
     [flow, queue]
         .into_iter()
         .chain(tests)
-        .map(|(number, to)| Number { number: number.into(), to, open_to: OpenTo::Trunks(vec![trunk.clone()]) })
+        .map(|(number, to)| Number {
+            number: number.into(),
+            to,
+            open_to: OpenTo::Trunks(vec![trunk.clone()]),
+            class: None,
+            budget: None,
+        })
         .collect()
 }

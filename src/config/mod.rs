@@ -31,8 +31,10 @@ pub use reach::Reach;
 pub use secret::Secret;
 
 use crate::acd::{AgentSkill, Matching};
+use crate::admission::{Reserves, Share};
+use crate::events::Class;
 use crate::http_client::{self, Origin};
-use crate::ids::{AgentId, QueueId, TrunkId};
+use crate::ids::{AgentId, ProjectId, QueueId, TrunkId};
 use crate::net::tls::ClientCertificate;
 use crate::registrar::RegistrarConfig;
 use crate::routing::{Cidr, TestNumber, TrunkNumbers};
@@ -67,6 +69,7 @@ pub struct Config {
     pub sip: Sip,
     pub tls: Option<Tls>,
     pub limits: Limits,
+    pub admission: Admission,
     /// Whether the audio of those that do not say is encrypted.
     pub srtp: SrtpPolicy,
     pub auth: Auth,
@@ -237,6 +240,14 @@ pub struct Limits {
     pub rtp_timeout: Duration,
 }
 
+/// Who gets in when there is not room for all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Admission {
+    pub reserves: Reserves,
+    /// Parts of `limits.calls`, by name.
+    pub budgets: BTreeMap<ProjectId, Share>,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Auth {
     pub nonce_ttl: Duration,
@@ -284,6 +295,8 @@ pub struct Trunk {
     pub keys: KeyPolicy,
     /// Private variables of flows that may go along with calls to it.
     pub private: BTreeSet<String>,
+    /// How urgent its calls are, where the number that they dial does not say.
+    pub class: Option<Class>,
 }
 
 /// Where a trunk takes calls.
@@ -319,6 +332,9 @@ pub struct Number {
     pub number: String,
     pub to: Target,
     pub open_to: OpenTo,
+    pub class: Option<Class>,
+    /// One of [`Admission::budgets`].
+    pub budget: Option<ProjectId>,
 }
 
 /// Extensions that proved themselves may always call a number; this says who else may. Nobody unknown ever may.

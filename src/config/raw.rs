@@ -1,12 +1,14 @@
 //! `hotline.yaml` as it is written: every key there may be, nothing checked yet but its shape. Unknown keys are refused.
 //! Values keep their place in the file, so that a check can point at them. A key without a value is as good as left out.
 
+pub(super) mod admission;
 pub(super) mod queue;
 
 use super::read::{At, Keys};
 use crate::source::diag::Diags;
 use crate::source::text::Span;
 use crate::source::yaml::Node;
+use admission::RawAdmission;
 use queue::RawQueue;
 
 pub(super) struct RawConfig {
@@ -17,6 +19,7 @@ pub(super) struct RawConfig {
     pub sip: RawSip,
     pub tls: Option<RawTls>,
     pub limits: RawLimits,
+    pub admission: RawAdmission,
     pub media: RawMedia,
     pub auth: RawAuth,
     pub registrar: RawRegistrar,
@@ -159,6 +162,8 @@ pub(super) struct RawTrunk {
     pub dtmf: Option<At<String>>,
     /// Private variables of flows that may go along with calls to it.
     pub private: Vec<At<String>>,
+    /// How urgent its calls are, where the number that they dial does not say.
+    pub class: Option<At<String>>,
 }
 
 pub(super) struct RawPlan {
@@ -217,6 +222,8 @@ pub(super) struct RawNumber {
     /// `None` after a finding.
     pub to: Option<RawTarget>,
     pub open_to: Vec<At<String>>,
+    pub class: Option<At<String>>,
+    pub budget: Option<At<String>>,
 }
 
 pub(super) enum RawTarget {
@@ -310,6 +317,7 @@ pub(super) fn read(root: &Node, diags: &mut Diags) -> Option<RawConfig> {
             drain_timeout: keys.text("drain_timeout", TIME, diags),
             rtp_timeout: keys.text("rtp_timeout", TIME, diags),
         }),
+        admission: keys.group("admission", admission::EXAMPLE, diags, admission::admission),
         media: keys.group("media", "`media: {srtp: optional}`", diags, |keys, diags| RawMedia {
             srtp: keys.text("srtp", SRTP, diags),
         }),
@@ -450,6 +458,7 @@ fn trunk(keys: &mut Keys, diags: &mut Diags) -> RawTrunk {
         large_requests: keys.text("large_requests", "`udp` or `tcp`", diags),
         dtmf: keys.text("dtmf", DTMF, diags),
         private: keys.words("private", "variables of flows, such as `[account]`", diags),
+        class: keys.text("class", admission::CLASS, diags),
     }
 }
 
@@ -509,7 +518,9 @@ fn number(keys: &mut Keys, diags: &mut Diags) -> Option<RawNumber> {
     }
     let to = keys.group("to", "one target, such as `to: {flow: hotline}`", diags, target);
     let open_to = keys.words("open_to", "names of trunks, such as `[carrier]`, or `[any]`", diags);
-    Some(RawNumber { number: number?, to, open_to })
+    let class = keys.text("class", admission::CLASS, diags);
+    let budget = keys.text("budget", "a name below `admission.budgets`", diags);
+    Some(RawNumber { number: number?, to, open_to, class, budget })
 }
 
 fn target(keys: &mut Keys, diags: &mut Diags) -> Option<RawTarget> {

@@ -22,12 +22,13 @@ impl Config {
                 OpenTo::AnyTrunk => routing::OpenTo::everyone_known(),
                 OpenTo::Trunks(trunks) => routing::OpenTo::trunks(trunks.iter().cloned()),
             };
-            routes.push(Route { number: pattern, to, open_to, project: None });
+            let (budget, class) = (number.budget.clone(), number.class);
+            routes.push(Route { budget, class, ..Route::new(pattern, to, open_to) });
         }
         for agent in self.agents.keys() {
             let number = NumberPattern::exact(agent.as_str()).map_err(|error| format!("agent `{agent}`: {error}"))?;
             let (to, open_to) = (Destination::Extension(agent.clone()), routing::OpenTo::extensions());
-            routes.push(Route { number, to, open_to, project: None });
+            routes.push(Route::new(number, to, open_to));
         }
         let sources = self
             .trunks

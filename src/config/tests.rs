@@ -1,5 +1,7 @@
 //! What an admin is told about a file, and what the program makes of it.
 
+mod admission;
+
 use super::*;
 use crate::acd::Strategy;
 use crate::sip::endpoint::ReliableProvisional;

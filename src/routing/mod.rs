@@ -19,6 +19,7 @@ pub use numbering::{CallerId, Change, Form, Plan, Rule, TrunkNumbers};
 pub use pattern::{NumberPattern, PatternError, dialled};
 pub use table::{Examined, RouteTable, TableError};
 
+use crate::events::Class;
 use crate::ids::{AgentId, ProjectId, QueueId, TrunkId};
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -31,6 +32,16 @@ pub struct Route {
     pub to: Destination,
     pub open_to: OpenTo,
     pub project: Option<ProjectId>,
+    /// Whose share of the calls it takes from, and how urgent its calls are, where the number says so.
+    pub budget: Option<ProjectId>,
+    pub class: Option<Class>,
+}
+
+impl Route {
+    /// A route that is of no project and takes from no budget.
+    pub fn new(number: NumberPattern, to: Destination, open_to: OpenTo) -> Self {
+        Self { number, to, open_to, project: None, budget: None, class: None }
+    }
 }
 
 /// Where a call goes.

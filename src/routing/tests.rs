@@ -2,7 +2,7 @@ use super::*;
 use crate::events::Source;
 
 fn route(number: &str, flow: &str, open_to: OpenTo) -> Route {
-    Route { number: number.parse().unwrap(), to: Destination::Flow(flow.into()), open_to, project: None }
+    Route::new(number.parse().unwrap(), Destination::Flow(flow.into()), open_to)
 }
 
 fn open(number: &str, flow: &str) -> Route {
@@ -71,7 +71,7 @@ fn a_number_is_closed_to_sources_that_it_does_not_name_and_no_wider_route_opens_
 fn an_extension_is_open_to_extensions_and_to_no_trunk() {
     let to = Destination::Extension(AgentId::new("1002"));
     let number = NumberPattern::exact("1002").unwrap();
-    let table = table(vec![Route { number, to: to.clone(), open_to: OpenTo::extensions(), project: None }]);
+    let table = table(vec![Route::new(number, to.clone(), OpenTo::extensions())]);
     assert_eq!(leads(&table, "1002", &phone()), Ok(to));
     assert_eq!(leads(&table, "1002", &carrier()), Err(Closed::NotOpen));
     assert_eq!(leads(&table, "1003", &phone()), Err(Closed::NotFound));

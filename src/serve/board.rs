@@ -3,7 +3,10 @@
 use super::clock;
 use crate::acd;
 use crate::api::metrics::{EventCounts, LookupFigures, MediaFigures, OutboxFigures, SipFigures, StoreFigures};
-use crate::api::{AgentView, CallView, Metrics, QueueView, RunState, Snapshot, Status, TargetView, TrunkView};
+use crate::api::{
+    AdmissionView, AgentView, BudgetView, CallView, Metrics, QueueView, RunState, Snapshot, Status, TargetView,
+    TrunkView,
+};
 use crate::events::{EventKind, QueueOutcome, SwitchEvent};
 use crate::ids::{AgentId, CallId};
 use crate::net::NetCounters;
@@ -91,7 +94,7 @@ impl Board {
             config: view.config.clone(),
             uptime_s: now.at.saturating_duration_since(self.started).as_secs(),
             calls: view.calls.len() as u32,
-            max_calls: view.max_calls,
+            max_calls: view.admission.total,
             calls_total: facts.counts.arrived,
             listen: self.listen.clone(),
             alarms: facts.alarms.iter().cloned().collect(),
@@ -132,6 +135,7 @@ impl Board {
             queues: view.queues.iter().map(|queue| queue_view(queue, &facts.counts)).collect(),
             agents: view.agents.iter().map(|agent| agent_view(agent, &view, &talking)).collect(),
             trunks: view.trunks.iter().map(trunk_view).collect(),
+            admission: admission_view(&view.admission),
             live: view.switches.clone(),
             metrics,
         }
@@ -160,6 +164,24 @@ fn call(call: &crate::switch::CallSummary) -> CallView {
         flow: call.flow.clone(),
         recording: call.recording,
         recording_paused: call.recording_paused,
+        class: call.class,
+        budget: call.budget.clone(),
+    }
+}
+
+fn admission_view(admission: &crate::admission::AdmissionView) -> AdmissionView {
+    let budget = |share: &crate::admission::ShareView| BudgetView {
+        id: share.budget.clone(),
+        calls: share.in_use,
+        guarantee: share.guarantee,
+        ceiling: share.ceiling,
+    };
+    AdmissionView {
+        calls: admission.in_use,
+        max_calls: admission.total,
+        admitted: admission.admitted,
+        mended: admission.mended,
+        budgets: admission.budgets.iter().map(budget).collect(),
     }
 }
 

@@ -75,11 +75,14 @@ pub(super) fn switch_config(config: &Config, seeds: &Seeds, known: &Known) -> Re
             .collect(),
         trunks: trunks::resolved(config, known)?,
         trunk_numbers: config.trunks.values().map(|trunk| (trunk.id.clone(), trunk.numbers.clone())).collect(),
+        trunk_classes: config.trunks.values().filter_map(|trunk| Some((trunk.id.clone(), trunk.class?))).collect(),
         routes: config.routes()?,
         acd: acd(config),
         admission: AdmissionConfig {
+            total: config.limits.calls,
             calls_per_second: config.limits.calls_per_second,
-            ..AdmissionConfig::total(config.limits.calls)
+            reserves: config.admission.reserves,
+            budgets: config.admission.budgets.clone(),
         },
         registrar: config.registrar.clone(),
         media_advertised: listen.rtp.advertise,

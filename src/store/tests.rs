@@ -172,6 +172,8 @@ fn a_kill_between_two_commits_loses_nothing_that_was_in_the_spool() {
         reason: Refusal::NotOpen,
         status: 403,
         source: None,
+        budget: None,
+        class: None,
         sip_call_id: String::new(),
     };
     teller.say(&store.handle, 12_000, 4, refused);
@@ -315,6 +317,8 @@ fn records_are_found_by_each_condition_and_in_pages() {
         reason: Refusal::NotOpen,
         status: 403,
         source: None,
+        budget: None,
+        class: None,
         sip_call_id: String::new(),
     };
     store.handle.record(SwitchEvent { seq: 99, wall: T0 + 40_000, mono: 40_000, call: None, kind: refused });

@@ -2,7 +2,7 @@
 
 use crate::acd::AcdConfig;
 use crate::admission::AdmissionConfig;
-use crate::events::Source;
+use crate::events::{Class, Source};
 use crate::ids::{AgentId, TrunkId};
 use crate::ivr;
 use crate::media::clip::Clip;
@@ -33,6 +33,8 @@ pub struct SwitchConfig {
     pub trunks: TrunksConfig,
     /// What each trunk does with numbers; one that is not here leaves them as they are.
     pub trunk_numbers: BTreeMap<TrunkId, TrunkNumbers>,
+    /// How urgent the calls of a trunk are, where the number that they dial does not say.
+    pub trunk_classes: BTreeMap<TrunkId, Class>,
     pub routes: RouteTable,
     pub acd: AcdConfig,
     pub admission: AdmissionConfig,

@@ -1,16 +1,16 @@
 //! A new INVITE: who sends it, whither it leads, whether it gets in, and who drives the call then. Each refusal has its
 //! reason in an event and its status on the wire; none of them tells a stranger which extensions exist.
 
+use super::admission_link::{Asking, Room};
 use super::gruu::instance_of_gruu;
 use super::identity::{Identity, asserted};
 use super::proof::Proof;
 use super::sip_link::warning_header;
 use super::test_number::TestCall;
 use super::{CALL_LIMIT, Driver, Entry, Switch, SwitchTimer};
-use crate::admission::Class;
 use crate::call::Call;
 use crate::events::{Cause, EndedBy, EventKind, NumberRole, Refusal, Source};
-use crate::ids::{AgentId, CallId, LegId, ProjectId, Redacted, TrunkId};
+use crate::ids::{AgentId, CallId, ProjectId, Redacted, TrunkId};
 use crate::media::command::WorkerId;
 use crate::routing::{Closed, Destination};
 use crate::sip::endpoint::UsageId;
@@ -18,7 +18,6 @@ use crate::sip::message::uri::UriRef;
 use crate::sip::message::{HeaderName, Message};
 use crate::sip::peer::Peer;
 use crate::timers::Now;
-use crate::trunks::Direction;
 use bytes::Bytes;
 
 /// Of an INVITE that does not say (RFC 3261 8.1.1.6).
@@ -31,11 +30,18 @@ pub(super) struct Refused {
     pub headers: Vec<(&'static str, String)>,
     /// Who is refused, where that is known.
     pub source: Option<Source>,
+    /// What it asked for room as, if it came as far.
+    pub asking: Option<Asking>,
 }
 
 impl Refused {
     pub(super) fn new(reason: Refusal, status: u16) -> Refused {
-        Refused { reason, status, headers: Vec::new(), source: None }
+        Refused { reason, status, headers: Vec::new(), source: None, asking: None }
+    }
+
+    /// There is no room for it.
+    pub(super) fn full(reason: Refusal) -> Refused {
+        Refused::new(reason, reason.status_of_full())
     }
 }
 
@@ -43,6 +49,7 @@ impl Refused {
 struct Known {
     destination: Destination,
     project: Option<ProjectId>,
+    asking: Asking,
     caller: Caller,
 }
 
@@ -77,9 +84,15 @@ impl Switch {
             // A challenge is half of a handshake, not a refusal that anybody needs to read about.
             if refused.status != 401 {
                 let (from, to) = (Redacted::new(parties.from), Redacted::new(parties.to));
-                let Refused { reason, status, source, .. } = refused;
+                let Refused { reason, status, source, asking, .. } = refused;
+                let (class, budget) = asking.map(|Asking { class, budget }| (class, budget)).unzip();
+                let budget = budget.flatten();
                 let sip_call_id = printable(request.call_id().unwrap_or_default().as_bytes());
-                self.emit(now, None, EventKind::CallRefused { from, to, reason, status, source, sip_call_id });
+                self.emit(
+                    now,
+                    None,
+                    EventKind::CallRefused { from, to, reason, status, source, budget, class, sip_call_id },
+                );
             }
         }
     }
@@ -112,7 +125,26 @@ impl Switch {
         parties: &Parties,
         source: Source,
     ) -> Result<(), Refused> {
-        let Known { destination, project, caller } = self.known(&source, request, parties)?;
+        let known = self.known(&source, request, parties)?;
+        let asking = known.asking.clone();
+        let begun = self.begin(now, usage, request, peer, offer, parties, source, known);
+        begun.map_err(|refused| Refused { asking: Some(asking), ..refused })
+    }
+
+    /// Seats a call whose way is known, if there is room.
+    #[allow(clippy::too_many_arguments)]
+    fn begin(
+        &mut self,
+        now: Now,
+        usage: UsageId,
+        request: &Message,
+        peer: Peer,
+        offer: Option<Bytes>,
+        parties: &Parties,
+        source: Source,
+        known: Known,
+    ) -> Result<(), Refused> {
+        let Known { destination, project, asking, caller } = known;
         let Caller { from, from_display, to, identity, asserted, notes } = caller;
         let hops = request.max_forwards().and_then(Result::ok).unwrap_or(MOST_HOPS);
         // What we would send on has no hop left: a call that went round in a ring, or is about to.
@@ -120,43 +152,16 @@ impl Switch {
             return Err(Refused::new(Refusal::LoopDetected, 483));
         }
         if self.draining {
-            return Err(Refused::new(Refusal::Draining, 503));
+            return Err(Refused::full(Refusal::Draining));
         }
         // Strangers who are challenged do not count: they would use up what known callers may have.
         self.admission.count_arrival(now.at);
-        let id = CallId(self.fresh_id());
-        let leg = LegId(self.fresh_id());
-        if let Source::Trunk(trunk) = &source
-            && !self.trunks.take(now.at, leg, trunk, Direction::In)
-        {
-            return Err(Refused::new(Refusal::TrunkCap, 503));
-        }
-        if let Err(denial) = self.admission.try_admit(now.at, id, Class::Service, project.as_ref()) {
-            self.trunks.release(leg);
-            return Err(Refused::new(denial.refusal(), 503));
-        }
-        // An agent's second call beside its first, so that it can join the two.
-        let calls = match &source {
-            Source::Extension(agent) => self.worker_of(agent),
-            Source::Trunk(_) => None,
-        };
-        let is_called = || match &destination {
-            Destination::Extension(agent) => self.worker_of(agent),
-            _ => None,
-        };
-        let beside = calls.or_else(is_called);
-        let lease = beside.and_then(|worker| self.ports.take_on(worker, leg)).or_else(|| self.ports.take_any(leg));
-        let Some(lease) = lease else {
-            self.admission.release(id);
-            self.trunks.release(leg);
-            return Err(Refused::new(Refusal::NoPort, 503));
-        };
+        let room = self.make_room(now, &source, &destination, &asking)?;
+        let Room { call: id, leg, lease } = room;
         let seat = self.seat(leg, lease, peer, &source);
         let mut outputs = Vec::new();
         let call = Call::new(id, seat, offer.as_deref(), &mut outputs).map_err(|refusal| {
-            self.admission.release(id);
-            self.trunks.release(leg);
-            self.ports.put_back(leg);
+            self.give_room_back(&room);
             let headers = vec![("Warning", warning_header(refusal))];
             Refused { headers, ..Refused::new(Refusal::NoCodec, refusal.status()) }
         })?;
@@ -250,7 +255,7 @@ impl Switch {
     }
 
     /// The media worker of a call that an agent is in.
-    fn worker_of(&self, agent: &AgentId) -> Option<WorkerId> {
+    pub(super) fn worker_of(&self, agent: &AgentId) -> Option<WorkerId> {
         let of = |entry: &&Entry| {
             !entry.call.is_ended()
                 && [&entry.own_extension, &entry.serving, &entry.visiting].into_iter().flatten().any(|a| a == agent)
@@ -269,7 +274,7 @@ impl Switch {
             Closed::NotOpen => Refused::new(Refusal::NotOpen, 403),
         })?;
         let (destination, project) = (route.to.clone(), route.project.clone());
-        Ok(Known { destination, project, caller })
+        Ok(Known { destination, project, asking: self.asking(source, request, route), caller })
     }
 
     /// An extension can speak neither in another's name nor under one of its own making.

@@ -4,6 +4,7 @@
 //! The files beside this one are links: each translates between two rooms that do not know each other (SIP and calls,
 //! flows and calls, queues and calls, media and calls). A decision met there belongs in one of the rooms.
 
+mod admission_link;
 mod auth_failures;
 mod config;
 mod extension_leg;

@@ -164,6 +164,7 @@ mod tests {
             extensions: BTreeMap::new(),
             trunks: Default::default(),
             trunk_numbers: BTreeMap::new(),
+            trunk_classes: BTreeMap::new(),
             routes: RouteTable::default(),
             acd: AcdConfig {
                 queues: vec![QueueConfig::new(queue.clone())],
@@ -225,7 +226,7 @@ mod tests {
         type Leak = fn(&mut Switch, Instant);
         let leaks: [(&str, Leak); 7] = [
             ("a permit", |switch, at| {
-                _ = switch.admission.try_admit(at, CallId(9), crate::admission::Class::Service, None);
+                _ = switch.admission.try_admit(at, CallId(9), crate::events::Class::Service, None);
             }),
             ("without its call: its media worker", |switch, _| {
                 switch.ports.take_any(LegId(5));

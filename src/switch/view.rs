@@ -2,7 +2,9 @@
 
 use super::{Driver, Holdings, Switch};
 use crate::acd::{AgentView, QueueView};
-use crate::ids::{AgentId, CallId, FlowVersion, QueueId, Redacted};
+use crate::admission::AdmissionView;
+use crate::events::Class;
+use crate::ids::{AgentId, CallId, FlowVersion, ProjectId, QueueId, Redacted};
 use crate::sip::endpoint::EndpointStats;
 use crate::timers::Now;
 use crate::trunks::TrunkView;
@@ -16,7 +18,7 @@ pub struct SwitchView {
     pub bundle: FlowVersion,
     /// The configuration's id, and how many calls it allows.
     pub config: String,
-    pub max_calls: u32,
+    pub admission: AdmissionView,
     pub calls: Vec<CallSummary>,
     pub queues: Vec<QueueView>,
     pub agents: Vec<AgentView>,
@@ -45,6 +47,9 @@ pub struct CallSummary {
     pub recording: bool,
     /// Recorded, but not what is said now.
     pub recording_paused: bool,
+    /// What it was let in as; `None` of a call that has ended.
+    pub class: Option<Class>,
+    pub budget: Option<ProjectId>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +78,7 @@ impl CallStateName {
 impl Switch {
     pub fn view(&self, now: Now) -> SwitchView {
         let calls = self.calls.iter().map(|(id, entry)| {
+            let (class, budget) = self.admission.held_by(*id).unzip();
             let state = match &entry.driver {
                 _ if entry.call.is_ended() => CallStateName::Ending,
                 _ if entry.call.is_bridged() => CallStateName::Talking,
@@ -97,6 +103,8 @@ impl Switch {
                 },
                 recording: entry.call.is_recording(),
                 recording_paused: entry.call.is_recording_paused(),
+                class,
+                budget: budget.flatten().cloned(),
             }
         });
         SwitchView {
@@ -104,7 +112,7 @@ impl Switch {
             draining: self.draining,
             bundle: self.bundle.flows.version.clone(),
             config: self.config.id.clone(),
-            max_calls: self.config.admission.total,
+            admission: self.admission.view(),
             calls: calls.collect(),
             queues: self.acd.queues(now.at),
             agents: self.acd.agents(now.at),

@@ -4,6 +4,7 @@
 #[path = "../sim/mod.rs"]
 mod sim;
 
+mod admission;
 mod endings;
 mod fax;
 mod holding;
@@ -29,10 +30,11 @@ mod trunks;
 mod versions;
 mod watching;
 
+use hotline::admission::{Reserves, Share};
 use hotline::events::{
-    Cause, EndedBy, EventKind, OfferResult, QueueOutcome, Refusal, ServiceEnd, Source, TransferOutcome,
+    Cause, Class, EndedBy, EventKind, OfferResult, QueueOutcome, Refusal, ServiceEnd, Source, TransferOutcome,
 };
-use hotline::ids::{AgentId, CallId, TrunkId};
+use hotline::ids::{AgentId, CallId, ProjectId, TrunkId};
 use hotline::sdp::Codec;
 use hotline::sip::message::{HeaderName, Message, Method};
 use hotline::switch::{Command, KeyPolicy, Untransferable};

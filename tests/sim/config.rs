@@ -1,8 +1,9 @@
 //! The centre that the stories happen in: four agents, two queues, the sample hotline, the test numbers, one trunk.
 
 use hotline::acd::{AcdConfig, AgentConfig, Matching, QueueConfig};
-use hotline::admission::AdmissionConfig;
-use hotline::ids::{AgentId, QueueId, TrunkId};
+use hotline::admission::{AdmissionConfig, Reserves, Share};
+use hotline::events::Class;
+use hotline::ids::{AgentId, ProjectId, QueueId, TrunkId};
 use hotline::registrar::RegistrarConfig;
 use hotline::routing::{Cidr, Destination, NumberPattern, OpenTo, Route, RouteTable, TestNumber, TrunkNumbers};
 use hotline::sip::dialog::session_timer::SessionTerms;
@@ -23,12 +24,20 @@ pub fn secret_of(agent: &str) -> String {
     format!("secret of {agent}")
 }
 
+/// By number: whose budget it takes from, and how urgent its calls are.
+pub type Classed = BTreeMap<&'static str, (Option<ProjectId>, Option<Class>)>;
+
 /// What a story changes of the usual centre.
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub seed: u64,
     pub calls: u32,
     pub calls_per_second: Option<u32>,
+    pub reserves: Reserves,
+    pub budgets: BTreeMap<ProjectId, Share>,
+    /// Numbers that take from a budget, or whose calls are of a class.
+    pub classed: Classed,
+    pub trunk_classes: BTreeMap<TrunkId, Class>,
     pub realm: String,
     pub algorithms: &'static [Algorithm],
     /// The queues there are.
@@ -85,6 +94,10 @@ impl Default for Settings {
             seed: 1,
             calls: 50,
             calls_per_second: None,
+            reserves: Reserves::default(),
+            budgets: BTreeMap::new(),
+            classed: Classed::new(),
+            trunk_classes: BTreeMap::new(),
             realm: REALM.into(),
             algorithms: &Algorithm::OFFERED,
             queues: &["service", "emergency"],
@@ -139,7 +152,8 @@ impl Settings {
             extensions: agents.iter().map(|id| (id.clone(), extension(id))).collect(),
             trunks: self.trunks.clone(),
             trunk_numbers: self.trunk_numbers.clone(),
-            routes: routes(&trunk, &self.dialled),
+            trunk_classes: self.trunk_classes.clone(),
+            routes: routes(&trunk, &self.dialled, &self.classed),
             acd: AcdConfig {
                 queues: queues
                     .iter()
@@ -163,8 +177,10 @@ impl Settings {
                 ..AcdConfig::default()
             },
             admission: AdmissionConfig {
+                total: self.calls,
                 calls_per_second: self.calls_per_second,
-                ..AdmissionConfig::total(self.calls)
+                reserves: self.reserves,
+                budgets: self.budgets.clone(),
             },
             registrar: self.registrar.clone(),
             media_advertised: None,
@@ -183,7 +199,7 @@ impl Settings {
     }
 }
 
-fn routes(trunk: &TrunkId, dialled: &[(&str, &str)]) -> RouteTable {
+fn routes(trunk: &TrunkId, dialled: &[(&str, &str)], classed: &Classed) -> RouteTable {
     let tests = [
         ("9190", TestNumber::RingOnly),
         ("9191", TestNumber::Word),
@@ -194,11 +210,10 @@ fn routes(trunk: &TrunkId, dialled: &[(&str, &str)]) -> RouteTable {
         ("9199", TestNumber::Record),
     ];
     let open = OpenTo::trunks([trunk.clone()]);
-    let route = |number: &str, to, open_to: &OpenTo| Route {
-        number: NumberPattern::exact(number).expect("a number"),
-        to,
-        open_to: open_to.clone(),
-        project: None,
+    let route = |number: &str, to, open_to: &OpenTo| {
+        let (budget, class) = classed.get(number).cloned().unwrap_or_default();
+        let number = NumberPattern::exact(number).expect("a number");
+        Route { budget, class, ..Route::new(number, to, open_to.clone()) }
     };
     let mut routes = vec![
         route("95598", Destination::Flow("power".into()), &open),

@@ -1,5 +1,6 @@
 //! From the file's text to a [`Config`]: shape first, then every value and every name, all faults at once.
 
+mod admission;
 mod listen;
 mod numbering;
 mod numbers;
@@ -105,6 +106,7 @@ impl<'f> Check<'f> {
         let listen = self.listen(raw.listen, tls.is_some());
         let sip = self.signalling(&raw.sip);
         let limits = self.limits(&raw.limits, &listen);
+        let admission = self.admission(raw.admission, &limits);
         let srtp = self.srtp(raw.media.srtp.as_ref()).unwrap_or_default();
         let queues = self.queues(raw.queues, &raw.agents);
         let agents = self.agents(raw.agents, &realm, &queues);
@@ -112,7 +114,7 @@ impl<'f> Check<'f> {
         let flows = FlowSource::of_project(&self.folder);
         let trunk_groups = self.trunk_groups(raw.trunk_groups, &trunks);
         let names = Names { agents: &agents, queues: &queues, trunks: &trunks, trunk_groups: &trunk_groups };
-        let numbers = self.numbers(raw.numbers, &names, &flows);
+        let numbers = self.numbers(raw.numbers, &names, &flows, &admission);
         self.token_file(raw.auth.admin_token_file.as_ref());
         let auth = Auth {
             nonce_ttl: self.duration(raw.auth.nonce_ttl.as_ref(), Auth::default().nonce_ttl, NONCE_TTL),
@@ -143,6 +145,7 @@ impl<'f> Check<'f> {
             sip,
             tls,
             limits,
+            admission,
             srtp,
             auth,
             registrar,

@@ -2,14 +2,20 @@
 
 use super::super::raw::{RawNumber, RawTarget};
 use super::super::read::At;
-use super::super::{FlowSource, Number, OpenTo, Target, project};
+use super::super::{Admission, FlowSource, Number, OpenTo, Target, project};
 use super::{Check, Names};
 use crate::ids::{AgentId, QueueId, TrunkId};
 use crate::routing::{NumberPattern, TestNumber};
 use std::collections::BTreeMap;
 
 impl Check<'_> {
-    pub(super) fn numbers(&mut self, raw: Vec<RawNumber>, names: &Names, flows: &FlowSource) -> Vec<Number> {
+    pub(super) fn numbers(
+        &mut self,
+        raw: Vec<RawNumber>,
+        names: &Names,
+        flows: &FlowSource,
+        admission: &Admission,
+    ) -> Vec<Number> {
         let mut seen = BTreeMap::new();
         let mut numbers = Vec::new();
         let known_flows = project::flow_names(flows);
@@ -26,8 +32,9 @@ impl Check<'_> {
                 self.error("C155", &raw.number, message, Some("take the number away or choose another".into()));
             }
             let open_to = self.open_to(&raw.open_to, names);
+            let (class, budget) = (self.class(raw.class.as_ref()), self.budget(raw.budget.as_ref(), admission));
             if let Some(to) = raw.to.as_ref().and_then(|to| self.target(to, names, &known_flows)) {
-                numbers.push(Number { number, to, open_to });
+                numbers.push(Number { number, to, open_to, class, budget });
             }
         }
         numbers

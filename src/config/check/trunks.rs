@@ -62,6 +62,7 @@ impl Check<'_> {
             let numbers = self.trunk_numbers(&raw);
             let manners = self.manners(&raw);
             let (srtp, keys) = (self.srtp(raw.srtp.as_ref()), self.keys(raw.dtmf.as_ref()));
+            let class = self.class(raw.class.as_ref());
             let private = raw.private.iter().map(|name| name.value.clone()).collect();
             let key = id.clone();
             let trunk = Trunk {
@@ -76,6 +77,7 @@ impl Check<'_> {
                 srtp,
                 keys,
                 private,
+                class,
             };
             trunks.insert(key, trunk);
         }

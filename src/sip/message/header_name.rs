@@ -89,6 +89,7 @@ header_names! {
     ReplyTo "Reply-To",
     RequestDisposition "Request-Disposition" / b'd',
     Require "Require",
+    ResourcePriority "Resource-Priority",
     RetryAfter "Retry-After",
     Route "Route",
     RSeq "RSeq",

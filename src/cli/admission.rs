@@ -1,0 +1,25 @@
+//! Who gets in to the running switch, and who does not.
+
+use super::client::Client;
+use super::control::parse;
+use super::output::{self, Column, Format, field};
+use super::people::rows;
+use super::{Common, Failure};
+
+const BUDGETS: [Column; 4] = [
+    ("budget", |budget| field(budget, "id")),
+    ("calls", |budget| field(budget, "calls")),
+    ("guarantee", |budget| field(budget, "guarantee")),
+    ("ceiling", |budget| field(budget, "ceiling")),
+];
+
+pub(super) fn admission(common: &Common) -> Result<(), Failure> {
+    let format = Format::or_fitting(common.output);
+    let text = Client::of(common)?.get("/api/v1/admission")?;
+    let answer = parse(&text)?;
+    if format == Format::Table {
+        output::print_one(format, &text, &answer, &["calls", "max_calls", "admitted", "mended"])?;
+        output::write("\n")?;
+    }
+    output::print(format, &text, &rows(&answer["budgets"]), &BUDGETS)
+}

@@ -1,0 +1,35 @@
+//! Who gets in when there is not room for all.
+
+use super::*;
+
+#[test]
+fn what_is_promised_to_budgets_has_to_fit_and_to_be_found() {
+    let file = |rest: &str| {
+        format!(
+            "version: 1\nlisten: {{sip_udp: 127.0.0.1:5070}}\nlimits: {{calls: 100}}\n{rest}numbers: [{{number: \"1\", to: {{test: echo}}, class: urgent, budget: power}}]\n"
+        )
+    };
+    let good = "admission: {reserves: {marketing: 10}, budgets: {power: {guarantee: 30}, bank: {guarantee: 70, ceiling: 80}}}\n";
+    let config = load("budgets", &file(good)).unwrap();
+    let (power, bank) =
+        (&config.admission.budgets[&ProjectId::new("power")], &config.admission.budgets[&ProjectId::new("bank")]);
+    assert_eq!(((power.guarantee, power.ceiling), (bank.guarantee, bank.ceiling)), ((30, 100), (70, 80)));
+    assert_eq!((config.admission.reserves.marketing, config.admission.reserves.urgent), (10, 0));
+    assert_eq!(
+        (config.numbers[0].class, config.numbers[0].budget.as_ref()),
+        (Some(Class::Urgent), Some(&ProjectId::new("power")))
+    );
+
+    let bad = "admission: {reserves: {outbound: 100}, budgets: {powr: {guarantee: 60}, bank: {guarantee: 50, ceiling: 40}, shop: {ceiling: 0}}}\n";
+    assert_eq!(
+        findings("budgets-bad", &file(bad).replace("urgent", "urgnt")),
+        [
+            "C192 4:34 with 100 kept free of 100 calls, no call of this class gets in | write less than 100; one call in ten is a usual reserve",
+            "C190 4:91 the guarantee of 50 calls is above the ceiling of 40 | raise the ceiling to 50 or more, or lower the guarantee",
+            "C191 4:91 up to here 110 calls are guaranteed, and the switch takes 100 | lower a guarantee, or raise `limits.calls`",
+            "C190 4:125 a budget of 0 calls lets nobody in | write at least 1, or take the number away that it is for",
+            "C193 5:50 there is no class of calls `urgnt` | did you mean `urgent`?",
+            "C140 5:65 there is no budget `power` | did you mean `powr`?",
+        ]
+    );
+}
