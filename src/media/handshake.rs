@@ -173,6 +173,7 @@ struct Running {
     /// From a flight to when it is sent again.
     gap: Duration,
     to: Option<SocketAddr>,
+    way: Way,
     mistaken: Arc<AtomicBool>,
     /// The peer did or sent what cannot be gone on with.
     broken: bool,
@@ -181,6 +182,17 @@ struct Running {
     /// When it has something to do.
     due: Instant,
 }
+
+/// Where the peer's datagrams come from.
+enum Way {
+    /// Each address that they come from has passed a check.
+    Checked,
+    /// By its description the peer is at `home`; behind a NAT it is elsewhere on that host.
+    Unchecked { home: Option<SocketAddr>, heard: Option<(SocketAddr, Instant)> },
+}
+
+/// How long who speaks first, of several on the peer's host, is listened to when it says nothing more.
+const SPEAKS: Duration = Duration::from_secs(2);
 
 impl Handshakes {
     pub fn new(identity: Identity) -> Self {
@@ -212,10 +224,9 @@ impl Handshakes {
                 running.to = Some(to);
                 running.start(now)
             }),
-            What::Datagram { from, octets } => self.with(now, leg, association, |running| {
-                running.to = Some(from);
-                running.read(now, &octets)
-            }),
+            What::Datagram { from, octets } => {
+                self.with(now, leg, association, |running| running.hear(now, from, &octets));
+            }
         }
     }
 
@@ -263,6 +274,10 @@ impl Handshakes {
             waits: handshake.active,
             gap: FLIGHT,
             to,
+            way: match handshake.ice {
+                Some(_) => Way::Checked,
+                None => Way::Unchecked { home: to, heard: None },
+            },
             mistaken,
             broken: false,
             done: false,
@@ -320,6 +335,28 @@ impl Running {
         self.waits = self.active;
         self.gap = FLIGHT;
         self.start(now)
+    }
+
+    /// A datagram, if it is of who we shake hands with. `true`: it is complete.
+    fn hear(&mut self, now: Instant, from: SocketAddr, octets: &[u8]) -> Result<bool, Error> {
+        if let Way::Unchecked { home, heard } = self.way {
+            // Only who was spoken to has something to answer.
+            if self.active && self.to.is_some_and(|to| to != from) {
+                return Ok(false);
+            }
+            let another = heard.filter(|(known, _)| *known != from);
+            let gives_way = |(_, last): (SocketAddr, Instant)| home == Some(from) || now >= last + SPEAKS;
+            if another.is_some_and(|known| self.done || !gives_way(known)) {
+                return Ok(false);
+            }
+            if another.is_some() {
+                // Another's words are no part of this peer's handshake.
+                self.begin_anew(now)?;
+            }
+            self.way = Way::Unchecked { home, heard: Some((from, now)) };
+        }
+        self.to = Some(from);
+        self.read(now, octets)
     }
 
     /// `true`: it is complete.

@@ -289,6 +289,42 @@ fn a_caller_that_waits_for_the_answer_is_waited_for() {
 }
 
 #[test]
+fn a_neighbour_of_the_peer_neither_draws_its_handshake_away_nor_spoils_it() {
+    let neighbour: SocketAddr = "198.51.100.1:6666".parse().unwrap();
+    for we_begin in [false, true] {
+        for behind_nat in [false, true] {
+            let mut pair = Pair::new(|right| right, we_begin);
+            if behind_nat {
+                // Its description names an address that nothing comes from.
+                let Running { way, .. } = pair.ours.running.get_mut(&LEG).unwrap();
+                *way = Way::Unchecked { home: Some("10.0.0.7:4000".parse().unwrap()), heard: None };
+            }
+            let spoofed = |pair: &mut Pair| {
+                let octets = record(22, 0, 0, &fragment(0, 1, 0, 1, 1)).into();
+                let what = What::Datagram { from: neighbour, octets };
+                pair.ours.handle(pair.now, Note { leg: LEG, association: 1, what });
+            };
+            if !behind_nat {
+                spoofed(&mut pair);
+            }
+            let mut astray = 0;
+            pair.carry(|_| false);
+            for _ in 0..50 {
+                spoofed(&mut pair);
+                pair.pass(Duration::from_millis(100));
+                let ours = &mut pair.ours;
+                let sent = std::mem::take(&mut ours.said);
+                astray += sent.iter().filter(|said| matches!(said, Said::Send { to, .. } if *to == neighbour)).count();
+                ours.said = sent;
+                pair.carry(|_| false);
+            }
+            assert_eq!((pair.keys(0).0, pair.keys(0).1), (pair.keys(1).1, pair.keys(1).0));
+            assert_eq!(astray, 0);
+        }
+    }
+}
+
+#[test]
 fn a_finished_handshake_is_let_go_after_a_while() {
     let mut pair = Pair::new(|right| right, false);
     pair.carry(|_| false);

@@ -72,6 +72,7 @@ pub struct Latch {
     via: IpAddr,
     window: Option<Window>,
     state: State,
+    roams: bool,
     /// Boxed: large, and not touched once a peer is found.
     suspects: Box<Suspects>,
 }
@@ -108,6 +109,7 @@ impl Latch {
             via: via.to_canonical(),
             window: Some(Window { opened: now, ends: now + WINDOW }),
             state: State::Learning,
+            roams: false,
             suspects: Box::default(),
         }
     }
@@ -230,6 +232,11 @@ impl Latch {
         (in_window && quiet >= QUIET).then_some(Proof::Far)
     }
 
+    /// A peer that proves its way by checks may come by another at any time, on hold too: the socket is to hear all.
+    pub fn set_roams(&mut self, roams: bool) {
+        self.roams = roams;
+    }
+
     /// Whether the host is one that the peer or its signalling named.
     pub fn is_near(&self, host: IpAddr) -> bool {
         host == self.signalled.ip() || host == self.via
@@ -254,7 +261,7 @@ impl Latch {
         let near = believed.remote.ip() == signalled.ip() || believed.remote.ip() == via;
         let settled = believed.remote == signalled || near && now.saturating_sub(believed.since) >= SETTLE;
         // While the window is open the peer may yet be found elsewhere.
-        if quiet || !settled || self.window.is_some() {
+        if quiet || !settled || self.window.is_some() || self.roams {
             return None;
         }
         believed.connected = true;
@@ -356,6 +363,10 @@ mod tests {
         let mut latch = self::latch();
         assert_eq!(believed_at(&mut latch, "192.168.1.5:9", (0..4).map(|n| (n * 20, n as u16))), Some(1));
         assert_eq!(latch.wiring(0, true), None, "not before it has settled");
+        let mut latch = self::latch();
+        latch.set_roams(true);
+        assert_eq!(latch.judge(0, at(SIGNALLED), 1, 5), Verdict::Moved);
+        assert_eq!(latch.wiring(0, true), None, "or the checks of another way would not be heard");
     }
 
     #[test]

@@ -225,18 +225,19 @@ impl Plane {
     ) {
         let Some(to) = live(&mut self.legs, slot).map(|leg| leg.hearer()) else { return };
         let far = to.and_then(|to| live(&mut self.legs, to));
-        let transcodes = far.as_ref().and_then(|far| far.sends()).is_some_and(|(sent, _)| !codec::passes(codec, sent));
-        if !transcodes && let Some(far) = far {
-            relay::forward(far, now, slot, rtp, codec, packet, out);
-        }
+        let transcodes = far.and_then(|far| far.sends()).is_some_and(|(sent, _)| !codec::passes(codec, sent));
         let Some(leg) = live(&mut self.legs, slot) else { return };
         leg.transcodes = transcodes;
+        // Heard before it is passed on, which may turn it into another law where it lies.
         if leg.transcodes || leg.wants_pcm {
             let Some(payload) = packet.get(rtp.payload.clone()) else { return };
             leg.listen(now, rtp, codec, payload);
             self.wheel.set_due(leg.seat, 0);
         } else if let Some(input) = &mut leg.input {
             input.stop();
+        }
+        if !transcodes && let Some(far) = to.and_then(|to| live(&mut self.legs, to)) {
+            relay::forward(far, now, slot, rtp, codec, packet, out);
         }
     }
 

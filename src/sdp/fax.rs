@@ -91,7 +91,13 @@ impl Session {
             return Err(SdpError::AddressFamily);
         }
         let mut attributes = String::new();
+        // What else the party says of its stream, as its network, is not the other party's business.
+        let of_t38 = |name: &str| name.get(..3).is_some_and(|head| head.eq_ignore_ascii_case("T38"));
+        let whole = |text: &str| !text.bytes().any(|octet| octet.is_ascii_control());
         for (name, value) in media.section.attributes() {
+            if !of_t38(name) || !whole(name) || !whole(value) {
+                continue;
+            }
             let colon = if value.is_empty() { "" } else { ":" };
             attributes.extend(["a=", name, colon, value, "\r\n"]);
         }
@@ -169,6 +175,14 @@ mod tests {
         let offer = far.offer(&[Codec::Pcma], Direction::SendRecv);
         assert!(media_of(&offer).starts_with("m=audio 20000 RTP/AVP 8 101\r\n"), "{offer:?}");
         assert!(far.handle_answer(&described("m=audio 6000 RTP/AVP 8\r\n")).is_ok());
+    }
+
+    #[test]
+    fn only_what_describes_the_fax_goes_on_to_the_other_party() {
+        let more = "a=T38FaxVersion:0\r\na=T38VendorInfo:\u{7}\r\na=sendrecv\r\na=rtcp:4003 IN IP4 10.0.0.7\r\na=t38faxmaxbuffer:72\r\n";
+        let asked = described(&format!("m=image 4002 udptl t38\r\n{more}"));
+        let fax = session().fax_asked(&asked).unwrap();
+        assert_eq!(fax.attributes, "a=T38FaxVersion:0\r\na=t38faxmaxbuffer:72\r\n");
     }
 
     #[test]

@@ -16,6 +16,8 @@ pub type Sha256 = [u8; 32];
 const MAX_FINGERPRINTS: usize = 8;
 /// Longer names are not repeated. Browsers count from 0.
 const MAX_MID: usize = 32;
+/// RFC 8842 4: 20 to 255.
+const MAX_TLS_ID: usize = 255;
 /// Streams of our random source, apart from those of SRTP keys.
 const ICE_STREAMS: u64 = 1 << 63;
 
@@ -74,6 +76,8 @@ impl Hash {
 pub(super) struct Theirs {
     fingerprints: Vec<Fingerprint>,
     setup: Setup,
+    /// Of its association (RFC 8842 4): another is a new one, though the certificate is the same.
+    tls_id: Option<String>,
     /// What it is known by, where it makes checks.
     ice: Option<Ice>,
     mid: Option<String>,
@@ -107,6 +111,7 @@ impl Theirs {
             Some(word) if word.eq_ignore_ascii_case("passive") => Setup::Passive,
             Some(_) | None => Setup::Either,
         };
+        let tls_id = attribute("tls-id").filter(|id| id.len() <= MAX_TLS_ID).map(str::to_owned);
         let known_by = attribute("ice-ufrag").zip(attribute("ice-pwd"));
         let ice = known_by.map(|(ufrag, password)| Ice { ufrag: ufrag.into(), password: password.into() });
         // Of two lite agents neither checks (RFC 8445 6.1.1).
@@ -119,7 +124,7 @@ impl Theirs {
                 && words.any(|word| Some(word) == mid.as_deref())
         };
         let bundled = session.attributes().any(group);
-        Some(Theirs { fingerprints, setup, ice, mid, bundled })
+        Some(Theirs { fingerprints, setup, tls_id, ice, mid, bundled })
     }
 
     pub fn checks(&self) -> bool {
@@ -156,12 +161,19 @@ pub(super) struct Own {
     secret: [u8; 32],
     association: u32,
     /// With whom the association is, and in what role.
-    with: Option<(Vec<Fingerprint>, bool)>,
+    with: Option<With>,
     /// What the peer is known by, and how often it began its checks anew.
     ice: Option<Ice>,
     restarts: u64,
     mid: Option<String>,
     bundled: bool,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+struct With {
+    fingerprints: Vec<Fingerprint>,
+    tls_id: Option<String>,
+    active: bool,
 }
 
 /// Lines of a description, above its streams and below ours.
@@ -198,7 +210,7 @@ impl Own {
     /// What was agreed on.
     pub fn agree(&mut self, theirs: &Theirs) -> Handshake {
         let active = self.is_active(theirs);
-        let with = (theirs.fingerprints.clone(), active);
+        let with = With { fingerprints: theirs.fingerprints.clone(), tls_id: theirs.tls_id.clone(), active };
         if self.with.as_ref() != Some(&with) {
             self.association += 1;
             self.with = Some(with);
@@ -217,7 +229,9 @@ impl Own {
         match theirs.setup {
             Setup::Active => false,
             Setup::Passive => true,
-            Setup::Either => self.with.as_ref().is_some_and(|(with, active)| *active && *with == theirs.fingerprints),
+            Setup::Either => self.with.as_ref().is_some_and(|with| {
+                with.active && with.fingerprints == theirs.fingerprints && with.tls_id == theirs.tls_id
+            }),
         }
     }
 

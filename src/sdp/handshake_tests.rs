@@ -119,6 +119,11 @@ fn a_browser_that_begins_its_checks_anew_is_given_new_names_and_keeps_its_keys()
     let other = browser("efgh", "actpass", "").replace("12:34", "99:34");
     let other = answered(&mut session, &other).1;
     assert_eq!((handshake(&other).association, &handshake(&other).ice), (after.association + 1, &after.ice));
+    // So is one that the peer says is new (RFC 8842 4).
+    let named = |id: &str| browser("efgh", "actpass", &format!("a=tls-id:{id}\r\n"));
+    let associations =
+        ["first", "first", "second"].map(|id| handshake(&answered(&mut session, &named(id)).1).association);
+    assert_eq!(associations, [1, 1, 2].map(|n| after.association + 1 + n));
 }
 
 #[test]

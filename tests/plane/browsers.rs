@@ -124,15 +124,19 @@ impl Browser {
 }
 
 fn check(world: &mut World, from: SocketAddr, chosen: bool) {
-    let packet = request(PASSWORD, chosen);
+    check_as(world, "evtjh6vY", from, chosen);
+}
+
+fn check_as(world: &mut World, ufrag: &str, from: SocketAddr, chosen: bool) {
+    let packet = request(ufrag, PASSWORD, chosen);
     world.deliver(CALLER, from, &packet);
 }
 
 /// A binding request with the attributes of RFC 8445 7.1.
-fn request(password: &str, chosen: bool) -> Vec<u8> {
+fn request(ufrag: &str, password: &str, chosen: bool) -> Vec<u8> {
     let mut made = vec![0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
     made.extend([0, 6, 0, 13]);
-    made.extend(b"evtjh6vY:abcd\0\0\0");
+    made.extend(format!("{ufrag}:abcd\0\0\0").bytes());
     made.extend([0, 0x24, 0, 4, 0x6e, 0, 1, 0xff, 0x80, 0x2a, 0, 8, 1, 1, 1, 1, 1, 1, 1, 1]);
     if chosen {
         made.extend([0, 0x25, 0, 0]);
@@ -261,9 +265,13 @@ fn a_stranger_without_the_password_is_neither_answered_nor_does_it_cost_a_handsh
     browser.shake(&mut world);
     let stranger: SocketAddr = "198.51.100.66:6666".parse().unwrap();
     let hello = [&[22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 100][..], &[1; 100]].concat();
-    for packet in
-        [request("another password", true), request(PASSWORD, true)[..60].to_vec(), hello, vec![0; 20], vec![3]]
-    {
+    for packet in [
+        request("evtjh6vY", "another password", true),
+        request("evtjh6vY", PASSWORD, true)[..60].to_vec(),
+        hello,
+        vec![0; 20],
+        vec![3],
+    ] {
         for _ in 0..100 {
             world.deliver(CALLER, stranger, &packet);
         }
@@ -339,6 +347,8 @@ fn a_hold_keeps_the_keys_and_checks_begun_anew_are_answered_by_their_new_names()
     assert!(world.sent_to(AGENT).len() >= 9);
     check(&mut world, browser.phone.addr, true);
     assert!(world.wire.datagrams.is_empty(), "by its old name it is not known any more");
+    check_as(&mut world, "evtjh6vZ", browser.phone.addr, true);
+    assert_eq!(world.wire.datagrams.len(), 1, "by its new one it is answered");
 }
 
 #[test]

@@ -71,6 +71,9 @@ impl Leg {
     pub(super) fn shut(&mut self, handshake: &Handshake, out: &mut impl Sink) {
         let door = self.door.get_or_insert_with(|| Box::new(Door::new()));
         door.known_by = handshake.ice.as_ref().map(KnownBy::new);
+        if let Some(peer) = &mut self.peer {
+            peer.latch.set_roams(handshake.ice.is_some());
+        }
         if door.association == handshake.association {
             return;
         }
