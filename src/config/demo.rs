@@ -2,8 +2,8 @@
 
 use super::secret::Secret;
 use super::{
-    Agent, Auth, Config, FlowSource, Limits, Listen, Mode, Number, OpenTo, Queue, Recording, Records, Rtp, Sip, Target,
-    Tls, Trunk,
+    Agent, Auth, Config, FlowSource, Gateway, GatewayTransport, Limits, Listen, Mode, Number, OpenTo, Queue, Recording,
+    Records, Rtp, Sip, Target, Tls, Trunk,
 };
 use crate::ids::{AgentId, QueueId, TrunkId};
 use crate::net::tls::{self, TlsFault};
@@ -20,6 +20,9 @@ use std::time::Duration;
 
 /// Callers from this machine, without registration.
 pub const DEMO_TRUNK: &str = "demo-trunk";
+/// The trunks that the samples send callers out by. They lead back to the demo itself, where the number that the flows
+/// dial rings one of its agents.
+const OUTWARD: [(&str, &str, &str); 2] = [("dispatch-24h", "8001", "1001"), ("outsourced-night", "4008", "1004")];
 
 /// What the environment and the command line decide about a demo.
 #[derive(Clone, Debug)]
@@ -102,6 +105,8 @@ pub(super) fn build(env: DemoEnv) -> io::Result<Demo> {
     let queues = both.iter().map(|id| (id.clone(), queue(id))).collect();
     let trunk = TrunkId::new(DEMO_TRUNK);
     let sources = loopback();
+    let own = SocketAddr::new(env.bind, env.sip_port);
+    let outward = OUTWARD.map(|(id, ..)| (TrunkId::new(id), outward_trunk(TrunkId::new(id), own)));
     let config = Config {
         mode: Mode::Demo,
         id: "demo".into(),
@@ -109,8 +114,8 @@ pub(super) fn build(env: DemoEnv) -> io::Result<Demo> {
         state_dir: env.state_dir,
         flows: FlowSource::Embedded,
         listen: Listen {
-            sip_udp: Some(SocketAddr::new(env.bind, env.sip_port)),
-            sip_tcp: Some(SocketAddr::new(env.bind, env.sip_port)),
+            sip_udp: Some(own),
+            sip_tcp: Some(own),
             sip_tls: None,
             sip_ws: None,
             sip_wss: None,
@@ -127,7 +132,7 @@ pub(super) fn build(env: DemoEnv) -> io::Result<Demo> {
         auth: Auth::default(),
         registrar: RegistrarConfig::default(),
         numbers: numbers(&trunk),
-        trunks: [(trunk.clone(), caller_trunk(trunk, sources))].into(),
+        trunks: outward.into_iter().chain([(trunk.clone(), caller_trunk(trunk, sources))]).collect(),
         trunk_groups: BTreeMap::new(),
         agents: agents.into(),
         queues,
@@ -160,6 +165,24 @@ fn caller_trunk(id: TrunkId, sources: Vec<Cidr>) -> Trunk {
     }
 }
 
+fn outward_trunk(id: TrunkId, own: SocketAddr) -> Trunk {
+    // What listens at all addresses is called on this machine.
+    let host = if own.ip().is_unspecified() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { own.ip() }.to_string();
+    let gateway = Gateway {
+        domain: host.clone(),
+        host,
+        port: own.port(),
+        port_given: true,
+        transport: GatewayTransport::Udp,
+        credentials: None,
+        register: None,
+        health: None,
+    };
+    // The contractor is told whose account a caller has identified.
+    let private = BTreeSet::from(["account".to_string()]);
+    Trunk { gateway: Some(gateway), private, ..caller_trunk(id, Vec::new()) }
+}
+
 /// The password that an earlier start left in `file`, so that phones stay registered; else a new one, left there.
 fn kept(file: &Path) -> io::Result<Secret> {
     let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", file.display()));
@@ -190,7 +213,9 @@ fn queue(id: &QueueId) -> Queue {
 
 /// The table of the README. Demo callers from loopback come by the demo trunk, so each number is open to it.
 fn numbers(trunk: &TrunkId) -> Vec<Number> {
-    let flow = ("95598", Target::Flow("power".into()));
+    let flows = [("95598", "power"), ("9001", "small-shop"), ("9002", "night")];
+    let flows = flows.map(|(number, flow)| (number, Target::Flow(flow.into())));
+    let outward = OUTWARD.map(|(_, number, agent)| (number, Target::Agent(AgentId::new(agent))));
     let queue = ("9000", Target::Queue(QueueId::new("service")));
     let tests = [
         ("9190", TestNumber::RingOnly),
@@ -202,9 +227,11 @@ fn numbers(trunk: &TrunkId) -> Vec<Number> {
         ("9199", TestNumber::Record),
     ]
     .map(|(number, test)| (number, Target::Test(test)));
-    [flow, queue]
+    flows
         .into_iter()
+        .chain([queue])
         .chain(tests)
+        .chain(outward)
         .map(|(number, to)| Number {
             number: number.into(),
             to,

@@ -8,10 +8,13 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 const HOTLINE_YAML: &str = include_str!("template/hotline.yaml");
-const FLOW_FILE: &str = "ivr-flows/hotline.flow.yaml";
-const FLOW: &str = include_str!("template/hotline.flow.yaml");
-const CALENDARS_FILE: &str = "ivr-flows/calendars.yaml";
-const CALENDARS: &str = include_str!("template/calendars.yaml");
+/// The flow to start from and what belongs to it, below `ivr-flows`.
+const FLOWS: [(&str, &str); 4] = [
+    ("ivr-flows/small-shop.flow.yaml", include_str!("../../ivr-flows/small-shop.flow.yaml")),
+    ("ivr-flows/tests/small-shop.test.yaml", include_str!("../../ivr-flows/tests/small-shop.test.yaml")),
+    ("ivr-flows/calendars.yaml", include_str!("template/calendars.yaml")),
+    ("ivr-flows/messages.yaml", include_str!("template/messages.yaml")),
+];
 /// Secrets and state never go into a repository.
 const GITIGNORE: &str = "/secrets\n/state\n";
 /// Extensions that the template has.
@@ -46,9 +49,10 @@ pub fn write(folder: &Path) -> io::Result<Vec<PathBuf>> {
         let password = Secret::random(PASSWORD_OCTETS).map_err(|error| io::Error::other(error.to_string()))?;
         put(folder.join("secrets").join(agent), &format!("{}\n", password.expose()), true)?;
     }
-    folders(&folder.join("ivr-flows"), false)?;
-    put(folder.join(FLOW_FILE), FLOW, false)?;
-    put(folder.join(CALENDARS_FILE), CALENDARS, false)?;
+    folders(&folder.join("ivr-flows/tests"), false)?;
+    for (file, text) in FLOWS {
+        put(folder.join(file), text, false)?;
+    }
     put(folder.join(".gitignore"), GITIGNORE, false)?;
     prompts(&folder.join("prompts"), &embedded::PROMPTS)?;
     // Last, because it is what makes the folder a project.
@@ -59,7 +63,8 @@ pub fn write(folder: &Path) -> io::Result<Vec<PathBuf>> {
 /// Everything that [`write`] makes, below the project's folder.
 fn all_files() -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = AGENTS.iter().map(|agent| Path::new("secrets").join(agent)).collect();
-    files.extend([super::FILE_NAME, ".gitignore", FLOW_FILE, CALENDARS_FILE].map(PathBuf::from));
+    files.extend([super::FILE_NAME, ".gitignore"].map(PathBuf::from));
+    files.extend(FLOWS.iter().map(|(file, _)| PathBuf::from(file)));
     let dirs = std::iter::once(&embedded::PROMPTS).chain(embedded::PROMPTS.dirs());
     files.extend(dirs.flat_map(Dir::files).map(|file| Path::new("prompts").join(file.path())));
     files

@@ -302,7 +302,10 @@ fn the_demo_has_the_numbers_of_the_readme_on_loopback_only() {
     assert!(demo.secret_file.is_none() && config.listen.http.ip().is_loopback());
     assert!(config.listen.sip_udp.unwrap().ip().is_loopback() && config.listen.rtp.bind.is_loopback());
     let numbers: Vec<&str> = config.numbers.iter().map(|number| number.number.as_str()).collect();
-    assert_eq!(numbers, ["95598", "9000", "9190", "9191", "9193", "9196", "9197", "9198", "9199"]);
+    assert_eq!(
+        numbers,
+        ["95598", "9001", "9002", "9000", "9190", "9191", "9193", "9196", "9197", "9198", "9199", "8001", "4008"]
+    );
     assert!(config.numbers.iter().all(|n| n.open_to == OpenTo::Trunks(vec![TrunkId::new(DEMO_TRUNK)])));
     assert_eq!(config.agents["1004"].ha1, Ha1Set::new("1004", "hotline", "s3cret"));
     let trunk = &config.trunks[DEMO_TRUNK];
@@ -395,7 +398,7 @@ fn what_init_writes_is_a_configuration_without_a_finding() {
     assert!(written.contains(&folder.join("secrets/1001")));
     let config = Config::load(&folder.join(FILE_NAME)).unwrap();
     assert_eq!(config.warnings, []);
-    assert!(project::flow_names(&config.flows).contains(&"hotline".to_string()));
+    assert!(project::flow_names(&config.flows).contains(&"small-shop".to_string()));
     assert_ne!(fs::read(folder.join("secrets/1001")).unwrap(), fs::read(folder.join("secrets/1002")).unwrap());
     #[cfg(unix)]
     {

@@ -363,7 +363,7 @@ fn switches(bundle: &Bundle) -> BTreeSet<String> {
     let steps = bundle.flows.iter().flat_map(|flow| &flow.sections).flat_map(|section| &section.steps);
     steps.for_each(|at| at.verb.facts(bundle, &mut facts));
     for fact in &facts {
-        if let Fact::Reads(expr, _) | Fact::Sends(expr, _) | Fact::Assigns(_, expr) = fact {
+        if let Fact::Reads(expr, _) | Fact::Fills(expr, _) | Fact::Sends(expr, _) | Fact::Assigns(_, expr) = fact {
             expr.reads(&mut |name, _, _| found.extend(flow::switch_of(name).map(str::to_string)));
         }
     }

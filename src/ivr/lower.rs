@@ -3,7 +3,7 @@
 
 use super::diag::{Diags, nearest, shown};
 use super::expr::{self, Expr};
-use super::settings::{Group, Need, Setting, Shape};
+use super::settings::{Group, Setting, Shape};
 use super::source::{Name, Span};
 use super::value::{Value, duration_ms, is_digit_byte};
 use super::yaml::{Kind, Node};
@@ -113,15 +113,12 @@ impl<'n> Fields<'n> {
 
     /// Reports the settings that the group has not.
     pub fn finish(self, diags: &mut Diags) {
-        for (key, value) in self.pairs {
+        for (key, _) in self.pairs {
             let Some(name) = key.scalar() else {
                 diags.error("E112", key.span, format!("a name is needed here, not {}", key.what()));
                 continue;
             };
             match self.setting(name) {
-                Some(Setting { need: Need::Later, .. }) => {
-                    diags.error("E103", value.span, format!("`{name}` is not in this version yet"));
-                }
                 Some(_) => {}
                 None if self.group.is_none() && self.asked.contains(&name) => {}
                 None => {

@@ -156,7 +156,7 @@ sections:
             include_str!("../../ivr-flows/lookups.yaml"),
             include_str!("../../ivr-flows/calendars.yaml"),
             include_str!("../../prompts/power.yaml"),
-            include_str!("../config/template/hotline.flow.yaml"),
+            include_str!("../../ivr-flows/small-shop.flow.yaml"),
         ];
         let mut read = 0;
         for text in FILES {

@@ -1,7 +1,7 @@
 //! The part of the language reference that is made from the tables of verbs and settings: Markdown for `docs/flows.md`,
 //! a verb at a time for the terminal.
 
-use super::settings::{Group, Need, Shape};
+use super::settings::{Group, Shape};
 use super::step::{VERBS, Verb};
 use super::{calendar, flow, lookup, post};
 use std::fmt::Write;
@@ -62,7 +62,7 @@ fn rows_of(shape: &Shape, under: &str, rows: &mut Vec<(String, String)>) {
 }
 
 fn rows_of_group(group: &Group, under: &str, rows: &mut Vec<(String, String)>) {
-    for setting in group.settings.iter().filter(|setting| !matches!(setting.need, Need::Later)) {
+    for setting in group.settings {
         // What a list of alternatives shares is told once.
         let row = (format!("{under}{}", setting.name), setting.told());
         if !rows.contains(&row) {

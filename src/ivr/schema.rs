@@ -100,7 +100,7 @@ fn shape(of: &Shape) -> Value {
 }
 
 fn group(of: &Group) -> Value {
-    let known = of.settings.iter().filter(|setting| !matches!(setting.need, Need::Later));
+    let known = of.settings.iter();
     let properties: Map<String, Value> = known
         .map(|setting| {
             let mut value = shape(&setting.shape);
@@ -125,7 +125,7 @@ impl Setting {
             Need::Required => format!("{}; needed", self.help),
             Need::Outcome => format!("where to go {}; needed", self.help),
             Need::Default(default) => format!("{}; {default} unless told", self.help),
-            Need::Optional | Need::Later => self.help.to_string(),
+            Need::Optional => self.help.to_string(),
         }
     }
 }

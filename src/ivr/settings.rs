@@ -25,8 +25,6 @@ pub(super) enum Need {
     Default(&'static str),
     /// The section to go to at something that happens to every caller some day; tells when.
     Outcome,
-    /// A word of the language that a later version of the product brings.
-    Later,
 }
 
 /// What a setting takes.
@@ -99,10 +97,6 @@ impl Setting {
     /// What holds where nothing is said, as the reference tells it.
     pub const fn or(self, default: &'static str) -> Setting {
         Setting { need: Need::Default(default), ..self }
-    }
-
-    pub const fn later(self) -> Setting {
-        Setting { need: Need::Later, ..self }
     }
 
     pub fn is_needed(&self) -> bool {

@@ -37,7 +37,7 @@ impl Shop {
     }
 
     fn flow_file(&self) -> PathBuf {
-        self.folder.join("ivr-flows/hotline.flow.yaml")
+        self.folder.join("ivr-flows/small-shop.flow.yaml")
     }
 
     /// An edit that makes another version and changes nothing.
@@ -135,7 +135,7 @@ async fn a_faulty_flow_is_refused_with_its_place_and_the_old_version_stays() {
     shop.told();
     shop.edit("nonsense: true");
     let Err(CommandError::Invalid(findings)) = shop.publish(Publication::default()).await else { panic!("taken") };
-    assert!(findings[0].contains("hotline.flow.yaml:"), "{findings:?}");
+    assert!(findings[0].contains("small-shop.flow.yaml:"), "{findings:?}");
     assert_eq!((shop.told(), &shop.in_force), (vec!["refused".to_string()], &first));
     assert_eq!(shop.publisher.versions.ledger().current, Some(first));
 }
@@ -145,7 +145,7 @@ async fn a_flow_whose_tests_fail_is_published_only_with_a_reason() {
     let mut shop = Shop::open("publish-tests");
     let tests = shop.folder.join("ivr-flows/tests");
     std::fs::create_dir_all(&tests).unwrap();
-    let test = "ivr_test: 1\nflow: hotline\ntests:\n  - name: hangs up\n    script: [{hangs_up: now}]\n    expect: {end: transfer}\n";
+    let test = "ivr_test: 1\nflow: small-shop\ntests:\n  - name: hangs up\n    script: [{hangs_up: now}]\n    expect: {end: transfer}\n";
     std::fs::write(tests.join("hotline.test.yaml"), test).unwrap();
     let Err(CommandError::Invalid(findings)) = shop.publish(Publication::default()).await else { panic!("taken") };
     assert!(findings[0].contains("hotline.test.yaml:"), "{findings:?}");
@@ -215,7 +215,7 @@ fn judged(end: ServiceEnd) -> Judged {
             leg: crate::ids::LegId(1),
             project: None,
         },
-        EventKind::FlowStarted { flow: "hotline".into(), version: FlowVersion::new("f00d") },
+        EventKind::FlowStarted { flow: "small-shop".into(), version: FlowVersion::new("f00d") },
         EventKind::ServiceEnded { end, closed: false, account: None },
         EventKind::CallEnded { cause: Cause::Normal, by: EndedBy::Caller },
     ];

@@ -126,7 +126,9 @@ fn a_caller_whose_agent_is_lost_when_the_queue_is_gone_too_is_told_and_not_left_
     world.until_heard(caller, "voice of 1001");
     world.reconfigure(&Settings { queues: &["emergency"], ..settings });
     world.switch_off(agent);
-    world.until_heard(caller, "zh/night_busy");
+    world.until_heard(caller, "zh/leave_message");
+    world.run(seconds(5.0));
+    world.press(caller, "#");
     assert_eq!(world.until_over(caller), Over::Theirs);
     world.finish();
 }

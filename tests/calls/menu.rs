@@ -26,7 +26,9 @@ fn a_caller_dials_the_hotline_presses_keys_and_talks_to_an_agent() {
     assert!(!heard.contains(&"en/main_menu".to_string()));
 
     world.hang_up(agent);
-    // The flow says good-bye (`after_call: thanks`), then it hangs up.
+    // The flow asks how it was (`after_call: survey`) and says good-bye, then it hangs up.
+    world.until_heard(caller, "zh/rate_us");
+    world.press(caller, "5");
     world.until_heard(caller, "zh/goodbye");
     assert_eq!(world.until_over(caller), Over::Theirs);
     world.run(seconds(3.0));
@@ -35,7 +37,7 @@ fn a_caller_dials_the_hotline_presses_keys_and_talks_to_an_agent() {
     assert_eq!((record.end, record.cause, record.status), (EndedBy::Agent, Cause::Normal, 200));
     assert!((2_000..4_000).contains(&record.wait_ms), "{}", record.wait_ms);
     assert!((5_000..7_000).contains(&record.talk_ms), "{}", record.talk_ms);
-    assert_eq!(record.keys, 2);
+    assert_eq!(record.keys, 3);
     assert!(record.recording.is_some() && record.recording_ms > 4_000);
     assert_eq!(record.service_end, Some(ServiceEnd::OptedOut));
     world.finish();
@@ -242,6 +244,10 @@ fn a_lookup_that_fails_or_never_answers_leads_to_an_agent() {
 fn an_emergency_that_no_agent_takes_is_put_through_to_the_control_room() {
     let mut world = world();
     let room = world.agent("1001");
+    world.reload(sim::bundle::edited(
+        "transfer: {trunk: dispatch-24h, number: \"8001\", ring: 40s,",
+        "transfer: {ext: \"1001\", ring: 30s,",
+    ));
     // There, and not at work for the queues.
     world.command(Command::AgentNotReady { agent: "1001".into(), reason: "control room".into() });
     let caller = world.caller("13800138000");
@@ -271,14 +277,18 @@ fn an_emergency_that_no_agent_takes_is_put_through_to_the_control_room() {
 }
 
 #[test]
-fn an_emergency_that_nobody_takes_ends_with_a_word_and_not_in_silence() {
+fn an_emergency_that_nobody_takes_ends_with_a_message_and_not_in_silence() {
     let mut world = world();
     let caller = world.caller("13800138000");
     world.dial(caller, "95598");
     world.until_heard(caller, "zh/main_menu");
     world.press(caller, "1");
-    world.within(seconds(100.0), "the end", |world| world.is_over(caller));
-    assert_eq!(world.heard(caller).last().unwrap(), "zh/dispatch_busy");
+    world.until_heard(caller, "zh/dispatch_busy");
+    world.until_heard(caller, "zh/leave_message");
+    world.run(seconds(20.0));
+    world.press(caller, "#");
+    world.until_over(caller);
+    assert_eq!(world.heard(caller).last().unwrap(), "zh/goodbye");
     world.finish();
 }
 
@@ -286,8 +296,8 @@ fn an_emergency_that_nobody_takes_ends_with_a_word_and_not_in_silence() {
 fn what_a_flow_carries_stands_in_the_call_to_whom_it_sends_the_caller_and_in_no_other() {
     let mut world = world();
     world.reload(sim::bundle::edited(
-        "ring: 30s, failed: dispatch_message",
-        "ring: 30s, carry: [lang, account], failed: dispatch_message",
+        "transfer: {trunk: dispatch-24h, number: \"8001\", ring: 40s,",
+        "transfer: {ext: \"1001\", ring: 30s, carry: [lang, account],",
     ));
     let agent = world.agent("1001");
     world.command(Command::AgentNotReady { agent: AgentId::new("1001"), reason: "control room".into() });

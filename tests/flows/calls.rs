@@ -2,6 +2,7 @@
 
 use super::world::*;
 use hotline::events::Cause;
+use hotline::ids::Redacted;
 use hotline::ivr::*;
 
 const ACCOUNT: &str = "3101234569";
@@ -14,7 +15,7 @@ fn known_caller(call: &mut Call) {
 fn the_sample_hotline_passes_its_own_checks() {
     let sources = sample();
     assert_eq!(bundle(&sources).warnings, []);
-    assert_eq!(bundle(&sources).entry_flows().collect::<Vec<_>>(), ["power"]);
+    assert_eq!(bundle(&sources).entry_flows().collect::<Vec<_>>(), ["night", "power", "small-shop"]);
     assert_eq!(bundle(&sources).project("power"), Some("power"));
 }
 
@@ -70,18 +71,10 @@ fn an_english_speaker_hears_english_from_the_choice_on() {
     let bundle = bundle(&sample_in_full());
     let mut call = Call::start(&bundle, "power");
     call.hears("welcome").hears("choose_language en/choose_language").presses("2").hears("en/main_menu");
-    let chosen = TraceEvent::Language { lang: "en".into(), remember_s: Some(180 * 86_400) };
+    let chosen = TraceEvent::Language { lang: "en".into(), remember_s: None };
     assert!(call.traces.contains(&chosen));
     call.presses("0").hears("en/to_agent").waits(CLIP_MS);
     assert_eq!(call.queue.as_ref().map(|q| q.2.clone()), Some(vec!["en".to_string()]));
-}
-
-#[test]
-fn a_remembered_caller_is_not_asked_for_the_language_again() {
-    let bundle = bundle(&sample_in_full());
-    let mut call = Call::new(&bundle, "power");
-    call.begin("13800138000", Some("en"));
-    call.hears("en/welcome").hears("en/main_menu");
 }
 
 #[test]
@@ -94,7 +87,7 @@ fn the_balance_is_read_out_and_the_call_counts_as_resolved() {
     call.presses("3").hears("is_this_your_account-1 三 幺 零 幺 二 三 四 五 六 九 is_this_your_account-2");
     call.presses("1").hears("balance_is-1 一 千 二 百 零 五 元 三 角").hears("anything_else");
     assert!(call.traces.contains(&TraceEvent::Resolved { topic: "bill_balance".into() }));
-    call.presses("2").hears("goodbye").waits(CLIP_MS);
+    call.presses("2").hears("rate_us").presses("5").hears("goodbye").waits(CLIP_MS);
     assert_eq!(call.ended, Some(Cause::Normal));
     let sent: Vec<_> = call.fetched.iter().map(|(lookup, args)| (lookup.as_str(), args[0].1.plain())).collect();
     assert_eq!(sent, [("account_by_phone", "13800138000".into()), ("bill_by_account", ACCOUNT.to_string())]);
@@ -125,13 +118,14 @@ fn an_unknown_caller_types_the_account_and_a_slip_is_asked_again() {
 
 #[test]
 fn the_hash_that_people_press_after_a_full_number_does_no_harm() {
-    let bundle = bundle(&sample());
+    let bundle = bundle(&sample_with("{prompt: outage_filed, barge_in: false}", "outage_filed"));
     let mut call = Call::start(&bundle, "power");
     call.mock("account_by_phone", Reply::After(0, LookupResult::Failed));
     call.mock("outage_by_account", Reply::After(0, LookupResult::NotFound));
-    call.hears("welcome").presses("12").hears("ask_account").presses(ACCOUNT).hears("outage_to_agent");
-    call.presses("#").hears("outage_to_agent").waits(CLIP_MS);
-    assert_eq!(call.in_queue(), Some("service"));
+    call.hears("welcome").presses("12").hears("ask_account").presses(ACCOUNT);
+    call.hears("outage_filed-1 幺 零 零 零 零 幺").presses("#").hears("outage_filed-1 幺 零 零 零 零 幺");
+    call.hears("anything_else");
+    assert_eq!(call.posted.len(), 1);
 }
 
 #[test]
@@ -158,7 +152,8 @@ fn a_number_that_failed_to_be_found_three_times_leads_to_the_way_out_of_the_subf
     call.presses("1111111111").hears("ask_contact");
     call.presses("13900139000").hears("contact_is-1 幺 三 九 零 零 幺 三 九 零 零 零 contact_is-2");
     call.presses("2").hears("ask_contact").presses("13900139001");
-    call.hears("contact_is-1 幺 三 九 零 零 幺 三 九 零 零 幺 contact_is-2").presses("1").hears("outage_to_agent");
+    call.hears("contact_is-1 幺 三 九 零 零 幺 三 九 零 零 幺 contact_is-2").presses("1");
+    call.hears("outage_filed-1 幺 零 零 零 零 幺");
 }
 
 #[test]
@@ -231,28 +226,33 @@ fn a_caller_whose_agent_was_lost_waits_again_with_music_and_keeps_the_place() {
     assert_eq!(call.queue, place);
     call.queue_says(QueueEvent::Answered);
     call.tell(Event::AgentGone);
-    call.hears("goodbye");
+    call.hears("rate_us");
 }
 
 #[test]
-fn after_the_talk_the_caller_is_thanked() {
+fn after_the_talk_the_caller_is_asked_how_it_was_and_thanked() {
     let bundle = bundle(&sample());
     let mut call = Call::start(&bundle, "power");
     call.hears("welcome").presses("10").hears("to_agent").waits(CLIP_MS).queue_says(QueueEvent::Answered);
     call.waits(3_600_000).hears_nothing_more();
     call.tell(Event::AgentGone);
-    call.hears("goodbye").waits(CLIP_MS);
+    call.hears("rate_us").presses("5").hears("goodbye").waits(CLIP_MS);
     assert_eq!(call.ended, Some(Cause::Normal));
 }
 
 #[test]
-fn an_emergency_that_no_agent_takes_rings_the_control_room_and_then_says_so() {
+fn an_emergency_that_no_agent_takes_rings_the_control_room_and_then_takes_a_message() {
     let bundle = bundle(&sample());
     let mut call = Call::start(&bundle, "power");
     call.hears("welcome").presses("11").hears("stay_away").waits(CLIP_MS);
     call.queue_says(QueueEvent::Ended(QueueEnd::Timeout));
-    assert_eq!(call.dialled.as_ref().map(|d| d.1.clone()), Some(Target::Ext("1001".into())));
-    call.target_says(TransferResult::Failed(TransferFailure::Busy)).hears("dispatch_busy").waits(CLIP_MS);
+    let control_room = Target::Trunk { trunk: "dispatch-24h".into(), number: "8001".into() };
+    assert_eq!(call.dialled.as_ref().map(|d| d.1.clone()), Some(control_room));
+    call.target_says(TransferResult::Failed(TransferFailure::Busy)).hears("dispatch_busy leave_message");
+    call.waits(5 * CLIP_MS);
+    let filed = call.recording.as_ref().and_then(|recording| recording.2.clone());
+    assert_eq!(filed, Some(Mailbox { name: "emergency".into(), urgent: true }));
+    call.presses("#").hears("goodbye").waits(CLIP_MS);
     assert_eq!(call.ended, Some(Cause::Normal));
 }
 
@@ -273,7 +273,7 @@ fn a_telephone_that_never_answers_the_dial_is_given_up() {
     let bundle = bundle(&sample());
     let mut call = Call::start(&bundle, "power");
     call.hears("welcome").presses("11").hears("stay_away").waits(CLIP_MS);
-    call.queue_says(QueueEvent::Ended(QueueEnd::Full)).waits(36_000).hears("dispatch_busy");
+    call.queue_says(QueueEvent::Ended(QueueEnd::Full)).waits(46_000).hears("dispatch_busy leave_message");
     assert!(call.log.iter().any(|action| matches!(action, Action::DialCancel { .. })));
 }
 
@@ -282,7 +282,7 @@ fn a_queue_that_never_says_anything_still_lets_the_caller_go_in_the_end() {
     let bundle = bundle(&sample());
     let mut call = Call::start(&bundle, "power");
     call.hears("welcome").presses("10").hears("to_agent").waits(CLIP_MS + 11 * 60_000);
-    call.hears("night_busy");
+    call.hears_at_last("night_busy leave_message");
     assert!(call.log.iter().any(|action| matches!(action, Action::Dequeue { .. })));
     assert_eq!(call.in_queue(), None);
 }
@@ -307,10 +307,10 @@ fn a_queue_that_refuses_at_once_leaves_no_music_and_no_timer_behind() {
     let bundle = bundle(&sample());
     let mut call = Call::start(&bundle, "power");
     call.refuses_at_once = Some(QueueEnd::Closed);
-    call.hears("welcome").presses("10").hears("to_agent").hears("night_busy");
+    call.hears("welcome").presses("10").hears("to_agent").hears("night_busy leave_message");
     assert_eq!(call.music, None);
     assert_eq!(call.timers_left(), 2, "the prompt's and the call's");
-    call.waits(CLIP_MS);
+    call.waits(5 * CLIP_MS).presses("#").hears("goodbye").waits(CLIP_MS);
     assert_eq!((call.ended, call.timers_left()), (Some(Cause::Normal), 0));
 }
 
@@ -329,8 +329,8 @@ fn a_caller_who_hangs_up_in_the_queue_gives_the_place_back() {
 }
 
 #[test]
-fn outside_the_hours_the_duty_desk_rings_and_gets_the_account_along() {
-    let mut sources = sample_in_full();
+fn outside_the_hours_the_contractor_rings_and_gets_the_account_along() {
+    let mut sources = sample();
     for (path, text) in &mut sources.files {
         if path.ends_with("calendars.yaml") {
             *text = text.replace("daily: \"00:00-24:00\"", "mon-fri: \"12:00-13:00\"");
@@ -343,7 +343,7 @@ fn outside_the_hours_the_duty_desk_rings_and_gets_the_account_along() {
     call.hears("welcome").presses("13").forget_heard().presses("1");
     call.hears("to_agent").hears("night_notice").waits(CLIP_MS);
     let (_, target, carried) = call.dialled.clone().unwrap();
-    assert_eq!(target, Target::Ext("1004".into()));
+    assert_eq!(target, Target::Trunk { trunk: "outsourced-night".into(), number: "4008".into() });
     let carried: Vec<_> = carried.iter().map(|(name, value)| (name.as_str(), value.expose().as_str())).collect();
     assert_eq!(carried, [("account", ACCOUNT), ("lang", "zh")]);
     assert!(call.outcomes().contains(&"agent_queue.hours closed".to_string()));
@@ -355,21 +355,76 @@ fn a_call_keeps_the_path_it_took_in_its_record() {
     let mut call = Call::start(&bundle, "power");
     call.hears("welcome").hears("choose_language en/choose_language").waits(1_000).presses("1");
     call.hears("main_menu").waits(3_000).presses("0").waits(2_000).queue_says(QueueEvent::Answered);
-    call.tell(Event::AgentGone);
-    call.waits(2_000);
+    call.forget_heard().tell(Event::AgentGone);
+    call.hears("rate_us").presses("5").waits(2_000);
     assert_eq!(
         call.outcomes(),
         [
             "start.say heard",
             "start.language 1",
+            "start.say skipped",
             "start.goto goto",
             "main.menu 0",
             "agent.say heard",
             "agent.goto goto",
             "agent_queue.hours open",
             "agent_queue.queue after_call",
+            "survey.survey answered",
+            "survey.goto goto",
             "thanks.hangup hangup",
         ]
     );
-    assert_eq!(call.recorded_keys(), "10");
+    assert_eq!(call.recorded_keys(), "105");
+}
+
+/// In the sample's queue, with a call back offered.
+fn offered(call: &mut Call) {
+    call.hears("welcome").presses("10").hears("to_agent").waits(CLIP_MS + 119_000).hears_nothing_more();
+    call.waits(1_500).hears("offer_callback");
+}
+
+#[test]
+fn who_has_waited_long_may_have_a_call_back_and_gives_the_place_up_once_it_is_kept() {
+    let bundle = bundle(&sample());
+    let mut call = Call::start(&bundle, "power");
+    offered(&mut call);
+    // Other keys do nothing.
+    call.presses("7").hears_nothing_more();
+    assert_eq!(call.in_queue(), Some("service"));
+    call.presses("1").hears("callback_taken");
+    let number = Redacted::new("13800138000".to_string());
+    assert_eq!(call.posted, [(Post::Callback { queue: "service".into(), number, within_s: None }, Vec::new())]);
+    assert_eq!((call.in_queue(), call.music.as_deref()), (None, None));
+    let at = |wanted: fn(&Action) -> bool| call.log.iter().position(wanted).expect("done");
+    assert!(at(|act| matches!(act, Action::Post { .. })) < at(|act| matches!(act, Action::Dequeue { .. })));
+    assert!(call.outcomes().contains(&"agent_queue.queue callback".to_string()));
+    call.hears("goodbye").waits(CLIP_MS);
+    assert_eq!((call.ended, call.timers_left()), (Some(Cause::Normal), 0));
+}
+
+#[test]
+fn a_call_back_that_is_not_kept_is_offered_again_and_costs_nobody_the_place() {
+    let bundle = bundle(&sample());
+    for hangs in [false, true] {
+        let mut call = Call::start(&bundle, "power");
+        (call.post_fails, call.post_hangs) = (!hangs, hangs);
+        offered(&mut call);
+        call.presses("1").waits(6_000).hears("offer_callback");
+        assert_eq!((call.in_queue(), call.music.as_deref()), (Some("service"), Some("default")));
+        call.queue_says(QueueEvent::Answered).waits(300_000).hears_nothing_more();
+    }
+}
+
+#[test]
+fn nobody_is_promised_a_call_back_to_a_number_that_is_none() {
+    let bundle = bundle(&sample());
+    for caller in ["", "anon1", "anonymous", "12", "+86x", "123456789012345678901"] {
+        let mut call = Call::new(&bundle, "power");
+        call.begin(caller, None);
+        call.hears("welcome").presses("10").hears("to_agent").waits(300_000).presses("1").hears_nothing_more();
+        assert!(call.posted.is_empty(), "{caller}");
+    }
+    let mut call = Call::new(&bundle, "power");
+    call.begin("+8613800138000", None);
+    offered(&mut call);
 }

@@ -463,7 +463,7 @@ fn settings_without_effect_and_unknown_music_are_warned_of() {
     assert_eq!(warned("ivr: 1", "ivr: 1"), Vec::<String>::new(), "the sample has none of them");
     let skills = warned("        to: service\n", "        to: service\n        skills: [lang]\n");
     assert!(skills.is_empty(), "the language that the caller chose: {skills:?}");
-    assert!(warned("ring: 30s,", "ring: 30s, carry: [lang],").is_empty());
+    assert!(warned("ring: 40s,", "ring: 40s, carry: [lang],").is_empty());
     assert_eq!(
         warned("wait: your_wait_is}", "wait: your_wait_is, music: calm}"),
         ["E502 there is no music `calm`; the built-in one will play"]

@@ -11,10 +11,7 @@ fn around(steps: &str) -> Sources {
     let text = format!(
         "ivr: 1\nlanguages: [zh, en]\nvars:\n  account: {{type: digits, optional: true}}\n  note: {{type: text}}\n  ticket: {{type: digits}}\ndefaults: {{input: {{give_up: agent}}}}\nsections:\n  start:\n    - set: {{account: \"3101234569\"}}\n{steps}    - goto: agent\n  agent: {{keep: true, steps: [queue: {{to: service, not_answered: bye}}]}}\n  bye: {{keep: true, steps: [hangup: goodbye]}}\n"
     );
-    let mut sources = project(&text, &[]);
-    let texts = "leave_message: {zh: 请留言。, en: Please speak.}\nrate_us: {zh: 请打分。, en: Please rate us.}\n";
-    sources.files.push(("prompts/test.yaml".into(), texts.into()));
-    sources
+    project(&text, &[])
 }
 
 fn errors(steps: &str) -> Vec<Diagnostic> {

@@ -130,15 +130,17 @@ fn each_answer_of_a_list_is_given_once_and_the_last_for_ever() {
 fn agents_queues_and_telephones_answer_as_the_test_says() {
     passes("mock: {queue: {service: full}}\nscript: [presses: 10]\nexpect: {end: hangup, queue: service}");
     passes(
-        "mock: {queue: {emergency: {says: timeout, after: 20s}}, transfer: {\"1001\": busy}}\nscript:\n  - presses: 11\n  \
-         - hears: [stay_away, dispatch_busy]\nexpect: {end: hangup, ext: \"1001\", tags: [emergency]}",
+        "mock: {queue: {emergency: {says: timeout, after: 20s}}, transfer: {dispatch-24h: busy}}\nscript:\n  - presses: 11\n  \
+         - hears: [stay_away, dispatch_busy, leave_message]\nexpect: {end: hangup, trunk: dispatch-24h, tags: [emergency]}",
     );
     passes(
         "script:\n  - presses: 10\n  - hears: to_agent\n  - queue_says: {ahead: 2, wait: 5m}\n  \
          - hears: {prompt: you_are_number, says: 您前面还有两位客户。}\n  - agent_answers\n  - waits: 2m\n  - agent_leaves\n  \
-         - hears: goodbye\nexpect: {end: hangup, over: 2m}",
+         - hears: rate_us\nexpect: {end: hangup, over: 2m}",
     );
-    passes("given: {closed: agents}\nscript: [presses: 10]\nexpect: {end: transfer, queue: none, ext: \"1004\"}");
+    passes(
+        "given: {closed: agents}\nscript: [presses: 10]\nexpect: {end: transfer, queue: none, trunk: outsourced-night}",
+    );
     passes(
         "given: {closed: agents}\nscript: [presses: 10, transfer_says: no_answer, hears: [..., night_busy]]\nexpect: {end: hangup}",
     );
@@ -147,8 +149,8 @@ fn agents_queues_and_telephones_answer_as_the_test_says() {
 #[test]
 fn digits_meant_for_one_ear_are_not_in_the_record() {
     passes(
-        "mock: {verify_owner: found}\nscript:\n  - presses: 141\n  - hears: ask_id_last6\n  - presses: 421989\n  - hears: password_to_agent\n\
-         expect: {end: transfer, not_logged: [id_last6], keys: 9}",
+        "mock: {verify_owner: found}\nscript:\n  - presses: 141\n  - hears: ask_id_last6\n  - presses: 421989\n  - hears: link_sent\n\
+         expect: {end: hangup, not_logged: [id_last6], keys: 9}",
     );
     // A tone of the caller's that the flow shows is found.
     let open = sample_with("id_last6: {type: digits, secret: true}", "id_last6:    {type: digits}");
@@ -182,7 +184,7 @@ fn what_was_expected_and_did_not_come_is_told_where_it_is_written() {
 
 #[test]
 fn a_caller_cannot_act_once_the_call_is_over() {
-    let told = fails("mock: {queue: {service: full}}\nscript: [presses: 10, waits: 30s, presses: 1]");
+    let told = fails("mock: {queue: {service: full}}\nscript: [presses: 10, waits: 3m, presses: 1]");
     assert_eq!(told.0, "T103");
     assert_eq!(fails("script: [hears: welcome, hangs_up: now, agent_answers]").0, "T104");
 }
@@ -210,7 +212,7 @@ fn slips_in_a_test_file_are_found_where_they_stand_with_the_right_word() {
     assert_eq!(one("mock: {bill_by_account: {balanse: 1.00}}"), ("E207", 5, 30, near("balance")));
     assert_eq!(one("mock: {bill_by_account: {balance: much}}").0, "E303");
     assert_eq!(one("mock: {queue: {servic: full}}"), ("E204", 5, 20, near("service")));
-    assert_eq!(one("mock: {transfer: {\"1001\": bussy}}"), ("E102", 5, 31, near("busy")));
+    assert_eq!(one("mock: {transfer: {dispatch-24h: bussy}}"), ("E102", 5, 37, near("busy")));
     assert_eq!(one("given: {at: tomorrow}").0, "E112");
     assert_eq!(one("given: {closed: agent}"), ("E206", 5, 21, near("agents")));
     assert_eq!(one("given: {language: eng}"), ("E102", 5, 23, near("en")));

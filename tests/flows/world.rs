@@ -40,11 +40,10 @@ pub fn sample_with(from: &str, to: &str) -> Sources {
 
 /// The sample with the settings that the language has and this version's platform does nothing with yet.
 pub fn sample_in_full() -> Sources {
-    let mut sources = sample_with("silence: zh}", "silence: zh, remember: 180d}");
+    let mut sources = sample();
     let changes = [
         ("        to: service\n", "        to: service\n        skills: [lang]\n"),
         ("wait: your_wait_is}", "wait: your_wait_is, music: calm}"),
-        ("\"1004\", ring: 30s,", "\"1004\", ring: 30s, carry: [account, lang],"),
     ];
     for (_, text) in sources.files.iter_mut().filter(|(path, _)| path.ends_with("power.flow.yaml")) {
         for (from, to) in changes {
@@ -58,7 +57,7 @@ pub fn sample_in_full() -> Sources {
 /// A project of one flow (`test`) and the shipped texts, plus `prompts` as `id: text` in zh alone.
 pub fn project(flow: &str, prompts: &[(&str, &str)]) -> Sources {
     let mut sources = sample();
-    sources.files.retain(|(path, _)| !path.ends_with("power.flow.yaml"));
+    sources.files.retain(|(path, _)| path.contains("/lib/") || !path.ends_with(".flow.yaml"));
     sources.files.push(("ivr-flows/test.flow.yaml".into(), flow.into()));
     let texts: String = prompts.iter().map(|(id, text)| format!("{id}: {{zh: \"{text}\"}}\n")).collect();
     if !texts.is_empty() {
@@ -310,6 +309,14 @@ impl<'b> Call<'b> {
         let named = said.as_deref().map(|said| said.replace("zh/", ""));
         assert_eq!(named.as_deref(), Some(expected), "at {} ms", self.now);
         self
+    }
+
+    /// Hears one thing after the other until this.
+    pub fn hears_at_last(&mut self, expected: &str) -> &mut Self {
+        while self.heard.front().is_some_and(|said| said.replace("zh/", "") != expected) {
+            self.heard.pop_front();
+        }
+        self.hears(expected)
     }
 
     pub fn hears_nothing_more(&mut self) -> &mut Self {

@@ -66,7 +66,9 @@ fn build(sources: &Sources) -> Speech {
     let names = |names: &[&str]| names.iter().map(|name| name.to_string()).collect::<BTreeSet<_>>();
     let platform = Platform {
         queues: names(&["service", "emergency"]),
-        trunks: [("demo-trunk".to_string(), BTreeSet::new())].into(),
+        trunks: ["demo-trunk", "dispatch-24h", "outsourced-night"]
+            .map(|trunk| (trunk.to_string(), names(&["account"])))
+            .into(),
         agents: names(&super::config::AGENTS),
         bases: ["customers", "grid", "billing"].map(|base| (base.to_string(), names(&[base]))).into(),
         ..Platform::default()

@@ -18,7 +18,7 @@ pub(super) fn check_types(view: &View, diags: &mut Diags) -> bool {
     let mut used: BTreeSet<String> = flow.gives.iter().chain(&flow.takes).map(|name| name.text.clone()).collect();
     for fact in view.nodes.iter().flat_map(|node| &node.facts) {
         match fact {
-            Fact::Reads(expr, wanted) => {
+            Fact::Reads(expr, wanted) | Fact::Fills(expr, wanted) => {
                 typed(expr, wanted.as_ref(), view, diags);
                 no_secret(expr, view, &mut used, diags);
             }
@@ -207,7 +207,9 @@ fn walk<'v>(view: &'v View, index: usize, mut known: Set<'v>, mut diags: Option<
     };
     for fact in &node.facts {
         match fact {
-            Fact::Reads(expr, _) | Fact::Assigns(_, expr) | Fact::Sends(expr, _) => {
+            Fact::Fills(expr, _)
+                if expr.variable().and_then(|name| view.flow.vars.get(name)).is_some_and(|decl| decl.optional) => {}
+            Fact::Reads(expr, _) | Fact::Fills(expr, _) | Fact::Assigns(_, expr) | Fact::Sends(expr, _) => {
                 let mut unsure: Vec<(String, Span)> = Vec::new();
                 expr.reads(&mut |name, span, guarded| {
                     if !guarded {

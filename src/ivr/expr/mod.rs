@@ -25,6 +25,16 @@ pub(super) struct Expr {
     pub kind: Kind,
 }
 
+impl Expr {
+    /// The variable that this is and nothing else.
+    pub fn variable(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Variable(name) => Some(name),
+            _ => None,
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Kind {
     Literal(Value),

@@ -326,7 +326,7 @@ impl<'b> Run<'b, '_> {
             Wait::Queue(wait) => {
                 wait.playing.iter().for_each(|playing| self.stop(playing));
                 self.clear(wait.guard);
-                wait.announce.into_iter().for_each(|timer| self.clear(timer));
+                wait.announce.into_iter().chain(wait.offer.timer()).for_each(|timer| self.clear(timer));
                 self.act(Action::Music { on: None });
                 self.act(Action::Dequeue { id: wait.id });
             }

@@ -320,7 +320,32 @@ pub(in crate::ivr) struct QueueWait {
     pub id: ActionId,
     pub guard: ActionId,
     pub announce: Option<ActionId>,
+    #[serde(default)]
+    pub offer: Offered,
     pub playing: Option<Playing>,
+}
+
+/// How far the offer of a call back is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::ivr) enum Offered {
+    #[default]
+    Not,
+    /// This timer says when.
+    Due(ActionId),
+    /// The caller may take it.
+    Made,
+    /// The caller has, and it is not kept yet.
+    Keeping { id: ActionId, guard: ActionId },
+}
+
+impl Offered {
+    pub fn timer(self) -> Option<ActionId> {
+        match self {
+            Offered::Not | Offered::Made => None,
+            Offered::Due(timer) | Offered::Keeping { guard: timer, .. } => Some(timer),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

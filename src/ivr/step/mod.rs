@@ -11,6 +11,7 @@ mod hours;
 mod language;
 mod lookup;
 mod menu;
+mod offer;
 mod pause;
 mod post;
 mod queue;
@@ -81,6 +82,8 @@ pub(super) enum Fact<'s> {
     Reads(&'s Expr, Option<Type>),
     /// An expression is sent where a secret may go, which is forgotten with it.
     Sends(&'s Expr, Option<Type>),
+    /// An expression fills a field of what is posted. An optional variable that is not set leaves the field empty.
+    Fills(&'s Expr, Option<Type>),
     /// A variable goes along with a transfer, if it is set.
     Carries(&'s Name),
     Assigns(&'s Name, &'s Expr),

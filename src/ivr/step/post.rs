@@ -17,7 +17,7 @@ use crate::ivr::yaml::Node;
 use std::collections::BTreeMap;
 
 /// A disk that has not kept it by then is full or gone.
-const KEPT_WITHIN_MS: u64 = 5_000;
+pub(super) const KEPT_WITHIN_MS: u64 = 5_000;
 const CHANNELS: [(&str, Channel); 3] = [("sms", Channel::Sms), ("mail", Channel::Mail), ("webhook", Channel::Webhook)];
 
 #[derive(Debug)]
@@ -97,7 +97,8 @@ const CALLBACK_SETTINGS: Group = Group {
     ],
 };
 
-const FIELDS: Setting = optional("fields", ASSIGNMENTS, "what goes along");
+const FIELDS: Setting =
+    optional("fields", ASSIGNMENTS, "what goes along; an optional variable that is not set leaves its field empty");
 const GET: Setting = optional("get", RECEIVED, "a variable for `number`");
 
 fn lower_send(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
@@ -174,6 +175,9 @@ impl Posting {
     fn post(&self, run: &mut Run) -> Option<(Post, Vec<(String, Value)>)> {
         let mut fields = Vec::new();
         for (name, expr) in &self.fields {
+            if expr.variable().is_some_and(|variable| run.read(variable).is_none()) {
+                continue;
+            }
             fields.push((name.text.clone(), run.value(expr).ok()?));
         }
         let what = match &self.what {
@@ -191,8 +195,8 @@ impl Posting {
                     Some(expr) => run.value(expr).ok()?.plain(),
                     None => run.read("caller.number")?.plain(),
                 };
-                // Nobody can be called back at a hidden number.
-                if number.is_empty() {
+                // Nobody can be called back at a hidden number, or at a name.
+                if !is_dialable(&number) {
                     return None;
                 }
                 Post::Callback { queue: queue.text.clone(), number: Redacted::new(number), within_s: *window_s }
@@ -204,6 +208,12 @@ impl Posting {
     fn failed(&self) -> Next {
         Next::Go("failed".into(), self.failed.text.clone())
     }
+}
+
+/// Whether somebody can be called at `number`: an extension, or a telephone number with its `+` or without.
+pub(super) fn is_dialable(number: &str) -> bool {
+    let digits = number.strip_prefix('+').unwrap_or(number);
+    (3..=20).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit())
 }
 
 impl Step for Posting {
@@ -245,7 +255,7 @@ impl Step for Posting {
         let asked: Option<BTreeMap<_, _>> = takes.map(|takes| {
             takes.iter().filter(|(name, _)| *name != "to").map(|(n, ty)| (n.clone(), ty.clone())).collect()
         });
-        check_arguments(name, asked.as_ref(), ("fields", &self.fields), |_, expr, ty| Fact::Reads(expr, ty), out);
+        check_arguments(name, asked.as_ref(), ("fields", &self.fields), |_, expr, ty| Fact::Fills(expr, ty), out);
         let mut sets = Vec::new();
         for (variable, from) in &self.get {
             if from.text != "number" {

@@ -1,11 +1,12 @@
 //! `queue`: the caller waits for an agent, hears music and now and then the place in the queue, and talks. What the queue
 //! decides comes as events; this step only sees to it that the caller is never left without sound or end.
 
+use super::offer::{self, Offer, Turn};
 use super::{Exit, Fact, Lower, Refers, Step, Verb};
 use crate::events::Cause;
 use crate::ivr::bundle::Bundle;
 use crate::ivr::lower::{Fields, name, names};
-use crate::ivr::run::state::{QueueView, QueueWait, Wait};
+use crate::ivr::run::state::{Offered, QueueView, QueueWait, Wait};
 use crate::ivr::run::{Next, Run};
 use crate::ivr::settings::{Group, Shape, optional, required};
 use crate::ivr::source::Name;
@@ -30,6 +31,7 @@ struct Queue {
     priority: u8,
     max_wait_ms: u64,
     announce: Announce,
+    callback: Option<Offer>,
     not_answered: Option<Name>,
     timeout: Option<Name>,
     full: Option<Name>,
@@ -54,8 +56,8 @@ pub(super) const VERB: Verb = Verb {
     name: "queue",
     help: "The caller waits for an agent, with music, and talks.",
     shape: Shape::Group(&SETTINGS),
-    outcomes: &["timeout", "full", "closed", "no_agents", "after_call"],
-    example: "- queue: {to: service, announce: {every: 45s, next: you_are_next, position: you_are_number}, not_answered: bye}",
+    outcomes: &["timeout", "full", "closed", "no_agents", "callback", "after_call"],
+    example: "- queue: {to: service, announce: {every: 45s, next: you_are_next, position: you_are_number}, not_answered: bye}\n- queue: {to: service, callback: {offer_after: 2m, key: 1, say: offer_callback, taken: bye}, not_answered: bye}",
     lower,
 };
 
@@ -71,7 +73,7 @@ const SETTINGS: Group = Group {
         optional("priority", Shape::Number(0, 9), "higher is served first").or("5"),
         optional("max_wait", Shape::Time("`max_wait`", 1_000, 4 * 3_600_000), "the longest wait").or("30m"),
         optional("announce", Shape::Group(&ANNOUNCE), "what the caller hears meanwhile"),
-        optional("callback", Shape::Any, "").later(),
+        optional("callback", Shape::Group(&offer::SETTINGS), "an offer to call back, for callers with a number"),
         optional("not_answered", Shape::Section, "where to go when no agent takes the call; covers the four below"),
         optional("timeout", Shape::Section, "where to go after the longest wait"),
         optional("full", Shape::Section, "where to go when the queue is full"),
@@ -104,6 +106,7 @@ fn lower(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
     let priority = fields.number("priority", lower.diags);
     let max_wait = fields.time("max_wait", lower.diags);
     let announce = fields.take("announce").and_then(|node| lower_announce(node, lower)).unwrap_or_default();
+    let callback = fields.take("callback").and_then(|node| offer::lower(node, lower));
     let mut sections = ["not_answered", "timeout", "full", "closed", "no_agents", "after_call"]
         .map(|key| lower.optional_section(&mut fields, key))
         .into_iter();
@@ -114,6 +117,7 @@ fn lower(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
         priority: priority.map_or(DEFAULT_PRIORITY, |p| p as u8),
         max_wait_ms: max_wait.unwrap_or(MAX_WAIT_MS),
         announce,
+        callback,
         not_answered: section()?,
         timeout: section()?,
         full: section()?,
@@ -163,7 +167,8 @@ impl Queue {
         run.act(Action::Music { on: Some(music.to_string()) });
         let guard = run.timer(self.max_wait_ms + GUARD_MS);
         let announce = self.has_announcements().then(|| run.timer(FIRST_ANNOUNCE_MS));
-        run.state.wait = Wait::Queue(QueueWait { id, guard, announce, playing: None });
+        let offer = self.callback.as_ref().map_or(Offered::Not, |offer| offer.begin(run));
+        run.state.wait = Wait::Queue(QueueWait { id, guard, announce, offer, playing: None });
         Next::Stay
     }
 
@@ -187,11 +192,14 @@ impl Queue {
 
     fn announce(&self, run: &mut Run, mut wait: QueueWait) -> Next {
         let QueueView { ahead, .. } = run.state.queue;
-        let prompts = match ahead {
+        let mut prompts = match ahead {
             None => Vec::new(),
             Some(0) => self.announce.next.clone(),
             Some(_) => [self.announce.position.as_slice(), self.announce.wait.as_slice()].concat(),
         };
+        if wait.offer == Offered::Made {
+            prompts.extend(self.callback.iter().flat_map(|offer| offer.say.clone()));
+        }
         wait.playing = run.play(&prompts, false);
         wait.announce = self.announce.every_ms.map(|every| run.timer(every));
         run.state.wait = Wait::Queue(wait);
@@ -212,8 +220,10 @@ impl Step for Queue {
         }
         let announce = &self.announce;
         out.extend(announce.music.iter().map(Fact::Music));
+        let offers = self.callback.iter().flat_map(|offer| &offer.say);
         let said = [&announce.next, &announce.position, &announce.wait, &announce.lost];
-        out.extend(said.into_iter().flatten().map(Fact::PlaysInQueue));
+        out.extend(said.into_iter().flatten().chain(offers).map(Fact::PlaysInQueue));
+        out.extend(self.callback.iter().map(|offer| Exit::to("taken", &offer.taken, true)));
         for end in [QueueEnd::Timeout, QueueEnd::Full, QueueEnd::Closed, QueueEnd::NoAgents] {
             // A full or closed queue answers at once.
             let passes = end == QueueEnd::Timeout;
@@ -245,6 +255,11 @@ impl Step for Queue {
         next
     }
 
+    /// The key that takes the offer of a call back.
+    fn entry(&self) -> Option<String> {
+        self.callback.as_ref().map(|offer| offer.key.to_string())
+    }
+
     fn event(&self, run: &mut Run, ev: &Event) -> Next {
         match std::mem::replace(&mut run.state.wait, Wait::Nothing) {
             Wait::Queue(wait) => self.waiting(run, wait, ev),
@@ -259,6 +274,27 @@ impl Step for Queue {
 
 impl Queue {
     fn waiting(&self, run: &mut Run, mut wait: QueueWait, ev: &Event) -> Next {
+        if let Some(offer) = &self.callback {
+            match offer.event(run, &mut wait, &self.to, ev) {
+                Turn::Other => {}
+                Turn::Say => {
+                    wait.playing.take().into_iter().for_each(|playing| run.stop(&playing));
+                    wait.playing = run.play(&offer.say, false);
+                    run.state.wait = Wait::Queue(wait);
+                    return Next::Stay;
+                }
+                Turn::Seen => {
+                    run.state.wait = Wait::Queue(wait);
+                    return Next::Stay;
+                }
+                Turn::Taken => {
+                    run.act(Action::Dequeue { id: wait.id });
+                    silence(run, &wait);
+                    run.clock_start();
+                    return Next::Go("callback".into(), offer.taken.text.clone());
+                }
+            }
+        }
         match ev {
             Event::Key(_) => run.drop_keys(1),
             Event::Queue { id, event } if *id == wait.id => match event {
@@ -310,7 +346,7 @@ impl Queue {
 fn silence(run: &mut Run, wait: &QueueWait) {
     wait.playing.iter().for_each(|playing| run.stop(playing));
     run.clear(wait.guard);
-    wait.announce.into_iter().for_each(|timer| run.clear(timer));
+    wait.announce.into_iter().chain(wait.offer.timer()).for_each(|timer| run.clear(timer));
     run.act(Action::Music { on: None });
 }
 

@@ -9,7 +9,7 @@ use crate::ids::Redacted;
 use crate::ivr::bundle::Bundle;
 use crate::ivr::calendar::Openness;
 use crate::ivr::run::say::{atom_ms, piece_ms};
-use crate::ivr::run::state::Wait;
+use crate::ivr::run::state::{Offered, Wait};
 use crate::ivr::run::{CallState, start, step};
 use crate::ivr::step::Step;
 use crate::ivr::value::Value;
@@ -204,6 +204,14 @@ impl<'b> Call<'b> {
         matches!(self.state.wait, Wait::Queue(_) | Wait::Dial { .. })
     }
 
+    /// How far the queue's offer of a call back is.
+    pub(super) fn offered(&self) -> Offered {
+        match &self.state.wait {
+            Wait::Queue(wait) => wait.offer,
+            _ => Offered::Not,
+        }
+    }
+
     /// A question is asked or about to be.
     pub fn awaits_key(&self) -> bool {
         matches!(self.state.wait, Wait::Key(_))
@@ -278,7 +286,10 @@ impl<'b> Call<'b> {
             }
             Action::RecordStop { id } => self.end_recording(id),
             Action::Post { id, what, fields } => self.ask(Asked::Post { id, what, fields }),
-            Action::Dequeue { .. } | Action::DialCancel { .. } => self.asked = None,
+            Action::Dequeue { id } | Action::DialCancel { id } => {
+                self.asked = None;
+                self.answers.retain(|(_, event)| about(event) != Some(id));
+            }
             Action::Trace(event) => self.note(Line::Trace(event)),
             Action::Hangup { cause } => {
                 self.ended = Some(cause);

@@ -7,7 +7,7 @@ use super::words;
 use crate::ivr::bundle::Bundle;
 use crate::ivr::calendar::Openness;
 use crate::ivr::expr::{literals, samples};
-use crate::ivr::run::state::{Phase, Stage, Wait};
+use crate::ivr::run::state::{Offered, Phase, Stage, Wait};
 use crate::ivr::step::Fact;
 use crate::ivr::value::{Type, Value};
 use crate::ivr::wire::{Event, LookupResult, QueueEnd, QueueEvent, Target, TransferFailure, TransferResult};
@@ -28,6 +28,8 @@ pub(super) enum Choice {
     Begin,
     /// Nobody does anything until the next thing is due.
     Listen,
+    /// Nobody comes to the caller of this queue before a call back is offered.
+    Hold(String),
     Press(String),
     /// The lookup, its answer as a test writes it, and the answer.
     Lookup(String, String, LookupResult),
@@ -82,7 +84,13 @@ impl Outside {
             return Vec::new();
         }
         let mut next: Vec<Choice> = Vec::new();
-        if let Some(asked) = &call.asked {
+        if call.offered() == Offered::Made && !matches!(call.asked, Some(Asked::Post { .. })) {
+            // What else can happen in the queue could before.
+            next.extend(call.step().and_then(|step| step.entry()).map(Choice::Press));
+        } else if let Some(asked) = &call.asked {
+            if let (Offered::Due(_), Asked::Queue { name, .. }) = (call.offered(), asked) {
+                next.push(Choice::Hold(name.clone()));
+            }
             next.extend(self.answers(asked));
         } else if call.talks() {
             next.push(Choice::AgentLeaves);
@@ -217,6 +225,7 @@ impl Outside {
                     let _ = writeln!(script, "      - agent_leaves");
                 }
                 Choice::Lookup(name, words, _) => add(&mut lookups, name, words),
+                Choice::Hold(name) => add(&mut queues, name, "waits"),
                 Choice::Queue(name, QueueEvent::Ended(end)) => add(&mut queues, name, end.name()),
                 Choice::Queue(name, _) => add(&mut queues, name, "answered"),
                 Choice::Transfer(name, TransferResult::Failed(why)) => add(&mut transfers, name, why.name()),
@@ -303,6 +312,7 @@ pub(super) fn take(call: &mut Call, choice: &Choice) {
         Choice::Begin => {}
         Choice::Listen => _ = call.advance(),
         Choice::NotRecorded => call.fail_recording(),
+        Choice::Hold(_) => while matches!(call.offered(), Offered::Due(_)) && call.advance() {},
         Choice::Press(keys) => {
             for (index, key) in keys.chars().enumerate() {
                 wait(call, if index == 0 { REACTION_MS } else { BETWEEN_KEYS_MS });
@@ -343,7 +353,12 @@ fn event_of(id: u32, choice: &Choice) -> Option<Event> {
         Choice::Post(_, kept) => {
             Event::Posted { id, reference: kept.then(|| format!("{}", FIRST_REFERENCE + u64::from(id))) }
         }
-        Choice::Begin | Choice::Listen | Choice::Press(_) | Choice::NotRecorded | Choice::AgentLeaves => return None,
+        Choice::Begin
+        | Choice::Listen
+        | Choice::Hold(_)
+        | Choice::Press(_)
+        | Choice::NotRecorded
+        | Choice::AgentLeaves => return None,
     })
 }
 
@@ -360,7 +375,7 @@ fn constants(bundle: &Bundle) -> Vec<Value> {
         let mut facts = Vec::new();
         at.verb.facts(bundle, &mut facts);
         for fact in facts {
-            if let Fact::Reads(expr, _) | Fact::Sends(expr, _) | Fact::Assigns(_, expr) = fact {
+            if let Fact::Reads(expr, _) | Fact::Fills(expr, _) | Fact::Sends(expr, _) | Fact::Assigns(_, expr) = fact {
                 literals(expr, &mut found);
             }
         }

@@ -88,7 +88,7 @@ pub(super) struct Node {
     pub ms: u64,
     pub next: Vec<(u32, usize)>,
     pub past: Past,
-    /// Waiting at a question for keys.
+    /// Waiting at a question for keys that lead somewhere; the ratings of a survey do not.
     pub question: bool,
     /// The call is over or a human has it.
     pub end: bool,
@@ -217,7 +217,7 @@ impl<'b> Graph<'b> {
                 ms: found.call.now,
                 next: Vec::new(),
                 past: found.past.clone(),
-                question: found.call.awaits_key(),
+                question: found.call.awaits_key() && found.call.step().is_some_and(|step| step.verb() != "survey"),
                 end: found.call.ended.is_some() || found.call.talks(),
                 human: match &found.call.asked {
                     Some(Asked::Queue { priority, .. }) => Some(*priority),
@@ -342,7 +342,9 @@ pub(super) fn signature(call: &Call, env: usize, past: &Past, live: &Liveness) -
             write!(text, "|key {} {:?} {phase:?} {entered}", asking.failures, asking.stage)
         }
         Wait::Lookup(wait) => write!(text, "|lookup {:?} {:?}", std::mem::discriminant(&wait.filler), wait.reply),
-        Wait::Queue(wait) => write!(text, "|queue {}", wait.playing.is_some()),
+        Wait::Queue(wait) => {
+            write!(text, "|queue {} {:?}", wait.playing.is_some(), std::mem::discriminant(&wait.offer))
+        }
         other => write!(text, "|{:?}", std::mem::discriminant(other)),
     };
     let _ = write!(text, "|{}", call.asked.is_some());

@@ -73,7 +73,7 @@ fn effect(verb: &dyn crate::ivr::step::Step, flow: &Flow, bundle: &Bundle) -> Ef
     verb.facts(bundle, &mut facts);
     for fact in &facts {
         match fact {
-            Fact::Reads(expr, _) | Fact::Assigns(_, expr) => names_in(expr, &mut effect.uses),
+            Fact::Reads(expr, _) | Fact::Fills(expr, _) | Fact::Assigns(_, expr) => names_in(expr, &mut effect.uses),
             Fact::Exit(Exit { to: To::Section(section), sets, .. }) => {
                 let sets = sets.iter().map(|(name, _)| name.text.clone()).collect();
                 effect.exits.extend(index(&section.text).map(|to| (Some(to), sets)));
