@@ -523,3 +523,43 @@ fn a_recording_is_missing_then_there_then_older_than_its_text() {
     assert_eq!(hotline(&place, &["prompt", "accept"]).code, 0);
     assert_eq!(states(), now("recorded", "recorded"));
 }
+
+#[test]
+fn a_plan_says_what_is_blocked_who_waits_and_what_to_buy() {
+    let place = folder("plan");
+    let lines = hotline(&place, &["plan", "--traffic", "20", "--lines", "26", "-o", "json"]);
+    assert_eq!((lines.code, lines.err.as_str()), (0, ""));
+    let plan: serde_json::Value = serde_json::from_str(&lines.out).unwrap();
+    assert_eq!(
+        (plan["lines_needed"].as_u64(), plan["blocked_percent"].as_f64().map(|share| share > 3.0)),
+        (Some(30), Some(true))
+    );
+    assert!(plan["says"].as_str().unwrap().contains("buy 4 more"), "{plan}");
+    let queue = [
+        "plan",
+        "--calls-per-hour",
+        "1000",
+        "--handling",
+        "2m",
+        "--agents",
+        "36",
+        "--patience",
+        "1m",
+        "--within",
+        "15s",
+        "-o",
+        "json",
+    ];
+    let plan: serde_json::Value = serde_json::from_str(&hotline(&place, &queue).out).unwrap();
+    let figures = ["waits_percent", "mean_wait_s", "service_level_percent", "abandon_percent"]
+        .map(|key| plan[key].as_f64().unwrap());
+    assert_eq!(figures, [55.19, 24.8, 60.5, 4.62]);
+    for bad in
+        [&["plan"][..], &["plan", "--traffic", "-1"], &["plan", "--traffic", "nan"], &["plan", "--calls-per-hour", "9"]]
+    {
+        assert_eq!(hotline(&place, bad).code, 2, "{bad:?}");
+    }
+    let crowd =
+        hotline(&place, &["plan", "--calls-per-hour", "1000", "--handling", "2m", "--agents", "33", "-o", "json"]);
+    assert!(crowd.out.contains("34 agents at least"), "{}", crowd.out);
+}

@@ -10,6 +10,7 @@
 //! refused.
 
 mod budget;
+pub mod erlang;
 mod rate;
 
 #[cfg(test)]

@@ -68,6 +68,11 @@ pub(super) async fn admission(State(api): State<Api>) -> Result<Response, Refuse
     Ok(Json(&api.look().await?.admission).into_response())
 }
 
+/// Of the last hour.
+pub(super) async fn refusals(State(api): State<Api>) -> Result<Response, Refused> {
+    Ok(Json(&api.look().await?.refusals).into_response())
+}
+
 pub(super) async fn trunks(State(api): State<Api>) -> Result<Response, Refused> {
     Ok(Json(&api.look().await?.trunks).into_response())
 }

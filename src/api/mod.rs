@@ -16,6 +16,7 @@ pub mod metrics;
 mod openapi;
 mod page;
 mod records;
+mod refusals;
 mod reply;
 mod security;
 mod statistics;
@@ -26,6 +27,7 @@ pub mod view;
 pub use access::Access;
 pub use metrics::Metrics;
 pub use openapi::OPENAPI;
+pub use refusals::{RefusalView, Refusals};
 pub use view::{
     AdmissionView, AgentView, BudgetView, CallView, Command, CommandError, CommandReply, Done, PostDeed, Publication,
     QueueView, Rollback, RunState, Snapshot, Status, TargetView, TrunkView,
@@ -117,6 +119,7 @@ impl Api {
             .route("/api/v1/agents/{id}", get(commands::agent))
             .route("/api/v1/agents/{id}/state", put(commands::set_agent))
             .route("/api/v1/admission", get(commands::admission))
+            .route("/api/v1/refusals", get(commands::refusals))
             .route("/api/v1/trunks", get(commands::trunks))
             .route("/api/v1/trunks/{id}", get(commands::trunk))
             .route("/api/v1/live", get(commands::switches))

@@ -3,7 +3,8 @@
 use super::*;
 use crate::cdr::csv_header;
 use crate::events::{
-    AgentStateName, Asked, Cause, Class, During, EndedBy, EventKind, ServiceEnd, Source, SwitchEvent, TrunkStateName,
+    AgentStateName, Asked, Cause, Class, During, EndedBy, EventKind, Refusal, ServiceEnd, Source, SwitchEvent,
+    TrunkStateName,
 };
 use crate::ids::{AgentId, CallId, FlowVersion, LegId, ProjectId, QueueId, Redacted, TrunkId};
 use crate::store::{Store, StoreOptions};
@@ -82,6 +83,15 @@ impl SwitchPort for Desk {
         };
         let budget = BudgetView { id: ProjectId::new("power"), calls: 1, guarantee: 5, ceiling: 50 };
         let admission = AdmissionView { calls: 1, max_calls: 100, admitted: 7, mended: 0, budgets: vec![budget] };
+        let refusal = RefusalView {
+            reason: Refusal::BudgetCeiling,
+            status: 486,
+            class: Some(Class::Service),
+            budget: Some(ProjectId::new("power")),
+            trunk: None,
+            calls: 3,
+            remedy: "raise it".into(),
+        };
         let (calls, queues, agents, trunks) = (vec![call], vec![queue], vec![agent], vec![trunk]);
         let snapshot = Snapshot {
             status,
@@ -90,6 +100,7 @@ impl SwitchPort for Desk {
             agents,
             trunks,
             admission,
+            refusals: vec![refusal],
             metrics: Metrics::default(),
             live: [("storm".to_string(), true)].into(),
         };

@@ -2,6 +2,7 @@
 //! [`Snapshot`] now and then; a request reads the last one and never waits for the loop.
 
 use super::metrics::Metrics;
+use super::refusals::RefusalView;
 use crate::events::{AgentStateName, Class, SupervisionMode, TrunkStateName};
 use crate::ids::{AgentId, CallId, ProjectId, QueueId, Redacted, TrunkId};
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,8 @@ pub struct Snapshot {
     pub agents: Vec<AgentView>,
     pub trunks: Vec<TrunkView>,
     pub admission: AdmissionView,
+    /// Of the last hour.
+    pub refusals: Vec<RefusalView>,
     #[serde(skip)]
     pub metrics: Metrics,
     /// The switches that flows ask for, and whether they are on.

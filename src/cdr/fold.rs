@@ -567,9 +567,12 @@ fn blank(event: &SwitchEvent, from: &Redacted<String>, to: &str) -> Cdr {
 
 fn refused(event: &SwitchEvent, from: &Redacted<String>, to: &str, reason: Refusal, status: u16) -> Cdr {
     let cause = match reason {
-        Refusal::TotalCap | Refusal::BudgetCeiling | Refusal::Reserved | Refusal::TrunkCap | Refusal::NoPort => {
-            Cause::Limit
-        }
+        Refusal::TotalCap
+        | Refusal::BudgetCeiling
+        | Refusal::Reserved
+        | Refusal::RateCap
+        | Refusal::TrunkCap
+        | Refusal::NoPort => Cause::Limit,
         Refusal::Draining => Cause::Shutdown,
         // A wrong number is not a forbidden one (Q.850 1, unallocated).
         Refusal::NotOpen if status == 404 => Cause::NotFound,

@@ -13,6 +13,21 @@ const BUDGETS: [Column; 4] = [
     ("ceiling", |budget| field(budget, "ceiling")),
 ];
 
+const REFUSALS: [Column; 7] = [
+    ("calls", |refusal| field(refusal, "calls")),
+    ("reason", |refusal| field(refusal, "reason")),
+    ("status", |refusal| field(refusal, "status")),
+    ("class", |refusal| field(refusal, "class")),
+    ("budget", |refusal| field(refusal, "budget")),
+    ("trunk", |refusal| field(refusal, "trunk")),
+    ("remedy", |refusal| field(refusal, "remedy")),
+];
+
+pub(super) fn refusals(common: &Common) -> Result<(), Failure> {
+    let text = Client::of(common)?.get("/api/v1/refusals")?;
+    output::print(Format::or_fitting(common.output), &text, &rows(&parse(&text)?), &REFUSALS)
+}
+
 pub(super) fn admission(common: &Common) -> Result<(), Failure> {
     let format = Format::or_fitting(common.output);
     let text = Client::of(common)?.get("/api/v1/admission")?;

@@ -17,6 +17,7 @@ mod flows;
 mod live;
 mod output;
 mod people;
+mod plan;
 mod project;
 mod prompts;
 mod route;
@@ -95,6 +96,10 @@ enum Command {
     Trunk(trunks::TrunkCommand),
     /// Who holds how much of all calls
     Admission,
+    /// Calls refused in the last hour, by reason, and what would have let them in
+    Refusals,
+    /// How many lines or agents a traffic needs
+    Plan(plan::PlanArgs),
     /// Switches of flows
     #[command(subcommand)]
     Live(live::LiveCommand),
@@ -149,6 +154,8 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Agent(command)) => people::agent(common, &command),
         Some(Command::Trunk(command)) => trunks::trunk(common, &command),
         Some(Command::Admission) => admission::admission(common),
+        Some(Command::Refusals) => admission::refusals(common),
+        Some(Command::Plan(args)) => plan::plan(common, &args),
         Some(Command::Live(command)) => live::live(common, &command),
         Some(Command::Outbox(command)) => live::outbox(common, &command),
         Some(Command::Cdr(command)) => calls::cdr(common, &command),

@@ -38,6 +38,8 @@ pub enum Refusal {
     BudgetCeiling,
     /// What is free is kept for the guarantees of other budgets, or for more urgent calls.
     Reserved,
+    /// More came than a second may bring; refused unread.
+    RateCap,
     /// The trunk that it came by carries all the calls that were agreed.
     TrunkCap,
     /// No RTP port is free.

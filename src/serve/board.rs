@@ -4,8 +4,8 @@ use super::clock;
 use crate::acd;
 use crate::api::metrics::{EventCounts, LookupFigures, MediaFigures, OutboxFigures, SipFigures, StoreFigures};
 use crate::api::{
-    AdmissionView, AgentView, BudgetView, CallView, Metrics, QueueView, RunState, Snapshot, Status, TargetView,
-    TrunkView,
+    AdmissionView, AgentView, BudgetView, CallView, Metrics, QueueView, Refusals, RunState, Snapshot, Status,
+    TargetView, TrunkView,
 };
 use crate::events::{EventKind, QueueOutcome, SwitchEvent};
 use crate::ids::{AgentId, CallId};
@@ -30,6 +30,7 @@ pub(super) struct Board {
 #[derive(Default)]
 struct Facts {
     counts: EventCounts,
+    refusals: Refusals,
     alarms: VecDeque<String>,
     media: MediaFigures,
     stopping: bool,
@@ -51,6 +52,7 @@ impl Board {
     pub(super) fn count(&self, event: &SwitchEvent) {
         let mut facts = held(&self.facts);
         facts.counts.apply(event);
+        facts.refusals.apply(event);
         match &event.kind {
             EventKind::Alarm { text } => facts.alarm(text.clone()),
             EventKind::MediaReport { report, .. } => {
@@ -129,13 +131,16 @@ impl Board {
         };
         let talking: BTreeMap<&AgentId, CallId> =
             view.calls.iter().filter_map(|call| Some((call.agent.as_ref()?, call.id))).collect();
+        let admission = admission_view(&view.admission);
+        let uptime_ms = now.at.saturating_duration_since(self.started).as_millis() as u64;
         Snapshot {
             status,
             calls: view.calls.iter().map(call).collect(),
             queues: view.queues.iter().map(|queue| queue_view(queue, &facts.counts)).collect(),
             agents: view.agents.iter().map(|agent| agent_view(agent, &view, &talking)).collect(),
             trunks: view.trunks.iter().map(trunk_view).collect(),
-            admission: admission_view(&view.admission),
+            refusals: facts.refusals.view(uptime_ms, &admission),
+            admission,
             live: view.switches.clone(),
             metrics,
         }
