@@ -3,6 +3,7 @@
 
 mod quality;
 
+use super::projects::ProjectView;
 use super::view::{AdmissionView, BudgetView, Snapshot};
 use crate::events::{
     Cause, EventKind, OfferResult, QueueOutcome, Refusal, ServiceEnd, SwitchEvent, TransferOutcome, TrunkFault,
@@ -234,6 +235,7 @@ pub fn page(snapshot: &Snapshot) -> String {
     admission(&mut out, &snapshot.admission);
     events(&mut out, &metrics.events);
     queues(&mut out, snapshot);
+    projects(&mut out, snapshot);
     trunks(&mut out, snapshot);
     sip(&mut out, &metrics.sip);
     media(&mut out, &metrics.media);
@@ -341,6 +343,44 @@ fn queues(out: &mut Page, snapshot: &Snapshot) {
         out.sample("queue_wait_seconds_bucket", &[("queue", name), ("le", "+Inf")], total);
         out.line("queue_wait_seconds_sum", &[("queue", name)], &format!("{:.3}", counts.wait_ms_sum as f64 / 1000.0));
         out.sample("queue_wait_seconds_count", &[("queue", name)], total);
+    }
+}
+
+/// Today's, so that they fall at midnight; rates of longer times come from the counters of queues.
+fn projects(out: &mut Page, snapshot: &Snapshot) {
+    let each = || snapshot.projects.iter().map(|project| (project, &project.today));
+    out.family("project_calls_today", "gauge", "Callers of today whose wait for a human is over, by outcome.");
+    for (project, today) in each() {
+        let short = today.short_abandoned;
+        let outcomes = [
+            ("answered", today.answered),
+            ("abandoned", today.abandoned - short),
+            ("short_abandoned", short),
+            ("unserved", today.unserved),
+        ];
+        for (outcome, count) in outcomes {
+            out.sample("project_calls_today", &[("project", project.id.as_str()), ("outcome", outcome)], count);
+        }
+    }
+    type Share = fn(&ProjectView) -> Option<f64>;
+    let shares: [(&str, &str, Share); 3] = [
+        ("project_answer_rate_today", "Answered of offered, from 0 to 1.", |project| project.today.answer_rate),
+        ("project_service_level_today", "By F4, from 0 to 1.", |project| project.today.service_level.f4),
+        ("project_occupancy_today", "Share of agents' time at work, from 0 to 1.", |project| project.occupancy),
+    ];
+    for (name, help, share) in shares {
+        out.family(name, "gauge", help);
+        for project in &snapshot.projects {
+            if let Some(share) = share(project) {
+                out.line(name, &[("project", project.id.as_str())], &format!("{share:.4}"));
+            }
+        }
+    }
+    out.family("project_abandons_left", "gauge", "Callers who may still be lost today before the answer rate misses.");
+    for project in &snapshot.projects {
+        if let Some(burn) = project.burn {
+            out.sample("project_abandons_left", &[("project", project.id.as_str())], burn.more_abandons);
+        }
     }
 }
 

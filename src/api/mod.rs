@@ -15,6 +15,7 @@ mod guard;
 pub mod metrics;
 mod openapi;
 mod page;
+mod projects;
 mod records;
 mod refusals;
 mod reply;
@@ -27,6 +28,7 @@ pub mod view;
 pub use access::Access;
 pub use metrics::Metrics;
 pub use openapi::OPENAPI;
+pub use projects::{ProjectTargets, ProjectView};
 pub use refusals::{RefusalView, Refusals};
 pub use view::{
     AdmissionView, AgentView, BudgetView, CallView, Command, CommandError, CommandReply, Done, PostDeed, Publication,
@@ -113,6 +115,8 @@ impl Api {
             .route("/api/v1/calls/{id}/takeover", post(commands::take_over))
             .route("/api/v1/calls/{id}/join", post(commands::join))
             .route("/api/v1/calls/{id}/recording", put(commands::pause_recording))
+            .route("/api/v1/projects", get(projects::list))
+            .route("/api/v1/projects/{id}", get(projects::one))
             .route("/api/v1/queues", get(commands::queues))
             .route("/api/v1/queues/{id}", get(commands::queue))
             .route("/api/v1/agents", get(commands::agents))

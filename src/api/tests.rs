@@ -1,7 +1,7 @@
 //! The API as a caller of it meets it, without a socket: proof, headers, answers, and that its description is true.
 
 use super::*;
-use crate::cdr::csv_header;
+use crate::cdr::{Burn, Figures, csv_header};
 use crate::events::{
     AgentStateName, Asked, Cause, Class, During, EndedBy, EventKind, Refusal, ServiceEnd, Source, SwitchEvent,
     TrunkStateName,
@@ -59,6 +59,8 @@ impl SwitchPort for Desk {
         };
         let queue = QueueView {
             id: QueueId::new("service"),
+            project: Some(ProjectId::new("power")),
+            today: Figures::default(),
             waiting: 0,
             longest_wait_s: 0,
             agents_logged_in: 1,
@@ -93,7 +95,21 @@ impl SwitchPort for Desk {
             remedy: "raise it".into(),
         };
         let (calls, queues, agents, trunks) = (vec![call], vec![queue], vec![agent], vec![trunk]);
+        let project = ProjectView {
+            id: ProjectId::new("power"),
+            name: [("en".to_string(), "Power".to_string())].into(),
+            numbers: vec!["95598".into()],
+            queues: vec![QueueId::new("service")],
+            agents: 1,
+            targets: ProjectTargets { answer_rate: Some(0.97), ..ProjectTargets::default() },
+            recording: None,
+            day: "2026-03-08".into(),
+            today: Figures::default(),
+            occupancy: Some(0.8),
+            burn: Some(Burn { answer_rate: 0.97, more_abandons: 3, answers_to_recover: Some(0) }),
+        };
         let snapshot = Snapshot {
+            projects: vec![project],
             status,
             calls,
             queues,

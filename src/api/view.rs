@@ -2,7 +2,9 @@
 //! [`Snapshot`] now and then; a request reads the last one and never waits for the loop.
 
 use super::metrics::Metrics;
+use super::projects::ProjectView;
 use super::refusals::RefusalView;
+use crate::cdr::Figures;
 use crate::events::{AgentStateName, Class, SupervisionMode, TrunkStateName};
 use crate::ids::{AgentId, CallId, ProjectId, QueueId, Redacted, TrunkId};
 use serde::{Deserialize, Serialize};
@@ -11,6 +13,7 @@ use serde::{Deserialize, Serialize};
 pub struct Snapshot {
     pub status: Status,
     pub calls: Vec<CallView>,
+    pub projects: Vec<ProjectView>,
     pub queues: Vec<QueueView>,
     pub agents: Vec<AgentView>,
     pub trunks: Vec<TrunkView>,
@@ -99,6 +102,7 @@ pub struct BudgetView {
 #[derive(Clone, Debug, Serialize)]
 pub struct QueueView {
     pub id: QueueId,
+    pub project: Option<ProjectId>,
     pub waiting: u32,
     pub longest_wait_s: u64,
     pub agents_logged_in: u32,
@@ -107,6 +111,8 @@ pub struct QueueView {
     pub offered: u64,
     pub answered: u64,
     pub abandoned: u64,
+    /// The counts above are since the start of the switch.
+    pub today: Figures,
 }
 
 #[derive(Clone, Debug, Serialize)]

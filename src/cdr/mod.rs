@@ -8,7 +8,9 @@
 //! UTC). A wall clock that jumps changes no duration.
 
 mod canary;
+mod centre;
 mod csv;
+mod figures;
 mod flow_stats;
 mod fold;
 mod record;
@@ -19,6 +21,8 @@ mod way;
 
 pub use self::csv::{cell as csv_cell, csv_header, csv_row};
 pub use canary::{Canary, Finding, Harm, Judged, Verdict};
+pub use centre::{Centre, Members, day_of};
+pub use figures::{Burn, Figures, ServiceLevel, Tally, Terms, WorkTime};
 pub use flow_stats::{DEFINITIONS, Deflection, FlowReport, FlowStats, Guards, LOOKAHEAD_MS, StepReport};
 pub use fold::Fold;
 pub use record::{Cdr, Segment, Stage, StageKind};

@@ -6,6 +6,7 @@
 
 mod admission;
 mod calls;
+mod centre;
 mod client;
 mod control;
 mod flow_explore;
@@ -85,6 +86,9 @@ enum Command {
     /// Calls, in progress and ended
     #[command(subcommand)]
     Call(calls::CallCommand),
+    /// Projects, with today's figures
+    #[command(subcommand)]
+    Project(centre::ProjectCommand),
     /// Queues
     #[command(subcommand)]
     Queue(people::QueueCommand),
@@ -150,6 +154,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Route(command)) => route::route(common, &command),
         Some(Command::Status(args)) => control::status(common, &args),
         Some(Command::Call(command)) => calls::call(common, &command),
+        Some(Command::Project(command)) => centre::project(common, &command),
         Some(Command::Queue(command)) => people::queue(common, &command),
         Some(Command::Agent(command)) => people::agent(common, &command),
         Some(Command::Trunk(command)) => trunks::trunk(common, &command),

@@ -3,6 +3,7 @@
 use super::client::Client;
 use super::control::{done, parse};
 use super::output::{self, Column, Format, clock, field};
+use super::stats::percent;
 use super::{Common, Failure};
 use serde_json::{Value, json};
 
@@ -45,7 +46,7 @@ pub(super) enum AgentState {
     NotReady,
 }
 
-const QUEUES: [Column; 9] = [
+pub(super) const QUEUES: [Column; 11] = [
     ("queue", |queue| field(queue, "id")),
     ("waiting", |queue| field(queue, "waiting")),
     ("longest_wait", |queue| seconds(queue, "longest_wait_s")),
@@ -55,6 +56,8 @@ const QUEUES: [Column; 9] = [
     ("offered", |queue| field(queue, "offered")),
     ("answered", |queue| field(queue, "answered")),
     ("abandoned", |queue| field(queue, "abandoned")),
+    ("answer_rate", |queue| percent(&queue["today"]["answer_rate"])),
+    ("service_level", |queue| percent(&queue["today"]["service_level"]["f4"])),
 ];
 
 const AGENT: [&str; 8] = ["id", "name", "state", "reason", "state_since_s", "call", "contacts", "queues"];

@@ -105,7 +105,7 @@ fn short(version: &Value) -> String {
     output::show(version).chars().take(8).collect()
 }
 
-fn percent(share: &Value) -> String {
+pub(super) fn percent(share: &Value) -> String {
     share.as_f64().map_or_else(|| "-".into(), |share| format!("{:.1}%", share * 100.0))
 }
 

@@ -133,6 +133,7 @@ pub(super) fn build(env: DemoEnv) -> io::Result<Demo> {
         registrar: RegistrarConfig::default(),
         numbers: numbers(&trunk),
         trunks: outward.into_iter().chain([(trunk.clone(), caller_trunk(trunk, sources))]).collect(),
+        projects: BTreeMap::new(),
         trunk_groups: BTreeMap::new(),
         agents: agents.into(),
         queues,

@@ -42,7 +42,7 @@ use crate::sip::digest::{Algorithm, Ha1Set};
 use crate::sip::endpoint::ReliableProvisional;
 use crate::sip::peer::Network;
 use crate::source::Diagnostic;
-use crate::switch::{KeyPolicy, SrtpPolicy, SupervisionNotice};
+use crate::switch::{KeyPolicy, Project, SrtpPolicy, SupervisionNotice};
 use crate::trunks::{Caps, Group, Manners};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -81,6 +81,8 @@ pub struct Config {
     pub trunk_groups: BTreeMap<TrunkId, Group>,
     /// In file order.
     pub numbers: Vec<Number>,
+    /// None where the whole is one.
+    pub projects: BTreeMap<ProjectId, Project>,
     pub recording: Recording,
     /// What caller and agent hear of a supervisor.
     pub supervision: SupervisionNotice,

@@ -1,7 +1,9 @@
 //! The numbers of a configuration as a routing table.
 
-use super::{Config, OpenTo, Target};
+use super::{Config, Number, OpenTo, Target};
+use crate::ids::ProjectId;
 use crate::routing::{self, Destination, NumberPattern, Route, RouteTable};
+use crate::switch::Project;
 
 impl Config {
     /// The numbers of the file, and every extension under its own number, for extensions only. The error is a sentence;
@@ -23,7 +25,8 @@ impl Config {
                 OpenTo::Trunks(trunks) => routing::OpenTo::trunks(trunks.iter().cloned()),
             };
             let (budget, class) = (number.budget.clone(), number.class);
-            routes.push(Route { budget, class, ..Route::new(pattern, to, open_to) });
+            let project = self.project_of(number);
+            routes.push(Route { project, budget, class, ..Route::new(pattern, to, open_to) });
         }
         for agent in self.agents.keys() {
             let number = NumberPattern::exact(agent.as_str()).map_err(|error| format!("agent `{agent}`: {error}"))?;
@@ -36,5 +39,14 @@ impl Config {
             .filter(|trunk| trunk.enabled)
             .flat_map(|trunk| trunk.sources.iter().map(|block| (*block, trunk.id.clone())));
         RouteTable::new(routes, sources).map_err(|error| error.to_string())
+    }
+
+    /// The project that has the number, else the one that has the queue it leads to.
+    fn project_of(&self, number: &Number) -> Option<ProjectId> {
+        let has_number = |project: &&Project| project.numbers.contains(&number.number);
+        let has_queue =
+            |project: &&Project| matches!(&number.to, Target::Queue(queue) if project.queues.contains(queue));
+        let projects = || self.projects.values();
+        projects().find(has_number).or_else(|| projects().find(has_queue)).map(|project| project.id.clone())
     }
 }

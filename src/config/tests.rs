@@ -1,6 +1,7 @@
 //! What an admin is told about a file, and what the program makes of it.
 
 mod admission;
+mod projects;
 
 use super::*;
 use crate::acd::Strategy;

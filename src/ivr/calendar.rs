@@ -99,7 +99,7 @@ pub(super) fn local_day(zone: &TimeZone, wall_ms: u64) -> Option<(i32, u32)> {
 }
 
 /// The named zone, from the tables compiled in; where none are compiled in, the machine's.
-pub(super) fn zone(name: &str) -> Option<TimeZone> {
+pub fn zone(name: &str) -> Option<TimeZone> {
     let fits =
         name.len() <= 64 && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'_' | b'-' | b'+'));
     if !fits {

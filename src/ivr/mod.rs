@@ -37,6 +37,7 @@ use crate::source::{diag, text as source, yaml};
 
 pub use crate::source::{Allowed, Diagnostic, Level, Sources, Span};
 pub use bundle::{Audio, Bundle, Mentions, Platform, flow_name, is_part, load};
+pub use calendar::zone as time_zone;
 pub use graph::{Graph, graph};
 pub use lookup::{BadReply, Http, Lookup, Request, Source as LookupSource, Sql};
 pub use neat::{Texts, neat, texts};

@@ -1,16 +1,17 @@
 //! The picture of the switch that the API shows: painted by the owner task for whoever asks.
 
-use super::clock;
+use super::{centre, clock};
 use crate::acd;
 use crate::api::metrics::{EventCounts, LookupFigures, MediaFigures, OutboxFigures, SipFigures, StoreFigures};
 use crate::api::{
     AdmissionView, AgentView, BudgetView, CallView, Metrics, QueueView, Refusals, RunState, Snapshot, Status,
     TargetView, TrunkView,
 };
+use crate::cdr::{Centre, Members};
 use crate::events::{EventKind, QueueOutcome, SwitchEvent};
 use crate::ids::{AgentId, CallId};
 use crate::net::NetCounters;
-use crate::switch::SwitchView;
+use crate::switch::{Project, SwitchConfig, SwitchView};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,6 +32,7 @@ pub(super) struct Board {
 struct Facts {
     counts: EventCounts,
     refusals: Refusals,
+    centre: Centre,
     alarms: VecDeque<String>,
     media: MediaFigures,
     stopping: bool,
@@ -41,18 +43,29 @@ fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Board {
-    pub(super) fn new(mode: &str, listen: Vec<String>, net: Arc<NetCounters>) -> Board {
-        Board { facts: Mutex::default(), net, started: Instant::now(), mode: mode.to_string(), listen }
+    pub(super) fn new(mode: &str, listen: Vec<String>, net: Arc<NetCounters>, members: Vec<Members>) -> Board {
+        let facts = Facts { centre: Centre::new(members), ..Facts::default() };
+        Board { facts: Mutex::new(facts), net, started: Instant::now(), mode: mode.to_string(), listen }
     }
 
     pub(super) fn stopping(&self) {
         held(&self.facts).stopping = true;
     }
 
+    pub(super) fn configure(&self, config: &SwitchConfig) {
+        held(&self.facts).centre.configure(centre::members(config));
+    }
+
+    /// What earlier runs of the process did today.
+    pub(super) fn remember(&self, earlier: Centre) {
+        held(&self.facts).centre.absorb(earlier);
+    }
+
     pub(super) fn count(&self, event: &SwitchEvent) {
         let mut facts = held(&self.facts);
         facts.counts.apply(event);
         facts.refusals.apply(event);
+        facts.centre.apply(event);
         match &event.kind {
             EventKind::Alarm { text } => facts.alarm(text.clone()),
             EventKind::MediaReport { report, .. } => {
@@ -133,10 +146,14 @@ impl Board {
             view.calls.iter().filter_map(|call| Some((call.agent.as_ref()?, call.id))).collect();
         let admission = admission_view(&view.admission);
         let uptime_ms = now.at.saturating_duration_since(self.started).as_millis() as u64;
+        let projects = view.projects.iter().zip(facts.centre.members());
         Snapshot {
+            projects: projects
+                .map(|(project, members)| centre::view(project, members, &facts.centre, now.wall, uptime_ms))
+                .collect(),
             status,
             calls: view.calls.iter().map(call).collect(),
-            queues: view.queues.iter().map(|queue| queue_view(queue, &facts.counts)).collect(),
+            queues: view.queues.iter().map(|queue| queue_view(queue, &facts, &view.projects, now.wall)).collect(),
             agents: view.agents.iter().map(|agent| agent_view(agent, &view, &talking)).collect(),
             trunks: view.trunks.iter().map(trunk_view).collect(),
             refusals: facts.refusals.view(uptime_ms, &admission),
@@ -190,12 +207,14 @@ fn admission_view(admission: &crate::admission::AdmissionView) -> AdmissionView 
     }
 }
 
-fn queue_view(queue: &acd::QueueView, counts: &EventCounts) -> QueueView {
-    let totals = counts.queues.get(&queue.queue);
+fn queue_view(queue: &acd::QueueView, facts: &Facts, projects: &[Project], wall: u64) -> QueueView {
+    let totals = facts.counts.queues.get(&queue.queue);
     let left = |outcome| totals.and_then(|totals| totals.left.get(&outcome).copied()).unwrap_or(0);
     let agents = &queue.agents;
     QueueView {
         id: queue.queue.clone(),
+        project: queue.project.clone(),
+        today: facts.centre.of_queue(&queue.queue, wall).figures(centre::terms_of(&queue.queue, projects)),
         waiting: queue.waiting + queue.ringing,
         longest_wait_s: queue.longest_wait_ms / 1000,
         agents_logged_in: agents.ready + agents.not_ready + agents.ringing + agents.talking + agents.wrap_up,

@@ -216,6 +216,7 @@ impl EventLoop {
                 let _ = reply.send(self.picture());
             }
             Control::Swap { config, bundle } => {
+                self.board.configure(&config);
                 self.input(Input::Config(config));
                 if let Some(bundle) = bundle {
                     self.input(Input::Bundle(bundle));

@@ -2,6 +2,7 @@
 
 mod board;
 mod bundle;
+mod centre;
 pub(crate) mod clock;
 mod complaints;
 mod event_loop;
@@ -147,7 +148,8 @@ async fn operate(mut config: Config, options: Options, desk: &Handle) -> Result<
     let Sockets { net, tls, http, listen } = listen::open(&config, &switch_config, inlet, desk).await?;
 
     let (control, control_out) = mpsc::channel(CONTROL_QUEUE);
-    let board = Arc::new(Board::new(mode(&config), listen.clone(), counters));
+    let members = centre::members(&switch_config);
+    let board = Arc::new(Board::new(mode(&config), listen.clone(), counters, members.clone()));
     let (archive, recovered) = open_archive(&config)?;
     let (ended, ends) = mpsc::channel(ENDED_QUEUE);
     let store = open_store(&config, &board, recovered, ended)?;
@@ -236,6 +238,12 @@ async fn operate(mut config: Config, options: Options, desk: &Handle) -> Result<
         None
     };
     let port = Arc::new(Port { control: control.clone() });
+    let records = store.records.clone();
+    // Figures may wait; the first call may not.
+    let remembered = board.clone();
+    desk.spawn_blocking(move || {
+        centre::earlier(&records, members).into_iter().for_each(|day| remembered.remember(day))
+    });
     let api = Api::new(port, Some(store.records), access);
     let (http_stop, http_stopped) = oneshot::channel::<()>();
     let api = desk.spawn(async {

@@ -221,6 +221,7 @@ fn taken(running: &Config, fresh: &Config) -> Vec<String> {
         ("queues", running.queues != fresh.queues),
         ("trunks", running.trunks != fresh.trunks),
         ("trunk_groups", running.trunk_groups != fresh.trunk_groups),
+        ("projects", running.projects != fresh.projects),
         ("numbers", running.numbers != fresh.numbers),
         ("bases", running.bases != fresh.bases),
         ("databases", running.databases != fresh.databases),

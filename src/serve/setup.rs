@@ -5,12 +5,14 @@ use super::trunks;
 use crate::acd::{AcdConfig, AgentConfig, QueueConfig};
 use crate::admission::AdmissionConfig;
 use crate::config::{Config, GatewayTransport, Mode};
+use crate::ids::QueueId;
 use crate::net::tls::{TlsFiles, TlsGateway};
 use crate::sdp::Sha256;
 use crate::sip::dialog::session_timer::{LEAST_S, SessionTerms};
 use crate::sip::endpoint::EndpointConfig;
 use crate::sip::peer::{Advertised, Peer, Transport};
-use crate::switch::{Extension, Policies, REGISTER_OPTIONS, SwitchConfig};
+use crate::switch::{Extension, Policies, Project, REGISTER_OPTIONS, SwitchConfig};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// After a missed offer a demo agent comes back by itself; in production somebody sets the agent ready.
@@ -99,6 +101,7 @@ pub(super) fn switch_config(config: &Config, seeds: &Seeds, known: &Known) -> Re
             trunks: config.trunks.values().map(|trunk| (trunk.id.clone(), trunk.keys)).collect(),
         },
         recording: config.recording.enabled,
+        projects: projects(config),
         pause_key: config.recording.pause_key.clone(),
         supervision: config.supervision.clone(),
         rtp_timeout: Some(config.limits.rtp_timeout).filter(|limit| !limit.is_zero()),
@@ -108,8 +111,18 @@ pub(super) fn switch_config(config: &Config, seeds: &Seeds, known: &Known) -> Re
     })
 }
 
+/// Those of the file, or the one that is all.
+fn projects(config: &Config) -> Arc<[Project]> {
+    match config.projects.is_empty() {
+        true => [Project::of_all(config.queues.keys().cloned())].into(),
+        false => config.projects.values().cloned().collect(),
+    }
+}
+
 fn acd(config: &Config) -> AcdConfig {
+    let project = |queue: &QueueId| config.projects.values().find(|project| project.queues.contains(queue));
     let queues = config.queues.values().map(|queue| QueueConfig {
+        project: project(&queue.id).map(|project| project.id.clone()),
         ring_timeout: queue.ring_timeout,
         max_len: queue.max_len,
         wrap_up: queue.wrap_up,

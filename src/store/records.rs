@@ -5,6 +5,7 @@ use super::outbox::{OutboxEntry, outbox_content, outbox_entries};
 use super::sqlite::Reader;
 use super::{StoreError, StoreHandle};
 use crate::cdr::{Cdr, FlowCall};
+use crate::events::SwitchEvent;
 use crate::ids::CallId;
 use std::path::Path;
 use std::sync::Arc;
@@ -119,6 +120,11 @@ impl Records {
     /// `false`.
     pub fn flow_calls(&self, between: (u64, u64), each: impl FnMut(FlowCall) -> bool) -> Result<(), StoreError> {
         self.reader()?.flow_calls(between, each)
+    }
+
+    /// Events of these kinds that earlier runs of the process told since a moment in milliseconds since 1970, in order.
+    pub fn earlier_events(&self, since: u64, kinds: &[&str], each: impl FnMut(SwitchEvent)) -> Result<(), StoreError> {
+        self.reader()?.earlier_events(since, kinds, each)
     }
 
     /// One call: its record, if it has ended, and its events in order. Both are empty for a call that was never seen.

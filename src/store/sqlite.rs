@@ -501,6 +501,44 @@ impl Reader {
         read().map_err(|error| explain(&self.path, &error))
     }
 
+    /// Events of these kinds that earlier runs told since `since`, in order. A commit keeps the events of a call together,
+    /// so that those of different calls come in order only after a sort over what one commit may hold.
+    pub fn earlier_events(
+        &self,
+        since: u64,
+        kinds: &[&str],
+        mut each: impl FnMut(SwitchEvent),
+    ) -> Result<(), StoreError> {
+        /// More than one commit has.
+        const WINDOW: usize = 4_000;
+        let marks: Vec<String> = kinds.iter().map(|kind| format!("\"event\":\"{kind}\"")).collect();
+        let mut read = || -> rusqlite::Result<()> {
+            let select = "SELECT run, events FROM journal
+                          WHERE wall >= ?1 AND run < (SELECT max(id) FROM run) ORDER BY id";
+            let mut statement = self.connection.prepare(select)?;
+            let mut rows = statement.query([signed(since)])?;
+            let mut window: BTreeMap<(i64, u64), SwitchEvent> = BTreeMap::new();
+            while let Some(row) = rows.next()? {
+                let run: i64 = row.get(0)?;
+                let wanted = |line: &&str| marks.iter().any(|mark| line.contains(mark.as_str()));
+                for line in row.get_ref(1)?.as_str()?.lines().filter(wanted) {
+                    // What this version cannot read is left out.
+                    if let Ok(event) = serde_json::from_str::<SwitchEvent>(line) {
+                        window.insert((run, event.seq), event);
+                    }
+                }
+                while window.len() > WINDOW
+                    && let Some((_, event)) = window.pop_first()
+                {
+                    each(event);
+                }
+            }
+            window.into_values().for_each(&mut each);
+            Ok(())
+        };
+        read().map_err(|error| explain(&self.path, &error))
+    }
+
     /// One call: its record, if it has ended, and its events in order.
     pub fn call(&self, call: CallId) -> Result<StoredCall, StoreError> {
         let filter = CdrFilter { call: Some(call), ..CdrFilter::default() };

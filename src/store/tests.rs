@@ -574,3 +574,30 @@ fn what_was_kept_last_is_there_after_a_stop_and_after_a_kill() {
     let names: Vec<&str> = stopped.kept.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["1001", "1003"]);
 }
+
+#[test]
+fn the_events_of_earlier_runs_are_read_back_in_order_and_those_of_this_one_are_not() {
+    let place = folder("earlier");
+    let (store, _) = open(&place);
+    let mut teller = Teller { seq: 0 };
+    for call in 1..=3 {
+        teller.arrives(&store.handle, call, call);
+    }
+    // One commit keeps the events of each call together.
+    for call in (1..=3).rev() {
+        teller.ends(&store.handle, 100 - call, call);
+    }
+    assert!(store.handle.close(LIMIT));
+    drop(store);
+    let (store, _) = open(&place);
+    Teller { seq: 0 }.arrives(&store.handle, 1, 9);
+    assert!(store.handle.flush(LIMIT));
+    let read = |since| {
+        let mut calls = Vec::new();
+        store.records.earlier_events(since, &["call_ended"], |event| calls.push(event.call.unwrap().0)).unwrap();
+        calls
+    };
+    assert_eq!(read(0), [3, 2, 1]);
+    assert_eq!(read(T0 + 10_000), [] as [u64; 0]);
+    assert!(store.handle.close(LIMIT));
+}

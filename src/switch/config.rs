@@ -1,5 +1,6 @@
 //! What the switch is configured with: checked values only, swapped as a whole.
 
+use super::project::Project;
 use crate::acd::AcdConfig;
 use crate::admission::AdmissionConfig;
 use crate::events::{Class, Source};
@@ -51,6 +52,8 @@ pub struct SwitchConfig {
     pub keys: Policies<KeyPolicy>,
     /// Record what caller and agent say to each other.
     pub recording: bool,
+    /// At least one.
+    pub projects: Arc<[Project]>,
     /// What an agent presses to pause and resume it.
     pub pause_key: Option<Arc<str>>,
     /// What caller and agent hear of a supervisor.

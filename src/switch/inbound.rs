@@ -181,7 +181,7 @@ impl Switch {
                 source,
                 sip_call_id: printable(request.call_id().unwrap_or_default().as_bytes()),
                 leg,
-                project,
+                project: project.clone(),
             },
         );
         for note in notes {
@@ -197,6 +197,7 @@ impl Switch {
         let entry = Entry {
             call,
             driver: Driver::Direct,
+            project,
             from,
             from_display,
             identity,

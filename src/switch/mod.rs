@@ -22,6 +22,7 @@ mod message_link;
 mod outbound_leg;
 mod port_pool;
 mod presence_link;
+mod project;
 mod proof;
 mod queue_link;
 mod redirect_link;
@@ -41,6 +42,7 @@ pub use crate::sdp::{KeyPolicy, SrtpPolicy};
 pub use config::{Extension, Policies, SupervisionNotice, SwitchBundle, SwitchConfig};
 pub use kept::{KeptContact, KeptExtension};
 pub use languages::RememberedLanguage;
+pub use project::{Project, ServiceLevelTarget, Targets};
 pub use registration::OPTIONS as REGISTER_OPTIONS;
 pub use supervision_link::Unfulfilled;
 pub use transfer_link::Untransferable;
@@ -50,7 +52,7 @@ use crate::acd::Acd;
 use crate::admission::Admission;
 use crate::call::{Call, CallOutput, Notice};
 use crate::events::{Cause, EndedBy, EventKind, SupervisionMode, SwitchEvent};
-use crate::ids::{AgentId, CallId, LegId, QueueId, TicketId, TrunkId};
+use crate::ids::{AgentId, CallId, LegId, ProjectId, QueueId, TicketId, TrunkId};
 use crate::media::command::{MediaCmd, MediaEvent, PortLease, WorkerId};
 use crate::registrar::{BindingId, Registrar};
 use crate::sip::dialog::reason::Reason;
@@ -273,6 +275,7 @@ enum Driver {
 struct Entry {
     call: Call,
     driver: Driver,
+    project: Option<ProjectId>,
     from: String,
     from_display: Option<String>,
     identity: Identity,

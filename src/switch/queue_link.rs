@@ -188,10 +188,9 @@ impl Switch {
 
     /// The id of the next recording of a call: counts up, and names the call in its upper part.
     pub(super) fn recording_for(&mut self, id: CallId) -> Option<RecordingId> {
-        if !self.config.recording {
-            return None;
-        }
-        Some(RecordingId(self.fresh_id())).filter(|_| self.calls.contains_key(&id))
+        let project = self.calls.get(&id)?.project.as_ref();
+        let own = self.config.projects.iter().find(|of| Some(&of.id) == project).and_then(|of| of.recording);
+        own.unwrap_or(self.config.recording).then(|| RecordingId(self.fresh_id()))
     }
 }
 

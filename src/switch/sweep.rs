@@ -156,6 +156,7 @@ mod tests {
         let queue = QueueId::new("service");
         let agent = |id: &str| AgentConfig { queues: vec![queue.clone()], ..AgentConfig::new(id) };
         let config = SwitchConfig {
+            projects: [crate::switch::Project::of_all([])].into(),
             id: "test".into(),
             endpoint: EndpointConfig::default(),
             realm: "hotline".into(),

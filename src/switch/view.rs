@@ -1,6 +1,6 @@
 //! What others may see of the switch: a copy made on request, never a reference into it.
 
-use super::{Driver, Holdings, Switch};
+use super::{Driver, Holdings, Project, Switch};
 use crate::acd::{AgentView, QueueView};
 use crate::admission::AdmissionView;
 use crate::events::Class;
@@ -9,6 +9,7 @@ use crate::sip::endpoint::EndpointStats;
 use crate::timers::Now;
 use crate::trunks::TrunkView;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 #[derive(Clone, Debug)]
 pub struct SwitchView {
@@ -20,6 +21,7 @@ pub struct SwitchView {
     pub config: String,
     pub admission: AdmissionView,
     pub calls: Vec<CallSummary>,
+    pub projects: Arc<[Project]>,
     pub queues: Vec<QueueView>,
     pub agents: Vec<AgentView>,
     /// Registered contacts of each extension that has any.
@@ -114,6 +116,7 @@ impl Switch {
             config: self.config.id.clone(),
             admission: self.admission.view(),
             calls: calls.collect(),
+            projects: self.config.projects.clone(),
             queues: self.acd.queues(now.at),
             agents: self.acd.agents(now.at),
             contacts: self

@@ -10,7 +10,9 @@ use hotline::sip::dialog::session_timer::SessionTerms;
 use hotline::sip::digest::{Algorithm, Ha1Set};
 use hotline::sip::endpoint::EndpointConfig;
 use hotline::sip::peer::Peer;
-use hotline::switch::{Extension, KeyPolicy, Policies, REGISTER_OPTIONS, SrtpPolicy, SupervisionNotice, SwitchConfig};
+use hotline::switch::{
+    Extension, KeyPolicy, Policies, Project, REGISTER_OPTIONS, SrtpPolicy, SupervisionNotice, SwitchConfig,
+};
 use hotline::trunks::{Caps, Manners, TrunkConfig, TrunksConfig};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -139,6 +141,7 @@ impl Settings {
         seed[..8].copy_from_slice(&self.seed.to_le_bytes());
         Arc::new(SwitchConfig {
             id: "sim".into(),
+            projects: [Project::of_all(queues.iter().cloned())].into(),
             endpoint: EndpointConfig {
                 seed,
                 session: Some(self.session),

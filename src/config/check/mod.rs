@@ -6,6 +6,7 @@ mod numbering;
 mod numbers;
 mod outside;
 mod people;
+mod projects;
 mod queues;
 mod registrar;
 mod tls;
@@ -115,6 +116,7 @@ impl<'f> Check<'f> {
         let trunk_groups = self.trunk_groups(raw.trunk_groups, &trunks);
         let names = Names { agents: &agents, queues: &queues, trunks: &trunks, trunk_groups: &trunk_groups };
         let numbers = self.numbers(raw.numbers, &names, &flows, &admission);
+        let projects = self.projects(raw.projects, &queues, &numbers);
         self.token_file(raw.auth.admin_token_file.as_ref());
         let auth = Auth {
             nonce_ttl: self.duration(raw.auth.nonce_ttl.as_ref(), Auth::default().nonce_ttl, NONCE_TTL),
@@ -154,6 +156,7 @@ impl<'f> Check<'f> {
             trunks,
             trunk_groups,
             numbers,
+            projects,
             recording,
             supervision,
             records,

@@ -1,0 +1,53 @@
+//! Projects as they are written: what belongs to one client, and what was promised to that client.
+
+use super::TIME;
+use crate::config::read::{At, Keys};
+use crate::source::diag::Diags;
+
+#[derive(Default)]
+pub(in crate::config) struct RawProject {
+    /// One for all, or by language.
+    pub name: Vec<(Option<At<String>>, At<String>)>,
+    pub numbers: Vec<At<String>>,
+    pub queues: Vec<At<String>>,
+    pub targets: RawTargets,
+    pub timezone: Option<At<String>>,
+    pub recording: Option<At<bool>>,
+    pub short_abandon: Option<At<String>>,
+    pub reasons: Vec<(At<String>, At<String>)>,
+}
+
+#[derive(Default)]
+pub(in crate::config) struct RawTargets {
+    pub answer_rate: Option<At<String>>,
+    pub service_level: RawServiceLevel,
+    pub satisfaction: Option<At<String>>,
+}
+
+#[derive(Default)]
+pub(in crate::config) struct RawServiceLevel {
+    pub within: Option<At<String>>,
+    pub share: Option<At<String>>,
+}
+
+const SHARE: &str = "a share, such as `97%`";
+const TARGETS: &str = "`targets: {answer_rate: 97%, service_level: {within: 20s, share: 80%}}`";
+
+pub(super) fn project(keys: &mut Keys, diags: &mut Diags) -> RawProject {
+    RawProject {
+        name: keys.text_or_texts("name", "a name, or one by language, such as `{zh: 供电局, en: Power}`", diags),
+        numbers: keys.words("numbers", "numbers that are under `numbers`, such as `[\"95598\"]`", diags),
+        queues: keys.words("queues", "names of queues, such as `[service]`", diags),
+        targets: keys.group("targets", TARGETS, diags, |keys, diags| RawTargets {
+            answer_rate: keys.text("answer_rate", SHARE, diags),
+            service_level: keys.group("service_level", "`{within: 20s, share: 80%}`", diags, |keys, diags| {
+                RawServiceLevel { within: keys.text("within", TIME, diags), share: keys.text("share", SHARE, diags) }
+            }),
+            satisfaction: keys.text("satisfaction", SHARE, diags),
+        }),
+        timezone: keys.text("timezone", "a time zone, such as `Asia/Shanghai`", diags),
+        recording: keys.flag("recording", diags),
+        short_abandon: keys.text("short_abandon", TIME, diags),
+        reasons: keys.pairs("reasons", "what a call counts by its tag, such as `{outage: 2, bill: 1}`", diags),
+    }
+}
