@@ -12,7 +12,7 @@ pub use admission::{Class, Refusal};
 pub use flow::{Asked, During, ServiceEnd};
 pub use media::{KeySource, MediaReport, MediaTrouble};
 
-use crate::ids::{AgentId, CallId, FlowVersion, LegId, ProjectId, QueueId, Redacted, TicketId, TrunkId};
+use crate::ids::{AgentId, CallId, FlowVersion, LegId, PlanId, ProjectId, QueueId, Redacted, TicketId, TrunkId};
 use serde::{Deserialize, Serialize};
 
 /// One fact. `seq` grows by one per event of a running switch; `wall` is milliseconds since 1970 (UTC), `mono` is
@@ -306,6 +306,24 @@ pub enum EventKind {
         state: AgentStateName,
         #[serde(skip_serializing_if = "Option::is_none", default)]
         reason: Option<String>,
+    },
+    /// Agents of another project begin or end to serve the callers of `to`, by the plan of that name.
+    Lending {
+        plan: PlanId,
+        to: ProjectId,
+        on: bool,
+        /// How hard `to` was pressed at that moment.
+        longest_wait_ms: u64,
+        waiting: u32,
+        /// Somebody has set the tier.
+        by_hand: bool,
+    },
+    AgentLent {
+        agent: AgentId,
+        plan: PlanId,
+        to: ProjectId,
+        /// False when the agent is back.
+        on: bool,
     },
     Registered {
         aor: String,

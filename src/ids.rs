@@ -102,6 +102,10 @@ named_id!(QueueId);
 named_id!(TrunkId);
 named_id!(ProjectId);
 named_id!(
+    /// A plan by which one project lends agents to another.
+    PlanId
+);
+named_id!(
     /// Something that agents can do, each to a level from 0 to 100.
     SkillId
 );

@@ -5,7 +5,7 @@ use super::queue::QueueKey;
 use super::skill::{Level, Levels, SkillKey};
 use super::ticket::Place;
 use crate::events::AgentStateName;
-use crate::ids::{AgentId, QueueId, TicketId};
+use crate::ids::{AgentId, PlanId, QueueId, TicketId};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -74,7 +74,10 @@ pub(super) enum Duty {
 pub(super) struct Agent {
     pub id: AgentId,
     pub name: String,
+    /// Queues of the agent by the configuration, and those that are served now: on loan, more.
+    pub own: Vec<QueueKey>,
     pub queues: Vec<QueueKey>,
+    pub loan: Option<PlanId>,
     /// What the agent can do today.
     pub skills: Arc<Levels>,
     /// What the configuration says, each with its end if it has one (milliseconds since 1970).
@@ -104,7 +107,9 @@ impl Agent {
         Self {
             id: config.id.clone(),
             name: config.name.clone(),
+            own: Vec::new(),
             queues: Vec::new(),
+            loan: None,
             skills: Arc::default(),
             learned: Vec::new(),
             waited_for: BTreeSet::new(),

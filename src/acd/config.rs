@@ -2,7 +2,7 @@
 //! deadlines safe and a mistyped zero from turning into a busy loop.
 
 use super::skill::Level;
-use crate::ids::{AgentId, ProjectId, QueueId, SkillId};
+use crate::ids::{AgentId, PlanId, ProjectId, QueueId, SkillId};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
 pub struct AcdConfig {
     pub queues: Vec<QueueConfig>,
     pub agents: Vec<AgentConfig>,
+    pub lend: Vec<LendPlan>,
     /// How long an agent who let an offer ring out is paused (reason `rona`); `None` until set ready.
     pub rona_pause: Option<Duration>,
     /// How long an agent is passed over after a busy, declined or failed offer.
@@ -27,7 +28,49 @@ impl Default for AcdConfig {
     /// Until set ready after a missed offer, because an empty chair would swallow the next caller too; 5 s after a
     /// busy one, because that agent is there and will be free soon.
     fn default() -> Self {
-        Self { queues: Vec::new(), agents: Vec::new(), rona_pause: None, busy_pause: Duration::from_secs(5) }
+        Self {
+            queues: Vec::new(),
+            agents: Vec::new(),
+            lend: Vec::new(),
+            rona_pause: None,
+            busy_pause: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Agents of `from` serve callers of `to`, too, while that project is pressed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LendPlan {
+    pub id: PlanId,
+    pub from: ProjectId,
+    pub to: ProjectId,
+    /// What an agent must be able to do to be lent.
+    pub skill: Option<(SkillId, Level)>,
+    /// 1 to 3: lower tiers lend first.
+    pub tier: u8,
+    /// What begins it, and what it ends below.
+    pub when: Pressure,
+    pub clear: Pressure,
+    /// The most agents at once.
+    pub cap: u32,
+    /// The fewest at work who stay at home.
+    pub leave: u32,
+}
+
+/// How hard a project is pressed, or how hard it must be: any one that is given is enough.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pressure {
+    /// Of the callers without an offer.
+    pub longest_wait: Option<Duration>,
+    pub waiting: Option<u32>,
+}
+
+impl Pressure {
+    /// Whether what `is` comes up to this.
+    pub(super) fn reached(&self, is: &Pressure) -> bool {
+        // Fewer than nobody never wait, so that a plan until nobody waits ends then, too.
+        let long = self.longest_wait.is_some_and(|least| is.longest_wait.is_some_and(|wait| wait >= least));
+        long || self.waiting.is_some_and(|least| is.waiting.is_some_and(|waiting| waiting >= least.max(1)))
     }
 }
 

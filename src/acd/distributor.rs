@@ -2,13 +2,14 @@
 
 use super::agent::{Agent, AgentKey, Duty, Intent, reason};
 use super::config::{bounded, bounded_or_zero};
+use super::lending::Plan;
 use super::memory::Memory;
 use super::queue::{Queue, QueueKey};
 use super::skill::SkillKey;
 use super::ticket::{Ticket, TicketState};
 use super::{AcdConfig, AcdOutput, Enqueue, EnqueueError, Leave, MAX_PRIORITY, MAX_TICKETS, UnknownAgent, Withdrawal};
 use crate::events::{OfferResult, QueueOutcome};
-use crate::ids::{AgentId, QueueId, SkillId, TicketId};
+use crate::ids::{AgentId, PlanId, ProjectId, QueueId, SkillId, TicketId};
 use crate::timers::{Now, Timers};
 use slab::Slab;
 use std::borrow::Cow;
@@ -30,6 +31,8 @@ pub(super) enum Deadline {
     WrapUp(AgentKey),
     /// The end of a pause that ends by itself (`rona`, `busy`, `declined`, `unreachable`).
     Pause(AgentKey),
+    /// Waits are due to be compared with the lend plans.
+    Lending,
     /// Positions of a queue changed and are due to be told.
     Positions(QueueKey),
 }
@@ -53,6 +56,9 @@ pub struct Acd {
     /// Callers whose reach has changed, to be placed as soon as all that changed at the moment is known.
     pub(super) moved: Vec<TicketId>,
     pub(super) outputs: VecDeque<AcdOutput>,
+    pub(super) plans: BTreeMap<PlanId, Plan>,
+    /// Set by hand: up to which tier others lend to a project, whatever its callers wait.
+    pub(super) tiers: BTreeMap<ProjectId, u8>,
     pub(super) rona_pause: Option<Duration>,
     pub(super) busy_pause: Duration,
     /// The last time that was told, milliseconds since 1970: skills end by it.
@@ -78,6 +84,8 @@ impl Acd {
             timers: Timers::new(),
             moved: Vec::new(),
             outputs: VecDeque::new(),
+            plans: BTreeMap::new(),
+            tiers: BTreeMap::new(),
             rona_pause: None,
             busy_pause: Duration::ZERO,
             wall: 0,
@@ -105,6 +113,7 @@ impl Acd {
                 Deadline::Sticky(ticket) => self.release(ticket),
                 Deadline::WrapUp(agent) => self.end_wrap_up(now, agent),
                 Deadline::Pause(agent) => self.end_pause(now, agent),
+                Deadline::Lending => self.review_plans(now),
                 Deadline::Positions(queue) => self.tell_positions(now, queue),
             }
             let next = self.timers.next().filter(|(at, _)| *at <= now);
@@ -202,6 +211,7 @@ impl Acd {
         }
         self.widen(now, id);
         self.place_moved(now);
+        self.watch_waits(now);
         Ok(())
     }
 

@@ -18,6 +18,7 @@ mod config;
 mod distributor;
 mod endings;
 mod estimate;
+mod lending;
 mod lost;
 mod matching;
 mod memory;
@@ -34,16 +35,19 @@ mod tests;
 #[cfg(test)]
 mod world_tests;
 
-pub use config::{AcdConfig, AgentConfig, AgentSkill, Matching, QueueConfig, Sticky, Strategy, Widening};
+pub use config::{
+    AcdConfig, AgentConfig, AgentSkill, LendPlan, Matching, Pressure, QueueConfig, Sticky, Strategy, Widening,
+};
 pub use distributor::Acd;
 pub use estimate::WaitRange;
+pub use lending::LendView;
 pub use lost::Lost;
 pub use queue::Counts;
 pub use skill::{Level, MAX_LEVEL};
 pub use view::{AgentCounts, AgentView, QueueView, TicketView};
 
 use crate::events::{AgentStateName, QueueOutcome};
-use crate::ids::{AgentId, QueueId, Redacted, SkillId, TicketId};
+use crate::ids::{AgentId, PlanId, ProjectId, QueueId, Redacted, SkillId, TicketId};
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -125,6 +129,21 @@ pub enum AcdOutput {
         ticket: TicketId,
         ahead: u32,
         wait: Option<WaitRange>,
+    },
+    /// A plan begins or ends: `to` is pressed so hard, or somebody has set its tier.
+    Lending {
+        plan: PlanId,
+        to: ProjectId,
+        on: bool,
+        pressure: Pressure,
+        by_hand: bool,
+    },
+    /// An agent is lent to another project, or back.
+    Lent {
+        agent: AgentId,
+        plan: PlanId,
+        to: ProjectId,
+        on: bool,
     },
     /// A pause that lasts until somebody ends it has begun, or ended (`None`): to be there after a restart.
     Pause {

@@ -58,6 +58,7 @@ impl Acd {
         // Each caller in turn takes the agent whom the queue's strategy names; agents who took callers would not ask it.
         self.moved = self.tickets.keys().copied().collect();
         self.place_moved(now);
+        self.rebalance(now);
     }
 
     /// The rules for the order of the line may be others.
@@ -80,6 +81,7 @@ impl Acd {
         for queue in config.queues {
             self.configure_queue(queue);
         }
+        self.configure_plans(config.lend);
         self.learn(&config.agents);
         for agent in &config.agents {
             self.configure_agent(agent);
@@ -116,6 +118,8 @@ impl Acd {
         agent.learned =
             config.skills.iter().map(|skill| (self.skills[&skill.skill], skill.level, skill.until)).collect();
         agent.skills = Arc::new(agent.skills_at(self.wall));
+        agent.own = queues;
+        let queues = self.queues_served(key);
         self.assign(key, queues);
     }
 
@@ -163,6 +167,7 @@ impl Acd {
             .map(|(agent_key, agent)| (agent_key, agent.queues.iter().copied().filter(|queue| *queue != key).collect()))
             .collect();
         for (agent, queues) in members {
+            self.agents[agent].own.retain(|own| *own != key);
             self.assign(agent, queues);
         }
         for ticket in tickets {

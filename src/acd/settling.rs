@@ -57,6 +57,7 @@ impl Acd {
     /// `idle` is the place in the idle order to go back to, if not the last.
     pub(super) fn settle(&mut self, now: Instant, key: AgentKey, idle: Option<IdlePlace>) {
         let available = self.agents[key].is_available();
+        let was_staffed = is_staffed(self.agents[key].shown);
         match (available, self.agents[key].idle) {
             (true, None) => {
                 let place = idle.unwrap_or_else(|| IdlePlace { since: now, seq: self.seq(), agent: key });
@@ -70,14 +71,22 @@ impl Acd {
             (true, Some(_)) | (false, None) => {}
         }
         self.show(now, key);
+        let staffed = is_staffed(self.agents[key].shown);
         if available {
-            return self.serve(now, key);
+            self.serve(now, key);
+        } else {
+            if !staffed {
+                self.end_loan(now, key);
+            }
+            let agent = &self.agents[key];
+            if !staffed && (agent.intent != Intent::Lost || agent.leaving) {
+                self.release_all(now, key);
+            }
+            self.drop_if_left(key);
         }
-        let agent = &self.agents[key];
-        if !is_staffed(agent.shown) && agent.intent != Intent::Lost {
-            self.release_all(now, key);
+        if staffed != was_staffed {
+            self.rebalance(now);
         }
-        self.drop_if_left(key);
     }
 
     fn show(&mut self, now: Instant, key: AgentKey) {
@@ -117,7 +126,7 @@ impl Acd {
     }
 
     /// The last agent of the queue has logged out: callers who asked not to wait for nobody are given back.
-    fn queue_emptied(&mut self, now: Instant, queue: QueueKey) {
+    pub(super) fn queue_emptied(&mut self, now: Instant, queue: QueueKey) {
         let tickets: Vec<TicketId> = self.queues[queue].line().map(|place| place.ticket).collect();
         for id in tickets {
             if self.tickets.get(&id).is_some_and(|ticket| ticket.leave_when_empty && !ticket.is_offered()) {

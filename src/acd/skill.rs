@@ -26,18 +26,18 @@ impl Levels {
         Self(of.into_iter().filter(|(_, level)| *level > 0).collect())
     }
 
-    fn of(&self, skill: SkillKey) -> Level {
+    pub(super) fn level(&self, skill: SkillKey) -> Level {
         self.0.binary_search_by_key(&skill, |(known, _)| *known).map_or(0, |at| self.0[at].1)
     }
 
     /// Whether somebody with these levels can do what `wants` asks for.
     pub(super) fn meet(&self, wants: &Levels) -> bool {
-        wants.0.iter().all(|(skill, least)| self.of(*skill) >= *least)
+        wants.0.iter().all(|(skill, least)| self.level(*skill) >= *least)
     }
 
     /// How well: the sum of the levels in the skills that are asked for.
     pub(super) fn fit(&self, wants: &Levels) -> u32 {
-        wants.0.iter().map(|(skill, _)| u32::from(self.of(*skill))).sum()
+        wants.0.iter().map(|(skill, _)| u32::from(self.level(*skill))).sum()
     }
 
     /// The same demands, none above `level`; at 0 nothing is asked for any more.

@@ -1,5 +1,6 @@
 //! What callers and agents notice, one story a test.
 
+mod lending;
 mod lost;
 mod matching;
 
@@ -103,6 +104,14 @@ impl Centre {
                     told.push(format!("{ticket} {outcome:?} after {}", waited.as_secs()))
                 }
                 AcdOutput::Position { .. } | AcdOutput::AgentState { .. } | AcdOutput::Pause { .. } => {}
+                AcdOutput::Lending { to, on, pressure, .. } => told.push(format!(
+                    "{to} {} help at {} s",
+                    if on { "gets" } else { "needs no" },
+                    pressure.longest_wait.unwrap_or_default().as_secs()
+                )),
+                AcdOutput::Lent { agent, to, on, .. } => {
+                    told.push(format!("{agent} {} {to}", if on { "helps" } else { "leaves" }))
+                }
             }
         }
         told

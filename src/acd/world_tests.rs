@@ -79,6 +79,7 @@ struct World {
     last_offers: BTreeMap<(QueueId, AgentId), u64>,
     /// Agents that a reload took away at some time, who begin anew.
     removed: BTreeSet<AgentId>,
+    loans: BTreeMap<AgentId, ProjectId>,
     ended: u64,
     answered: u64,
     log: Vec<String>,
@@ -105,6 +106,7 @@ impl World {
             gave_up: BTreeMap::new(),
             last_offers: BTreeMap::new(),
             removed: BTreeSet::new(),
+            loans: BTreeMap::new(),
             ended: 0,
             answered: 0,
             log: Vec::new(),
@@ -160,6 +162,11 @@ impl World {
             17 if self.random.one_in(2) => self.acd.agent_call_started(self.now, &agent),
             17 => self.acd.agent_call_ended(self.now, &agent),
             18 if self.random.one_in(8) => self.reconfigure(),
+            18 if self.random.one_in(8) => {
+                let project = ProjectId::new(self.random.pick(&PROJECTS).unwrap());
+                let tier = self.random.one_in(2).then(|| self.random.below(4) as u8);
+                self.acd.set_tier(self.now, &project, tier);
+            }
             18 => {
                 self.wall += self.random.below(20_000);
                 self.acd.tell_time(crate::timers::Now { at: self.now, wall: self.wall });
@@ -286,6 +293,9 @@ impl World {
                 _ => {}
             }
         }
+        if self.random.one_in(2) {
+            config.lend = fresh.lend;
+        }
         self.config = config.clone();
         self.acd.reconfigure(self.now, config);
     }
@@ -315,6 +325,9 @@ impl World {
                 }
                 AcdOutput::AgentState { agent, state, .. } => self.saw_state(agent, state),
                 AcdOutput::Pause { .. } => {}
+                AcdOutput::Lending { .. } => {}
+                AcdOutput::Lent { agent, to, on: true, .. } => _ = self.loans.insert(agent, to),
+                AcdOutput::Lent { agent, .. } => _ = self.loans.remove(&agent),
                 AcdOutput::Position { ticket, .. } => {
                     let caller = self.callers.get(&ticket);
                     assert!(caller.is_some_and(|caller| caller.offered_to.is_none()), "seed {}", self.seed);
@@ -482,6 +495,20 @@ impl World {
             let shown = self.acd.agent(self.now, id).map_or(AgentStateName::LoggedOut, |view| view.state);
             assert_eq!(shown, person.state, "seed {seed}: {id}");
         }
+        for view in self.acd.lending() {
+            assert!(view.lent.len() <= view.cap as usize, "seed {seed}: {view:?}");
+            let at_home = |(id, person): &(&AgentId, &Person)| {
+                let at_work = !matches!(person.state, AgentStateName::LoggedOut | AgentStateName::NotReady);
+                at_work && !self.loans.contains_key(*id) && self.is_home(id, &view.from)
+            };
+            let at_home = self.people.iter().filter(at_home).count();
+            assert!(view.lent.is_empty() || at_home >= view.leave as usize, "seed {seed}: {at_home} {view:?}");
+            assert!(view.lent.is_empty() || view.active, "seed {seed}: {view:?}");
+            for lent in &view.lent {
+                assert_eq!(self.loans.get(lent), Some(&view.to), "seed {seed}: {lent} was not told");
+                assert!(self.is_home(lent, &view.from) && !self.is_home(lent, &view.to), "seed {seed}: {lent}");
+            }
+        }
         assert_eq!(self.acd.ticket_count(), self.callers.len(), "seed {seed}");
         for view in self.acd.queues(self.now) {
             let mut line: Vec<_> = self.callers.iter().filter(|(_, caller)| caller.queue == view.queue).collect();
@@ -646,13 +673,27 @@ impl World {
         caller.known_until.is_some_and(|until| self.now < until)
     }
 
+    fn is_home(&self, agent: &AgentId, project: &ProjectId) -> bool {
+        let config = self.config.agents.iter().find(|config| config.id == *agent);
+        let of = |queue: &QueueConfig| queue.project.as_ref() == Some(project);
+        config
+            .is_some_and(|config| self.config.queues.iter().any(|queue| of(queue) && config.queues.contains(&queue.id)))
+    }
+
     fn queues_of(&self, agent: &AgentId) -> BTreeSet<QueueId> {
         let config = self.config.agents.iter().find(|config| config.id == *agent);
         let is_there = |queue: &&QueueId| self.config.queues.iter().any(|config| config.id == **queue);
-        config.map(|config| config.queues.iter().filter(is_there).cloned().collect()).unwrap_or_default()
+        let mut queues: BTreeSet<QueueId> =
+            config.map(|config| config.queues.iter().filter(is_there).cloned().collect()).unwrap_or_default();
+        if let Some(project) = self.loans.get(agent) {
+            let lent = self.config.queues.iter().filter(|queue| queue.project.as_ref() == Some(project));
+            queues.extend(lent.map(|queue| queue.id.clone()));
+        }
+        queues
     }
 }
 
+const PROJECTS: [&str; 3] = ["gas", "power", "water"];
 const SKILLS: [&str; 3] = ["billing", "en", "zh"];
 
 fn random_matching(random: &mut Random, queues: &[&str]) -> Matching {
@@ -692,6 +733,7 @@ fn random_config(random: &mut Random) -> AcdConfig {
             max_len: random.below(8) as u32,
             max_wait: Duration::from_secs(1 + random.below(300)),
             matching: random_matching(random, &names),
+            project: random.pick(&PROJECTS).map(ProjectId::new),
             ..QueueConfig::new(*name)
         })
         .collect();
@@ -711,9 +753,28 @@ fn random_config(random: &mut Random) -> AcdConfig {
             ..AgentConfig::new(AgentId::new(format!("10{n:02}")))
         })
         .collect();
+    let plans = (0..random.below(4)).map(|n| {
+        let from = random.below(3) as usize;
+        LendPlan {
+            id: PlanId::new(format!("plan{n}")),
+            from: ProjectId::new(PROJECTS[from]),
+            to: ProjectId::new(PROJECTS[(from + 1) % 3]),
+            skill: random.one_in(3).then(|| (SkillId::new("billing"), random.below(50) as u8)),
+            tier: 1 + random.below(3) as u8,
+            when: Pressure {
+                longest_wait: Some(Duration::from_secs(10 + random.below(20))),
+                waiting: random.one_in(2).then(|| 2 + random.below(3) as u32),
+            },
+            clear: Pressure { longest_wait: Some(Duration::from_secs(1 + random.below(9))), waiting: Some(1) },
+            cap: 1 + random.below(3) as u32,
+            leave: random.below(3) as u32,
+        }
+    });
+    let lend = plans.collect();
     AcdConfig {
         queues,
         agents,
+        lend,
         rona_pause: random.one_in(2).then(|| Duration::from_secs(1 + random.below(60))),
         busy_pause: Duration::from_secs(1 + random.below(10)),
     }

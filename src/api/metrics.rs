@@ -181,6 +181,8 @@ impl EventCounts {
             | EventKind::Resolved { .. }
             | EventKind::Answered { .. }
             | EventKind::SwitchFlipped { .. }
+            | EventKind::Lending { .. }
+            | EventKind::AgentLent { .. }
             | EventKind::PostSettled { .. }
             | EventKind::Posted { .. }
             | EventKind::FlowEnded { .. }
@@ -375,6 +377,10 @@ fn projects(out: &mut Page, snapshot: &Snapshot) {
                 out.line(name, &[("project", project.id.as_str())], &format!("{share:.4}"));
             }
         }
+    }
+    out.family("lent_agents", "gauge", "Agents who serve another project, by plan.");
+    for plan in &snapshot.lending {
+        out.sample("lent_agents", &[("plan", plan.plan.as_str())], plan.lent.len() as u64);
     }
     out.family("project_abandons_left", "gauge", "Callers who may still be lost today before the answer rate misses.");
     for project in &snapshot.projects {

@@ -117,6 +117,7 @@ impl Api {
             .route("/api/v1/calls/{id}/recording", put(commands::pause_recording))
             .route("/api/v1/projects", get(projects::list))
             .route("/api/v1/projects/{id}", get(projects::one))
+            .route("/api/v1/projects/{id}/tier", put(projects::set_tier))
             .route("/api/v1/queues", get(commands::queues))
             .route("/api/v1/queues/{id}", get(commands::queue))
             .route("/api/v1/agents", get(commands::agents))

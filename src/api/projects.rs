@@ -1,15 +1,21 @@
 //! Projects: what was promised, and what today has brought.
 
 use super::Api;
+use super::commands::run;
 use super::reply::Refused;
+use super::view::{Command, Done};
 use crate::cdr::{Burn, Figures};
 use crate::ids::{ProjectId, QueueId};
+use crate::switch::LendView;
 use axum::Json;
+use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeMap;
+
+const MAX_TIER: u8 = 3;
 
 #[derive(Clone, Debug, Serialize)]
 pub struct ProjectView {
@@ -49,5 +55,25 @@ pub(super) async fn one(State(api): State<Api>, Path(id): Path<String>) -> Resul
     let project = snapshot.projects.iter().find(|project| project.id.as_str() == id);
     let project = project.ok_or_else(|| Refused::not_found("there is no such project"))?;
     let queues: Vec<_> = snapshot.queues.iter().filter(|queue| project.queues.contains(&queue.id)).collect();
-    Ok(Json(json!({ "project": project, "queues": queues })).into_response())
+    let touches = |plan: &&LendView| plan.from == project.id || plan.to == project.id;
+    let lending: Vec<_> = snapshot.lending.iter().filter(touches).collect();
+    Ok(Json(json!({ "project": project, "queues": queues, "lending": lending })).into_response())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SetTier {
+    tier: Option<u8>,
+}
+
+pub(super) async fn set_tier(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    body: Result<Json<SetTier>, JsonRejection>,
+) -> Result<Json<Done>, Refused> {
+    let Json(SetTier { tier }) = body.map_err(|error| Refused::new(error.status(), error.body_text()))?;
+    if tier.is_some_and(|tier| tier > MAX_TIER) {
+        return Err(Refused::bad("a tier is 0 (nobody), 1, 2 or 3; null for as hard as the project is pressed"));
+    }
+    run(&api, Command::SetTier { project: ProjectId::new(id), tier }).await
 }

@@ -6,8 +6,9 @@ use crate::events::{
     AgentStateName, Asked, Cause, Class, During, EndedBy, EventKind, Refusal, ServiceEnd, Source, SwitchEvent,
     TrunkStateName,
 };
-use crate::ids::{AgentId, CallId, FlowVersion, LegId, ProjectId, QueueId, Redacted, TrunkId};
+use crate::ids::{AgentId, CallId, FlowVersion, LegId, PlanId, ProjectId, QueueId, Redacted, TrunkId};
 use crate::store::{Store, StoreOptions};
+use crate::switch::LendView;
 use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request, StatusCode, header};
 use axum::response::Response;
@@ -108,7 +109,20 @@ impl SwitchPort for Desk {
             occupancy: Some(0.8),
             burn: Some(Burn { answer_rate: 0.97, more_abandons: 3, answers_to_recover: Some(0) }),
         };
+        let plan = LendView {
+            plan: PlanId::new("surge"),
+            from: ProjectId::new("gas"),
+            to: ProjectId::new("power"),
+            tier: 1,
+            active: true,
+            cap: 2,
+            lent: vec![AgentId::new("1001")],
+            by_hand: false,
+            at_home: 1,
+            leave: 1,
+        };
         let snapshot = Snapshot {
+            lending: vec![plan],
             projects: vec![project],
             status,
             calls,
@@ -141,7 +155,7 @@ impl SwitchPort for Desk {
                 // A switch that is going away drops the question.
                 return answer;
             }
-            Command::SetAgent { .. } | Command::SetLive { .. } => Ok("set".into()),
+            Command::SetAgent { .. } | Command::SetTier { .. } | Command::SetLive { .. } => Ok("set".into()),
             Command::Posted { reference: 100_001, .. } => Ok("settled".into()),
             Command::Posted { .. } => Err(CommandError::NotFound("no such message".into())),
             Command::Undrain => Ok("taking calls".into()),

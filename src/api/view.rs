@@ -7,6 +7,7 @@ use super::refusals::RefusalView;
 use crate::cdr::Figures;
 use crate::events::{AgentStateName, Class, SupervisionMode, TrunkStateName};
 use crate::ids::{AgentId, CallId, ProjectId, QueueId, Redacted, TrunkId};
+use crate::switch::LendView;
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, Default, Serialize)]
@@ -14,6 +15,7 @@ pub struct Snapshot {
     pub status: Status,
     pub calls: Vec<CallView>,
     pub projects: Vec<ProjectView>,
+    pub lending: Vec<LendView>,
     pub queues: Vec<QueueView>,
     pub agents: Vec<AgentView>,
     pub trunks: Vec<TrunkView>,
@@ -191,6 +193,11 @@ pub enum Command {
         agent: AgentId,
         ready: bool,
         reason: Option<String>,
+    },
+    /// Up to which tier others lend to a project; `None` = as hard as it is pressed.
+    SetTier {
+        project: ProjectId,
+        tier: Option<u8>,
     },
     /// Turns a switch on or off that flows ask for as `live.NAME`.
     SetLive {

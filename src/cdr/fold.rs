@@ -290,6 +290,8 @@ impl Open {
             // Never of one call, or dealt with before this.
             EventKind::CallArrived { .. }
             | EventKind::SwitchFlipped { .. }
+            | EventKind::Lending { .. }
+            | EventKind::AgentLent { .. }
             | EventKind::PostSettled { .. }
             | EventKind::CallRefused { .. }
             | EventKind::CallsShed { .. }

@@ -1,12 +1,12 @@
 //! Projects, with today's figures.
 
 use super::client::Client;
-use super::control::parse;
+use super::control::{done, parse};
 use super::output::{self, Column, Format, field};
 use super::people::{QUEUES, rows, segment};
 use super::stats::percent;
 use super::{Common, Failure};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 #[derive(clap::Subcommand)]
 pub(super) enum ProjectCommand {
@@ -16,6 +16,13 @@ pub(super) enum ProjectCommand {
     Show {
         /// The project's name, as in hotline.yaml
         project: String,
+    },
+    /// Up to which tier others lend to a project, whatever its callers wait
+    Tier {
+        project: String,
+        /// 0 (nobody), 1, 2, 3, or auto
+        #[arg(value_name = "TIER", value_parser = ["0", "1", "2", "3", "auto"])]
+        to: String,
     },
 }
 
@@ -33,12 +40,28 @@ const PROJECTS: [Column; 11] = [
     ("may still lose", |row| field(&row["burn"], "more_abandons")),
 ];
 
+const PLANS: [Column; 9] = [
+    ("plan", |row| field(row, "plan")),
+    ("from", |row| field(row, "from")),
+    ("to", |row| field(row, "to")),
+    ("tier", |row| field(row, "tier")),
+    ("lends", |row| field(row, "active")),
+    ("by hand", |row| field(row, "by_hand")),
+    ("lent", |row| field(row, "lent")),
+    ("cap", |row| field(row, "cap")),
+    ("at home", |row| format!("{} (at least {})", field(row, "at_home"), field(row, "leave"))),
+];
+
 pub(super) fn project(common: &Common, command: &ProjectCommand) -> Result<(), Failure> {
     let (client, format) = (Client::of(common)?, Format::or_fitting(common.output));
     match command {
         ProjectCommand::List => {
             let text = client.get("/api/v1/projects")?;
             output::print(format, &text, &rows(&parse(&text)?), &PROJECTS)
+        }
+        ProjectCommand::Tier { project, to } => {
+            let path = format!("/api/v1/projects/{}/tier", segment(project));
+            done(common, &client.send("PUT", &path, Some(&json!({ "tier": to.parse::<u8>().ok() })))?)
         }
         ProjectCommand::Show { project } => {
             output::refuse_csv(common)?;
@@ -48,7 +71,13 @@ pub(super) fn project(common: &Common, command: &ProjectCommand) -> Result<(), F
             }
             let answer = parse(&text)?;
             output::write(&sentences(&answer["project"]))?;
-            output::print(format, &text, &rows(&answer["queues"]), &QUEUES)
+            output::print(format, &text, &rows(&answer["queues"]), &QUEUES)?;
+            let plans = rows(&answer["lending"]);
+            if plans.is_empty() {
+                return Ok(());
+            }
+            output::write("\n")?;
+            output::print(format, &text, &plans, &PLANS)
         }
     }
 }
@@ -98,7 +127,6 @@ fn burn(burn: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn a_supervisor_reads_how_many_more_may_be_lost() {

@@ -134,6 +134,7 @@ pub(super) fn build(env: DemoEnv) -> io::Result<Demo> {
         numbers: numbers(&trunk),
         trunks: outward.into_iter().chain([(trunk.clone(), caller_trunk(trunk, sources))]).collect(),
         projects: BTreeMap::new(),
+        lend: Vec::new(),
         trunk_groups: BTreeMap::new(),
         agents: agents.into(),
         queues,

@@ -30,7 +30,7 @@ pub use error::ConfigError;
 pub use reach::Reach;
 pub use secret::Secret;
 
-use crate::acd::{AgentSkill, Matching};
+use crate::acd::{AgentSkill, LendPlan, Matching};
 use crate::admission::{Reserves, Share};
 use crate::events::Class;
 use crate::http_client::{self, Origin};
@@ -83,6 +83,8 @@ pub struct Config {
     pub numbers: Vec<Number>,
     /// None where the whole is one.
     pub projects: BTreeMap<ProjectId, Project>,
+    /// By which projects help each other.
+    pub lend: Vec<LendPlan>,
     pub recording: Recording,
     /// What caller and agent hear of a supervisor.
     pub supervision: SupervisionNotice,

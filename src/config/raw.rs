@@ -10,7 +10,7 @@ use crate::source::diag::Diags;
 use crate::source::text::Span;
 use crate::source::yaml::Node;
 use admission::RawAdmission;
-use project::RawProject;
+use project::{RawLend, RawProject};
 use queue::RawQueue;
 
 pub(super) struct RawConfig {
@@ -28,6 +28,7 @@ pub(super) struct RawConfig {
     pub agents: Vec<RawAgent>,
     pub queues: Vec<(At<String>, RawQueue)>,
     pub projects: Vec<(At<String>, RawProject)>,
+    pub lend: Vec<(At<String>, RawLend)>,
     pub trunks: Vec<(At<String>, RawTrunk)>,
     pub trunk_groups: Vec<(At<String>, RawTrunkGroup)>,
     pub numbers: Vec<RawNumber>,
@@ -339,6 +340,7 @@ pub(super) fn read(root: &Node, diags: &mut Diags) -> Option<RawConfig> {
         agents: keys.list("agents", "`- {id: \"1001\", password_file: secrets/1001}`", diags, agent),
         queues: keys.named("queues", "`queues: {service: {ring_timeout: 20s}}`", diags, queue::queue),
         projects: keys.named("projects", "`projects: {power: {queues: [service]}}`", diags, project::project),
+        lend: keys.named("lend", project::LEND, diags, project::lend),
         trunks: keys.named("trunks", "`trunks: {carrier: {sources: [203.0.113.0/28]}}`", diags, trunk),
         trunk_groups: keys.named("trunk_groups", GROUP, diags, |keys, diags| RawTrunkGroup {
             members: keys.list("members", "`- {trunk: carrier, priority: 1}`", diags, member),

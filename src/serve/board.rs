@@ -152,6 +152,7 @@ impl Board {
                 .map(|(project, members)| centre::view(project, members, &facts.centre, now.wall, uptime_ms))
                 .collect(),
             status,
+            lending: view.lending.clone(),
             calls: view.calls.iter().map(call).collect(),
             queues: view.queues.iter().map(|queue| queue_view(queue, &facts, &view.projects, now.wall)).collect(),
             agents: view.agents.iter().map(|agent| agent_view(agent, &view, &talking)).collect(),

@@ -343,6 +343,19 @@ impl EventLoop {
                 self.input(Input::Live(on_now));
                 Ok(format!("`live.{name}` is {}", if on { "on" } else { "off" }))
             }
+            api::Command::SetTier { project, tier } if self.switch.borrows(&project) => {
+                self.input(Input::Command(Command::SetTier { project: project.clone(), tier }));
+                Ok(match tier {
+                    Some(0) => format!("nobody is lent to {project} until `project tier {project} auto`"),
+                    Some(tier) => {
+                        format!("plans up to tier {tier} lend to {project} until `project tier {project} auto`")
+                    }
+                    None => format!("plans lend to {project} as hard as it is pressed"),
+                })
+            }
+            api::Command::SetTier { project, .. } => {
+                Err(NotFound(format!("no plan under `lend` is for project {project}")))
+            }
             api::Command::Posted { reference, deed, why } => {
                 let outbox = self.outbox.clone();
                 // The disk is not waited for here.
@@ -478,6 +491,7 @@ fn log(event: &SwitchEvent) {
         }
         EventKind::RecordingFailed { .. } | EventKind::BundleRefused { .. } => tracing::warn!(call, "{:?}", event.kind),
         EventKind::AuthFailed { .. }
+        | EventKind::Lending { .. }
         | EventKind::Registered { .. }
         | EventKind::Unregistered { .. }
         | EventKind::ContactSilent { .. }

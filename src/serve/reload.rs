@@ -221,6 +221,7 @@ fn taken(running: &Config, fresh: &Config) -> Vec<String> {
         ("queues", running.queues != fresh.queues),
         ("trunks", running.trunks != fresh.trunks),
         ("trunk_groups", running.trunk_groups != fresh.trunk_groups),
+        ("lend", running.lend != fresh.lend),
         ("projects", running.projects != fresh.projects),
         ("numbers", running.numbers != fresh.numbers),
         ("bases", running.bases != fresh.bases),

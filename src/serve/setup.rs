@@ -139,6 +139,7 @@ fn acd(config: &Config) -> AcdConfig {
     AcdConfig {
         queues: queues.collect(),
         agents: agents.collect(),
+        lend: config.lend.clone(),
         rona_pause: (config.mode == Mode::Demo).then_some(DEMO_RONA_PAUSE),
         ..AcdConfig::default()
     }

@@ -38,6 +38,7 @@ mod trunk_link;
 mod view;
 mod voicemail_link;
 
+pub use crate::acd::LendView;
 pub use crate::sdp::{KeyPolicy, SrtpPolicy};
 pub use config::{Extension, Policies, SupervisionNotice, SwitchBundle, SwitchConfig};
 pub use kept::{KeptContact, KeptExtension};
@@ -174,6 +175,11 @@ pub enum Command {
     },
     AgentReady {
         agent: AgentId,
+    },
+    /// Up to which tier others lend to a project; `None` = as hard as it is pressed.
+    SetTier {
+        project: ProjectId,
+        tier: Option<u8>,
     },
     AgentNotReady {
         agent: AgentId,
@@ -677,6 +683,7 @@ impl Switch {
                 // An unknown agent was refused before the command came here; one removed meanwhile needs nothing.
                 let _ = self.acd.set_ready(now.at, &agent);
             }
+            Command::SetTier { project, tier } => _ = self.acd.set_tier(now.at, &project, tier),
             Command::AgentNotReady { agent, reason } => {
                 let _ = self.acd.set_not_ready(now.at, &agent, &reason);
             }

@@ -126,6 +126,14 @@ impl Switch {
                 }
             }
             AcdOutput::Pause { agent, reason } => self.outputs.push_back(Output::KeepPause { agent, reason }),
+            AcdOutput::Lending { plan, to, on, pressure, by_hand } => {
+                let longest_wait_ms = pressure.longest_wait.unwrap_or_default().as_millis() as u64;
+                let waiting = pressure.waiting.unwrap_or_default();
+                self.emit(now, None, EventKind::Lending { plan, to, on, longest_wait_ms, waiting, by_hand });
+            }
+            AcdOutput::Lent { agent, plan, to, on } => {
+                self.emit(now, None, EventKind::AgentLent { agent, plan, to, on })
+            }
             AcdOutput::AgentState { agent, state, reason } => {
                 self.emit(now, None, EventKind::AgentState { agent, state, reason })
             }

@@ -1,7 +1,7 @@
 //! What others may see of the switch: a copy made on request, never a reference into it.
 
 use super::{Driver, Holdings, Project, Switch};
-use crate::acd::{AgentView, QueueView};
+use crate::acd::{AgentView, LendView, QueueView};
 use crate::admission::AdmissionView;
 use crate::events::Class;
 use crate::ids::{AgentId, CallId, FlowVersion, ProjectId, QueueId, Redacted};
@@ -22,6 +22,7 @@ pub struct SwitchView {
     pub admission: AdmissionView,
     pub calls: Vec<CallSummary>,
     pub projects: Arc<[Project]>,
+    pub lending: Vec<LendView>,
     pub queues: Vec<QueueView>,
     pub agents: Vec<AgentView>,
     /// Registered contacts of each extension that has any.
@@ -117,6 +118,7 @@ impl Switch {
             admission: self.admission.view(),
             calls: calls.collect(),
             projects: self.config.projects.clone(),
+            lending: self.acd.lending(),
             queues: self.acd.queues(now.at),
             agents: self.acd.agents(now.at),
             contacts: self
@@ -140,6 +142,11 @@ impl Switch {
 
     pub fn has_agent(&self, agent: &AgentId) -> bool {
         self.config.acd.agents.iter().any(|known| known.id == *agent)
+    }
+
+    /// Whether there is a plan by which others lend to this project.
+    pub fn borrows(&self, project: &ProjectId) -> bool {
+        self.config.acd.lend.iter().any(|plan| plan.to == *project)
     }
 
     /// Whether an extension is registered from anywhere.

@@ -19,6 +19,7 @@ mod numbers;
 mod overload;
 mod passing;
 mod progress;
+mod projects;
 mod queue;
 mod redirections;
 mod refusals;

@@ -1,6 +1,6 @@
 //! The centre that the stories happen in: four agents, two queues, the sample hotline, the test numbers, one trunk.
 
-use hotline::acd::{AcdConfig, AgentConfig, Matching, QueueConfig};
+use hotline::acd::{AcdConfig, AgentConfig, LendPlan, Matching, QueueConfig};
 use hotline::admission::{AdmissionConfig, Reserves, Share};
 use hotline::events::Class;
 use hotline::ids::{AgentId, ProjectId, QueueId, TrunkId};
@@ -44,6 +44,11 @@ pub struct Settings {
     pub algorithms: &'static [Algorithm],
     /// The queues there are.
     pub queues: &'static [&'static str],
+    /// The projects and their queues; one of all unless told.
+    pub projects: &'static [(&'static str, &'static [&'static str])],
+    pub lend: Vec<LendPlan>,
+    /// Queues of agents who do not serve all.
+    pub posts: &'static [(&'static str, &'static [&'static str])],
     /// Extensions may send each other texts.
     pub messages: bool,
     /// The agents there are.
@@ -103,6 +108,9 @@ impl Default for Settings {
             realm: REALM.into(),
             algorithms: &Algorithm::OFFERED,
             queues: &["service", "emergency"],
+            projects: &[],
+            lend: Vec::new(),
+            posts: &[],
             messages: false,
             agents: &AGENTS,
             max_len: 1_000,
@@ -141,7 +149,10 @@ impl Settings {
         seed[..8].copy_from_slice(&self.seed.to_le_bytes());
         Arc::new(SwitchConfig {
             id: "sim".into(),
-            projects: [Project::of_all(queues.iter().cloned())].into(),
+            projects: match self.projects {
+                [] => [Project::of_all(queues.iter().cloned())].into(),
+                projects => projects.iter().map(project).collect(),
+            },
             endpoint: EndpointConfig {
                 seed,
                 session: Some(self.session),
@@ -165,6 +176,11 @@ impl Settings {
                         ring_timeout: self.ring_timeout,
                         wrap_up: self.wrap_up,
                         matching: Matching { wait_for_lost: self.wait_for_lost, ..Matching::default() },
+                        project: self
+                            .projects
+                            .iter()
+                            .find(|(_, queues)| queues.contains(&id.as_str()))
+                            .map(|(project, _)| ProjectId::new(project)),
                         ..QueueConfig::new(id.clone())
                     })
                     .collect(),
@@ -172,11 +188,15 @@ impl Settings {
                     .iter()
                     .map(|id| AgentConfig {
                         name: format!("Agent {id}"),
-                        queues: queues.to_vec(),
+                        queues: match self.posts.iter().find(|(agent, _)| *agent == id.as_str()) {
+                            Some((_, posts)) => posts.iter().map(QueueId::new).collect(),
+                            None => queues.to_vec(),
+                        },
                         ..AgentConfig::new(id.clone())
                     })
                     .collect(),
                 rona_pause: self.rona_pause,
+                lend: self.lend.clone(),
                 ..AcdConfig::default()
             },
             admission: AdmissionConfig {
@@ -200,6 +220,10 @@ impl Settings {
             show_digits: true,
         })
     }
+}
+
+fn project((id, queues): &(&str, &[&str])) -> Project {
+    Project { queues: queues.iter().map(QueueId::new).collect(), ..Project::new(ProjectId::new(*id)) }
 }
 
 fn routes(trunk: &TrunkId, dialled: &[(&str, &str)], classed: &Classed) -> RouteTable {

@@ -80,3 +80,11 @@ fn a_pause_that_was_wished_for_during_the_call_outlasts_the_loss_of_the_phone() 
     centre.acd.agent_back(centre.now, &agent("1001"));
     assert_eq!(centre.state("1001"), (AgentStateName::NotReady, Some("lunch".into())));
 }
+
+#[test]
+fn nobody_waits_for_a_lost_agent_whom_a_reload_takes_away() {
+    let (mut centre, joined) = cut_off();
+    let caller = centre.join(again(joined));
+    centre.acd.reconfigure(centre.now, config(vec![queue("service")], &[("1002", &["service"])]));
+    assert_eq!(centre.told(), [format!("1002 rings for {caller}")]);
+}

@@ -1,6 +1,7 @@
 //! From the file's text to a [`Config`]: shape first, then every value and every name, all faults at once.
 
 mod admission;
+mod lend;
 mod listen;
 mod numbering;
 mod numbers;
@@ -117,6 +118,7 @@ impl<'f> Check<'f> {
         let names = Names { agents: &agents, queues: &queues, trunks: &trunks, trunk_groups: &trunk_groups };
         let numbers = self.numbers(raw.numbers, &names, &flows, &admission);
         let projects = self.projects(raw.projects, &queues, &numbers);
+        let lend = self.lend(raw.lend, &projects, &agents);
         self.token_file(raw.auth.admin_token_file.as_ref());
         let auth = Auth {
             nonce_ttl: self.duration(raw.auth.nonce_ttl.as_ref(), Auth::default().nonce_ttl, NONCE_TTL),
@@ -157,6 +159,7 @@ impl<'f> Check<'f> {
             trunk_groups,
             numbers,
             projects,
+            lend,
             recording,
             supervision,
             records,

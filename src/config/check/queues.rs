@@ -124,7 +124,7 @@ impl Check<'_> {
         })
     }
 
-    fn level_in_words(&mut self, at: &At<String>) -> Level {
+    pub(super) fn level_in_words(&mut self, at: &At<String>) -> Level {
         match at.value.parse() {
             Ok(value) => self.level(&At { value, span: at.span }),
             Err(_) => {

@@ -51,3 +51,45 @@ pub(super) fn project(keys: &mut Keys, diags: &mut Diags) -> RawProject {
         reasons: keys.pairs("reasons", "what a call counts by its tag, such as `{outage: 2, bill: 1}`", diags),
     }
 }
+
+/// A plan by which one project lends agents to another.
+#[derive(Default)]
+pub(in crate::config) struct RawLend {
+    pub from: Option<At<String>>,
+    pub to: Option<At<String>>,
+    pub skills: Vec<(At<String>, At<String>)>,
+    pub tier: Option<At<u32>>,
+    pub when: RawPressure,
+    pub clear: RawPressure,
+    pub cap: Option<At<u32>>,
+    pub leave: Option<At<u32>>,
+}
+
+#[derive(Default)]
+pub(in crate::config) struct RawPressure {
+    pub longest_wait: Option<At<String>>,
+    pub waiting: Option<At<u32>>,
+}
+
+pub(super) const LEND: &str =
+    "`lend: {surge: {from: gas, to: power, when: {longest_wait: 30s}, clear: {longest_wait: 10s}, cap: 5, leave: 2}}`";
+
+pub(super) fn lend(keys: &mut Keys, diags: &mut Diags) -> RawLend {
+    RawLend {
+        from: keys.need("from", "the project that lends", diags),
+        to: keys.need("to", "the project that is helped", diags),
+        skills: keys.pairs("skills", "what an agent must be able to do to be lent, such as `{billing: 40}`", diags),
+        tier: keys.number("tier", "1, 2 or 3; lower ones lend first", diags),
+        when: keys.group("when", "`when: {longest_wait: 30s, waiting: 10}`", diags, pressure),
+        clear: keys.group("clear", "`clear: {longest_wait: 10s, waiting: 3}`", diags, pressure),
+        cap: keys.number("cap", "the most agents at once, such as `5`", diags),
+        leave: keys.number("leave", "the fewest at work who stay at home, such as `2`", diags),
+    }
+}
+
+fn pressure(keys: &mut Keys, diags: &mut Diags) -> RawPressure {
+    RawPressure {
+        longest_wait: keys.text("longest_wait", TIME, diags),
+        waiting: keys.number("waiting", "callers, such as `10`", diags),
+    }
+}

@@ -65,3 +65,48 @@ fn what_belongs_to_two_projects_or_to_nothing_is_told_with_its_place() {
     assert!(edited("outage: 2.5", "outage: -1")[0].starts_with("C194 17:23 `-1` is no weight"));
     assert!(edited("short_abandon", "short_abandons")[0].contains("did you mean `short_abandon`"));
 }
+
+const LENDING: &str = r#"
+version: 1
+queues: {power: {}, gas: {}, water: {}}
+agents:
+  - {id: "1001", password: correct-horse, queues: [power]}
+  - {id: "2001", password: correct-horse, queues: [gas], skills: {billing: 40}}
+projects: {power: {queues: [power]}, gas: {queues: [gas]}, water: {queues: [water]}}
+lend:
+  surge: {from: gas, to: power, skills: {billing: 40}, tier: 2, when: {longest_wait: 30s}, clear: {longest_wait: 10s}, cap: 2}
+"#;
+
+#[test]
+fn a_plan_says_who_helps_whom_when_and_how_much() {
+    let config = load("lend", LENDING).unwrap();
+    let plan = &config.lend[0];
+    assert_eq!((plan.from.as_str(), plan.to.as_str(), plan.tier), ("gas", "power", 2));
+    assert_eq!((plan.cap, plan.leave, plan.when.waiting), (2, 1, None));
+    assert_eq!(plan.skill.as_ref().map(|(skill, level)| (skill.as_str(), *level)), Some(("billing", 40)));
+}
+
+#[test]
+fn a_plan_that_cannot_work_is_refused_with_its_place() {
+    let edited = |from: &str, to: &str| {
+        assert!(LENDING.contains(from), "{from}");
+        findings("lend-bad", &LENDING.replacen(from, to, 1))
+    };
+    let refused = |from: &str, to: &str, with: &str| {
+        let found = edited(from, to);
+        assert!(found.iter().any(|found| found.starts_with(with)), "{found:#?}");
+    };
+    refused("from: gas", "from: gass", "C140 9:17 there is no project `gass`");
+    refused("from: gas", "from: water", "C195 9:17 project `water` has no agents to lend");
+    refused("to: power", "to: gas", "C197 9:26 `gas` would be helped by `gas`");
+    refused("{billing: 40}, tier", "{bilingual: 40}, tier", "C140 9:42 there is no agent with the skill `bilingual`");
+    refused("tier: 2", "tier: 4", "C196 9:62 there is no tier 4");
+    refused("cap: 2", "cap: 0", "C196 9:");
+    refused("cap: 2", "cap: -1", "C104 9:");
+    refused(", cap: 2", "", "C196 9:3 plan `surge` lends nobody");
+    refused("longest_wait: 10s", "longest_wait: 30s", "C196 9:3 plan `surge` would begin and end in turn");
+    refused("clear: {longest_wait: 10s}", "clear: {waiting: 1}", "C196 9:3 plan `surge` would begin and end in turn");
+    refused("when: {longest_wait: 30s}, ", "", "C196 9:3 nothing says when plan `surge` begins");
+    let back = "lend:\n  back: {from: power, to: gas, when: {waiting: 9}, clear: {waiting: 1}, cap: 1}";
+    refused("lend:", back, "C197 10:26 `power` would be helped by `gas`, which it helps itself by other plans");
+}
