@@ -151,7 +151,7 @@ pub(super) async fn transfer(
     if to.is_empty() || to.len() > MAX_NUMBER || to.chars().any(char::is_control) {
         return Err(Refused::bad(format!("`to` is a number as it is dialled, up to {MAX_NUMBER} characters")));
     }
-    run(&api, Command::Transfer { call: call_id(&id)?, to }).await
+    run(&api, Command::Transfer { call: call_id(&id)?, to: to.into() }).await
 }
 
 #[derive(Deserialize)]

@@ -73,14 +73,14 @@ struct Parts {
     records: Option<Records>,
     access: Access,
     guesses: security::Guesses,
-    queries: Semaphore,
+    queries: Arc<Semaphore>,
     exports: Arc<Semaphore>,
 }
 
 impl Api {
     /// `records` is `None` when the switch runs without a database.
     pub fn new(port: Arc<dyn SwitchPort>, records: Option<Records>, access: Access) -> Self {
-        let (queries, exports) = (Semaphore::new(QUERIES), Arc::new(Semaphore::new(EXPORTS)));
+        let (queries, exports) = (Arc::new(Semaphore::new(QUERIES)), Arc::new(Semaphore::new(EXPORTS)));
         Self(Arc::new(Parts { port, records, access, guesses: security::Guesses::default(), queries, exports }))
     }
 

@@ -195,8 +195,13 @@ pub(super) async fn ask<T: Send + 'static>(
     question: impl FnOnce(&Records) -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, Refused> {
     let records = api.0.records.clone().ok_or_else(no_database)?;
-    let _turn = api.0.queries.acquire().await.map_err(|_| stopping())?;
-    let answer = tokio::task::spawn_blocking(move || question(&records)).await.map_err(|_| stopping())?;
+    let turn = api.0.queries.clone().acquire_owned().await.map_err(|_| stopping())?;
+    let asked = tokio::task::spawn_blocking(move || {
+        // Who asked may have gone meanwhile: the place is free when the question is done, and not before.
+        let _turn = turn;
+        question(&records)
+    });
+    let answer = asked.await.map_err(|_| stopping())?;
     answer.map_err(|error| {
         tracing::warn!(%error, "cannot read call records");
         Refused::new(StatusCode::SERVICE_UNAVAILABLE, "the call records cannot be read now; see the log")

@@ -37,7 +37,7 @@ pub(super) async fn flows(
     if since > until {
         return Err(Refused::bad("`since` is after `until`"));
     }
-    let (stats, complete) = ask(&api, move |records| {
+    let (flows, complete) = ask(&api, move |records| {
         let (mut stats, mut left) = (FlowStats::default(), MAX_CALLS);
         records.flow_calls((since, until.saturating_add(LOOKAHEAD_MS)), |call| {
             left -= 1;
@@ -48,10 +48,9 @@ pub(super) async fn flows(
             }
             left > 0
         })?;
-        Ok((stats, left > 0))
+        Ok((stats.report(now), left > 0))
     })
     .await?;
-    let flows = stats.report(now);
     let answer =
         json!({ "definitions": DEFINITIONS, "since": since, "until": until, "complete": complete, "flows": flows });
     Ok(Json(answer).into_response())

@@ -145,7 +145,7 @@ impl SwitchPort for Desk {
         let outcome = match &command {
             Command::Hangup { call: CallId(0xabc) } => Ok("hung up".into()),
             Command::Hangup { .. } => Err(CommandError::NotFound("no such call".into())),
-            Command::Transfer { to, .. } if to == "1002" => Ok("sent".into()),
+            Command::Transfer { to, .. } if to.expose() == "1002" => Ok("sent".into()),
             Command::Transfer { .. } => Err(CommandError::Conflict("nobody talks".into())),
             Command::Supervise { .. } | Command::TakeOver { .. } | Command::Join { .. } => Ok("joined".into()),
             Command::PauseRecording { .. } => Ok("paused".into()),

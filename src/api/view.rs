@@ -167,7 +167,7 @@ pub enum Command {
     /// Sends the other party of an agent's call to a number.
     Transfer {
         call: CallId,
-        to: String,
+        to: Redacted<String>,
     },
     /// Rings an extension and lets it hear the call; of one that does, changes the mode.
     Supervise {

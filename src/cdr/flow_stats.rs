@@ -14,6 +14,8 @@ const HOUR_MS: u64 = 3_600_000;
 const RETURN_MS: u64 = 24 * HOUR_MS;
 /// Later calls that are looked at for returns.
 pub const LOOKAHEAD_MS: u64 = 7 * 24 * HOUR_MS;
+/// Contacts of one number or account that are looked at for the return of one call.
+const MAX_CONTACTS: usize = 1000;
 
 /// Figures of one flow in one version.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -199,6 +201,9 @@ impl FlowStats {
 
     /// The figures as of `now`, in order of flow and first call.
     pub fn report(mut self, now: u64) -> Vec<FlowReport> {
+        for contacts in self.contacts.values_mut() {
+            contacts.sort_by_key(|contact| contact.started);
+        }
         for (key, call) in std::mem::take(&mut self.resolved) {
             let after = self.returned_after(&call);
             if let Some(tally) = self.flows.get_mut(&key) {
@@ -213,10 +218,15 @@ impl FlowStats {
 
     /// How long after it the same customer came back and got to a human or asked the same. `None` = has not.
     fn returned_after(&self, call: &FlowCall) -> Option<u64> {
-        let contacts = known_by(call).into_iter().filter_map(|key| self.contacts.get(&key)).flatten();
-        let later = contacts.filter(|contact| contact.started > call.started);
         let same = |contact: &&Contact| contact.human || contact.topics.iter().any(|topic| call.topics.contains(topic));
-        later.filter(same).map(|contact| contact.started - call.started).min()
+        let first_return = |contacts: &Vec<Contact>| {
+            let later = contacts.get(contacts.partition_point(|contact| contact.started <= call.started)..)?;
+            let after = |contact: &Contact| contact.started - call.started;
+            // Of one number that a whole office calls from, the next contacts say enough.
+            let near = later.iter().take(MAX_CONTACTS).take_while(|contact| after(contact) <= LOOKAHEAD_MS);
+            near.filter(same).map(after).next()
+        };
+        known_by(call).iter().filter_map(|key| first_return(self.contacts.get(key)?)).min()
     }
 }
 

@@ -318,7 +318,11 @@ impl Open {
         }
         if self.cdr.flow.is_some() && self.cdr.service_end.is_none() {
             // The process died with the call, or an agent had taken the caller out of the flow's hands.
-            let end = if self.cdr.agent.is_some() { ServiceEnd::Routed } else { ServiceEnd::Interrupted };
+            let end = match (self.cdr.agent.is_some(), self.cdr.way.asked_for_human()) {
+                (true, true) => ServiceEnd::OptedOut,
+                (true, false) => ServiceEnd::Routed,
+                (false, _) => ServiceEnd::Interrupted,
+            };
             self.service_ended(end, false);
         }
         self.cdr.way.close(mono);

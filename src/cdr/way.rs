@@ -66,14 +66,15 @@ impl Way {
     pub(super) fn leave(&mut self, (section, step): (&str, u16), mono: u64, change: impl FnOnce(&mut Visit)) {
         let visits = &self.visits;
         let here = |visit: &Visit| visit.section == section && visit.step == step;
-        if let Some(at) = self.open.iter().rposition(|(at, _)| visits.get(*at).is_some_and(here)) {
+        if let Some(place) = self.open.iter().rposition(|(at, _)| visits.get(*at).is_some_and(here)) {
+            let left = self.open.get(place).map(|(at, _)| *at);
             // Subflows that were abandoned by a jump out of them end with the step that called them.
-            for (at, since) in self.open.drain(at..).rev().collect::<Vec<_>>() {
+            for (at, since) in self.open.drain(place..).rev().collect::<Vec<_>>() {
                 if let Some(visit) = self.visits.get_mut(at) {
                     visit.ms = mono.saturating_sub(since);
                 }
             }
-            if let Some(visit) = self.visits.iter_mut().rev().find(|visit| here(visit)) {
+            if let Some(visit) = left.and_then(|at| self.visits.get_mut(at)) {
                 change(visit);
             }
         }
@@ -156,5 +157,21 @@ impl FlowCall {
             visits: way.visits,
             left_out: way.left_out,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_call_of_a_subflow_came_to_is_its_own_and_not_its_first_steps() {
+        let mut way = Way::default();
+        way.enter("", "start", 0, "call", 0);
+        way.enter("lib/x", "start", 0, "say", 10);
+        way.leave(("start", 0), 30, |visit| visit.outcome = Some("done".into()));
+        way.leave(("start", 0), 50, |visit| visit.outcome = Some("failed".into()));
+        let seen: Vec<_> = way.visits.iter().map(|v| (&*v.flow, v.outcome.as_deref(), v.ms)).collect();
+        assert_eq!(seen, [("", Some("failed"), 50), ("lib/x", Some("done"), 20)]);
     }
 }

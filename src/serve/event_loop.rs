@@ -272,9 +272,9 @@ impl EventLoop {
                 self.input(Input::Command(Command::HangUp { call }));
                 Ok(format!("call {call} is hung up"))
             }
-            api::Command::Transfer { call, to } => match self.switch.may_transfer(call, &to) {
+            api::Command::Transfer { call, to } => match self.switch.may_transfer(call, to.expose()) {
                 Ok(()) => {
-                    self.input(Input::Command(Command::Transfer { call, to }));
+                    self.input(Input::Command(Command::Transfer { call, to: to.expose().clone() }));
                     Ok(format!(
                         "the other party of call {call} is on its way; `hotline call show {call}` tells how it ends"
                     ))
@@ -490,8 +490,11 @@ fn log(event: &SwitchEvent) {
             )
         }
         EventKind::RecordingFailed { .. } | EventKind::BundleRefused { .. } => tracing::warn!(call, "{:?}", event.kind),
-        EventKind::AuthFailed { .. }
-        | EventKind::Lending { .. }
+        // The address stands in clear: who bans by logs reads it, and it is no caller's number.
+        EventKind::AuthFailed { user, source, why, count } => {
+            tracing::warn!(source = source.expose(), %user, count, "not let in: {why}");
+        }
+        EventKind::Lending { .. }
         | EventKind::Registered { .. }
         | EventKind::Unregistered { .. }
         | EventKind::ContactSilent { .. }

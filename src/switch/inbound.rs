@@ -246,7 +246,11 @@ impl Switch {
                     .or_else(|| self.registered_trunk(peer.remote.ip(), &parties.to))
                 {
                     Some(trunk) => Source::Trunk(trunk),
-                    None => return Err(self.challenged(now, request, Refusal::NotOpen, false)),
+                    None => {
+                        // The usual mistake with a new trunk, or a stranger: either way the operator is to see it.
+                        self.count_auth_failure(now, request, peer, "a call from no trunk's address");
+                        return Err(self.challenged(now, request, Refusal::NotOpen, false));
+                    }
                 }
             }
             Proof::None | Proof::Elsewhere => return Err(self.challenged(now, request, Refusal::NotOpen, false)),

@@ -579,7 +579,12 @@ impl Switch {
                 }
                 self.outputs.push_back(Output::Media(worker, command));
             }
-            CallOutput::Event(kind) => self.emit(now, Some(call), kind),
+            CallOutput::Event(kind) => {
+                if let EventKind::Bridged { a, b, .. } = kind {
+                    self.join_sessions(a, b);
+                }
+                self.emit(now, Some(call), kind)
+            }
             CallOutput::Notice(notice) => self.notices.push_back((call, notice)),
             sip => self.carry_out_sip(now, call, sip),
         }

@@ -8,7 +8,7 @@ use crate::events::{Cause, EndedBy, EventKind, LegRole};
 use crate::ids::{CallId, LegId};
 use crate::sdp::SdpError;
 use crate::sip::dialog::reason::Reason;
-use crate::sip::endpoint::{EndReason, Outgoing, ServerRequest, SipEvent, UsageId};
+use crate::sip::endpoint::{EndReason, Outgoing, ServerRequest, SessionUuid, SipEvent, UsageId};
 use crate::sip::message::{Message, Method};
 use crate::sip::peer::Peer;
 use crate::timers::Now;
@@ -28,6 +28,7 @@ impl Switch {
             SipEvent::Answered { usage, sdp, .. } => {
                 self.note_reason(usage, Cause::Normal, None);
                 self.on_trunk_answered(now, usage);
+                self.name_session(usage);
                 self.with_leg(now, usage, |call, leg, out| call.leg_answered(leg, sdp.as_deref(), out))
             }
             SipEvent::Rejected { usage, status, .. } if self.try_another_way(now, usage, status) => {}
@@ -175,6 +176,7 @@ impl Switch {
         if let Some(referral) = self.referral_of(call) {
             headers.push(("Referred-By".into(), format!("<sip:{}@{}>", referral.by, self.config.realm)));
         }
+        headers.push(self.session_of(call).unwrap_or_else(|| SessionUuid::of_call(sip_call_id.as_bytes())).header());
         let outgoing = Outgoing {
             peer: target.peer,
             request_uri: target.request_uri,
@@ -197,6 +199,34 @@ impl Switch {
             Err(_) => {
                 self.legs.insert(leg, (call, None));
                 self.with_call(now, call, |call, out| call.leg_ended(leg, Cause::Overload, out));
+            }
+        }
+    }
+
+    /// The name that the caller is known by from end to end.
+    fn session_of(&self, call: CallId) -> Option<SessionUuid> {
+        let caller = self.calls.get(&call)?.call.caller().id;
+        self.endpoint.session_of(self.usage_of(caller)?)
+    }
+
+    /// A callee of a plain call answered: in our answer the caller hears its name.
+    fn name_session(&mut self, usage: UsageId) {
+        let call = self.usages.get(&usage).and_then(|leg| self.legs.get(leg)).map(|(call, _)| *call);
+        let Some(entry) = call.and_then(|call| self.calls.get(&call)) else { return };
+        if matches!(entry.driver, Driver::Direct)
+            && let Some(caller) = self.usage_of(entry.call.caller().id)
+            && let Some(named) = self.endpoint.session_of(usage)
+        {
+            self.endpoint.join_session(caller, named);
+        }
+    }
+
+    /// Two parties talk: each is the far end of the other's session.
+    pub(super) fn join_sessions(&mut self, a: LegId, b: LegId) {
+        let (Some(a), Some(b)) = (self.usage_of(a), self.usage_of(b)) else { return };
+        for (of, with) in [(a, b), (b, a)] {
+            if let Some(named) = self.endpoint.session_of(with) {
+                self.endpoint.join_session(of, named);
             }
         }
     }

@@ -209,3 +209,38 @@ fn one_extension_calls_another_who_is_busy_or_away() {
     assert_eq!(world.until_over(called), Over::Cancelled);
     world.finish();
 }
+
+#[test]
+fn caller_and_agent_are_told_each_others_session_by_whatever_name_it_has_rfc_7989() {
+    const CALLERS: &str = "ab30317f1a784dc48ff824d0d3715d86";
+    const AGENTS: &str = "47755a9de7794ba387653f2099600ef2";
+    let said = |message: &Message| sim::raw::header(message, HeaderName::SessionId);
+    let mut world = world();
+    let called = world.agent("1002");
+    let desk = world.answer_by_hand(called);
+    let address = "10.2.99.1:5060".parse().unwrap();
+    let mut call = RawCall::new(address, "9000");
+    call.headers = format!("Session-ID: {CALLERS};remote=00000000000000000000000000000000\r\n");
+    let sdp = call.sdp();
+    world.send_by_hand(address, call.invite(Some(&sdp)));
+    let invite = request_within(&mut world, desk, Method::Invite);
+    assert_eq!(said(&invite), format!("{CALLERS};remote=00000000000000000000000000000000"));
+    let answer = world.by_hand[&address].iter().find(|m| !m.is_request() && m.status() == 200).expect("music").clone();
+    assert!(said(&answer).ends_with(&format!(";remote={CALLERS}")), "{}", said(&answer));
+    call.learn(&answer);
+    world.send_by_hand(address, call.ack(None));
+
+    let mut agent = RawCall::called(desk, &invite, "desk");
+    let taken = agent.response(&invite, 200, Some("desk"), Some(&agent.sdp()));
+    let named = format!("Session-ID: {AGENTS};remote={CALLERS}\r\nContact:");
+    world.send_by_hand(desk, String::from_utf8(taken.to_vec()).unwrap().replacen("Contact:", &named, 1).into());
+    let ack = request_within(&mut world, desk, Method::Ack);
+    assert_eq!(said(&ack), format!("{CALLERS};remote={AGENTS}"));
+    world.run(seconds(1.0));
+    world.send_by_hand(desk, agent.bye());
+    let bye = request_within(&mut world, address, Method::Bye);
+    assert_eq!(said(&bye), format!("{AGENTS};remote={CALLERS}"));
+    world.send_by_hand(address, call.ok_to(&bye));
+    world.run(seconds(1.0));
+    world.finish();
+}

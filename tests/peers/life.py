@@ -42,7 +42,7 @@ agents:
 
 
 @contextlib.contextmanager
-def own_switch(lab, name, carrier="127.0.0.1/32", ip="127.0.0.1"):
+def own_switch(lab, name, carrier="127.0.0.1/32", ip="127.0.0.1", project=PROJECT):
     """A switch in production mode, whose flows are a copy that may be spoilt; what comes from `carrier` is its trunk's."""
     folder = lab.folder.parent / name
 
@@ -50,7 +50,7 @@ def own_switch(lab, name, carrier="127.0.0.1/32", ip="127.0.0.1"):
         shutil.copytree(Path(ROOT, "ivr-flows"), folder / "switch" / "ivr-flows")
         flows = (folder / "switch" / "ivr-flows").glob("*.flow.yaml")
         trunks = set(re.findall(r"trunk: *([a-z0-9-]+)", "".join(flow.read_text("utf-8") for flow in flows)))
-        text = PROJECT
+        text = project
         lines = "\n".join(f"  {trunk}: {{address: \"127.0.0.1:9\"}}" for trunk in sorted(trunks))
         places = {"STATE": state, "SIP": sip, "HTTP": http, "TRUNKS": lines, "SECRET": SECRET, "CARRIER": carrier, "BIND": ip, "HOST": f"[{ip}]" if ":" in ip else ip}
         for place, value in places.items():

@@ -246,7 +246,7 @@ impl Run<'_, '_> {
     pub(super) fn count(&mut self, dropped: bool) {
         let (books, state) = (&self.state.books, &*self.state);
         let end = books.end(state.at, &state.wait, dropped);
-        let account = state.frames.first().and_then(|frame| frame.vars.read(ACCOUNT));
+        let account = state.frames.first().and_then(|frame| frame.vars.read_open(ACCOUNT));
         let account = account.map(|value| Redacted::new(token(&value.plain())));
         let closed = books.closed;
         self.trace(TraceEvent::Counted { end, closed, account });

@@ -126,6 +126,11 @@ impl Vars {
         self.open.get(name).or_else(|| self.secret.get(name))
     }
 
+    /// Not one that is secret.
+    pub fn read_open(&self, name: &str) -> Option<&Value> {
+        self.open.get(name)
+    }
+
     pub fn set(&mut self, name: &str, value: Value, secret: bool) {
         let place = if secret { &mut self.secret } else { &mut self.open };
         place.insert(name.to_string(), value);

@@ -65,6 +65,7 @@ impl Endpoint {
         // REGISTER makes no dialog; a To tag in one means nothing (10.2).
         if let Some(tag) = to_tag.filter(|_| method != Method::Register) {
             if let Some(id) = self.usage_of(tag, &request) {
+                self.hear_session(&request);
                 return self.receive_in_dialog(now, id, peer, request, fresh);
             }
             return match self.subscription_of(tag, &request) {
@@ -141,6 +142,7 @@ impl Endpoint {
             shown: None,
         };
         let usage = self.new_usage(tag, Phase::Ringing(Box::new(ringing)));
+        self.composer.sessions.begin(tag, &invite);
         self.layer.set_owner(tx, Owner::Invite(usage));
         self.deadlines.set((usage, Deadline::TellAgain), now + TELL_AGAIN);
         if let Some(seconds) = invite.expires() {

@@ -46,6 +46,7 @@ impl Endpoint {
         let contact = self.composer.contact(&order.peer, user.as_deref(), is_sips(order.request_uri.as_bytes()));
         let login = order.credentials.clone().map(Login::new);
         let id = self.new_usage(tag, Phase::Over);
+        self.composer.sessions.begin_ours(tag, &order.headers);
         // The transaction names its usage and the usage its transaction, so one of them is filled in afterwards.
         let (peer, branch) = (order.peer, self.mint.branch());
         let session = self.session;

@@ -2,6 +2,7 @@
 
 use super::config::{EndpointConfig, OutgoingRequest};
 use super::reliable::REL100;
+use super::session_id::Sessions;
 use crate::sip::dialog::session_timer::{Agreement, SessionTerms, SessionTimer};
 use crate::sip::dialog::{Dialog, Tag};
 use crate::sip::digest::Login;
@@ -22,6 +23,7 @@ pub(super) struct Composer {
     events: String,
     advertised: Advertised,
     listen_ports: Vec<(Transport, u16)>,
+    pub sessions: Sessions,
 }
 
 /// What a response says beyond what its request dictates.
@@ -75,6 +77,7 @@ impl Composer {
             events: config.events.join(", "),
             advertised: config.advertised.clone(),
             listen_ports: config.listen_ports.clone(),
+            sessions: Sessions::default(),
         }
     }
 
@@ -130,6 +133,9 @@ impl Composer {
             response_to(&mut self.out, request, reply.status, reason, tag.as_deref(), Some(source.remote));
         if let Some(contact) = reply.contact {
             builder.header(HeaderName::Contact, contact);
+        }
+        if let Some(session) = self.sessions.of_response(request, reply.to_tag) {
+            builder.header(HeaderName::SessionId, session);
         }
         if let Some(rseq) = reply.rseq {
             builder.header(HeaderName::Require, REL100).number(HeaderName::RSeq, rseq);
@@ -241,6 +247,9 @@ impl Composer {
             .header(HeaderName::To, &dialog.remote)
             .header(HeaderName::CallId, dialog.call_id.as_bytes())
             .cseq(cseq, method);
+        if let Some(session) = self.sessions.of_request(&dialog.local) {
+            builder.header(HeaderName::SessionId, session);
+        }
         if *method == Method::Notify {
             builder.header(HeaderName::Contact, dialog.contact.as_bytes()); // RFC 6665 4.2.2
         }

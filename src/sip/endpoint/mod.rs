@@ -27,6 +27,7 @@ mod reliable;
 mod reoffer;
 mod replaces;
 mod salvage;
+mod session_id;
 mod subscribe;
 mod usage;
 
@@ -34,6 +35,7 @@ pub use compose::phrase;
 pub use config::{Busy, EndpointConfig, Full, Outgoing, OutgoingRequest, ReliableProvisional};
 pub use event::{EndReason, EndpointStats, RequestId, SeriesId, ServerRequest, SipEvent, Unusable, UsageId};
 pub use replaces::Standing;
+pub use session_id::SessionUuid;
 pub use subscribe::{Notice, SubscriptionId, SubscriptionTerms};
 
 use super::dialog::Tag;
@@ -264,6 +266,7 @@ impl Endpoint {
         self.layer.is_idle()
             && self.usages.len() == 0
             && self.by_tag.is_empty()
+            && self.composer.sessions.is_empty()
             && self.asked.is_empty()
             && self.subscriptions.is_idle()
             && self.deadlines.is_empty()
@@ -284,6 +287,7 @@ impl Endpoint {
         if let Err(why) = validate_response(response) {
             return self.drop_unusable(peer, why);
         }
+        self.hear_session(response);
         match self.layer.receive_response(now, response) {
             Ok(Delivery { id, owner }) => match owner {
                 Owner::Nobody => {}
@@ -390,6 +394,7 @@ impl Endpoint {
     fn over(&mut self, id: UsageId) {
         if let Some(usage) = self.usages.remove(id.0) {
             self.by_tag.remove(&usage.tag);
+            self.composer.sessions.end(usage.tag);
             for deadline in Deadline::ALL {
                 self.deadlines.clear(&(id, deadline));
             }

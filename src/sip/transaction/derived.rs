@@ -52,5 +52,6 @@ fn rest(builder: &mut Builder<'_>, invite: &Message, method: &Method) {
         .raw_copy(invite, HeaderName::Route)
         .raw_copy(invite, HeaderName::From)
         .raw_copy(invite, HeaderName::CallId)
+        .raw_copy(invite, HeaderName::SessionId)
         .cseq(invite.cseq().map_or(1, |cseq| cseq.number), method);
 }

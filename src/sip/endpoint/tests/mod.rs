@@ -13,6 +13,7 @@ mod mutation;
 mod referrals;
 mod reliable;
 mod repetition;
+mod session_id;
 mod session_timers;
 mod watchers;
 mod world;
