@@ -344,6 +344,22 @@ pub enum EventKind {
         aor: String,
         contact: Redacted<String>,
     },
+    /// An extension registers from another network than all the phones that it has.
+    RegisteredElsewhere {
+        aor: String,
+        from: Redacted<String>,
+        other: Redacted<String>,
+    },
+    /// Nobody listens to an address for so long, because so many proofs from there were wrong.
+    SourceBanned {
+        source: Redacted<String>,
+        failures: u32,
+        lasts_s: u64,
+    },
+    /// The ban is over, or an operator lifted it.
+    SourceFreed {
+        source: Redacted<String>,
+    },
     AuthFailed {
         user: Redacted<String>,
         source: Redacted<String>,

@@ -9,6 +9,7 @@
 //! module must never know what a call is made of. In-dialog requests and keep-alives never come here: only new work is
 //! refused.
 
+mod bans;
 mod budget;
 pub mod erlang;
 mod rate;
@@ -16,6 +17,7 @@ mod rate;
 #[cfg(test)]
 mod tests;
 
+pub use bans::{Ban, BanPolicy, Bans};
 pub use budget::Budget;
 pub use rate::Rate;
 
@@ -23,7 +25,16 @@ use crate::events::{Class, Refusal};
 use crate::ids::{CallId, ProjectId};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::{Duration, Instant};
+
+/// Whoever has one address of IPv6 has the 2^64 of its network.
+pub fn network_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
+        v4 => v4,
+    }
+}
 
 /// Trunk reservation: how much must stay free after a borrowed call of each class.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

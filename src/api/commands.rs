@@ -73,6 +73,19 @@ pub(super) async fn refusals(State(api): State<Api>) -> Result<Response, Refused
     Ok(Json(&api.look().await?.refusals).into_response())
 }
 
+pub(super) async fn bans(State(api): State<Api>) -> Result<Response, Refused> {
+    Ok(Json(&api.look().await?.bans).into_response())
+}
+
+pub(super) async fn lift_bans(State(api): State<Api>) -> Result<Json<Done>, Refused> {
+    run(&api, Command::LiftBans { address: None }).await
+}
+
+pub(super) async fn lift_ban(State(api): State<Api>, Path(address): Path<String>) -> Result<Json<Done>, Refused> {
+    let address = address.parse().map_err(|_| Refused::bad("write an IP address, as `bans list` shows it"))?;
+    run(&api, Command::LiftBans { address: Some(address) }).await
+}
+
 pub(super) async fn trunks(State(api): State<Api>) -> Result<Response, Refused> {
     Ok(Json(&api.look().await?.trunks).into_response())
 }

@@ -54,6 +54,9 @@ pub struct SipFigures {
     pub retransmitted: u64,
     pub malformed: u64,
     pub dropped: u64,
+    /// Requests that nobody listened to.
+    pub from_banned: u64,
+    pub from_scanners: u64,
     pub connections: u64,
     pub connections_refused: u64,
     pub connections_slow: u64,
@@ -109,6 +112,8 @@ pub struct EventCounts {
     /// By reason.
     pub auth_failed: BTreeMap<String, u64>,
     pub contacts_silent: u64,
+    pub registered_elsewhere: u64,
+    pub banned: u64,
     pub shed: u64,
     pub rtp_timeouts: u64,
     pub quality: QualityCounts,
@@ -151,6 +156,8 @@ impl EventCounts {
             EventKind::AuthFailed { why, count, .. } => {
                 *self.auth_failed.entry(why.replace(' ', "_")).or_default() += u64::from(*count);
             }
+            EventKind::RegisteredElsewhere { .. } => self.registered_elsewhere += 1,
+            EventKind::SourceBanned { .. } => self.banned += 1,
             EventKind::ContactSilent { .. } => self.contacts_silent += 1,
             EventKind::TrunkFailed { trunk, why, .. } => {
                 *self.trunk_failures.entry((trunk.clone(), *why)).or_default() += 1;
@@ -202,6 +209,7 @@ impl EventCounts {
             | EventKind::AgentState { .. }
             | EventKind::Registered { .. }
             | EventKind::Unregistered { .. }
+            | EventKind::SourceFreed { .. }
             | EventKind::ContactBack { .. }
             | EventKind::CallerKnown { .. }
             | EventKind::NumberRewritten { .. }
@@ -286,6 +294,9 @@ fn events(out: &mut Page, counts: &EventCounts) {
     for (reason, count) in &counts.auth_failed {
         out.sample("auth_failures_total", &[("reason", reason)], *count);
     }
+    let elsewhere = "Registrations from another network than all other phones of the extension.";
+    out.one("registrations_elsewhere_total", "counter", elsewhere, counts.registered_elsewhere);
+    out.one("sources_banned_total", "counter", "Addresses that were banned.", counts.banned);
     out.one("contacts_silent_total", "counter", "Phones behind NAT that stopped answering.", counts.contacts_silent);
     out.one("rtp_timeouts_total", "counter", "Legs whose audio stopped.", counts.rtp_timeouts);
     out.one("recordings_failed_total", "counter", "Recordings that broke off.", counts.recordings_failed);
@@ -396,6 +407,8 @@ fn sip(out: &mut Page, sip: &SipFigures) {
     out.one("sip_retransmissions_total", "counter", "SIP messages sent again.", sip.retransmitted);
     out.one("sip_malformed_total", "counter", "Datagrams and streams that are not SIP.", sip.malformed);
     out.one("sip_dropped_total", "counter", "SIP messages dropped at a bound.", sip.dropped);
+    out.one("sip_banned_dropped_total", "counter", "Messages of banned addresses.", sip.from_banned);
+    out.one("sip_scanners_dropped_total", "counter", "Requests of scanners, unanswered.", sip.from_scanners);
     out.one("sip_connections", "gauge", "Stream connections that are up.", sip.connections);
     let slow = "Connections closed because no whole message came in time.";
     out.one("sip_connections_slow_total", "counter", slow, sip.connections_slow);

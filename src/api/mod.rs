@@ -31,15 +31,15 @@ pub use openapi::OPENAPI;
 pub use projects::{ProjectTargets, ProjectView};
 pub use refusals::{RefusalView, Refusals};
 pub use view::{
-    AdmissionView, AgentView, BudgetView, CallView, Command, CommandError, CommandReply, Done, PostDeed, Publication,
-    QueueView, Rollback, RunState, Snapshot, Status, TargetView, TrunkView,
+    AdmissionView, AgentView, BanView, BudgetView, CallView, Command, CommandError, CommandReply, Done, PostDeed,
+    Publication, QueueView, Rollback, RunState, Snapshot, Status, TargetView, TrunkView,
 };
 
 use crate::store::Records;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{get, post, put};
+use axum::routing::{delete, get, post, put};
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
@@ -125,6 +125,8 @@ impl Api {
             .route("/api/v1/agents/{id}/state", put(commands::set_agent))
             .route("/api/v1/admission", get(commands::admission))
             .route("/api/v1/refusals", get(commands::refusals))
+            .route("/api/v1/bans", get(commands::bans).delete(commands::lift_bans))
+            .route("/api/v1/bans/{address}", delete(commands::lift_ban))
             .route("/api/v1/trunks", get(commands::trunks))
             .route("/api/v1/trunks/{id}", get(commands::trunk))
             .route("/api/v1/live", get(commands::switches))

@@ -131,6 +131,7 @@ impl SwitchPort for Desk {
             trunks,
             admission,
             refusals: vec![refusal],
+            bans: vec![BanView { address: [192, 0, 2, 66].into(), failures: 100, since_s: 5, left_s: 3595 }],
             metrics: Metrics::default(),
             live: [("storm".to_string(), true)].into(),
         };
@@ -158,6 +159,7 @@ impl SwitchPort for Desk {
             Command::SetAgent { .. } | Command::SetTier { .. } | Command::SetLive { .. } => Ok("set".into()),
             Command::Posted { reference: 100_001, .. } => Ok("settled".into()),
             Command::Posted { .. } => Err(CommandError::NotFound("no such message".into())),
+            Command::LiftBans { .. } => Ok("lifted".into()),
             Command::Undrain => Ok("taking calls".into()),
             Command::Publish(_) | Command::Rollback(_) => Ok("published".into()),
         };

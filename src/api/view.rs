@@ -9,6 +9,7 @@ use crate::events::{AgentStateName, Class, SupervisionMode, TrunkStateName};
 use crate::ids::{AgentId, CallId, ProjectId, QueueId, Redacted, TrunkId};
 use crate::switch::LendView;
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Snapshot {
@@ -22,6 +23,7 @@ pub struct Snapshot {
     pub admission: AdmissionView,
     /// Of the last hour.
     pub refusals: Vec<RefusalView>,
+    pub bans: Vec<BanView>,
     #[serde(skip)]
     pub metrics: Metrics,
     /// The switches that flows ask for, and whether they are on.
@@ -77,6 +79,16 @@ pub struct CallView {
     /// How urgent it was when it was let in, and whose budget it takes from.
     pub class: Option<Class>,
     pub budget: Option<ProjectId>,
+}
+
+/// An address that nobody listens to for a while; of IPv6 the first one of its network.
+#[derive(Clone, Debug, Serialize)]
+pub struct BanView {
+    pub address: IpAddr,
+    /// Wrong answers to challenges.
+    pub failures: u32,
+    pub since_s: u64,
+    pub left_s: u64,
 }
 
 /// Who holds how much of all calls.
@@ -214,6 +226,10 @@ pub enum Command {
     Drain,
     /// New calls are taken again.
     Undrain,
+    /// Listens again to an address that is banned, or to all.
+    LiftBans {
+        address: Option<IpAddr>,
+    },
     /// Ends all calls with BYE and stops.
     Stop,
     /// Reads configuration, flows and prompts again; nothing changes when one of them is faulty.

@@ -302,6 +302,9 @@ impl Open {
             | EventKind::ContactSilent { .. }
             | EventKind::ContactBack { .. }
             | EventKind::AuthFailed { .. }
+            | EventKind::RegisteredElsewhere { .. }
+            | EventKind::SourceBanned { .. }
+            | EventKind::SourceFreed { .. }
             | EventKind::TrunkState { .. }
             | EventKind::Message { .. }
             | EventKind::BundleLoaded { .. }

@@ -1,9 +1,9 @@
 //! Who gets in to the running switch, and who does not.
 
 use super::client::Client;
-use super::control::parse;
+use super::control::{done, parse};
 use super::output::{self, Column, Format, field};
-use super::people::rows;
+use super::people::{rows, seconds, segment};
 use super::{Common, Failure};
 
 const BUDGETS: [Column; 4] = [
@@ -37,4 +37,39 @@ pub(super) fn admission(common: &Common) -> Result<(), Failure> {
         output::write("\n")?;
     }
     output::print(format, &text, &rows(&answer["budgets"]), &BUDGETS)
+}
+
+#[derive(clap::Subcommand)]
+pub(super) enum BansCommand {
+    /// Addresses that are banned, and for how long yet
+    List,
+    /// Listen again to one, or to all
+    Clear {
+        /// The address, as `bans list` shows it
+        #[arg(required_unless_present = "all")]
+        address: Option<String>,
+        #[arg(long, conflicts_with = "address")]
+        all: bool,
+    },
+}
+
+const BANS: [Column; 4] = [
+    ("address", |ban| field(ban, "address")),
+    ("failures", |ban| field(ban, "failures")),
+    ("since", |ban| seconds(ban, "since_s")),
+    ("left", |ban| seconds(ban, "left_s")),
+];
+
+pub(super) fn bans(common: &Common, command: &BansCommand) -> Result<(), Failure> {
+    let client = Client::of(common)?;
+    match command {
+        BansCommand::List => {
+            let text = client.get("/api/v1/bans")?;
+            output::print(Format::or_fitting(common.output), &text, &rows(&parse(&text)?), &BANS)
+        }
+        BansCommand::Clear { address: Some(address), .. } => {
+            done(common, &client.send("DELETE", &format!("/api/v1/bans/{}", segment(address)), None)?)
+        }
+        BansCommand::Clear { address: None, .. } => done(common, &client.send("DELETE", "/api/v1/bans", None)?),
+    }
 }

@@ -102,6 +102,9 @@ enum Command {
     Admission,
     /// Calls refused in the last hour, by reason, and what would have let them in
     Refusals,
+    /// Addresses that are not listened to
+    #[command(subcommand)]
+    Bans(admission::BansCommand),
     /// How many lines or agents a traffic needs
     Plan(plan::PlanArgs),
     /// Switches of flows
@@ -160,6 +163,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Trunk(command)) => trunks::trunk(common, &command),
         Some(Command::Admission) => admission::admission(common),
         Some(Command::Refusals) => admission::refusals(common),
+        Some(Command::Bans(command)) => admission::bans(common, &command),
         Some(Command::Plan(args)) => plan::plan(common, &args),
         Some(Command::Live(command)) => live::live(common, &command),
         Some(Command::Outbox(command)) => live::outbox(common, &command),

@@ -128,6 +128,7 @@ pub(super) fn build(env: DemoEnv) -> io::Result<Demo> {
         tls: None,
         limits: Limits::default(),
         admission: Default::default(),
+        security: Default::default(),
         srtp: Default::default(),
         auth: Auth::default(),
         registrar: RegistrarConfig::default(),

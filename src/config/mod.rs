@@ -42,7 +42,7 @@ use crate::sip::digest::{Algorithm, Ha1Set};
 use crate::sip::endpoint::ReliableProvisional;
 use crate::sip::peer::Network;
 use crate::source::Diagnostic;
-use crate::switch::{KeyPolicy, Project, SrtpPolicy, SupervisionNotice};
+use crate::switch::{EdgePolicy, KeyPolicy, Project, SrtpPolicy, SupervisionNotice};
 use crate::trunks::{Caps, Group, Manners};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -70,6 +70,7 @@ pub struct Config {
     pub tls: Option<Tls>,
     pub limits: Limits,
     pub admission: Admission,
+    pub security: EdgePolicy,
     /// Whether the audio of those that do not say is encrypted.
     pub srtp: SrtpPolicy,
     pub auth: Auth,

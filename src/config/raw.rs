@@ -9,7 +9,7 @@ use super::read::{At, Keys};
 use crate::source::diag::Diags;
 use crate::source::text::Span;
 use crate::source::yaml::Node;
-use admission::RawAdmission;
+use admission::{RawAdmission, RawSecurity};
 use project::{RawLend, RawProject};
 use queue::RawQueue;
 
@@ -22,6 +22,7 @@ pub(super) struct RawConfig {
     pub tls: Option<RawTls>,
     pub limits: RawLimits,
     pub admission: RawAdmission,
+    pub security: RawSecurity,
     pub media: RawMedia,
     pub auth: RawAuth,
     pub registrar: RawRegistrar,
@@ -322,6 +323,7 @@ pub(super) fn read(root: &Node, diags: &mut Diags) -> Option<RawConfig> {
             rtp_timeout: keys.text("rtp_timeout", TIME, diags),
         }),
         admission: keys.group("admission", admission::EXAMPLE, diags, admission::admission),
+        security: keys.group("security", "`security: {bans: {after: 100}}`", diags, admission::security),
         media: keys.group("media", "`media: {srtp: optional}`", diags, |keys, diags| RawMedia {
             srtp: keys.text("srtp", SRTP, diags),
         }),

@@ -4,7 +4,7 @@ use super::{centre, clock};
 use crate::acd;
 use crate::api::metrics::{EventCounts, LookupFigures, MediaFigures, OutboxFigures, SipFigures, StoreFigures};
 use crate::api::{
-    AdmissionView, AgentView, BudgetView, CallView, Metrics, QueueView, Refusals, RunState, Snapshot, Status,
+    AdmissionView, AgentView, BanView, BudgetView, CallView, Metrics, QueueView, Refusals, RunState, Snapshot, Status,
     TargetView, TrunkView,
 };
 use crate::cdr::{Centre, Members};
@@ -125,6 +125,8 @@ impl Board {
                 retransmitted: view.sip.retransmissions,
                 malformed: view.sip.unanswerable + view.sip.refused,
                 dropped: read(&self.net.dropped) + view.sip.dropped,
+                from_banned: view.gate.banned,
+                from_scanners: view.gate.scanners,
                 transactions: holdings.transactions as u64,
                 dialogs: holdings.usages as u64,
                 registrations: view.contacts.values().map(|n| u64::from(*n)).sum(),
@@ -160,6 +162,7 @@ impl Board {
             refusals: facts.refusals.view(uptime_ms, &admission),
             admission,
             live: view.switches.clone(),
+            bans: view.bans.iter().map(ban_view).collect(),
             metrics,
         }
     }
@@ -225,6 +228,10 @@ fn queue_view(queue: &acd::QueueView, facts: &Facts, projects: &[Project], wall:
         answered: left(QueueOutcome::Answered),
         abandoned: left(QueueOutcome::Abandoned),
     }
+}
+
+fn ban_view(ban: &crate::switch::BanView) -> BanView {
+    BanView { address: ban.address, failures: ban.failures, since_s: ban.since_s, left_s: ban.left_s }
 }
 
 fn trunk_view(trunk: &crate::trunks::TrunkView) -> TrunkView {

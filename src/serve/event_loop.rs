@@ -371,6 +371,16 @@ impl EventLoop {
                 self.input(Input::Command(Command::Undrain));
                 Ok("new calls are taken".into())
             }
+            api::Command::LiftBans { address: Some(address) } if !self.switch.is_banned(clock::now(), address) => {
+                Err(NotFound(format!("{address} is not banned; `hotline bans list` shows those that are")))
+            }
+            api::Command::LiftBans { address } => {
+                self.input(Input::Command(Command::LiftBans { address }));
+                Ok(match address {
+                    Some(address) => format!("{address} is listened to again"),
+                    None => "no address is banned any more".into(),
+                })
+            }
             api::Command::Stop => match self.stopping.try_send(()) {
                 Ok(()) => Ok("calls are being ended".into()),
                 Err(_) => Err(Conflict("already stopping".into())),
@@ -494,7 +504,15 @@ fn log(event: &SwitchEvent) {
         EventKind::AuthFailed { user, source, why, count } => {
             tracing::warn!(source = source.expose(), %user, count, "not let in: {why}");
         }
-        EventKind::Lending { .. }
+        EventKind::SourceBanned { source, failures, lasts_s } => {
+            tracing::warn!(source = source.expose(), failures, lasts_s, "banned: too many wrong passwords");
+        }
+        EventKind::RegisteredElsewhere { aor, from, other } => {
+            let (from, other) = (from.expose(), other.expose());
+            tracing::warn!(aor, from, other, "registered from another network than all its phones");
+        }
+        EventKind::SourceFreed { .. }
+        | EventKind::Lending { .. }
         | EventKind::Registered { .. }
         | EventKind::Unregistered { .. }
         | EventKind::ContactSilent { .. }

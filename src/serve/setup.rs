@@ -69,6 +69,7 @@ pub(super) fn switch_config(config: &Config, seeds: &Seeds, known: &Known) -> Re
         realm: config.realm.clone(),
         auth_key: seeds.nonce_key,
         nonce_ttl: config.auth.nonce_ttl,
+        edge: config.security.clone(),
         algorithms: config.auth.algorithms.clone(),
         extensions: config
             .agents

@@ -1,5 +1,6 @@
 //! What the switch is configured with: checked values only, swapped as a whole.
 
+use super::gate::EdgePolicy;
 use super::project::Project;
 use crate::acd::AcdConfig;
 use crate::admission::AdmissionConfig;
@@ -28,6 +29,8 @@ pub struct SwitchConfig {
     pub realm: String,
     pub auth_key: [u8; 32],
     pub nonce_ttl: Duration,
+    /// Who is not listened to.
+    pub edge: EdgePolicy,
     /// What phones are challenged with, in this order.
     pub algorithms: Vec<Algorithm>,
     pub extensions: BTreeMap<AgentId, Extension>,

@@ -1,8 +1,9 @@
 //! How often an address may guess a password. A window's count is enough: nobody is locked out for longer than it lasts,
 //! and nothing is remembered beyond it.
 
+use crate::admission::network_of;
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 /// Four windows meet any 12 s, so an address has at most 100 guesses in such a time.
@@ -40,14 +41,6 @@ impl Guesses {
         let network = Some(network_of(address));
         let room = self.counts.len() < MAX_ADDRESSES || self.counts.contains_key(&network);
         network.filter(|_| room)
-    }
-}
-
-/// Whoever has one address of IPv6 has the 2^64 of its network.
-fn network_of(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
     }
 }
 

@@ -249,13 +249,13 @@ impl Switch {
                     None => {
                         // The usual mistake with a new trunk, or a stranger: either way the operator is to see it.
                         self.count_auth_failure(now, request, peer, "a call from no trunk's address");
-                        return Err(self.challenged(now, request, Refusal::NotOpen, false));
+                        return Err(self.challenged(now, request, peer, Refusal::NotOpen, false));
                     }
                 }
             }
-            Proof::None | Proof::Elsewhere => return Err(self.challenged(now, request, Refusal::NotOpen, false)),
-            Proof::Stale => return Err(self.challenged(now, request, Refusal::NotOpen, true)),
-            Proof::Wrong => return Err(self.challenged(now, request, Refusal::BadCredentials, false)),
+            Proof::None | Proof::Elsewhere => return Err(self.challenged(now, request, peer, Refusal::NotOpen, false)),
+            Proof::Stale => return Err(self.challenged(now, request, peer, Refusal::NotOpen, true)),
+            Proof::Wrong => return Err(self.challenged(now, request, peer, Refusal::BadCredentials, false)),
         })
     }
 
@@ -315,8 +315,8 @@ impl Switch {
         Caller { from, from_display, to, identity: Identity::of_trunk(request), asserted: is_asserted, notes }
     }
 
-    fn challenged(&mut self, now: Now, request: &Message, reason: Refusal, stale: bool) -> Refused {
-        Refused { headers: self.challenge(now, request, stale), ..Refused::new(reason, 401) }
+    fn challenged(&mut self, now: Now, request: &Message, peer: Peer, reason: Refusal, stale: bool) -> Refused {
+        Refused { headers: self.challenge(now, request, peer, stale), ..Refused::new(reason, 401) }
     }
 
     /// Hands the new call to whoever drives it.

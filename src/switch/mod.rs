@@ -9,6 +9,7 @@ mod auth_failures;
 mod config;
 mod extension_leg;
 mod flow_versions;
+mod gate;
 mod gruu;
 mod guesses;
 mod identity;
@@ -41,16 +42,17 @@ mod voicemail_link;
 pub use crate::acd::LendView;
 pub use crate::sdp::{KeyPolicy, SrtpPolicy};
 pub use config::{Extension, Policies, SupervisionNotice, SwitchBundle, SwitchConfig};
+pub use gate::{EdgePolicy, GateStats};
 pub use kept::{KeptContact, KeptExtension};
 pub use languages::RememberedLanguage;
 pub use project::{Project, ServiceLevelTarget, Targets};
 pub use registration::OPTIONS as REGISTER_OPTIONS;
 pub use supervision_link::Unfulfilled;
 pub use transfer_link::Untransferable;
-pub use view::{CallSummary, SwitchView};
+pub use view::{BanView, CallSummary, SwitchView};
 
 use crate::acd::Acd;
-use crate::admission::Admission;
+use crate::admission::{Admission, Bans};
 use crate::call::{Call, CallOutput, Notice};
 use crate::events::{Cause, EndedBy, EventKind, SupervisionMode, SwitchEvent};
 use crate::ids::{AgentId, CallId, LegId, ProjectId, QueueId, TicketId, TrunkId};
@@ -74,7 +76,7 @@ use port_pool::PortPool;
 use presence_link::Watchers;
 use redirect_link::Redirection;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use test_number::TestCall;
@@ -189,6 +191,10 @@ pub enum Command {
     Drain,
     /// Take new calls again.
     Undrain,
+    /// Listen again to an address that is banned, or to all.
+    LiftBans {
+        address: Option<IpAddr>,
+    },
     /// End every call with BYE.
     HangUpAll,
 }
@@ -340,6 +346,8 @@ pub struct Switch {
     auth: Authenticator,
     auth_failures: AuthFailures,
     guesses: Guesses,
+    bans: Bans,
+    gate: GateStats,
     acd: Acd,
     registrar: Registrar<Peer>,
     /// Extensions of which something is kept beyond this run.
@@ -390,6 +398,8 @@ impl Switch {
             auth: authenticator(&config),
             auth_failures: AuthFailures::default(),
             guesses: Guesses::default(),
+            bans: Bans::default(),
+            gate: GateStats::default(),
             acd: Acd::new(config.acd.clone()),
             registrar: Registrar::new(config.registrar.clone()),
             kept: BTreeSet::new(),
@@ -437,9 +447,12 @@ impl Switch {
         match input {
             Input::Sip { peer, message, trunk } => {
                 self.vouched = trunk;
-                self.endpoint.shed_calls(!self.admission.has_rate(now.at));
-                self.endpoint.handle_message(now.at, peer, message);
+                if !self.keeps_out(now, peer, &message) {
+                    self.endpoint.shed_calls(!self.admission.has_rate(now.at));
+                    self.endpoint.handle_message(now.at, peer, message);
+                }
             }
+            Input::Garbage { peer, .. } if self.ignores_garbage(now, peer) => {}
             Input::Garbage { peer, raw, status } => self.endpoint.handle_unreadable(peer, &raw, status),
             Input::Lost { peer } => {
                 self.endpoint.handle_transport_error(now.at, peer);
@@ -505,6 +518,7 @@ impl Switch {
                         self.tell_auth_failed(now, failure, count);
                     }
                     self.acd.tell_time(now);
+                    self.expire_bans(now);
                     self.sweep(now);
                 }
                 SwitchTimer::Reports(call) => self.with_call(now, call, |call, out| call.give_up_reports(out)),
@@ -708,6 +722,7 @@ impl Switch {
                     self.emit(now, None, EventKind::DrainEnded);
                 }
             }
+            Command::LiftBans { address } => self.lift_bans(now, address),
             Command::HangUpAll => {
                 let all: Vec<CallId> = self.calls.keys().copied().collect();
                 for id in all {
@@ -722,6 +737,10 @@ impl Switch {
         self.last_event += 1;
         let mono = now.at.saturating_duration_since(self.started).as_millis() as u64;
         self.outputs.push_back(Output::Event(SwitchEvent { seq: self.last_event, wall: now.wall, mono, call, kind }));
+    }
+
+    fn uptime_s(&self, now: Now) -> u64 {
+        now.at.saturating_duration_since(self.started).as_secs()
     }
 
     fn fresh_id(&mut self) -> u64 {

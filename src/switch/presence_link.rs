@@ -82,7 +82,7 @@ impl Switch {
         let by = match self.prove(now, request, peer) {
             Proof::Extension(agent) => agent,
             unproven => {
-                let challenge = self.challenge(now, request, matches!(unproven, Proof::Stale));
+                let challenge = self.challenge(now, request, peer, matches!(unproven, Proof::Stale));
                 return self.endpoint.respond(now.at, id, 401, None, &challenge, None);
             }
         };

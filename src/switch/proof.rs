@@ -30,7 +30,7 @@ impl Switch {
             self.count_auth_failure(now, request, peer, "too many guesses");
             return Proof::Wrong;
         }
-        let seconds = now.at.saturating_duration_since(self.started).as_secs();
+        let seconds = self.uptime_s(now);
         let extensions = &self.config.extensions;
         let lookup = |user: &str| extensions.get(user).map(|extension| extension.ha1.clone());
         let why = match self.auth.verify(seconds, request, request.method().as_str(), lookup) {
@@ -51,6 +51,7 @@ impl Switch {
         };
         if matches!(why, Why::UnknownUser | Why::WrongPassword) {
             self.guesses.count(now.at, peer.remote.ip());
+            self.score(now, request, peer);
         }
         self.count_auth_failure(now, request, peer, said);
         if why == Why::Replayed { Proof::Stale } else { Proof::Wrong }
@@ -66,9 +67,15 @@ impl Switch {
     }
 
     /// The headers of a 401. A `stale` one makes the client try again by itself.
-    pub(super) fn challenge(&mut self, now: Now, request: &Message, stale: bool) -> Vec<(&'static str, String)> {
-        let seconds = now.at.saturating_duration_since(self.started).as_secs();
-        self.auth.challenge(seconds, stale, offered_to(request, &self.config.algorithms))
+    pub(super) fn challenge(
+        &mut self,
+        now: Now,
+        request: &Message,
+        peer: Peer,
+        stale: bool,
+    ) -> Vec<(&'static str, String)> {
+        let seconds = self.uptime_s(now);
+        self.auth.challenge(seconds, stale, offered_to(request, &self.config.algorithms), peer.remote.ip())
     }
 
     pub(super) fn count_auth_failure(&mut self, now: Now, request: &Message, peer: Peer, why: &'static str) {

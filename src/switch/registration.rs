@@ -4,8 +4,9 @@ use super::Switch;
 use super::gruu::public_gruu;
 use super::proof::Proof;
 use crate::events::EventKind;
-use crate::ids::AgentId;
+use crate::ids::{AgentId, Redacted};
 use crate::registrar::{BindingId, BindingView, ContactUpdate, RegistrarOutput};
+use crate::routing::Cidr;
 use crate::sip::endpoint::{OutgoingRequest, RequestId, ServerRequest};
 use crate::sip::message::uri::{Uri, UriRef};
 use crate::sip::message::{Contact, HeaderName, HostRef, Message, NameAddr, Rport, is_sips};
@@ -23,17 +24,35 @@ impl Switch {
                 if let Proof::Elsewhere = unproven {
                     self.count_auth_failure(now, request, peer, "another realm");
                 }
-                let challenge = self.challenge(now, request, matches!(unproven, Proof::Stale));
+                let challenge = self.challenge(now, request, peer, matches!(unproven, Proof::Stale));
                 self.endpoint.respond(now.at, id, 401, None, &challenge, None);
                 return;
             }
         };
-        match self.bind(now, &agent, request, peer) {
+        let elsewhere = self.lives_elsewhere(&agent, peer);
+        let bound = self.bind(now, &agent, request, peer);
+        if let (Ok(_), Some(other)) = (&bound, elsewhere)
+            && self.registrar.has_flow(agent.as_str(), &peer)
+        {
+            let (aor, from) = (agent.to_string(), Redacted::new(peer.remote.ip().to_string()));
+            self.emit(now, None, EventKind::RegisteredElsewhere { aor, from, other: Redacted::new(other.to_string()) });
+        }
+        match bound {
             Ok(headers) => self.endpoint.respond(now.at, id, 200, None, &headers, None),
             Err(Refused { status, reason, headers }) => {
                 self.endpoint.respond(now.at, id, status, reason, &headers, None)
             }
         }
+    }
+
+    /// Where the phones of an extension are, if none of them is in the network that this REGISTER comes from: the password
+    /// may be in other hands.
+    fn lives_elsewhere(&self, agent: &AgentId, peer: Peer) -> Option<IpAddr> {
+        let network = |address: IpAddr| Cidr::around(address, if address.to_canonical().is_ipv4() { 24 } else { 48 });
+        let own = network(peer.remote.ip());
+        let mut others = self.registrar.bindings(agent.as_str()).map(|binding| binding.flow.remote.ip()).peekable();
+        let first = *others.peek()?;
+        others.all(|address| network(address) != own).then_some(first)
     }
 
     /// Stores the contacts of a proven REGISTER (RFC 3261 10.3) and lists what is bound then.

@@ -162,6 +162,7 @@ mod tests {
             realm: "hotline".into(),
             auth_key: [0; 32],
             nonce_ttl: Duration::from_secs(300),
+            edge: Default::default(),
             extensions: BTreeMap::new(),
             trunks: Default::default(),
             trunk_numbers: BTreeMap::new(),

@@ -1,15 +1,17 @@
 //! What others may see of the switch: a copy made on request, never a reference into it.
 
-use super::{Driver, Holdings, Project, Switch};
+use super::{Driver, GateStats, Holdings, Project, Switch};
 use crate::acd::{AgentView, LendView, QueueView};
-use crate::admission::AdmissionView;
+use crate::admission::{AdmissionView, Ban};
 use crate::events::Class;
 use crate::ids::{AgentId, CallId, FlowVersion, ProjectId, QueueId, Redacted};
 use crate::sip::endpoint::EndpointStats;
 use crate::timers::Now;
 use crate::trunks::TrunkView;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 #[derive(Clone, Debug)]
 pub struct SwitchView {
@@ -29,8 +31,28 @@ pub struct SwitchView {
     pub contacts: BTreeMap<AgentId, u32>,
     pub trunks: Vec<TrunkView>,
     pub sip: EndpointStats,
+    pub gate: GateStats,
+    /// Addresses that are banned: failures, and seconds since and left.
+    pub bans: Vec<BanView>,
     pub holdings: Holdings,
     pub free_ports: usize,
+}
+
+/// An address that nobody listens to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BanView {
+    pub address: IpAddr,
+    pub failures: u32,
+    pub since_s: u64,
+    pub left_s: u64,
+}
+
+impl BanView {
+    fn of(ban: &Ban, now: Instant) -> Self {
+        let since_s = now.saturating_duration_since(ban.since).as_secs();
+        let left_s = ban.until.saturating_duration_since(now).as_secs();
+        Self { address: ban.address, failures: ban.failures, since_s, left_s }
+    }
 }
 
 /// One running call, in a line.
@@ -130,6 +152,8 @@ impl Switch {
                 .collect(),
             trunks: self.trunks.views(now.at),
             sip: self.endpoint.stats(),
+            gate: self.gate,
+            bans: self.bans.in_force(now.at).map(|ban| BanView::of(ban, now.at)).collect(),
             holdings: self.holdings(),
             free_ports: self.ports.len(),
         }

@@ -188,7 +188,7 @@ fn no_answer_tells_whether_an_extension_exists() {
         let answer = liar.register(world, "Contact: <sip:x@10.9.9.9>\r\n");
         let text = String::from_utf8_lossy(answer.raw()).replace(user, "USER");
         let lines = text.lines().map(|line| match line.split_once("nonce=\"") {
-            Some((before, after)) => format!("{before}{}", &after[40..]),
+            Some((before, after)) => format!("{before}{}", &after[48..]),
             None => {
                 line.split(";tag=").next().unwrap_or_default().split("branch=").next().unwrap_or_default().to_owned()
             }

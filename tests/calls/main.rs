@@ -7,6 +7,7 @@ mod sim;
 mod admission;
 mod endings;
 mod fax;
+mod gate;
 mod holding;
 mod identity;
 mod joining;

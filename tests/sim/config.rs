@@ -11,7 +11,7 @@ use hotline::sip::digest::{Algorithm, Ha1Set};
 use hotline::sip::endpoint::EndpointConfig;
 use hotline::sip::peer::Peer;
 use hotline::switch::{
-    Extension, KeyPolicy, Policies, Project, REGISTER_OPTIONS, SrtpPolicy, SupervisionNotice, SwitchConfig,
+    EdgePolicy, Extension, KeyPolicy, Policies, Project, REGISTER_OPTIONS, SrtpPolicy, SupervisionNotice, SwitchConfig,
 };
 use hotline::trunks::{Caps, Manners, TrunkConfig, TrunksConfig};
 use std::collections::BTreeMap;
@@ -33,6 +33,7 @@ pub type Classed = BTreeMap<&'static str, (Option<ProjectId>, Option<Class>)>;
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub seed: u64,
+    pub edge: EdgePolicy,
     pub calls: u32,
     pub calls_per_second: Option<u32>,
     pub reserves: Reserves,
@@ -99,6 +100,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             seed: 1,
+            edge: EdgePolicy::default(),
             calls: 50,
             calls_per_second: None,
             reserves: Reserves::default(),
@@ -162,6 +164,7 @@ impl Settings {
             realm: self.realm.clone(),
             auth_key: [9; 32],
             nonce_ttl: Duration::from_secs(300),
+            edge: self.edge.clone(),
             algorithms: self.algorithms.to_vec(),
             extensions: agents.iter().map(|id| (id.clone(), extension(id))).collect(),
             trunks: self.trunks.clone(),

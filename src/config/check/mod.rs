@@ -10,6 +10,7 @@ mod people;
 mod projects;
 mod queues;
 mod registrar;
+mod security;
 mod tls;
 mod trunks;
 
@@ -126,6 +127,7 @@ impl<'f> Check<'f> {
             admin_token_file: raw.auth.admin_token_file.map(|file| self.folder.join(file.value)),
         };
         self.provable(&agents, &raw.auth.algorithms, &auth.algorithms);
+        let security = self.security(&raw.security);
         let registrar = self.registrar(&raw.registrar);
         let recording = Recording {
             enabled: raw.recording.enabled.map_or(Recording::default().enabled, |enabled| enabled.value),
@@ -150,6 +152,7 @@ impl<'f> Check<'f> {
             tls,
             limits,
             admission,
+            security,
             srtp,
             auth,
             registrar,

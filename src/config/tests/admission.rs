@@ -33,3 +33,25 @@ fn what_is_promised_to_budgets_has_to_fit_and_to_be_found() {
         ]
     );
 }
+
+#[test]
+fn who_is_not_listened_to_is_read_and_nobody_is_banned_by_a_slip() {
+    let file = |security: &str| {
+        format!(
+            "version: 1\nlisten: {{sip_udp: 127.0.0.1:5070}}\n{security}numbers: [{{number: \"1\", to: {{test: echo}}}}]\n"
+        )
+    };
+    let edge = load("security", &file("")).unwrap().security;
+    let bans = edge.bans.unwrap();
+    assert_eq!((bans.failures, bans.within, bans.lasts), (100, Duration::from_secs(600), Duration::from_secs(3600)));
+    assert!(edge.allow.iter().any(|block| block.contains("127.0.0.9".parse().unwrap())), "a proxy on this machine");
+    assert!(edge.scanners.iter().any(|tool| tool == "friendly-scanner"));
+    let given = "security: {bans: {after: 0}, allow: [192.0.2.0/24], scanners: [BadTool]}\n";
+    let edge = load("security-given", &file(given)).unwrap().security;
+    assert_eq!((edge.bans, edge.scanners), (None, vec!["badtool".to_string()]));
+    assert!(edge.allow.iter().any(|block| block.contains("192.0.2.7".parse().unwrap())));
+    let bad = "security: {bans: {after: 2, within: 1s}, allow: [192.0.2.1/24], scanners: [ua]}\n";
+    let found = findings("security-bad", &file(bad));
+    let codes: Vec<&str> = found.iter().map(|finding| finding.split(' ').next().unwrap()).collect();
+    assert_eq!(codes, ["C195", "C130", "C196", "C197"], "{found:?}");
+}

@@ -7,6 +7,7 @@ use crate::sip::message::digest::Auth;
 use crate::sip::message::{HeaderName, Message, UriRef};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::IpAddr;
 use subtle::ConstantTimeEq;
 
 /// Nonces whose counters are followed at once. A phone uses one an hour or so; at about 40 bytes each the table stays
@@ -14,6 +15,8 @@ use subtle::ConstantTimeEq;
 const MAX_FOLLOWED: usize = 65_536;
 /// Time, serial and 96 bits of proof.
 const NONCE_BYTES: usize = 20;
+/// Behind that, as many octets that tell to whom it was given.
+const PLACE_BYTES: usize = 4;
 
 pub struct Authenticator {
     realm: String,
@@ -89,9 +92,17 @@ impl Authenticator {
     }
 
     /// The `WWW-Authenticate` headers of a 401, one for each algorithm offered. `now` in seconds of a clock that never goes back.
-    pub fn challenge(&mut self, now: u64, stale: bool, offered: &[Algorithm]) -> Vec<(&'static str, String)> {
+    /// `to` is who is challenged.
+    pub fn challenge(
+        &mut self,
+        now: u64,
+        stale: bool,
+        offered: &[Algorithm],
+        to: IpAddr,
+    ) -> Vec<(&'static str, String)> {
         self.serial = self.serial.wrapping_add(1);
-        let nonce = self.nonce((now as u32, self.serial));
+        let id = (now as u32, self.serial);
+        let nonce = format!("{}{}", self.nonce(id), self.place(id, to));
         let stale = if stale { ", stale=true" } else { "" };
         let realm = quoted(&self.realm);
         let header = |algorithm: Algorithm| {
@@ -163,11 +174,29 @@ impl Authenticator {
         super::Hex::of(&bytes).as_str().to_owned()
     }
 
+    fn place(&self, id: NonceId, to: IpAddr) -> String {
+        let (time, serial) = (id.0.to_be_bytes(), id.1.to_be_bytes());
+        let address = to.to_canonical().to_string();
+        let proof = hmac_sha256(&self.key, &[b"place", &time, &serial, address.as_bytes()]);
+        super::Hex::of(&proof[..PLACE_BYTES]).as_str().to_owned()
+    }
+
+    /// Whether the request answers a challenge that went to this very address. One that was sent on to it, or under its
+    /// name, does not. A nonce is good all the same: phones have more than one way to us.
+    pub fn was_challenged(&self, now: u64, request: &Message, address: IpAddr) -> bool {
+        request.credentials(HeaderName::Authorization).filter_map(|auth| auth.nonce()).any(|nonce| {
+            let nonce = nonce.as_bytes();
+            let given = nonce.get(NONCE_BYTES * 2..).unwrap_or_default();
+            self.nonce_id(now, nonce).is_some_and(|id| self.place(id, address).as_bytes() == given)
+        })
+    }
+
     /// Time and serial of a nonce that is ours and young enough.
     fn nonce_id(&self, now: u64, nonce: &[u8]) -> Option<NonceId> {
         let number = |range| u32::from_str_radix(std::str::from_utf8(nonce.get(range)?).ok()?, 16).ok();
         let id = (number(0..8)?, number(8..16)?);
-        let ours = bool::from(self.nonce(id).as_bytes().ct_eq(nonce));
+        let proven = nonce.get(..NONCE_BYTES * 2)?;
+        let ours = bool::from(self.nonce(id).as_bytes().ct_eq(proven));
         let age = now.checked_sub(u64::from(id.0))?;
         (ours && age <= self.ttl).then_some(id)
     }

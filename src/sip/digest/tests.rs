@@ -4,6 +4,8 @@ use super::*;
 use crate::sip::message::Message;
 use bytes::Bytes;
 
+const HERE: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
 /// RFC 7616 3.9.1: the same request under both algorithms.
 #[test]
 fn agrees_with_the_examples_of_rfc_7616() {
@@ -57,7 +59,7 @@ struct Client {
 
 impl Client {
     fn new(door: &mut Authenticator, now: u64, algorithm: Algorithm) -> Self {
-        let challenge = door.challenge(now, false, &Algorithm::ALL);
+        let challenge = door.challenge(now, false, &Algorithm::ALL, HERE);
         let (_, text) = challenge.iter().find(|(_, text)| text.contains(algorithm.token())).unwrap();
         let nonce = text.split("nonce=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
         Self { user: "1001", password: "secret", nonce, algorithm, method: "REGISTER", uri: "sip:pbx.example.com" }
@@ -97,9 +99,9 @@ fn ok() -> Verdict {
 #[test]
 fn each_algorithm_is_offered_in_the_order_given_and_opens_the_door() {
     let mut door = door();
-    let challenge = door.challenge(0, false, &[Algorithm::Sha256, Algorithm::Md5]);
+    let challenge = door.challenge(0, false, &[Algorithm::Sha256, Algorithm::Md5], HERE);
     assert!(challenge[0].1.contains("algorithm=SHA-256") && challenge[1].1.contains("algorithm=MD5"));
-    assert_eq!(door.challenge(0, false, &[Algorithm::Md5]).len(), 1);
+    assert_eq!(door.challenge(0, false, &[Algorithm::Md5], HERE).len(), 1);
     assert!(challenge.iter().all(|(name, text)| *name == "WWW-Authenticate" && text.contains("qop=\"auth\"")));
     for algorithm in Algorithm::ALL {
         let client = Client::new(&mut door, 0, algorithm);
@@ -132,7 +134,7 @@ fn an_old_nonce_is_stale_only_for_who_knows_the_password() {
     assert_eq!(client.knock(&mut door, 160, 1), ok());
     assert_eq!(client.knock(&mut door, 161, 2), stale(Why::StaleNonce));
     assert_eq!(Client { password: "guess", ..client }.knock(&mut door, 161, 3), refused(Why::WrongPassword));
-    assert!(door.challenge(161, true, &Algorithm::OFFERED)[0].1.ends_with("stale=true"));
+    assert!(door.challenge(161, true, &Algorithm::OFFERED, HERE)[0].1.ends_with("stale=true"));
 }
 
 #[test]
@@ -239,7 +241,7 @@ fn a_reload_takes_the_new_realm_and_lifetime_for_challenges_given_before_it_too(
     let late = door.verify(120, &request, "REGISTER", users);
     assert_eq!(late, Verdict::Challenge { stale: true, why: Why::StaleNonce });
     door.reconfigure("new.example", 60, &Algorithm::ALL);
-    assert!(door.challenge(120, false, &Algorithm::OFFERED)[0].1.contains("realm=\"new.example\""));
+    assert!(door.challenge(120, false, &Algorithm::OFFERED, HERE)[0].1.contains("realm=\"new.example\""));
     let elsewhere = door.verify(120, &request, "REGISTER", users);
     assert_eq!(elsewhere, Verdict::Challenge { stale: false, why: Why::OtherRealm });
 }
@@ -250,4 +252,22 @@ fn what_is_not_offered_any_more_opens_no_door() {
     let client = Client::new(&mut door, 0, Algorithm::Md5);
     door.reconfigure("hotline", 60, &[Algorithm::Sha512_256, Algorithm::Sha256]);
     assert_eq!(client.knock(&mut door, 1, 1), refused(Why::Malformed));
+}
+
+#[test]
+fn an_answer_to_a_challenge_that_went_elsewhere_is_good_and_is_known_for_what_it_is() {
+    let mut door = Authenticator::new("hotline", [1; 32], 300);
+    let challenge = door.challenge(10, false, &[Algorithm::Md5], HERE);
+    let nonce = challenge[0].1.split("nonce=\"").nth(1).unwrap().split('"').next().unwrap();
+    let answer = |nonce: &str| {
+        let text = format!(
+            "REGISTER sip:h SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\r\nFrom: <sip:1@h>;tag=1\r\nTo: <sip:1@h>\r\nCall-ID: 1\r\nCSeq: 1 REGISTER\r\nAuthorization: Digest username=\"1\", realm=\"hotline\", nonce=\"{nonce}\", uri=\"sip:h\", response=\"0\"\r\n\r\n"
+        );
+        Message::parse(text.into_bytes().into()).unwrap()
+    };
+    let elsewhere = "192.0.2.9".parse().unwrap();
+    assert!(door.was_challenged(10, &answer(nonce), HERE));
+    assert!(!door.was_challenged(10, &answer(nonce), elsewhere), "somebody forges that address");
+    assert!(!door.was_challenged(400, &answer(nonce), HERE), "long ago");
+    assert!(!door.was_challenged(10, &answer(&nonce[..40]), HERE) && !door.was_challenged(10, &answer("x"), HERE));
 }

@@ -6,6 +6,8 @@ use crate::sip::endpoint::{OutgoingRequest, SipEvent};
 use crate::sip::message::{HeaderName, Message};
 use bytes::Bytes;
 
+const HERE: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
 const SDP: Bytes = Bytes::from_static(b"v=0\r\n");
 
 fn users(user: &str) -> Option<Ha1Set> {
@@ -29,7 +31,7 @@ fn serve(world: &mut World, door: &mut Authenticator, seconds: impl Fn() -> u64,
                     match &verdict {
                         Verdict::Ok { .. } => world.ends[SWITCH].accept(now, usage, SDP),
                         Verdict::Challenge { stale, .. } => {
-                            let headers = door.challenge(seconds(), *stale, &[Algorithm::Sha256, Algorithm::Md5]);
+                            let headers = door.challenge(seconds(), *stale, &[Algorithm::Sha256, Algorithm::Md5], HERE);
                             let headers: Vec<_> = headers.iter().map(|(n, v)| (*n, v.as_str())).collect();
                             world.ends[SWITCH].reject(now, usage, 401, None, &headers);
                         }
@@ -41,7 +43,7 @@ fn serve(world: &mut World, door: &mut Authenticator, seconds: impl Fn() -> u64,
                     let headers = match &verdict {
                         Verdict::Ok { .. } => vec![],
                         Verdict::Challenge { stale, .. } => {
-                            door.challenge(seconds(), *stale, &[Algorithm::Sha256, Algorithm::Md5])
+                            door.challenge(seconds(), *stale, &[Algorithm::Sha256, Algorithm::Md5], HERE)
                         }
                     };
                     let status = if headers.is_empty() { 200 } else { 401 };
