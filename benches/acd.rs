@@ -1,8 +1,11 @@
-//! One decision of the distributor in a large centre: 5,000 agents of ten queues each, 200 queues, 2,000 callers waiting.
+//! One decision of the distributor in a large centre: 5,000 agents of ten queues each, 200 queues, 2,000 callers waiting. And
+//! a busy day of a smaller one: 300 agents, 100,000 calls, every timer as it falls.
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use hotline::acd::{Acd, AcdConfig, AcdOutput, AgentConfig, Enqueue, Leave, QueueConfig};
-use hotline::ids::{AgentId, QueueId, TicketId};
+use hotline::acd::{Acd, AcdConfig, AcdOutput, AgentConfig, Enqueue, Leave, LendPlan, Pressure, QueueConfig};
+use hotline::events::QueueOutcome;
+use hotline::ids::{AgentId, PlanId, ProjectId, QueueId, TicketId};
+use std::collections::BTreeSet;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -110,5 +113,107 @@ fn decisions(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, decisions);
+/// What happens by itself in a day, beside the distributor's own timers.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Then {
+    Arrives(u64),
+    /// Has waited long enough.
+    GivesUp(u64),
+    Answers(u64, u64),
+    HangsUp(u64),
+}
+
+/// Calls answered, and given up. Three projects of a hundred agents each, of which one is busier than it can bear and is lent
+/// agents by the two others.
+fn day(calls: u64) -> (u64, u64) {
+    const PROJECTS: [&str; 3] = ["power", "gas", "water"];
+    let of = |name: &str| QueueConfig { project: Some(ProjectId::new(name)), ..QueueConfig::new(name) };
+    let agent = |n: u64| AgentConfig {
+        queues: vec![QueueId::new(PROJECTS[n as usize % 3])],
+        ..AgentConfig::new(AgentId::new(n.to_string()))
+    };
+    let plan = |from: &str| LendPlan {
+        id: PlanId::new(from),
+        from: ProjectId::new(from),
+        to: ProjectId::new("power"),
+        skill: None,
+        tier: 1,
+        when: Pressure { longest_wait: Some(Duration::from_secs(20)), waiting: None },
+        clear: Pressure { longest_wait: Some(Duration::from_secs(5)), waiting: None },
+        cap: 20,
+        leave: 60,
+    };
+    let mut acd = Acd::new(AcdConfig {
+        queues: PROJECTS.map(of).into(),
+        agents: (0..300).map(agent).collect(),
+        lend: vec![plan("gas"), plan("water")],
+        ..AcdConfig::default()
+    });
+    let (mut now, mut dice) = (Instant::now(), 0x9e37_79b9_7f4a_7c15_u64);
+    let mut below = |end: u64| {
+        dice ^= dice << 13;
+        dice ^= dice >> 7;
+        dice ^= dice << 17;
+        dice % end
+    };
+    (0..300).for_each(|n| acd.agent_reachable(now, &AgentId::new(n.to_string()), true));
+    let mut due = BTreeSet::from([(now, Then::Arrives(1))]);
+    let (mut answered, mut lost) = (0, 0);
+    loop {
+        let timer = acd.next_timeout();
+        let event = due.first().copied();
+        match (timer, event) {
+            (Some(at), event) if event.is_none_or(|(next, _)| at <= next) => {
+                now = at.max(now);
+                acd.handle_timeout(now);
+            }
+            (_, Some((at, then))) => {
+                due.pop_first();
+                now = at.max(now);
+                match then {
+                    Then::Arrives(call) => {
+                        let project = PROJECTS[[0, 0, 1, 2][below(4) as usize]];
+                        let wish = Enqueue::new(QueueId::new(project), below(3) as u8);
+                        acd.enqueue(now, TicketId(call), wish).expect("the queue is there");
+                        due.insert((now + Duration::from_millis(10_000 + below(120_000)), Then::GivesUp(call)));
+                        if call < calls {
+                            due.insert((now + Duration::from_millis(below(1_000)), Then::Arrives(call + 1)));
+                        }
+                    }
+                    Then::GivesUp(call) => acd.leave(now, TicketId(call), Leave::Abandoned),
+                    Then::Answers(call, agent) => {
+                        if acd.offer_answered(now, TicketId(call), &AgentId::new(agent.to_string())) {
+                            due.insert((now + Duration::from_millis(60_000 + below(120_000)), Then::HangsUp(agent)));
+                        }
+                    }
+                    Then::HangsUp(agent) => acd.call_ended(now, &AgentId::new(agent.to_string())),
+                }
+            }
+            (_, None) => return (answered, lost),
+        }
+        while let Some(output) = acd.poll() {
+            match output {
+                AcdOutput::Offer { ticket, agent, .. } => {
+                    let agent: u64 = agent.as_str().parse().expect("agents are numbers");
+                    due.insert((now + Duration::from_millis(2_000 + below(4_000)), Then::Answers(ticket.0, agent)));
+                }
+                AcdOutput::TicketEnded { outcome: QueueOutcome::Answered, .. } => answered += 1,
+                AcdOutput::TicketEnded { .. } => lost += 1,
+                _ => {}
+            }
+        }
+    }
+}
+
+fn days(c: &mut Criterion) {
+    const CALLS: u64 = 100_000;
+    let mut group = c.benchmark_group("acd");
+    group.sample_size(10);
+    group.bench_function("a day of 300 agents and 100,000 calls", |b| b.iter(|| black_box(day(CALLS))));
+    let (answered, lost) = day(CALLS);
+    assert_eq!(answered + lost, CALLS, "every wait ends");
+    println!("answered {answered}, lost {lost}");
+}
+
+criterion_group!(benches, decisions, days);
 criterion_main!(benches);

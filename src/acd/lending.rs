@@ -34,6 +34,10 @@ pub struct LendView {
     pub to: ProjectId,
     pub tier: u8,
     pub active: bool,
+    /// How hard `to` is pressed now, what begins the plan and what it ends below.
+    pub pressure: PressureView,
+    pub when: PressureView,
+    pub clear: PressureView,
     pub cap: u32,
     pub lent: Vec<AgentId>,
     pub by_hand: bool,
@@ -42,8 +46,21 @@ pub struct LendView {
     pub leave: u32,
 }
 
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct PressureView {
+    pub longest_wait_ms: Option<u64>,
+    pub waiting: Option<u32>,
+}
+
+impl From<Pressure> for PressureView {
+    fn from(pressure: Pressure) -> Self {
+        let longest_wait_ms = pressure.longest_wait.map(|wait| wait.as_millis() as u64);
+        Self { longest_wait_ms, waiting: pressure.waiting }
+    }
+}
+
 impl Acd {
-    pub fn lending(&self) -> Vec<LendView> {
+    pub fn lending(&self, now: Instant) -> Vec<LendView> {
         let view = |(id, plan): (&PlanId, &Plan)| LendView {
             plan: id.clone(),
             from: plan.config.from.clone(),
@@ -51,6 +68,9 @@ impl Acd {
             tier: plan.config.tier,
             active: plan.active,
             by_hand: self.tiers.contains_key(&plan.config.to),
+            pressure: self.pressure(now, &plan.config.to).into(),
+            when: plan.config.when.into(),
+            clear: plan.config.clear.into(),
             cap: plan.config.cap,
             lent: plan.lent.iter().map(|key| self.agents[*key].id.clone()).collect(),
             at_home: self.at_home(&plan.config.from).count() as u32,

@@ -40,7 +40,7 @@ pub use config::{
 };
 pub use distributor::Acd;
 pub use estimate::WaitRange;
-pub use lending::LendView;
+pub use lending::{LendView, PressureView};
 pub use lost::Lost;
 pub use queue::Counts;
 pub use skill::{Level, MAX_LEVEL};

@@ -43,6 +43,7 @@ impl Acd {
         }
         for key in left {
             self.agents[key].leaving = true;
+            self.end_loan(now, key);
             self.agent_changed(now, key);
         }
         for (key, agent) in &self.agents {

@@ -8,7 +8,7 @@ use crate::events::{
 };
 use crate::ids::{AgentId, CallId, FlowVersion, LegId, PlanId, ProjectId, QueueId, Redacted, TrunkId};
 use crate::store::{Store, StoreOptions};
-use crate::switch::LendView;
+use crate::switch::{LendView, PressureView};
 use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request, StatusCode, header};
 use axum::response::Response;
@@ -115,6 +115,9 @@ impl SwitchPort for Desk {
             to: ProjectId::new("power"),
             tier: 1,
             active: true,
+            pressure: PressureView { longest_wait_ms: Some(42_000), waiting: Some(3) },
+            when: PressureView { longest_wait_ms: Some(30_000), waiting: None },
+            clear: PressureView { longest_wait_ms: Some(10_000), waiting: None },
             cap: 2,
             lent: vec![AgentId::new("1001")],
             by_hand: false,

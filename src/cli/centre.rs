@@ -17,6 +17,8 @@ pub(super) enum ProjectCommand {
         /// The project's name, as in hotline.yaml
         project: String,
     },
+    /// Why others lend to a project, or why not
+    Explain { project: String },
     /// Up to which tier others lend to a project, whatever its callers wait
     Tier {
         project: String,
@@ -62,6 +64,16 @@ pub(super) fn project(common: &Common, command: &ProjectCommand) -> Result<(), F
         ProjectCommand::Tier { project, to } => {
             let path = format!("/api/v1/projects/{}/tier", segment(project));
             done(common, &client.send("PUT", &path, Some(&json!({ "tier": to.parse::<u8>().ok() })))?)
+        }
+        ProjectCommand::Explain { project } => {
+            output::refuse_csv(common)?;
+            let text = client.get(&format!("/api/v1/projects/{}", segment(project)))?;
+            if format == Format::Json {
+                return output::print(format, &text, &[], &[]);
+            }
+            let plans = rows(&parse(&text)?["lending"]);
+            let told = plans.iter().map(plan).collect::<String>();
+            output::write(if plans.is_empty() { "no plan under `lend` has to do with it\n" } else { &told })
         }
         ProjectCommand::Show { project } => {
             output::refuse_csv(common)?;
@@ -114,6 +126,43 @@ fn sentences(project: &Value) -> String {
     out
 }
 
+/// A plan, what it does, and what would change that.
+fn plan(plan: &Value) -> String {
+    let [name, from, to, tier] = ["plan", "from", "to", "tier"].map(|key| field(plan, key));
+    let lent = rows(&plan["lent"]);
+    let names = || lent.iter().map(output::show).collect::<Vec<_>>().join(", ");
+    let number = |key: &str| plan[key].as_u64().unwrap_or(0);
+    let (at_home, leave, cap) = (number("at_home"), number("leave"), number("cap"));
+    let does = match (plan["active"] == true, lent.len() as u64) {
+        (false, _) => "lends nobody".to_string(),
+        (true, 0) if at_home <= leave => {
+            format!("would lend, but of {from} only {at_home} are at work and {leave} must stay")
+        }
+        (true, 0) => format!("would lend, but nobody of {from} who is at work can do what it asks for"),
+        (true, count) if count < cap && at_home <= leave => {
+            format!("lends {}; no more, because {at_home} are left at home and {leave} must stay", names())
+        }
+        (true, count) => format!("lends {} ({count} of at most {cap})", names()),
+    };
+    let why = match (plan["by_hand"] == true, plan["active"] == true) {
+        (true, _) => format!("set by hand, until `project tier {to} auto`"),
+        (false, true) => format!("ends when {}", bounds(plan, "clear", "is below", " and ")),
+        (false, false) => format!("begins when {}", bounds(plan, "when", "reaches", " or ")),
+    };
+    format!("{name} (tier {tier}, {from} helps {to}): {does}\n    {why}\n")
+}
+
+/// `the longest wait (12 s) reaches 30 s or the number of callers waiting (2) reaches 10`.
+fn bounds(plan: &Value, which: &str, verb: &str, between: &str) -> String {
+    let of = |what: &str, key: &str, unit: u64, word: &str| {
+        let bound = plan[which][key].as_u64()? / unit;
+        Some(format!("{what} ({}{word}) {verb} {bound}{word}", plan["pressure"][key].as_u64().unwrap_or(0) / unit))
+    };
+    let wait = of("the longest wait", "longest_wait_ms", 1000, " s");
+    let waiting = of("the number of callers waiting", "waiting", 1, "");
+    wait.into_iter().chain(waiting).collect::<Vec<_>>().join(between)
+}
+
 fn burn(burn: &Value) -> String {
     let target = percent(&burn["answer_rate"]);
     match (burn["more_abandons"].as_u64(), burn["answers_to_recover"].as_u64()) {
@@ -136,5 +185,31 @@ mod tests {
         assert_eq!(said(3, Some(0)), "3 more lost today before the answer rate falls below 97.0%\n");
         assert_eq!(said(0, Some(33)), "below 97.0%: met again after 33 answers in a row\n");
         assert_eq!(burn(&Value::Null), "", "no target");
+    }
+
+    #[test]
+    fn a_plan_is_explained_by_what_it_does_and_what_would_change_that() {
+        let told = |change: Value| {
+            let mut plan = json!({
+                "plan": "surge", "from": "gas", "to": "power", "tier": 1, "active": false, "by_hand": false,
+                "pressure": {"longest_wait_ms": 12_400, "waiting": 2}, "when": {"longest_wait_ms": 30_000, "waiting": 10},
+                "clear": {"longest_wait_ms": 10_000, "waiting": 3}, "cap": 2, "lent": [], "at_home": 3, "leave": 1
+            });
+            change.as_object().unwrap().iter().for_each(|(key, value)| plan[key] = value.clone());
+            super::plan(&plan)
+        };
+        assert_eq!(
+            told(json!({})),
+            "surge (tier 1, gas helps power): lends nobody\n    begins when the longest wait (12 s) reaches 30 s or \
+             the number of callers waiting (2) reaches 10\n"
+        );
+        let lending = told(json!({"active": true, "lent": ["2001"]}));
+        assert!(
+            lending.contains("lends 2001 (1 of at most 2)\n    ends when the longest wait (12 s) is below 10 s and")
+        );
+        assert!(told(json!({"active": true, "at_home": 1})).contains("only 1 are at work and 1 must stay"));
+        assert!(
+            told(json!({"active": true, "by_hand": true})).contains("set by hand, until `project tier power auto`")
+        );
     }
 }

@@ -39,7 +39,7 @@ mod trunk_link;
 mod view;
 mod voicemail_link;
 
-pub use crate::acd::LendView;
+pub use crate::acd::{LendView, PressureView};
 pub use crate::sdp::{KeyPolicy, SrtpPolicy};
 pub use config::{Extension, Policies, SupervisionNotice, SwitchBundle, SwitchConfig};
 pub use gate::{EdgePolicy, GateStats};

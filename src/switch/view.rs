@@ -140,7 +140,7 @@ impl Switch {
             admission: self.admission.view(),
             calls: calls.collect(),
             projects: self.config.projects.clone(),
-            lending: self.acd.lending(),
+            lending: self.acd.lending(now.at),
             queues: self.acd.queues(now.at),
             agents: self.acd.agents(now.at),
             contacts: self

@@ -84,7 +84,7 @@ fn a_lent_agent_is_called_back_when_too_few_are_left_at_home() {
     centre.told();
     centre.acd.set_not_ready(centre.now, &agent("2003"), "lunch").unwrap();
     assert_eq!(centre.told(), ["2002 leaves power"]);
-    let view = centre.acd.lending().remove(0);
+    let view = centre.acd.lending(centre.now).remove(0);
     assert_eq!((view.lent, view.at_home, view.active), (vec![agent("2001")], 1, true));
     centre.acd.set_ready(centre.now, &agent("2003")).unwrap();
     assert_eq!(centre.told(), ["2003 helps power", "2003 rings for 3"], "as soon as it can be");
@@ -130,6 +130,6 @@ fn who_is_at_home_in_two_projects_counts_among_those_whom_both_must_keep() {
     people.iter().for_each(|(id, _)| centre.login(id));
     (0..3).for_each(|_| _ = centre.join(Centre::wish("power")));
     centre.wait(5);
-    let lent: Vec<AgentId> = centre.acd.lending().into_iter().flat_map(|view| view.lent).collect();
+    let lent: Vec<AgentId> = centre.acd.lending(centre.now).into_iter().flat_map(|view| view.lent).collect();
     assert_eq!(lent, [agent("1002"), agent("1003")], "without 1001 nobody would be left for water");
 }
