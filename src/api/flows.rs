@@ -8,19 +8,31 @@ use super::view::{Command, Done, Publication, Rollback};
 use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
+use axum::http::StatusCode;
 use axum::response::Response;
+use std::io::ErrorKind;
 
 /// Of a name, a reason.
 const MAX_WORDS: usize = 200;
-const NONE: &str = r#"{"current":null,"canary":null,"planned":null,"history":[]}"#;
+const NONE: &str = r#"{"current":null,"instead":null,"canary":null,"planned":null,"history":[]}"#;
 
 /// The ledger as the publisher writes it.
 pub(super) async fn versions(State(api): State<Api>) -> Result<Response, Refused> {
     let ledger = ask(&api, |records| {
         let file = records.path().with_file_name("versions").join("ledger.json");
-        Ok(std::fs::read_to_string(file).unwrap_or_else(|_| NONE.into()))
+        Ok(std::fs::read_to_string(file))
     });
-    Ok(verbatim(ledger.await?))
+    match ledger.await? {
+        Ok(ledger) => Ok(verbatim(ledger)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(verbatim(NONE.into())),
+        Err(error) => {
+            let text = format!(
+                "the list of versions cannot be read: {error}; see to `versions/ledger.json` of the state folder"
+            );
+            tracing::warn!("{text}");
+            Err(Refused::new(StatusCode::SERVICE_UNAVAILABLE, text))
+        }
+    }
 }
 
 pub(super) async fn publish(

@@ -310,3 +310,12 @@ pub enum CommandError {
     /// A file is faulty; each line says where and why. What was in force stays.
     Invalid(Vec<String>),
 }
+
+impl std::fmt::Display for CommandError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NotFound(text) | Self::Conflict(text) => f.write_str(text),
+            Self::Invalid(lines) => f.write_str(&lines.join("\n")),
+        }
+    }
+}

@@ -35,7 +35,11 @@ pub enum Harm {
 
 /// One call, as far as it is judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Judged([bool; WATCHED.len()]);
+pub struct Judged {
+    /// Milliseconds since 1970.
+    started: u64,
+    bad: [bool; WATCHED.len()],
+}
 
 impl Judged {
     /// `None` for a call that no flow answered, or that says nothing of the flow.
@@ -53,13 +57,15 @@ impl Judged {
             Harm::Abandoned => matches!(end, End::LeftAtInput | End::LeftAfterError | End::LeftWaiting),
             Harm::Error => matches!(end, End::LeftAfterError | End::Forced),
         };
-        Some(Self(WATCHED.map(|(harm, _)| is(harm))))
+        Some(Self { started: record.started, bad: WATCHED.map(|(harm, _)| is(harm)) })
     }
 }
 
 /// The tests of one new version.
 #[derive(Clone, Debug, Default)]
 pub struct Canary {
+    /// Calls that began earlier say nothing: of those of the old version the long ones alone are left.
+    since: u64,
     calls: Calls,
     tests: [Test; WATCHED.len()],
 }
@@ -96,8 +102,17 @@ pub struct Finding {
 }
 
 impl Canary {
-    /// Takes one call that has ended, of the new version or of the old one.
-    pub fn judge(&mut self, is_new: bool, Judged(bad): Judged) -> Verdict {
+    pub fn since(since: u64) -> Self {
+        Self { since, ..Self::default() }
+    }
+
+    /// Takes one call that has ended now, of the new version or of the old one.
+    pub fn judge(&mut self, now: u64, is_new: bool, Judged { started, bad }: Judged) -> Verdict {
+        // A clock that was set back hides no calls until it has caught up.
+        self.since = self.since.min(now);
+        if started < self.since {
+            return Verdict::Watching;
+        }
         self.calls.count(is_new);
         let calls = self.calls;
         let ready = calls.new >= FEW && calls.old >= FEW;
@@ -163,12 +178,24 @@ mod tests {
     struct Dice(u64);
 
     impl Dice {
-        fn below(&mut self, rate: f64) -> bool {
+        fn roll(&mut self) -> f64 {
             self.0 ^= self.0 >> 12;
             self.0 ^= self.0 << 25;
             self.0 ^= self.0 >> 27;
-            let roll = (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 11) as f64 / (1u64 << 53) as f64;
-            roll < rate
+            (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 11) as f64 / (1u64 << 53) as f64
+        }
+
+        fn below(&mut self, rate: f64) -> bool {
+            self.roll() < rate
+        }
+
+        fn percent(&mut self) -> u32 {
+            (self.roll() * 100.0) as u32
+        }
+
+        /// Seconds, exponential with this mean.
+        fn lasting(&mut self, mean: u64) -> u64 {
+            (-(1.0 - self.roll()).ln() * mean as f64) as u64
         }
     }
 
@@ -179,12 +206,55 @@ mod tests {
         for _ in 0..20_000 {
             let is_new = dice.below(share);
             let bad = if is_new { rates } else { USUAL }.map(|rate| dice.below(rate));
-            match canary.judge(is_new, Judged(bad)) {
+            match canary.judge(0, is_new, Judged { started: 0, bad }) {
                 Verdict::Watching => {}
                 verdict => return verdict,
             }
         }
         Verdict::Watching
+    }
+
+    /// The same for a call a second on a hotline that has been busy for an hour when a version no worse comes on trial:
+    /// calls that come to a human last long, those that are left are short.
+    fn verdict_of_lengths(seed: u64, share: f64) -> Verdict {
+        const TRIAL: u64 = 3_600_000;
+        let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        let mut calls = Vec::new();
+        for started in (0..TRIAL + 7_200_000).step_by(1_000) {
+            let is_new = started >= TRIAL && dice.below(share);
+            let (talks, left) = match dice.percent() {
+                0..60 => (true, false),
+                60..85 => (false, true),
+                _ => (false, false),
+            };
+            let length = if talks { 60 + dice.lasting(60) + dice.lasting(240) } else { 15 + dice.lasting(15) };
+            calls.push((started + length * 1_000, is_new, Judged { started, bad: [talks, false, left, false] }));
+        }
+        calls.sort_by_key(|(ended, ..)| *ended);
+        let mut canary = Canary::since(TRIAL);
+        let mut judged = calls.into_iter().filter(|(ended, ..)| *ended >= TRIAL);
+        let found = judged.find_map(|(now, is_new, call)| match canary.judge(now, is_new, call) {
+            Verdict::Worse(finding) => Some(Verdict::Worse(finding)),
+            _ => None,
+        });
+        found.unwrap_or(Verdict::Watching)
+    }
+
+    #[test]
+    fn calls_that_began_before_a_trial_do_not_speak_against_it() {
+        for share in [0.1, 0.5] {
+            let is_worse = |seed: &u64| matches!(verdict_of_lengths(*seed, share), Verdict::Worse(_));
+            let wrongly = (1..=100).filter(is_worse).count();
+            assert!(wrongly <= 10, "{wrongly} of 100 at {share}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_does_not_end_the_watch() {
+        let mut canary = Canary::since(1_000_000);
+        let failed = |started| Judged { started, bad: [true; 4] };
+        let verdicts = (1_000..1_400).map(|now| canary.judge(now, now % 2 == 0, failed(now))).collect::<Vec<_>>();
+        assert!(!verdicts.is_empty() && canary.calls.new + canary.calls.old > 300, "{:?}", canary.calls);
     }
 
     fn taken_back(rates: [f64; 4], share: f64) -> usize {
@@ -217,9 +287,10 @@ mod tests {
     #[test]
     fn a_few_unlucky_calls_prove_nothing() {
         let mut canary = Canary::default();
+        let call = |bad| Judged { started: 0, bad: [bad; 4] };
         for _ in 0..FEW - 1 {
-            assert_eq!(canary.judge(true, Judged([true; 4])), Verdict::Watching);
-            assert_eq!(canary.judge(false, Judged([false; 4])), Verdict::Watching);
+            assert_eq!(canary.judge(0, true, call(true)), Verdict::Watching);
+            assert_eq!(canary.judge(0, false, call(false)), Verdict::Watching);
         }
     }
 

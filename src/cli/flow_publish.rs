@@ -73,6 +73,12 @@ pub(super) fn versions(common: &Common) -> Result<(), Failure> {
             Value::Null => "in force: the folder's flows; nothing was published yet\n".to_string(),
             version => format!("in force: {}\n", output::show(version)),
         };
+        if let Value::String(instead) = &answer["instead"] {
+            lines = format!(
+                "in force: {instead}, the folder's flows, as the published {} cannot be used; the log says why\n",
+                field(&answer, "current")
+            );
+        }
         if let Value::Object(_) = &answer["canary"] {
             let canary = &answer["canary"];
             lines +=

@@ -129,7 +129,8 @@ pub fn below(folder: &Path, ext: &str) -> io::Result<Vec<PathBuf>> {
     found_below(folder, &[ext])
 }
 
-fn found_below(folder: &Path, extensions: &[&str]) -> io::Result<Vec<PathBuf>> {
+/// The same for several endings.
+pub fn found_below(folder: &Path, extensions: &[&str]) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut open = vec![(folder.to_path_buf(), 0)];
     while let Some((folder, depth)) = open.pop() {

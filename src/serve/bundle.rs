@@ -1,7 +1,7 @@
 //! Files to one immutable bundle: flows, texts and audio, checked together. Read at start and at each reload.
 
 use crate::config::project;
-use crate::config::{Config, FlowSource};
+use crate::config::{Config, FlowSource, Number, Target};
 use crate::ids::TrunkId;
 use crate::ivr::{self, Platform, Sources};
 use crate::media::prompts::{self, ClipLibrary};
@@ -25,11 +25,27 @@ pub(super) fn load(config: &Config, warn: &mut dyn FnMut(String)) -> Result<Swit
             let contents = audio.iter().map(|file| (file.lang.as_str(), file.id.as_str(), file.bytes.as_ref()));
             flows.cover_audio(contents);
             let ending = flows.ending(super::clock::wall_ms());
+            let missing = without_flow(config, &flows);
+            if !missing.is_empty() {
+                return Err(missing);
+            }
             flows.warnings.iter().chain(ending).for_each(|warning| warn(warning.one_line()));
             Ok(SwitchBundle { flows: Arc::new(flows), clips: clips(&library) })
         }
         Err(findings) => Err(findings.iter().map(|finding| finding.to_string()).collect()),
     }
+}
+
+/// A published version may be older or newer than the numbers that lead to its flows.
+fn without_flow(config: &Config, flows: &ivr::Bundle) -> Vec<String> {
+    let missing = |number: &Number| match &number.to {
+        Target::Flow(flow) if !flows.entry_flows().any(|known| known == flow) => {
+            let what = format!("number {} leads to the flow `{flow}`, which is not among these flows", number.number);
+            Some(format!("error: {what}; publish it before the number leads there, and take it away after"))
+        }
+        _ => None,
+    };
+    config.numbers.iter().filter_map(missing).collect()
 }
 
 fn clips(library: &ClipLibrary) -> BTreeMap<Box<str>, BTreeMap<Box<str>, Arc<crate::media::Clip>>> {

@@ -44,7 +44,7 @@ use lookups::Lookups;
 use names::{Known, Names};
 use outbox::OutboxHandle;
 use outside::{Outside, Systems};
-use publish::{Beginning, Ended, Publisher};
+use publish::{Beginning, Ended, Publisher, Taken};
 use reload::{InForce, InUse};
 use setup::Seeds;
 use std::collections::BTreeMap;
@@ -127,11 +127,12 @@ async fn operate(mut config: Config, options: Options, desk: &Handle) -> Result<
     let identity = Identity::make()?;
     let seeds = Seeds::from_system(identity.fingerprint())?;
     let mut warnings = Vec::new();
-    let Beginning { bundle, canary, versions } = publish::at_start(&config, &mut |warning| warnings.push(warning))
+    let Beginning { taken, versions, alarms } = publish::at_start(&config, &mut |warning| warnings.push(warning))
         .map_err(|findings| {
             format!("the flows in {} cannot be used:\n{}", bundle::origin(&config.flows), findings.join("\n"))
         })?;
     warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    let Taken { bundle, canary } = taken;
     let (names_changed, changed_names) = mpsc::channel(1);
     let names = {
         // The desk's, as are all waits for others.
@@ -173,6 +174,9 @@ async fn operate(mut config: Config, options: Options, desk: &Handle) -> Result<
     // The first call finds a port. When none can be bound, the worker has told why and calls are refused for it.
     if let Ok(Some(ports)) = tokio::time::timeout(PORTS_LIMIT, leases.recv()).await {
         switch.handle_input(clock::now(), Input::Ports(ports));
+    }
+    for text in alarms {
+        switch.handle_input(now, Input::Fact { call: None, fact: EventKind::Alarm { text } });
     }
     if canary.is_some() {
         switch.handle_input(clock::now(), Input::Canary(canary));

@@ -2,12 +2,12 @@
 //! operator or because they do harm.
 //!
 //! Before the first publication the folder is what counts, at a start and at a reload. From then on it is the version that
-//! was published last, and a reload publishes what is in the folder.
+//! was published last, until another one is published: a reload takes everything but flows.
 
 use super::bundle;
 use super::clock;
 use super::event_loop::Control;
-use super::versions::{Deed, Entry, OnTrial, Planned, Versions};
+use super::versions::{Deed, Entry, Ledger, OnTrial, Planned, Versions};
 use crate::api::{CommandError, CommandReply, Done, Publication, Rollback};
 use crate::cdr::{Canary, Finding, Judged, Verdict};
 use crate::config::{Config, FlowSource, project};
@@ -16,49 +16,107 @@ use crate::ids::FlowVersion;
 use crate::ivr::{Bundle, Sources, trial};
 use crate::switch::SwitchBundle;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 /// The wall clock may be set while a publication waits for its time.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
 /// A larger share is no trial any more.
 const MAX_PERCENT: u8 = 50;
+pub(super) const BUILT_IN: &str = "the demo's flows are part of the program; `hotline init DIR` makes a project of one's own, `hotline serve` runs it";
 /// Failed tests that are told of.
 const TOLD: usize = 20;
 
-/// What a start begins with.
-pub(super) struct Beginning {
+/// What callers take: all of them, or all but a share.
+pub(super) struct Taken {
     pub bundle: SwitchBundle,
     pub canary: Option<(Arc<SwitchBundle>, u8)>,
+}
+
+/// What a start begins with.
+pub(super) struct Beginning {
+    pub taken: Taken,
     pub versions: Versions,
+    /// What an operator has to see to.
+    pub alarms: Vec<String>,
 }
 
 /// The version that was published last; the folder's flows where none was or it cannot be used any more.
 pub(super) fn at_start(config: &Config, warn: &mut dyn FnMut(String)) -> Result<Beginning, Vec<String>> {
-    let versions = Versions::open(config.versions_dir()).map_err(|error| vec![error.to_string()])?;
-    let mut kept = |version: &FlowVersion| match bundle::load(&of_version(config, &versions, version), &mut |_| {}) {
-        Ok(bundle) => Some(bundle),
-        Err(findings) => {
-            warn(format!(
-                "published version {version} cannot be used with this configuration:\n{}",
-                findings.join("\n")
-            ));
-            None
-        }
+    let text = |error: std::io::Error| vec![error.to_string()];
+    let mut versions = Versions::open(config.versions_dir()).map_err(text)?;
+    let Ledger { current, canary: trial, .. } = versions.ledger().clone();
+    let mut alarms = Vec::new();
+    let mut usable = |version: &FlowVersion| {
+        let kept = kept(config, &versions, version);
+        kept.map_err(|findings| alarms.push(format!("callers do not take {}", findings.join("\n")))).ok()
     };
-    let ledger = versions.ledger();
-    let published = ledger.current.as_ref().and_then(&mut kept);
-    let canary = ledger.canary.as_ref().filter(|_| published.is_some());
-    let canary = canary.and_then(|canary| Some((Arc::new(kept(&canary.version)?), canary.percent)));
+    let published = current.as_ref().and_then(&mut usable);
+    let on_trial = trial.as_ref().filter(|_| published.is_some());
+    let canary = on_trial.and_then(|trial| Some((Arc::new(usable(&trial.version)?), trial.percent)));
     let bundle = match published {
         Some(bundle) => bundle,
         None => bundle::load(config, warn)?,
     };
-    Ok(Beginning { bundle, canary, versions })
+    let now = clock::wall_ms();
+    let mut noted = versions.settle(&bundle.flows.version, now);
+    if let (Some(OnTrial { version, .. }), None) = (trial, &canary) {
+        let entry = Entry { at: now, what: Deed::TakenBack, version, by: None, why: Some("it cannot be used".into()) };
+        noted = noted.and(versions.change(Some(entry), |ledger| ledger.canary = None));
+    }
+    alarms.extend(noted.err().map(|error| format!("the versions cannot be written: {error}")));
+    Ok(Beginning { taken: Taken { bundle, canary }, versions, alarms })
 }
 
-fn of_version(config: &Config, versions: &Versions, version: &FlowVersion) -> Config {
-    Config { flows: versions.source(version), ..config.clone() }
+/// What a reload takes: the folder's flows as long as nothing was published, and from then on what callers take already,
+/// which has to fit the new configuration.
+pub(super) fn at_reload(
+    config: &Config,
+    versions: &Versions,
+    warn: &mut dyn FnMut(String),
+) -> Result<Taken, Vec<String>> {
+    let Ledger { current, canary, instead, .. } = versions.ledger();
+    let Some(current) = current else {
+        if config.flows == FlowSource::Embedded {
+            warn(format!("flows are as before: {BUILT_IN}"));
+        }
+        return Ok(Taken { bundle: bundle::load(config, warn)?, canary: None });
+    };
+    let bundle = match kept(config, versions, current) {
+        Err(findings) if instead.is_some() => {
+            warn(format!("callers take the folder's flows instead of {}", findings.join("\n")));
+            return Ok(Taken { bundle: bundle::load(config, warn)?, canary: None });
+        }
+        bundle => bundle?,
+    };
+    let canary = match canary {
+        Some(OnTrial { version, percent, .. }) => Some((Arc::new(kept(config, versions, version)?), *percent)),
+        None => None,
+    };
+    match bundle::load(config, &mut |_| {}).map(|found| found.flows.version.clone()) {
+        Ok(found) if found == *current => {}
+        Ok(found) => warn(format!(
+            "the folder has other flows, version {found}{}: a reload leaves flows as they are, `hotline flow publish` puts the \
+             folder's in force",
+            versions.fate(&found)
+        )),
+        Err(_) => warn("the flows in the folder have faults and are not taken; `hotline check` tells them".into()),
+    }
+    Ok(Taken { bundle, canary })
+}
+
+/// A version that was kept, if it is as it was and fits the configuration.
+fn kept(config: &Config, versions: &Versions, version: &FlowVersion) -> Result<SwitchBundle, Vec<String>> {
+    let of_version = Config { flows: versions.source(version), ..config.clone() };
+    let unusable =
+        |why: &str| format!("version {version}, which was published: it {why}; publish others, or roll back");
+    match versions.whole(version) {
+        Err(error) => Err(vec![unusable("is damaged"), error.to_string()]),
+        Ok(()) => bundle::load(&of_version, &mut |_| {}).map_err(|mut findings| {
+            findings.insert(0, unusable("does not fit this configuration"));
+            findings
+        }),
+    }
 }
 
 /// A call that has ended: the version that it took, and how it went.
@@ -69,20 +127,26 @@ pub(super) struct Publisher {
     watch: Canary,
     /// Calls of the version on trial have been found to be no worse, which was told.
     harmless: bool,
+    /// What was due could neither be done nor dropped: not tried again earlier.
+    not_before: Option<Instant>,
     control: mpsc::Sender<Control>,
 }
 
 impl Publisher {
     pub fn new(versions: Versions, control: mpsc::Sender<Control>) -> Self {
-        Self { versions, watch: Canary::default(), harmless: false, control }
+        let since = versions.ledger().canary.as_ref().map_or(0, |canary| canary.since);
+        Self { versions, watch: Canary::since(since), harmless: false, not_before: None, control }
+    }
+
+    pub fn versions(&self) -> &Versions {
+        &self.versions
     }
 
     /// Publishes what is in the project's folder; `in_force` is what all callers take now, and afterwards.
     pub async fn publish(&mut self, config: &Config, in_force: &mut FlowVersion, wish: Publication) -> CommandReply {
         let now = clock::wall_ms();
         if config.flows == FlowSource::Embedded {
-            let text = "the demo's flows are part of the program; `hotline init DIR` makes a project of one's own";
-            return Err(CommandError::Conflict(text.into()));
+            return Err(CommandError::Conflict(BUILT_IN.into()));
         }
         self.refuse(&wish, now)?;
         let (versions, from, tests) = (self.versions.clone(), config.clone(), wish.skip_tests.is_none());
@@ -153,7 +217,8 @@ impl Publisher {
     ) -> Result<String, CommandError> {
         let version = bundle.flows.version.clone();
         self.note(what, &version, wish, now, |ledger| {
-            (ledger.current, ledger.canary, ledger.planned) = (Some(version.clone()), None, None);
+            (ledger.current, ledger.instead) = (Some(version.clone()), None);
+            (ledger.canary, ledger.planned) = (None, None);
         })?;
         *in_force = version.clone();
         let _ = self.control.send(Control::Canary(None)).await;
@@ -178,7 +243,7 @@ impl Publisher {
         }
         let trial = OnTrial { version: version.clone(), percent, since: now };
         self.note(Deed::Canary, &version, wish, now, |ledger| (ledger.canary, ledger.planned) = (Some(trial), None))?;
-        (self.watch, self.harmless) = (Canary::default(), false);
+        (self.watch, self.harmless) = (Canary::since(now), false);
         let _ = self.control.send(Control::Canary(Some((Arc::new(bundle), percent)))).await;
         Ok(format!("{percent} % of the callers take version {version}; it is taken back if it does them harm"))
     }
@@ -196,7 +261,9 @@ impl Publisher {
                 CommandError::NotFound(format!("no one version begins with `{start}`; see `hotline flow versions`"))
             })?,
             None => self.versions.before().ok_or_else(|| {
-                CommandError::Conflict("no earlier version was published that could be gone back to".into())
+                let text = "no earlier version that was good is kept; name one that `hotline flow versions` shows, or put the \
+                            earlier files into the folder and publish them";
+                CommandError::Conflict(text.into())
             })?,
         };
         let bundle = self.load(config, &version).await?;
@@ -206,8 +273,8 @@ impl Publisher {
     }
 
     async fn load(&self, config: &Config, version: &FlowVersion) -> Result<SwitchBundle, CommandError> {
-        let from = of_version(config, &self.versions, version);
-        let loaded = tokio::task::spawn_blocking(move || bundle::load(&from, &mut |_| {})).await;
+        let (config, versions, version) = (config.clone(), self.versions.clone(), version.clone());
+        let loaded = tokio::task::spawn_blocking(move || kept(&config, &versions, &version)).await;
         match loaded {
             Ok(Ok(bundle)) => Ok(bundle),
             Ok(Err(findings)) => Err(self.refused(findings).await),
@@ -215,32 +282,18 @@ impl Publisher {
         }
     }
 
-    /// A reload has taken the folder's flows; they are the version in force if versions are in use at all.
-    pub async fn reloaded(&mut self, config: &Config, version: &FlowVersion) {
-        if self.versions.ledger().current.as_ref().is_none_or(|current| current == version) {
-            return;
+    /// A reload has found callers to take this version.
+    pub async fn reloaded(&mut self, version: &FlowVersion) {
+        if let Err(error) = self.versions.settle(version, clock::wall_ms()) {
+            self.alarm(format!("the versions cannot be written: {error}")).await;
         }
-        let (versions, from, wanted) = (self.versions.clone(), config.clone(), version.clone());
-        let kept = tokio::task::spawn_blocking(move || {
-            versions.copy(&from.flows).and_then(|_| versions.keep(&wanted)).map_err(|error| error.to_string())
-        });
-        let kept = kept.await.unwrap_or_else(|_| Err("it broke off".into()));
-        let noted = kept.and_then(|()| {
-            self.note(Deed::Reloaded, version, &Publication::default(), clock::wall_ms(), |ledger| {
-                (ledger.current, ledger.canary) = (Some(version.clone()), None);
-            })
-            .map_err(|error| format!("{error:?}"))
-        });
-        if let Err(error) = noted {
-            self.alarm(format!("version {version} is in force, and will not be after a restart: {error}")).await;
-        }
-        let _ = self.control.send(Control::Canary(None)).await;
     }
 
     /// How long until a publication may be due.
     pub fn wait(&self) -> Option<Duration> {
         let planned = self.versions.ledger().planned.as_ref()?;
-        Some(Duration::from_millis(planned.at.saturating_sub(clock::wall_ms())).min(LOOK_AGAIN))
+        let rest = self.not_before.map_or(Duration::ZERO, |then| then.saturating_duration_since(Instant::now()));
+        Some(Duration::from_millis(planned.at.saturating_sub(clock::wall_ms())).max(rest).min(LOOK_AGAIN))
     }
 
     /// Puts in force what is due.
@@ -255,23 +308,30 @@ impl Publisher {
             (Err(error), _) => Err(error),
         };
         match done {
-            Ok(done) => tracing::info!("as planned: {done}"),
+            Ok(done) => {
+                self.not_before = None;
+                tracing::info!("as planned: {done}");
+            }
             Err(error) => {
-                let _ = self.note(Deed::TakenBack, &version, &wish, now, |ledger| ledger.planned = None);
-                self.alarm(format!("version {version} did not come into force at its time: {error:?}")).await;
+                let dropped = self.note(Deed::TakenBack, &version, &wish, now, |ledger| ledger.planned = None);
+                let retried = self.not_before.is_some();
+                self.not_before = dropped.is_err().then(|| Instant::now() + LOOK_AGAIN);
+                let more = if dropped.is_err() { "; it is tried again until it does" } else { "" };
+                if dropped.is_ok() || !retried {
+                    self.alarm(format!("version {version} did not come into force at its time: {error}{more}")).await;
+                }
             }
         }
     }
 
     /// Judges a call that has ended, and takes a version back that does harm.
-    pub async fn ended(&mut self, (version, judged): Ended) {
-        let ledger = self.versions.ledger();
-        let Some(canary) = ledger.canary.clone() else { return };
+    pub async fn ended(&mut self, in_force: &FlowVersion, (version, judged): Ended) {
+        let Some(canary) = self.versions.ledger().canary.clone() else { return };
         let is_new = version == canary.version;
-        if !is_new && ledger.current.as_ref() != Some(&version) {
+        if !is_new && *in_force != version {
             return;
         }
-        match self.watch.judge(is_new, judged) {
+        match self.watch.judge(clock::wall_ms(), is_new, judged) {
             Verdict::Worse(finding) => self.take_back(&canary.version, &finding).await,
             Verdict::Harmless if !self.harmless => {
                 self.harmless = true;
@@ -288,7 +348,7 @@ impl Publisher {
         let wish = Publication { why: Some(finding.to_string()), ..Publication::default() };
         let noted = self.end_trial(Deed::TakenBack, version, &wish, clock::wall_ms()).await;
         let unnoted =
-            noted.err().map_or_else(String::new, |error| format!(" (and that could not be written: {error:?})"));
+            noted.err().map_or_else(String::new, |error| format!(" (and that could not be written: {error})"));
         self.alarm(format!("version {version} was taken back: {finding}{unnoted}")).await;
     }
 
@@ -310,7 +370,7 @@ impl Publisher {
         version: &FlowVersion,
         wish: &Publication,
         at: u64,
-        change: impl FnOnce(&mut super::versions::Ledger),
+        change: impl FnOnce(&mut Ledger),
     ) -> Result<(), CommandError> {
         let why = match &wish.skip_tests {
             Some(skipped) => Some(format!("{} (tests skipped: {skipped})", wish.why.clone().unwrap_or_default())),
@@ -318,7 +378,7 @@ impl Publisher {
         };
         let entry = Entry { at, what, version: version.clone(), by: wish.by.clone(), why };
         self.versions
-            .change(entry, change)
+            .change(Some(entry), change)
             .map_err(|error| CommandError::Conflict(format!("the versions cannot be written: {error}")))
     }
 

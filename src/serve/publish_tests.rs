@@ -11,6 +11,7 @@ struct Shop {
     in_force: FlowVersion,
     publisher: Publisher,
     told: mpsc::Receiver<Control>,
+    alarms: Vec<String>,
 }
 
 impl Shop {
@@ -20,15 +21,30 @@ impl Shop {
         Self::started(folder).0
     }
 
+    /// The folder of a kept version.
+    fn kept(&self, version: &FlowVersion) -> PathBuf {
+        self.config.versions_dir().join(version.as_str())
+    }
+
+    /// What a reload has callers take, and what it says.
+    async fn reload(&mut self) -> Result<(FlowVersion, Option<FlowVersion>, String), String> {
+        let mut said = Vec::new();
+        let taken = at_reload(&self.config, self.publisher.versions(), &mut |warning| said.push(warning));
+        let Taken { bundle, canary } = taken.map_err(|findings| findings.join("\n"))?;
+        self.in_force = bundle.flows.version.clone();
+        self.publisher.reloaded(&self.in_force).await;
+        Ok((self.in_force.clone(), canary.map(|(bundle, _)| bundle.flows.version.clone()), said.join("\n")))
+    }
+
     fn started(folder: TestFolder) -> (Self, Option<FlowVersion>) {
         let mut config = Config::load(&folder.join(FILE_NAME)).unwrap();
         config.state_dir = folder.join("state");
-        let Beginning { bundle, canary, versions } = at_start(&config, &mut |_| {}).unwrap();
+        let Beginning { taken: Taken { bundle, canary }, versions, alarms } = at_start(&config, &mut |_| {}).unwrap();
         let (control, told) = mpsc::channel(64);
         let in_force = bundle.flows.version.clone();
         let publisher = Publisher::new(versions, control);
         let canary = canary.map(|(bundle, _)| bundle.flows.version.clone());
-        (Self { folder, config, in_force, publisher, told }, canary)
+        (Self { folder, config, in_force, publisher, told, alarms }, canary)
     }
 
     /// The process ends and is started again.
@@ -109,23 +125,154 @@ async fn what_was_published_is_in_force_after_a_restart_whatever_became_of_the_f
 async fn as_long_as_nothing_was_published_the_folder_counts_and_a_reload_writes_nothing() {
     let mut shop = Shop::open("publish-never");
     let version = shop.in_force.clone();
-    shop.publisher.reloaded(&shop.config, &FlowVersion::new("beef")).await;
-    assert!(!shop.config.versions_dir().exists() && shop.told().is_empty());
     shop.edit("# edit");
+    let (reloaded, _, said) = shop.reload().await.unwrap();
+    assert_ne!(reloaded, version);
+    assert!(!shop.config.versions_dir().exists() && shop.told().is_empty(), "{said}");
+    shop.edit("# later");
     let (shop, _) = shop.restarted();
-    assert_ne!(shop.in_force, version);
+    assert_ne!(shop.in_force, reloaded);
 }
 
 #[tokio::test]
-async fn a_reload_after_a_publication_is_a_publication() {
+async fn a_reload_never_brings_back_what_was_rolled_back_is_on_trial_planned_or_untested() {
     let mut shop = Shop::open("publish-reload");
+    let good = shop.publish_edit("# good").await;
+    let (_, _, said) = shop.reload().await.unwrap();
+    assert_eq!(said, "", "there is nothing to say");
+    shop.publish_edit("# bad").await;
+    shop.roll_back(None).await.unwrap();
+    let (reloaded, _, said) = shop.reload().await.unwrap();
+    assert_eq!(reloaded, good);
+    assert!(said.contains("(rolled back)") && said.contains("hotline flow publish"), "{said}");
+
+    shop.edit("# trial");
+    shop.publish(canary(10)).await.unwrap();
+    let (reloaded, on_trial, said) = shop.reload().await.unwrap();
+    assert!(reloaded == good && on_trial.is_some() && said.contains("(on trial)"), "{said}");
+    shop.roll_back(None).await.unwrap();
+    let (reloaded, on_trial, said) = shop.reload().await.unwrap();
+    assert!(reloaded == good && on_trial.is_none() && said.contains("(taken back)"), "{said}");
+
+    shop.edit("# planned");
+    shop.publish(Publication { at: Some(u64::MAX / 2), ..Publication::default() }).await.unwrap();
+    let (reloaded, _, said) = shop.reload().await.unwrap();
+    assert!(reloaded == good && said.contains("(planned)"), "{said}");
+
+    std::fs::write(shop.flow_file(), "nonsense").unwrap();
+    let (reloaded, _, said) = shop.reload().await.unwrap();
+    assert!(reloaded == good && said.contains("have faults"), "{said}");
+    assert_eq!(shop.restarted().0.in_force, good);
+}
+
+#[tokio::test]
+async fn a_configuration_that_the_flows_in_force_do_not_fit_is_refused() {
+    let mut shop = Shop::open("publish-unfit");
+    let first = shop.publish_edit("# good").await;
+    let queues = std::mem::take(&mut shop.config.queues);
+    let refused = shop.reload().await.unwrap_err();
+    assert!(refused.contains(first.as_str()) && refused.contains("does not fit this configuration"), "{refused}");
+    shop.config.queues = queues;
+    if let Some(number) = shop.config.numbers.first_mut() {
+        number.to = crate::config::Target::Flow("tomorrow".into());
+    }
+    let refused = shop.reload().await.unwrap_err();
+    assert!(refused.contains("flow `tomorrow`"), "{refused}");
+}
+
+#[tokio::test]
+async fn each_rollback_goes_further_back_and_never_to_what_was_rolled_back() {
+    let mut shop = Shop::open("publish-back-twice");
+    let first = shop.publish_edit("# one").await;
+    let second = shop.publish_edit("# two").await;
+    shop.publish_edit("# three").await;
+    shop.roll_back(None).await.unwrap();
+    assert_eq!(shop.in_force, second);
+    shop.roll_back(None).await.unwrap();
+    assert_eq!(shop.in_force, first, "the third was bad, too");
+    let Err(CommandError::Conflict(text)) = shop.roll_back(None).await else { panic!("nothing is left") };
+    assert!(text.contains("hotline flow versions"), "{text}");
+    let fourth = shop.publish_edit("# four").await;
+    shop.roll_back(Some(second.as_str())).await.unwrap();
+    shop.roll_back(None).await.unwrap();
+    assert_eq!(shop.in_force, fourth, "what an operator names is good again");
+}
+
+#[tokio::test]
+async fn recordings_of_every_kind_are_kept_with_a_version() {
+    let mut shop = Shop::open("publish-recordings");
+    let prompts = shop.folder.join("prompts/zh");
+    let samples: Vec<u8> = (0..16_000u32).map(|n| (n * 7 % 251) as u8).collect();
+    std::fs::write(prompts.join("jingle.ul"), samples).unwrap();
     shop.publish(Publication::default()).await.unwrap();
-    shop.edit("# reloaded");
-    let version = bundle::load(&shop.config, &mut |_| {}).unwrap().flows.version.clone();
-    shop.publisher.reloaded(&shop.config, &version).await;
-    assert_eq!(shop.deeds(), [Deed::Reloaded, Deed::Published]);
+    assert!(shop.kept(&shop.in_force).join("prompts/zh/jingle.ul").is_file());
+    let version = shop.in_force.clone();
+    std::fs::remove_file(prompts.join("jingle.ul")).unwrap();
     let (shop, _) = shop.restarted();
+    assert_eq!((&shop.in_force, shop.alarms.len()), (&version, 0), "{:?}", shop.alarms);
+}
+
+#[tokio::test]
+async fn a_kept_version_that_was_damaged_is_told_of_and_mended_by_publishing_it_again() {
+    let mut shop = Shop::open("publish-damaged");
+    let version = shop.publish_edit("# good").await;
+    let file = shop.kept(&version).join("ivr-flows/small-shop.flow.yaml");
+    let good = std::fs::read(&file).unwrap();
+    std::fs::write(&file, &good[..good.len() / 2]).unwrap();
+    shop.edit("# another day");
+    let (mut shop, _) = shop.restarted();
+    let folder = shop.in_force.clone();
+    assert_ne!(folder, version);
+    assert!(shop.alarms[0].contains("is damaged"), "{:?}", shop.alarms);
+    assert_eq!(shop.publisher.versions().ledger().instead, Some(folder.clone()), "`flow versions` shows what is taken");
+    assert_eq!(shop.deeds()[0], Deed::Unusable);
+    let (reloaded, _, said) = shop.reload().await.unwrap();
+    assert!(reloaded == folder && said.contains("is damaged"), "{said}");
+
+    std::fs::write(shop.flow_file(), &good).unwrap();
+    shop.publish(Publication::default()).await.unwrap();
     assert_eq!(shop.in_force, version);
+    let (shop, _) = shop.restarted();
+    assert_eq!((&shop.in_force, shop.alarms.len()), (&version, 0), "{:?}", shop.alarms);
+    assert_eq!(shop.publisher.versions().ledger().instead, None);
+}
+
+#[tokio::test]
+async fn a_trial_that_cannot_go_on_after_a_restart_is_over() {
+    let mut shop = Shop::open("publish-lost-trial");
+    let base = shop.publish_edit("# base").await;
+    shop.edit("# trial");
+    shop.publish(canary(10)).await.unwrap();
+    let on_trial = shop.publisher.versions().ledger().canary.clone().unwrap().version;
+    std::fs::remove_dir_all(shop.kept(&on_trial)).unwrap();
+    let (shop, taken) = shop.restarted();
+    assert_eq!((&shop.in_force, taken, shop.deeds()[0]), (&base, None, Deed::TakenBack));
+    assert!(shop.alarms[0].contains(on_trial.as_str()), "{:?}", shop.alarms);
+    assert_eq!(shop.publisher.versions().ledger().canary, None);
+}
+
+#[tokio::test]
+async fn what_is_due_on_a_full_disk_is_told_once_and_tried_again_later() {
+    let mut shop = Shop::open("publish-full");
+    let first = shop.publish_edit("# base").await;
+    shop.edit("# planned");
+    shop.publish(Publication { at: Some(u64::MAX / 2), ..Publication::default() }).await.unwrap();
+    let now = |ledger: &mut Ledger| ledger.planned.iter_mut().for_each(|planned| planned.at = 1);
+    shop.publisher.versions.change(None, now).unwrap();
+    let in_the_way = shop.config.versions_dir().join("ledger.new");
+    std::fs::create_dir(&in_the_way).unwrap();
+    shop.told();
+    for _ in 0..3 {
+        shop.publisher.due(&shop.config, &mut shop.in_force).await;
+        assert!(shop.publisher.wait().is_some_and(|wait| wait > LOOK_AGAIN / 2), "it does not spin");
+    }
+    let told = shop.told();
+    assert!(told.len() == 1 && told[0].contains("cannot be written"), "{told:?}");
+    assert_eq!(shop.in_force, first);
+    std::fs::remove_dir(&in_the_way).unwrap();
+    shop.publisher.due(&shop.config, &mut shop.in_force).await;
+    assert_ne!(shop.in_force, first);
+    assert_eq!(shop.publisher.wait(), None);
 }
 
 #[tokio::test]
@@ -189,10 +336,14 @@ async fn a_canary_that_harms_callers_is_taken_back_and_one_that_does_not_survive
     let (mut shop, on_trial) = shop.restarted();
     let on_trial = on_trial.expect("it goes on");
     assert_eq!(shop.in_force, base);
-    let (good, bad) = (judged(ServiceEnd::Resolved), judged(ServiceEnd::Forced));
+    let (good, bad) = (judged(ServiceEnd::Resolved, clock::wall_ms()), judged(ServiceEnd::Forced, clock::wall_ms()));
+    let earlier = judged(ServiceEnd::Forced, 1);
     for _ in 0..200 {
-        shop.publisher.ended((base.clone(), good)).await;
-        shop.publisher.ended((on_trial.clone(), bad)).await;
+        shop.publisher.ended(&base, (on_trial.clone(), earlier)).await;
+    }
+    for _ in 0..200 {
+        shop.publisher.ended(&base, (base.clone(), good)).await;
+        shop.publisher.ended(&base, (on_trial.clone(), bad)).await;
     }
     let told = shop.told();
     assert_eq!(told[0], "no canary");
@@ -202,7 +353,7 @@ async fn a_canary_that_harms_callers_is_taken_back_and_one_that_does_not_survive
     assert_eq!(shop.restarted().1, None);
 }
 
-fn judged(end: ServiceEnd) -> Judged {
+fn judged(end: ServiceEnd, wall: u64) -> Judged {
     use crate::events::{Cause, EndedBy, SwitchEvent};
     let mut fold = crate::cdr::Fold::new();
     let call = Some(crate::ids::CallId(1));
@@ -220,7 +371,7 @@ fn judged(end: ServiceEnd) -> Judged {
         EventKind::CallEnded { cause: Cause::Normal, by: EndedBy::Caller },
     ];
     let mut records =
-        (1..).zip(events).filter_map(|(seq, kind)| fold.apply(&SwitchEvent { seq, wall: 1, mono: 1, call, kind }));
+        (1..).zip(events).filter_map(|(seq, kind)| fold.apply(&SwitchEvent { seq, wall, mono: 1, call, kind }));
     Judged::of(&records.next().unwrap()).unwrap()
 }
 
@@ -238,9 +389,8 @@ async fn a_planned_version_comes_into_force_at_its_time_and_not_before() {
     let entry = shop.publisher.versions.ledger().history[0].clone();
     let planned = entry.version.clone();
     assert_ne!(planned, first);
-    let now =
-        |ledger: &mut super::super::versions::Ledger| ledger.planned.iter_mut().for_each(|planned| planned.at = 1);
-    shop.publisher.versions.change(entry, now).unwrap();
+    let now = |ledger: &mut Ledger| ledger.planned.iter_mut().for_each(|planned| planned.at = 1);
+    shop.publisher.versions.change(None, now).unwrap();
     shop.publisher.due(&shop.config, &mut shop.in_force).await;
     assert_eq!(shop.in_force, planned);
     assert_eq!((shop.told().len(), shop.publisher.wait()), (2, None));

@@ -1,18 +1,18 @@
 //! Reading the files again: what a reload takes, what waits for the next start, and how the operator learns which is which.
 
-use super::bundle;
 use super::event_loop::{Control, FileWork};
 use super::names::{Known, Names, RELOAD_PATIENCE};
 use super::outside::{Outside, Systems};
-use super::publish::{Ended, Publisher};
+use super::publish::{self, Ended, Publisher, Taken};
 use super::setup::{self, Seeds};
 use super::trunks;
+use super::versions::Versions;
 use crate::api::{self, CommandError, Done};
 use crate::config::Config;
 use crate::events::EventKind;
 use crate::ids::FlowVersion;
 use crate::net::tls::{Tls, TlsSettings};
-use crate::switch::{SwitchBundle, SwitchConfig};
+use crate::switch::SwitchConfig;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::runtime::Handle;
@@ -43,7 +43,7 @@ pub(super) struct Asked {
 struct Fresh {
     config: Config,
     switch_config: SwitchConfig,
-    bundle: SwitchBundle,
+    flows: Taken,
     tls: Option<TlsSettings>,
     systems: Systems,
     done: Done,
@@ -75,7 +75,7 @@ pub(super) async fn task(
                 None => return,
             },
             Some(ended) = ends.recv() => {
-                publisher.ended(ended).await;
+                publisher.ended(&in_force.bundle, ended).await;
                 continue;
             }
             () = tokio::time::sleep(publisher.wait().unwrap_or_default()), if publisher.wait().is_some() => {
@@ -101,14 +101,15 @@ pub(super) async fn task(
             }
         };
         let (before, seeds, lookup) = (in_force.clone(), seeds.clone(), names.clone());
+        let versions = publisher.versions().clone();
         let read = tokio::task::spawn_blocking(move || {
             let known =
                 |config: &Config| Handle::current().block_on(lookup.keep(trunks::places(config), RELOAD_PATIENCE));
-            read(&before, &seeds, &known)
+            read(&before, &versions, &seeds, &known)
         });
         let read = read.await;
         let answer = match read {
-            Ok(Ok(Fresh { config, switch_config, bundle, tls: fresh_tls, systems, done })) => {
+            Ok(Ok(Fresh { config, switch_config, flows: Taken { bundle, canary }, tls: fresh_tls, systems, done })) => {
                 outside.replace(systems);
                 match (&tls, fresh_tls) {
                     (Some(tls), Some(settings)) => tls.replace(settings),
@@ -120,7 +121,10 @@ pub(super) async fn task(
                 in_force.bundle = bundle.flows.version.clone();
                 let swap = Control::Swap { config: Arc::new(switch_config), bundle: Some(Arc::new(bundle)) };
                 let _ = control.send(swap).await;
-                publisher.reloaded(&in_force.config, &in_force.bundle).await;
+                if canary.is_some() {
+                    let _ = control.send(Control::Canary(canary)).await;
+                }
+                publisher.reloaded(&in_force.bundle).await;
                 log(&done);
                 Ok(done)
             }
@@ -149,7 +153,12 @@ fn made_of(config: &Config, seeds: &Seeds, known: &Known) -> Result<(SwitchConfi
 }
 
 /// `known` finds out what is known of the trunks of a configuration.
-fn read(before: &InForce, seeds: &Seeds, known: &dyn Fn(&Config) -> Known) -> Result<Fresh, Vec<String>> {
+fn read(
+    before: &InForce,
+    versions: &Versions,
+    seeds: &Seeds,
+    known: &dyn Fn(&Config) -> Known,
+) -> Result<Fresh, Vec<String>> {
     let mut fresh = match &before.config.file {
         Some(file) => Config::load(file).map_err(|error| vec![error.to_string()])?,
         None => before.config.clone(),
@@ -158,23 +167,17 @@ fn read(before: &InForce, seeds: &Seeds, known: &dyn Fn(&Config) -> Known) -> Re
         fresh.state_dir = state_dir.clone();
     }
     let mut warnings: Vec<String> = fresh.warnings.iter().map(ToString::to_string).collect();
-    let bundle = bundle::load(&fresh, &mut |warning| warnings.push(warning))?;
+    let flows = publish::at_reload(&fresh, versions, &mut |warning| warnings.push(warning))?;
+    let version = &flows.bundle.flows.version;
     let needs_restart = keep_until_restart(&before.config, &mut fresh);
     let mut taken = taken(&before.config, &fresh);
-    if bundle.flows.version != before.bundle {
+    if *version != before.bundle {
         taken.push("flows and prompts".into());
     }
     let (switch_config, tls) = made_of(&fresh, seeds, &known(&fresh)).map_err(|text| vec![text])?;
     let systems = Systems::of(&fresh).map_err(|fault| vec![fault.to_string()])?;
-    let done = format!("in force: configuration {}, bundle {}", fresh.id, bundle.flows.version);
-    Ok(Fresh {
-        config: fresh,
-        switch_config,
-        bundle,
-        tls,
-        systems,
-        done: Done { done, taken, needs_restart, warnings },
-    })
+    let done = format!("in force: configuration {}, bundle {}", fresh.id, version);
+    Ok(Fresh { config: fresh, switch_config, flows, tls, systems, done: Done { done, taken, needs_restart, warnings } })
 }
 
 /// Puts back what a running process cannot change, and names what would have changed.
@@ -246,6 +249,7 @@ fn log(done: &Done) {
 mod tests {
     use super::*;
     use crate::config::{FILE_NAME, template};
+    use crate::serve::bundle;
     use std::path::Path;
 
     fn nothing(config: &Config) -> Known {
@@ -254,6 +258,10 @@ mod tests {
 
     fn seeds() -> Seeds {
         Seeds { sip: [1; 32], nonce_key: [2; 32], media: 3, certificate: [4; 32] }
+    }
+
+    fn reread(before: &InForce) -> Result<Fresh, Vec<String>> {
+        read(before, &Versions::open(before.config.versions_dir()).unwrap(), &seeds(), &nothing)
     }
 
     fn replace(file: &Path, from: &str, to: &str) {
@@ -271,7 +279,7 @@ mod tests {
         let bundle = bundle::load(&config, &mut |_| {}).unwrap().flows.version.clone();
         let in_force = InForce { config: config.clone(), bundle, state_dir: None };
 
-        let Fresh { done, .. } = read(&in_force, &seeds(), &nothing).unwrap();
+        let Fresh { done, .. } = reread(&in_force).unwrap();
         assert_eq!((done.taken.len(), done.needs_restart.len()), (0, 0), "{done:?}");
 
         replace(&file, "calls: 500", "calls: 20");
@@ -279,7 +287,7 @@ mod tests {
         replace(&file, "http: 127.0.0.1:8080", "http: 127.0.0.1:8081");
         replace(&file, "cdr_days: 400", "cdr_days: 40");
         std::fs::write(folder.join("secrets/1001"), "short\n").unwrap();
-        let Fresh { config: fresh, switch_config, done, .. } = read(&in_force, &seeds(), &nothing).unwrap();
+        let Fresh { config: fresh, switch_config, done, .. } = reread(&in_force).unwrap();
         assert_eq!(done.taken, ["limits.calls", "agents"]);
         assert_eq!(done.needs_restart, ["listen", "limits.drain_timeout", "records"]);
         assert!(done.warnings.iter().any(|text| text.contains("C147")), "{:?}", done.warnings);
@@ -288,7 +296,7 @@ mod tests {
 
         // What waits is told again until the switch was restarted.
         let next = InForce { config: fresh, ..in_force };
-        let Fresh { done, .. } = read(&next, &seeds(), &nothing).unwrap();
+        let Fresh { done, .. } = reread(&next).unwrap();
         assert_eq!((done.taken.len(), done.needs_restart.len()), (0, 3), "{done:?}");
     }
     #[test]
@@ -306,10 +314,10 @@ mod tests {
         let in_force = InForce { config, bundle, state_dir: None };
 
         std::fs::copy(&renewed.certificate, &own.certificate).unwrap();
-        let refused = read(&in_force, &seeds(), &nothing).err().unwrap().join("\n");
+        let refused = reread(&in_force).err().unwrap().join("\n");
         assert!(refused.contains("is not that of the certificate"), "{refused}");
         std::fs::copy(&renewed.key, &own.key).unwrap();
-        let Fresh { tls, done, .. } = read(&in_force, &seeds(), &nothing).unwrap();
+        let Fresh { tls, done, .. } = reread(&in_force).unwrap();
         assert!(tls.is_some());
         assert_eq!(done.taken, ["tls"]);
         assert!(done.needs_restart.is_empty(), "{done:?}");
@@ -318,20 +326,20 @@ mod tests {
         let old = ca.issue_until(&["hotline.example"], 2020);
         std::fs::copy(&old.certificate, &own.certificate).unwrap();
         std::fs::copy(&old.key, &own.key).unwrap();
-        let Fresh { tls, done, .. } = read(&in_force, &seeds(), &nothing).unwrap();
+        let Fresh { tls, done, .. } = reread(&in_force).unwrap();
         assert!(tls.is_some() && done.warnings.iter().any(|text| text.contains("has expired")), "{done:?}");
 
         // Whom we believe is told as changed, too, and a file without TLS as one for the next start.
         let section = format!("tls: {{certificate: {certificate}, key: {key}}}");
         let believing = format!("tls: {{certificate: {certificate}, key: {key}, client_ca: {}}}", ca.file.display());
         replace(&file, &section, &believing);
-        let Fresh { config, .. } = read(&in_force, &seeds(), &nothing).unwrap();
+        let Fresh { config, .. } = reread(&in_force).unwrap();
         let in_force = InForce { config, ..in_force };
         std::fs::copy(&crate::net::tls::testing::Authority::new().file, &ca.file).unwrap();
-        assert_eq!(read(&in_force, &seeds(), &nothing).unwrap().done.taken, ["tls"]);
+        assert_eq!(reread(&in_force).unwrap().done.taken, ["tls"]);
         replace(&file, &believing, "");
         replace(&file, "sip_tls: 127.0.0.1:5061", "# sip_tls: 127.0.0.1:5061");
-        let Fresh { tls, done, .. } = read(&in_force, &seeds(), &nothing).unwrap();
+        let Fresh { tls, done, .. } = reread(&in_force).unwrap();
         assert!(tls.is_none());
         assert_eq!(done.needs_restart, ["listen", "tls"]);
     }
