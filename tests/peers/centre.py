@@ -36,7 +36,7 @@ def agent_is_lost(lab):
         music = call.voice.rms(start + 400, 1000)
         if music < -60:
             raise Failure(f"the caller waits in silence ({music:.0f} dBFS)")
-        own.switch.make_ready("1002")
+        own.switch.api("agents/1002/state", "PUT", {"state": "ready"})
         second.wait_event("CALL_INCOMING", 15)
         second.accept()
         second.wait_event("CALL_ESTABLISHED", 5)

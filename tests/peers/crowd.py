@@ -5,14 +5,13 @@ the other side: who talked with whom must be the same list from both ends, and i
 """
 
 import statistics
-import re
 import time
 from pathlib import Path
 
 import sound
 from lab import recording_of
 from sipp import Failure, Sipp, credentials, free_port, poll
-from switch import ROOT, Switch, write_project
+from switch import Switch, write_project
 from voices import Voices
 
 MANY = 200
@@ -32,15 +31,9 @@ two_hundred.title = two_hundred.__doc__
 FIRST_AGENT = 2001
 
 
-def sample_trunks():
-    """Lines under `trunks` for those that the sample flow names; the configuration has to know them."""
-    trunks = set(re.findall(r"trunk: *([a-z0-9-]+)", "".join(p.read_text("utf-8") for p in Path(ROOT, "ivr-flows").glob("*.flow.yaml"))))
-    return "\n".join(f"  {name}: {{address: \"127.0.0.1:9\"}}" for name in sorted(trunks))
-
-
 def write_config(folder, sip, http, state):
     text = (Path(__file__).parent / "crowd.yaml").read_text()
-    for place, value in {"STATE": state, "SIP": sip, "HTTP": http, "TRUNKS": sample_trunks()}.items():
+    for place, value in {"STATE": state, "SIP": sip, "HTTP": http}.items():
         text = text.replace(f"@{place}@", str(value))
     text += "".join(f"  - {{id: \"{FIRST_AGENT + n}\", password: pw-of-{FIRST_AGENT + n}, queues: [service]}}\n" for n in range(MANY))
     return write_project(folder / "hotline.yaml", text)

@@ -30,7 +30,7 @@ queues:
   emergency: {ring_timeout: 20s}
 trunks:
   carrier: {sources: ["@CARRIER@"]}
-@TRUNKS@
+@SAMPLE_TRUNKS@
 numbers:
   - {number: "95598", to: {flow: power}, open_to: [carrier]}
   - {number: "9000", to: {queue: service}, open_to: [carrier]}
@@ -48,11 +48,8 @@ def own_switch(lab, name, carrier="127.0.0.1/32", ip="127.0.0.1", project=PROJEC
 
     def arguments(sip, http, state):
         shutil.copytree(Path(ROOT, "ivr-flows"), folder / "switch" / "ivr-flows")
-        flows = (folder / "switch" / "ivr-flows").glob("*.flow.yaml")
-        trunks = set(re.findall(r"trunk: *([a-z0-9-]+)", "".join(flow.read_text("utf-8") for flow in flows)))
         text = project
-        lines = "\n".join(f"  {trunk}: {{address: \"127.0.0.1:9\"}}" for trunk in sorted(trunks))
-        places = {"STATE": state, "SIP": sip, "HTTP": http, "TRUNKS": lines, "SECRET": SECRET, "CARRIER": carrier, "BIND": ip, "HOST": f"[{ip}]" if ":" in ip else ip}
+        places = {"STATE": state, "SIP": sip, "HTTP": http, "SECRET": SECRET, "CARRIER": carrier, "BIND": ip, "HOST": f"[{ip}]" if ":" in ip else ip}
         for place, value in places.items():
             text = text.replace(f"@{place}@", str(value))
         return ["serve", "-c", str(write_project(folder / "switch" / "hotline.yaml", text))]

@@ -10,7 +10,6 @@ import subprocess
 import threading
 import time
 
-from crowd import sample_trunks
 from lab import AGENT_HZ, Lab, expect
 from phones import heard_throughout
 from sipp import Failure, Skipped, free_port, installed, poll
@@ -44,7 +43,7 @@ agents:
 trunks:
   local: {{sources: ["127.0.0.1/32"]}}
 {impostors}
-{trunks}
+@SAMPLE_TRUNKS@
 numbers:
   - {{number: "9000", to: {{queue: service}}, open_to: [local]}}
   - {{number: "9196", to: {{test: echo}}, open_to: [local]}}
@@ -123,7 +122,7 @@ def play(folder):
     def arguments(sip, http, state):
         lines = "\n".join(f'  {name}: {{address: "127.0.0.1:{each.port}", transport: tls, ca: {pki}/ca.pem}}' for name, each in impostors.items())
         numbers = "\n".join(f'  - {{number: "{number}", to: {{trunk: {{name: {name}}}}}, open_to: [local]}}' for name, (number, _) in FAULTS.items())
-        text = CONFIG.format(sip=sip, tls=sip + 1, http=http, state=state, pki=pki, impostors=lines, impostor_numbers=numbers, secret=SECRET, trunks=sample_trunks())
+        text = CONFIG.format(sip=sip, tls=sip + 1, http=http, state=state, pki=pki, impostors=lines, impostor_numbers=numbers, secret=SECRET)
         return ["serve", "-c", str(write_project(folder / "project" / "hotline.yaml", text))]
 
     lab = Lab(folder, arguments)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 from sipp import Failure, free_port, poll
 
@@ -21,9 +22,18 @@ SYSTEMS = "".join(
 )
 
 
+def sample_trunks():
+    """Lines under `trunks` for those that the sample's flows name; nobody is there."""
+    flows = "".join(path.read_text("utf-8") for path in Path(ROOT, "ivr-flows").rglob("*.flow.yaml"))
+    names = sorted(set(re.findall(r"trunk: *([a-z0-9-]+)", flows)))
+    return "\n".join(f"  {name}: {{address: \"127.0.0.1:9\", private: [account]}}" for name in names)
+
+
 def write_project(path, text):
-    """A project folder around `path`, its hotline.yaml, with the sample's flows and prompts."""
+    """A project folder around `path`, its hotline.yaml, with the sample's flows and prompts. The line `@SAMPLE_TRUNKS@` under
+    `trunks` is filled in."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    text = text.replace("@SAMPLE_TRUNKS@", sample_trunks())
     path.write_text(f"{text.rstrip()}\nbases:\n{SYSTEMS}")
     path.chmod(0o600)
     for name in ("ivr-flows", "prompts"):

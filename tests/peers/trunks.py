@@ -33,6 +33,7 @@ agents:
   - {{id: "1004", password: {secret}}}
 trunks:
   local: {{sources: ["127.0.0.1/32"]}}
+@SAMPLE_TRUNKS@
 {trunks}
 numbers:
   - {{number: "customer", to: {{test: echo}}, open_to: [carrier]}}
