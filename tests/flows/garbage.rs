@@ -185,7 +185,7 @@ fn any_event(dice: &mut Dice, ids: u32) -> Event {
         3 => Value::Text("x".repeat(dice.roll(400))),
         _ => Value::Datetime(i64::MIN + dice.roll(usize::MAX / 4) as i64),
     };
-    match dice.roll(14) {
+    match dice.roll(16) {
         0 => Event::Started {
             caller: Redacted::new("x\u{0}138".into()),
             called: String::new(),
@@ -214,8 +214,26 @@ fn any_event(dice: &mut Dice, ids: u32) -> Event {
             Event::Transfer { id, result: *dice.one_of(&results) }
         }
         12 => Event::AgentGone,
+        13 => Event::Posted { id, reference: (dice.roll(2) == 0).then(|| "100001".to_string()) },
+        14 => {
+            Event::Recorded { id, kept: (dice.roll(2) == 0).then(|| Kept { file: "1.wav".into(), length_ms: 2_000 }) }
+        }
         _ if dice.roll(40) == 0 => Event::CallerHungUp,
         _ => Event::PlayDone { id: ids, heard_ms: 1_000 },
+    }
+}
+
+/// What an action may be answered by.
+fn asked(action: &Action) -> Option<ActionId> {
+    match action {
+        Action::Play { id, .. }
+        | Action::TimerSet { id, .. }
+        | Action::Fetch { id, .. }
+        | Action::Enqueue { id, .. }
+        | Action::Dial { id, .. }
+        | Action::Record { id, .. }
+        | Action::Post { id, .. } => Some(*id),
+        _ => None,
     }
 }
 
@@ -235,23 +253,16 @@ fn wander(bundle: &Bundle, dice: &mut Dice, events: usize) -> Vec<Action> {
         assert!(!over || out.is_empty(), "after the end: {out:?}");
         for action in &out {
             match action {
-                Action::Play { id, items, .. } => {
-                    assert!(!items.is_empty(), "an empty play never ends");
-                    ids = ids.max(*id);
-                }
-                Action::TimerSet { id, .. }
-                | Action::Fetch { id, .. }
-                | Action::Enqueue { id, .. }
-                | Action::Dial { id, .. } => ids = ids.max(*id),
+                Action::Play { items, .. } => assert!(!items.is_empty(), "an empty play never ends"),
                 Action::Hangup { .. } => over = true,
                 _ => {}
             }
         }
+        ids = out.iter().filter_map(asked).fold(ids, Ord::max);
         over |= state.is_ended();
         log.append(&mut out);
         if dice.roll(50) == 0 {
-            let text = serde_json::to_string(&state).expect("plain data");
-            state = serde_json::from_str(&text).expect("what was written");
+            state = restored(&state);
         }
     }
     log
@@ -328,6 +339,51 @@ fn what_was_answered_or_cleared_before_changes_nothing() {
             }
         }
     }
+}
+
+/// A call as it is after a restart.
+fn restored(state: &CallState) -> CallState {
+    let text = serde_json::to_string(state).expect("plain data");
+    serde_json::from_str(&text).expect("what was written")
+}
+
+/// All that a call is, but for what is never written down: secrets, and keys that no question has used yet.
+fn written(state: &CallState) -> String {
+    let mut shown = format!("{state:?}").replace(", \"id_last6\"", "").replace("\"id_last6\"", "");
+    for keys in 1..=MAX_TYPED {
+        shown = shown.replace(&format!(": {keys} keys"), ": 0 keys");
+    }
+    shown
+}
+
+#[test]
+fn a_call_that_is_restored_at_any_event_goes_on_as_if_nothing_had_happened() {
+    let bundle = bundle(&sample());
+    let (mut whole, mut without_keys) = (0, 0);
+    for case in 0..cases() / 10 {
+        let mut dice = Dice::of(case);
+        let mut state = start(&bundle, "power").expect("the flow is there");
+        let (mut at, mut ids) = (0, 0);
+        for turn in 0..200 {
+            at += dice.roll(4_000) as u64;
+            let event = if turn == 0 { begin() } else { any_event(&mut dice, ids) };
+            let told = format!("case {case}, event {turn}: {event:?}");
+            let mut twin = restored(&state);
+            assert_eq!(written(&twin), written(&state), "{told}");
+            let same = twin == state;
+            let (mut out, mut of_twin) = (Vec::new(), Vec::new());
+            step(&bundle, &mut state, at, event.clone(), &mut out);
+            if same {
+                step(&bundle, &mut twin, at, event, &mut of_twin);
+                assert!(out == of_twin && twin == state, "{told}: {out:?} and {of_twin:?}");
+                whole += 1;
+            } else {
+                without_keys += 1;
+            }
+            ids = out.iter().filter_map(asked).fold(ids, Ord::max);
+        }
+    }
+    assert!(whole > 0 && without_keys > 0, "{whole} whole, {without_keys} without their keys");
 }
 
 /// A caller of some temper in the ordinary world: whatever is pressed, the call ends or reaches people.
