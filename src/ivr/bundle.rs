@@ -4,6 +4,7 @@ use super::calendar::{self, Calendar, Openness};
 use super::check;
 use super::diag::{Allowed, Diagnostic, Diags, shown};
 use super::flow::{self, Flow};
+use super::holidays;
 use super::lookup::{self, Lookup};
 use super::post::{self, Template, Templates};
 use super::prompt::{self, Prompt};
@@ -234,6 +235,7 @@ fn read(files: &Files, diags: &mut Diags) -> Bundle {
         switches: BTreeSet::new(),
         audio_ms: BTreeMap::new(),
     };
+    let mut official = BTreeMap::new();
     for (index, file) in files.0.iter().enumerate() {
         let span = Span { file: index.min(MAX_FILES) as u16, start: 0, end: 0 };
         if index >= MAX_FILES {
@@ -257,6 +259,7 @@ fn read(files: &Files, diags: &mut Diags) -> Bundle {
             Content::Prompts => prompt::lower(&root, &mut bundle.prompts, diags),
             Content::Calendars => calendar::lower(&root, &mut bundle.calendars, diags),
             Content::Lookups => lookup::lower(&root, &mut bundle.lookups, diags),
+            Content::Holidays(name) => _ = official.insert(name, holidays::lower(&root, diags)),
             Content::Messages => post::lower(&root, &mut bundle.templates, diags),
             Content::Flow(name) if bundle.index_of(&name).is_some() => {
                 diags.error("E208", span, format!("there are two flows `{}`", shown(&name)));
@@ -265,6 +268,7 @@ fn read(files: &Files, diags: &mut Diags) -> Bundle {
             Content::Tests => {}
         }
     }
+    holidays::settle(&mut bundle.calendars, &official, diags);
     bundle
 }
 
@@ -287,6 +291,7 @@ enum Content {
     Flow(String),
     Prompts,
     Calendars,
+    Holidays(String),
     Lookups,
     Messages,
     Tests,
@@ -308,7 +313,7 @@ impl Content {
         match self {
             Content::Flow(_) => &["E202"],
             Content::Prompts => &["E203", "E501"],
-            Content::Calendars => &["E206"],
+            Content::Calendars | Content::Holidays(_) => &["E206"],
             Content::Lookups => &["E207"],
             Content::Messages => &["E210"],
             Content::Tests => &[],
@@ -324,6 +329,7 @@ impl Content {
             ("tests", _) => Content::Tests,
             _ if stem.ends_with(".test") => Content::Tests,
             ("prompts", _) => Content::Prompts,
+            ("holidays", _) => Content::Holidays(stem.to_string()),
             (_, "calendars") => Content::Calendars,
             (_, "lookups") => Content::Lookups,
             (_, "messages") => Content::Messages,

@@ -3,9 +3,10 @@
 //! Time zones come from jiff's tables; which moment is asked about is always handed in.
 
 use super::diag::{Diagnostic, Diags, shown};
-use super::lower::{Fields, identifier, named, text};
+use super::holidays::Holidays;
+use super::lower::{Fields, identifier, named, names, text};
 use super::settings::{Group, Shape, optional, required};
-use super::source::Span;
+use super::source::{Name, Span};
 use super::value::{date, date_of, time};
 use super::yaml::{Kind, Node};
 use jiff::Timestamp;
@@ -18,6 +19,7 @@ const MAX_RANGE_DAYS: i32 = 120;
 /// Next year's holidays are decreed and entered within this time.
 const ENDS_SOON_DAYS: i32 = 60;
 const DAY_S: u32 = 86_400;
+const MONDAY: usize = 0;
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -39,6 +41,8 @@ pub(super) struct Calendar {
     make_up: BTreeMap<i32, usize>,
     /// The last day that its holidays are entered for, and where that is said.
     covers_until: Option<(i32, Span)>,
+    /// Files of official holidays that are still to be entered.
+    pub(super) official: Vec<Name>,
 }
 
 /// Seconds since the day's midnight; `end` is beyond 24 h when the window runs into the next day.
@@ -66,6 +70,22 @@ impl Calendar {
         let until = date_of(last).map(|day| day.to_string()).unwrap_or_default();
         let message = format!("the holidays of `{name}` are entered until {until} only");
         Some(diags.warning("E604", place, message, "enter those of the next year, then move `covers_until`"))
+    }
+
+    /// Enters a year's official holidays, named at `place`. What the calendar says of a day itself stands.
+    pub(super) fn observe(&mut self, official: &Holidays, place: Span) {
+        for (&day, off) in &official.days {
+            if self.holidays.contains_key(&day) || self.make_up.contains_key(&day) {
+                continue;
+            }
+            match off {
+                true => _ = self.holidays.insert(day, Vec::new()),
+                false => _ = self.make_up.insert(day, MONDAY),
+            }
+        }
+        if official.last > self.covers_until.map(|(last, _)| last) {
+            self.covers_until = official.last.map(|last| (last, place));
+        }
     }
 
     /// Whether `wall_ms` (since 1970, UTC) is open.
@@ -129,9 +149,18 @@ const CALENDAR: Group = Group {
     what: "a calendar",
     settings: &[
         required("timezone", Shape::Text, "as in `Asia/Shanghai`"),
-        required("open", Shape::Named(&HOURS), "hours of weekdays: `{mon-fri: \"08:00-20:00\", sat-sun: closed}`"),
+        required(
+            "open",
+            Shape::Named(&HOURS),
+            "hours of weekdays: `{mon-fri: \"08:00-20:00\", sat-sun: closed}`; `[\"09:00-12:00\", \"13:00-18:00\"]` has a break, and \"22:00-02:00\" ends on the day after the one it is said of",
+        ),
         optional("holidays", Shape::Named(&HOURS), "dates or ranges of dates, and their hours or `closed`"),
         optional("make_up_workdays", Shape::Named(&Shape::Text), "dates that are worked as another weekday (调休)"),
+        optional(
+            "official_holidays",
+            Shape::Names,
+            "files of `ivr-flows/holidays/`: days off, and days worked as a Monday; what the two settings above say of a day stands",
+        ),
         optional("covers_until", Shape::Text, "the date until which the holidays are entered"),
     ],
 };
@@ -192,18 +221,22 @@ fn one(node: &Node, diags: &mut Diags) -> Option<Calendar> {
         }
         Some((day?, node.span))
     });
-    if let (None, false, None) = (covers_until, holidays.is_empty(), node.child("covers_until")) {
+    let official =
+        fields.take("official_holidays").map(|node| names(node, "a holidays file", diags)).unwrap_or_default();
+    if let (None, false, None, true) =
+        (covers_until, holidays.is_empty(), node.child("covers_until"), official.is_empty())
+    {
         let message = "nothing is said of how far these holidays go";
         diags.warn_hint("E603", node.span.part(0, 0), message, "add `covers_until: 2026-12-31`");
     }
     fields.finish(diags);
-    Some(Calendar { zone: zone?, week: week?, holidays, make_up, covers_until })
+    Some(Calendar { zone: zone?, week: week?, holidays, make_up, covers_until, official })
 }
 
 fn week(node: &Node, diags: &mut Diags) -> Option<[Vec<Window>; 7]> {
     let hours = named(node, "`open`", diags)?;
     let mut week: [Vec<Window>; 7] = Default::default();
-    let mut given = [false; 7];
+    let mut given: [Option<Span>; 7] = [None; 7];
     let mut unread = false;
     for (key, value) in hours {
         let (Some(days), Some(windows)) = (name_of_days(key, diags), windows(value, diags)) else {
@@ -211,20 +244,35 @@ fn week(node: &Node, diags: &mut Diags) -> Option<[Vec<Window>; 7]> {
             continue;
         };
         for day in days.first..=days.last {
-            if given[day] {
+            if given[day].is_some() {
                 let message = format!("{} is given twice", DAYS[day]);
                 diags.error_hint("E111", key.span, message, "keep one of them");
             }
-            given[day] = true;
+            given[day] = Some(value.span);
             week[day] = windows.clone();
         }
     }
-    let unsaid: Vec<&str> = DAYS.into_iter().zip(given).filter(|(_, given)| !given).map(|(day, _)| day).collect();
+    run_over(&week, &given, diags);
+    let unsaid: Vec<&str> =
+        DAYS.into_iter().zip(given).filter(|(_, given)| given.is_none()).map(|(day, _)| day).collect();
     if !unread && !unsaid.is_empty() {
         let message = format!("nothing is said of {}: closed", unsaid.join(", "));
         diags.warn_hint("E601", node.span.part(0, 0), message, format!("write `{}: closed`", unsaid[0]));
     }
     Some(week)
+}
+
+/// Hours over midnight that end within those of the next day: open all the same, but hardly what was meant.
+fn run_over(week: &[Vec<Window>; 7], given: &[Option<Span>; 7], diags: &mut Diags) {
+    let next_days = week.iter().zip(DAYS).cycle().skip(1);
+    for (((windows, day), place), (next, name)) in week.iter().zip(DAYS).zip(given).zip(next_days) {
+        let late = windows.iter().map(|window| window.end.saturating_sub(DAY_S)).max().unwrap_or(0);
+        if let (true, Some(place)) = (next.iter().any(|window| window.start < late), place) {
+            let message = format!("the hours of {day} run into those of {name}");
+            diags.warn_hint("E602", *place, message, "let them end where the next day's begin");
+            return;
+        }
+    }
 }
 
 struct DayNames {
@@ -373,6 +421,18 @@ calendars:
         .unwrap_err();
         let starts: Vec<_> = found.iter().map(|f| f.split(' ').take(2).collect::<Vec<_>>().join(" ")).collect();
         assert_eq!(starts, ["E112 3:15", "E112 4:12", "E112 4:21", "E112 5:16", "E102 6:5"], "{found:#?}");
+    }
+
+    #[test]
+    fn hours_over_midnight_that_reach_into_the_next_days_hours_are_told() {
+        let found = |open: &str| {
+            let text = format!("calendars:\n  agents:\n    timezone: Asia/Shanghai\n    open: {open}\n");
+            calendar(&text).err().unwrap_or_default()
+        };
+        assert_eq!(found("{mon-fri: \"08:00-20:00\", sat: \"22:00-02:00\", sun: \"02:00-12:00\"}"), [] as [&str; 0]);
+        assert_eq!(found("{daily: \"08:00-08:00\"}").len(), 1, "no time at all");
+        let into = found("{mon-fri: \"08:00-20:00\", sat: closed, sun: \"22:00-09:00\"}");
+        assert_eq!(into, ["E602 4:54 the hours of sun run into those of mon"]);
     }
 
     #[test]

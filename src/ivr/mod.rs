@@ -16,6 +16,7 @@ mod digits;
 mod expr;
 mod flow;
 mod graph;
+mod holidays;
 mod lookup;
 mod lower;
 mod neat;

@@ -3,7 +3,7 @@
 
 use super::settings::{Group, Shape};
 use super::step::{VERBS, Verb};
-use super::{calendar, flow, lookup, post};
+use super::{calendar, flow, holidays, lookup, post};
 use std::fmt::Write;
 
 /// One verb, or everything; `None` when there is no such verb.
@@ -20,6 +20,7 @@ pub fn reference(verb: Option<&str>) -> Option<String> {
         ("ivr-flows/*.flow.yaml", &flow::FILE),
         ("lookups.yaml", &lookup::FILE),
         ("calendars.yaml", &calendar::FILE),
+        ("holidays/*.yaml", &holidays::FILE),
         ("messages.yaml", &post::FILE),
     ];
     for (file, group) in files {

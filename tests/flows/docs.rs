@@ -2,6 +2,7 @@
 
 use super::world::*;
 use hotline::ivr::*;
+use std::collections::BTreeMap;
 
 const DOCS: &str = include_str!("../../docs/flows.md");
 
@@ -77,4 +78,54 @@ fn every_recipe_can_be_copied_and_passes_the_check() {
         recipes += 1;
     }
     assert!(recipes >= 5, "{recipes}");
+}
+
+/// Codes as they stand in the program, each with the words before it. Tests name codes that they expect, and are left out.
+fn codes_of_the_program(folder: &std::path::Path, found: &mut BTreeMap<String, Vec<String>>) {
+    for entry in
+        std::fs::read_dir(folder).expect("a folder of the program").map(|entry| entry.expect("an entry").path())
+    {
+        if entry.is_dir() {
+            codes_of_the_program(&entry, found);
+        } else if !entry.ends_with("tests.rs") && entry.extension().is_some_and(|ext| ext == "rs") {
+            let text = std::fs::read_to_string(&entry).expect("a text");
+            let text = text.split("#[cfg(test)]").next().unwrap_or_default();
+            let quoted: Vec<&str> = text.split('"').collect();
+            for pair in quoted.windows(2) {
+                let is_code = pair[1].len() == 4
+                    && pair[1].starts_with(['E', 'T'])
+                    && pair[1][1..].bytes().all(|octet| octet.is_ascii_digit());
+                if is_code {
+                    let words = pair[0].rsplit(';').next().unwrap_or_default();
+                    found.entry(pair[1].to_string()).or_default().push(words.to_string());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_page_of_codes_has_each_code_of_the_program_and_no_other_with_its_level() {
+    let mut codes = BTreeMap::new();
+    codes_of_the_program(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut codes);
+    let page = include_str!("../../docs/error-codes.md");
+    let rows: BTreeMap<&str, &str> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.split_once(" | "))
+        .filter(|(code, _)| code.starts_with(['E', 'T']) && code.len() == 4)
+        .map(|(code, rest)| (code, rest.split(" | ").next().unwrap_or_default()))
+        .collect();
+    assert_eq!(rows.keys().map(|code| code.to_string()).collect::<Vec<_>>(), codes.keys().cloned().collect::<Vec<_>>());
+    for (code, places) in &codes {
+        let told = places.iter().filter(|words| words.contains("diags.") || words.contains("::warn"));
+        let warns = |words: &&String| words.rsplit("diags.").next().is_some_and(|call| call.contains("warn"));
+        let (warnings, all) = (told.clone().filter(warns).count(), told.count());
+        let level = match () {
+            () if all == 0 => continue,
+            () if warnings == all => "warning",
+            () if warnings == 0 => "error",
+            () => "both",
+        };
+        assert_eq!(rows[code.as_str()], level, "{code}");
+    }
 }
