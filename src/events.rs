@@ -325,6 +325,11 @@ pub enum EventKind {
         /// False when the agent is back.
         on: bool,
     },
+    /// The agent says what the call was about, by a code of its queue; also after the call's end.
+    Disposed {
+        agent: AgentId,
+        code: String,
+    },
     Registered {
         aor: String,
         contact: Redacted<String>,

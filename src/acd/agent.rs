@@ -1,6 +1,8 @@
 //! One agent: three independent facts (device, intent, duty) and the one state that is shown of them.
 
+use super::LOGGED_OUT;
 use super::config::AgentConfig;
+use super::explain::Choice;
 use super::queue::QueueKey;
 use super::skill::{Level, Levels, SkillKey};
 use super::ticket::Place;
@@ -19,6 +21,9 @@ const MAX_REASON: usize = 64;
 
 /// Shown while the agent is on a call that came from no queue.
 const OWN_CALL: &str = "own_call";
+
+/// Shown in a wrap-up that does not end before the agent has given the call's code.
+const OWES: &str = "disposition";
 
 /// Shown while the agent's phone is gone that was gone in the middle of a call.
 const LOST: &str = "lost";
@@ -63,10 +68,14 @@ pub(super) enum Duty {
         /// Since when the caller's place counted.
         waiting_since: Instant,
         wrap_up: Duration,
+        /// The queue wants a code for the call, which was not given yet.
+        owes: bool,
     },
     WrapUp {
         queue: QueueId,
         since: Instant,
+        until: Instant,
+        owes: bool,
     },
 }
 
@@ -91,6 +100,8 @@ pub(super) struct Agent {
     pub duty: Duty,
     /// Calls of the agent's extension that came from no queue.
     pub other_calls: u32,
+    /// The last caller who was offered, and why.
+    pub chosen: Option<(TicketId, Choice)>,
     /// The place in the idle order of every queue of the agent, while available.
     pub idle: Option<IdlePlace>,
     /// What was last told, and since when; `None` before the first change.
@@ -118,6 +129,7 @@ impl Agent {
             intent: Intent::Ready,
             duty: Duty::Free,
             other_calls: 0,
+            chosen: None,
             idle: None,
             shown: AgentStateName::LoggedOut,
             shown_reason: None,
@@ -149,8 +161,10 @@ impl Agent {
             (Duty::Talking { .. }, _) => (AgentStateName::Talking, None),
             (Duty::Free, _) if self.leaving => (AgentStateName::LoggedOut, None),
             _ if self.other_calls > 0 => (AgentStateName::Talking, Some(Cow::Borrowed(OWN_CALL))),
+            (Duty::WrapUp { owes: true, .. }, _) => (AgentStateName::WrapUp, Some(Cow::Borrowed(OWES))),
             (Duty::WrapUp { .. }, _) => (AgentStateName::WrapUp, None),
             (Duty::Free, _) if !self.reachable => (AgentStateName::LoggedOut, None),
+            (Duty::Free, Intent::NotReady { reason, .. }) if reason == LOGGED_OUT => (AgentStateName::LoggedOut, None),
             (Duty::Free, Intent::NotReady { reason, .. }) => (AgentStateName::NotReady, Some(reason.clone())),
             (Duty::Free, Intent::Lost) => (AgentStateName::NotReady, Some(Cow::Borrowed(LOST))),
             (Duty::Free, Intent::Ready) => (AgentStateName::Ready, None),

@@ -1,6 +1,7 @@
 //! What the distributor is configured with. Values are taken as checked; the bounds here only keep arithmetic on
 //! deadlines safe and a mistyped zero from turning into a busy loop.
 
+use super::disposition::Dispositions;
 use super::skill::Level;
 use crate::ids::{AgentId, PlanId, ProjectId, QueueId, SkillId};
 use serde::{Deserialize, Serialize};
@@ -86,6 +87,7 @@ pub struct QueueConfig {
     /// The wait after which a caller who did not ask otherwise is given back to the flow.
     pub max_wait: Duration,
     pub matching: Matching,
+    pub dispositions: Dispositions,
 }
 
 /// Who of the agents serves whom of the callers.
@@ -152,6 +154,7 @@ impl QueueConfig {
             wrap_up: Duration::from_secs(15),
             max_wait: Duration::from_secs(600),
             matching: Matching::default(),
+            dispositions: Dispositions::default(),
         }
     }
 }

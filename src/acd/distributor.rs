@@ -111,7 +111,7 @@ impl Acd {
                 Deadline::MaxWait(ticket) => self.max_wait_over(now, ticket),
                 Deadline::Widen(ticket) => self.widen(now, ticket),
                 Deadline::Sticky(ticket) => self.release(ticket),
-                Deadline::WrapUp(agent) => self.end_wrap_up(now, agent),
+                Deadline::WrapUp(agent) => self.wrap_up_over(now, agent),
                 Deadline::Pause(agent) => self.end_pause(now, agent),
                 Deadline::Lending => self.review_plans(now),
                 Deadline::Positions(queue) => self.tell_positions(now, queue),
@@ -246,6 +246,7 @@ impl Acd {
             since: now,
             waiting_since: held.since,
             wrap_up: bounded_or_zero(queue.config.wrap_up),
+            owes: queue.config.dispositions.required,
         };
         self.remove_ticket(now, ticket, QueueOutcome::Answered);
         self.settle(now, key, None);
@@ -315,26 +316,6 @@ impl Acd {
         let Some(key) = self.agent_keys.get(agent).copied() else { return };
         self.agents[key].other_calls = self.agents[key].other_calls.saturating_sub(1);
         self.agent_changed(now, key);
-    }
-
-    /// The agent's part in a queue call is over: wrap-up begins. Nothing happens when the agent is not in one.
-    pub fn call_ended(&mut self, now: Instant, agent: &AgentId) {
-        let Some(key) = self.agent_keys.get(agent).copied() else { return };
-        let Duty::Talking { queue, since, wrap_up, .. } = &self.agents[key].duty else { return };
-        let (queue, since, wrap_up) = (queue.clone(), *since, *wrap_up);
-        self.agents[key].duty = Duty::WrapUp { queue, since };
-        if wrap_up.is_zero() {
-            return self.end_wrap_up(now, key);
-        }
-        self.timers.set(Deadline::WrapUp(key), now + wrap_up);
-        self.settle(now, key, None);
-    }
-
-    /// The agent has finished the wrap-up before its time. Nothing happens outside a wrap-up.
-    pub fn wrap_up_done(&mut self, now: Instant, agent: &AgentId) -> Result<(), UnknownAgent> {
-        let key = self.known(agent)?;
-        self.end_wrap_up(now, key);
-        Ok(())
     }
 
     // --- small things ---

@@ -10,11 +10,12 @@
 use super::agent::{AgentKey, Duty, IdlePlace, Intent, is_staffed};
 use super::config::{bounded, bounded_or_zero};
 use super::distributor::{Acd, Deadline};
+use super::explain::Choice;
 use super::lost::Lost;
 use super::memory::CallerKey;
 use super::queue::QueueKey;
 use super::skill::{Levels, SkillKey};
-use super::ticket::{Place, Reach, TicketState};
+use super::ticket::{Place, Reach, Ticket, TicketState};
 use super::{AcdOutput, MAX_PRIORITY};
 use crate::events::QueueOutcome;
 use crate::ids::{SkillId, TicketId};
@@ -31,8 +32,13 @@ impl Acd {
         let own = agent.waited_for.first();
         let others = agent.queues.iter().filter_map(|queue| self.queues[*queue].next_for(&agent.skills));
         if let Some(place) = own.into_iter().chain(others).min() {
-            let ticket = place.ticket;
-            self.offer(now, key, ticket);
+            let id = place.ticket;
+            let waited = |ticket: &Ticket| now.saturating_duration_since(ticket.joined);
+            let choice = match self.tickets.get(&id) {
+                Some(ticket) if matches!(ticket.state, TicketState::Reserved { .. }) => Choice::Awaited,
+                ticket => Choice::StoodFirst { waited: ticket.map(waited).unwrap_or_default() },
+            };
+            self.offer(now, key, id, choice);
         }
     }
 
@@ -52,7 +58,12 @@ impl Acd {
         } else if ticket.leave_when_empty && queue.agents.logged_in() == 0 {
             self.end_ticket(now, id, QueueOutcome::NoAgents);
         } else if let Some(agent) = agent {
-            self.offer(now, agent, id);
+            let idle = self.agents[agent].idle.map(|idle| now.saturating_duration_since(idle.since));
+            let choice = match ticket.state {
+                TicketState::Reserved { .. } => Choice::Awaited,
+                _ => Choice::Named { strategy: queue.config.matching.strategy, idle: idle.unwrap_or_default() },
+            };
+            self.offer(now, agent, id, choice);
         } else if ticket.told.is_none() {
             let ahead = queue.ahead_of(&ticket.place);
             self.tell(now, id, ahead);
@@ -64,7 +75,7 @@ impl Acd {
         reach.queues.iter().find_map(|queue| self.queues[*queue].agent_for(&reach.wants))
     }
 
-    pub(super) fn offer(&mut self, now: Instant, key: AgentKey, id: TicketId) {
+    pub(super) fn offer(&mut self, now: Instant, key: AgentKey, id: TicketId, choice: Choice) {
         let Some(idle) = self.agents[key].idle else { return };
         self.leave_bench(id);
         let seq = self.seq();
@@ -73,6 +84,7 @@ impl Acd {
         ticket.state = TicketState::Offered { agent: key, deadline };
         let home = ticket.queue;
         self.agents[key].duty = Duty::Ringing { ticket: id, idle };
+        self.agents[key].chosen = Some((id, choice));
         self.timers.clear(&Deadline::Sticky(id));
         self.timers.set(Deadline::Offer(key), deadline);
         // The agent leaves the benches in the order of before, then the offer counts for the next.

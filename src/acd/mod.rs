@@ -15,9 +15,11 @@
 
 mod agent;
 mod config;
+mod disposition;
 mod distributor;
 mod endings;
 mod estimate;
+mod explain;
 mod lending;
 mod lost;
 mod matching;
@@ -29,6 +31,7 @@ mod settling;
 mod skill;
 mod ticket;
 mod view;
+mod wrap_up;
 
 #[cfg(test)]
 mod tests;
@@ -38,13 +41,16 @@ mod world_tests;
 pub use config::{
     AcdConfig, AgentConfig, AgentSkill, LendPlan, Matching, Pressure, QueueConfig, Sticky, Strategy, Widening,
 };
+pub use disposition::{Dispositions, NoDisposition};
 pub use distributor::Acd;
 pub use estimate::WaitRange;
+pub use explain::Explained;
 pub use lending::{LendView, PressureView};
 pub use lost::Lost;
 pub use queue::Counts;
 pub use skill::{Level, MAX_LEVEL};
 pub use view::{AgentCounts, AgentView, QueueView, TicketView};
+pub use wrap_up::{AfterCall, AfterCallRefused, LONGEST_WRAP_UP, WrappingUp};
 
 use crate::events::{AgentStateName, QueueOutcome};
 use crate::ids::{AgentId, PlanId, ProjectId, QueueId, Redacted, SkillId, TicketId};
@@ -53,6 +59,9 @@ use std::time::{Duration, Instant};
 
 /// The most callers that may wait in all queues together; each costs well under a kilobyte, so this bounds the whole.
 pub const MAX_TICKETS: usize = 100_000;
+
+/// Reason of whoever has logged out: shown as such, though a phone is registered.
+pub const LOGGED_OUT: &str = "logged_out";
 
 /// The highest priority; 9 is taken before 0.
 pub const MAX_PRIORITY: u8 = 9;
@@ -149,6 +158,11 @@ pub enum AcdOutput {
     Pause {
         agent: AgentId,
         reason: Option<String>,
+    },
+    /// A wrap-up has begun, is another than before, or has ended (`None`): to be there after a restart.
+    WrapUp {
+        agent: AgentId,
+        wrap_up: Option<WrappingUp>,
     },
     AgentState {
         agent: AgentId,

@@ -36,16 +36,6 @@ impl Acd {
         }
     }
 
-    pub(super) fn end_wrap_up(&mut self, now: Instant, key: AgentKey) {
-        let Duty::WrapUp { queue, since } = &self.agents[key].duty else { return };
-        if let Some(queue) = self.queue_keys.get(queue) {
-            self.queues[*queue].estimator.handled(now.saturating_duration_since(*since));
-        }
-        self.timers.clear(&Deadline::WrapUp(key));
-        self.agents[key].duty = Duty::Free;
-        self.settle(now, key, None);
-    }
-
     pub(super) fn end_pause(&mut self, now: Instant, key: AgentKey) {
         if matches!(self.agents[key].intent, Intent::NotReady { until: Some(_), .. }) {
             self.agents[key].intent = Intent::Ready;

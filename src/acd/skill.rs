@@ -35,6 +35,12 @@ impl Levels {
         wants.0.iter().all(|(skill, least)| self.level(*skill) >= *least)
     }
 
+    /// The first skill of which there is too little: what there is, and the least that is wanted.
+    pub(super) fn lack(&self, wants: &Levels) -> Option<(SkillKey, Level, Level)> {
+        let lacking = wants.iter().find(|(skill, least)| self.level(*skill) < *least);
+        lacking.map(|(skill, least)| (skill, self.level(skill), least))
+    }
+
     /// How well: the sum of the levels in the skills that are asked for.
     pub(super) fn fit(&self, wants: &Levels) -> u32 {
         wants.0.iter().map(|(skill, _)| u32::from(self.level(*skill))).sum()

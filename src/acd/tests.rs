@@ -1,8 +1,10 @@
 //! What callers and agents notice, one story a test.
 
+mod explain;
 mod lending;
 mod lost;
 mod matching;
+mod wrap_up;
 
 use super::*;
 use crate::events::OfferResult;
@@ -103,7 +105,10 @@ impl Centre {
                 AcdOutput::TicketEnded { ticket, outcome, waited, .. } => {
                     told.push(format!("{ticket} {outcome:?} after {}", waited.as_secs()))
                 }
-                AcdOutput::Position { .. } | AcdOutput::AgentState { .. } | AcdOutput::Pause { .. } => {}
+                AcdOutput::Position { .. }
+                | AcdOutput::AgentState { .. }
+                | AcdOutput::Pause { .. }
+                | AcdOutput::WrapUp { .. } => {}
                 AcdOutput::Lending { to, on, pressure, .. } => told.push(format!(
                     "{to} {} help at {} s",
                     if on { "gets" } else { "needs no" },
@@ -167,7 +172,7 @@ fn an_agent_may_end_the_wrap_up_early_and_nothing_else_does() {
     centre.acd.agent_reachable(centre.now, &agent("1001"), false);
     centre.acd.agent_reachable(centre.now, &agent("1001"), true);
     assert_eq!((centre.told().len(), centre.state("1001").0), (0, AgentStateName::WrapUp));
-    centre.acd.wrap_up_done(centre.now, &agent("1001")).unwrap();
+    centre.acd.after_call(centre.now, &agent("1001"), &AfterCall::End).unwrap();
     assert_eq!(centre.told(), ["1001 rings for 2"]);
 }
 

@@ -5,6 +5,7 @@ use super::view::{Command, Done, PostDeed, RunState};
 use super::{Api, metrics, records, security};
 use crate::events::SupervisionMode;
 use crate::ids::{AgentId, CallId};
+use crate::switch::AfterCall;
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
@@ -119,6 +120,40 @@ pub(super) async fn set_agent(
     let reason = body.reason.filter(|text| !text.is_empty()).map(self::reason).transpose()?;
     let (agent, ready) = (AgentId::new(id), body.state == SetState::Ready);
     run(&api, Command::SetAgent { agent, ready, reason }).await
+}
+
+/// Why this caller waits: a call's id, or a ticket's.
+pub(super) async fn why_caller(State(api): State<Api>, Path(id): Path<String>) -> Result<Json<Done>, Refused> {
+    run(&api, Command::ExplainCaller { id: call_id(&id)?.0 }).await
+}
+
+pub(super) async fn why_agent(State(api): State<Api>, Path(id): Path<String>) -> Result<Json<Done>, Refused> {
+    run(&api, Command::ExplainAgent { agent: AgentId::new(id) }).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+pub(super) enum AfterCallWish {
+    End(bool),
+    ExtendS(u32),
+    Disposition(String),
+}
+
+/// `{"end": true}`, `{"extend_s": 60}` or `{"disposition": "11"}`
+pub(super) async fn after_call(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    body: Result<Json<AfterCallWish>, JsonRejection>,
+) -> Result<Json<Done>, Refused> {
+    let Json(body) = body.map_err(|error| Refused::new(error.status(), error.body_text()))?;
+    let wish = match body {
+        AfterCallWish::End(true) => AfterCall::End,
+        AfterCallWish::End(false) => return Err(Refused::bad("a wrap-up that is not to end ends at its time")),
+        AfterCallWish::ExtendS(0) => return Err(Refused::bad("`extend_s` is how many seconds longer")),
+        AfterCallWish::ExtendS(by) => AfterCall::Extend(Duration::from_secs(by.into())),
+        AfterCallWish::Disposition(code) => AfterCall::Dispose(reason(code)?),
+    };
+    run(&api, Command::AfterCall { agent: AgentId::new(id), wish }).await
 }
 
 /// `[{"name": "storm_notice", "on": false}]`

@@ -186,6 +186,7 @@ impl EventCounts {
             | EventKind::Collected { .. }
             | EventKind::Tagged { .. }
             | EventKind::Resolved { .. }
+            | EventKind::Disposed { .. }
             | EventKind::Answered { .. }
             | EventKind::SwitchFlipped { .. }
             | EventKind::Lending { .. }

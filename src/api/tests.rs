@@ -159,7 +159,12 @@ impl SwitchPort for Desk {
                 // A switch that is going away drops the question.
                 return answer;
             }
-            Command::SetAgent { .. } | Command::SetTier { .. } | Command::SetLive { .. } => Ok("set".into()),
+            Command::SetAgent { .. }
+            | Command::AfterCall { .. }
+            | Command::SetTier { .. }
+            | Command::SetLive { .. }
+            | Command::ExplainCaller { .. }
+            | Command::ExplainAgent { .. } => Ok("set".into()),
             Command::Posted { reference: 100_001, .. } => Ok("settled".into()),
             Command::Posted { .. } => Err(CommandError::NotFound("no such message".into())),
             Command::LiftBans { .. } => Ok("lifted".into()),

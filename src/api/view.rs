@@ -7,7 +7,7 @@ use super::refusals::RefusalView;
 use crate::cdr::Figures;
 use crate::events::{AgentStateName, Class, SupervisionMode, TrunkStateName};
 use crate::ids::{AgentId, CallId, ProjectId, QueueId, Redacted, TrunkId};
-use crate::switch::LendView;
+use crate::switch::{AfterCall, Explained, LendView};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -211,6 +211,17 @@ pub enum Command {
         project: ProjectId,
         tier: Option<u8>,
     },
+    AfterCall {
+        agent: AgentId,
+        wish: AfterCall,
+    },
+    /// Why the caller of a ticket or call waits.
+    ExplainCaller {
+        id: u64,
+    },
+    ExplainAgent {
+        agent: AgentId,
+    },
     /// Turns a switch on or off that flows ask for as `live.NAME`.
     SetLive {
         name: String,
@@ -284,6 +295,9 @@ pub struct Done {
     /// Settings that have changed in the file and are taken at the next start only.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub needs_restart: Vec<String>,
+    /// Why somebody waits, or has whom.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub explained: Option<Explained>,
     /// What was found in the files and did not stand in the way.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
@@ -292,6 +306,12 @@ pub struct Done {
 impl From<String> for Done {
     fn from(done: String) -> Self {
         Self { done, ..Self::default() }
+    }
+}
+
+impl From<Explained> for Done {
+    fn from(explained: Explained) -> Self {
+        Self { done: explained.en.join(" "), explained: Some(explained), ..Self::default() }
     }
 }
 

@@ -252,6 +252,7 @@ impl Open {
             }
             EventKind::Key { .. } => self.cdr.keys = self.cdr.keys.saturating_add(1),
             EventKind::Tagged { tag } => keep(&mut self.cdr.tags, &mut self.cdr.left_out, tag),
+            EventKind::Disposed { code, .. } => self.cdr.disposition = Some(cut(code)),
             EventKind::Resolved { topic } => {
                 self.cdr.way.topic(topic);
                 keep(&mut self.cdr.resolved, &mut self.cdr.left_out, topic);
@@ -567,6 +568,7 @@ fn blank(event: &SwitchEvent, from: &Redacted<String>, to: &str) -> Cdr {
         service_end: None,
         closed_hours: false,
         resolved: Vec::new(),
+        disposition: None,
         segments: Vec::new(),
         journey: Vec::new(),
         way: Way::default(),

@@ -65,6 +65,9 @@ pub struct Cdr {
     /// What was settled without a human; nothing where the call's end takes that back.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resolved: Vec<String>,
+    /// What it was about, as the agent said last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disposition: Option<String>,
     /// The legs, in order of their start.
     pub segments: Vec<Segment>,
     /// Where the caller was, in order.

@@ -5,7 +5,9 @@ use super::control::{done, parse};
 use super::output::{self, Column, Format, clock, field};
 use super::stats::percent;
 use super::{Common, Failure};
+use crate::config::parse_duration;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 #[derive(clap::Subcommand)]
 pub(super) enum QueueCommand {
@@ -16,6 +18,26 @@ pub(super) enum QueueCommand {
         /// The queue's name, as in hotline.yaml
         queue: String,
     },
+    /// Why a caller waits: who could take the call, and what keeps each from it
+    Explain {
+        /// The call's id or its ticket's, as `call list` and `queue show` tell them
+        caller: String,
+        #[command(flatten)]
+        words: Words,
+    },
+}
+
+/// In which language something is explained
+#[derive(clap::Args)]
+pub(super) struct Words {
+    #[arg(long, value_enum, default_value = "en")]
+    lang: Lang,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Lang {
+    En,
+    Zh,
 }
 
 #[derive(clap::Subcommand)]
@@ -36,6 +58,28 @@ pub(super) enum AgentCommand {
         /// Why, for `not_ready`: a word or two for the wallboard
         #[arg(long)]
         reason: Option<String>,
+    },
+    /// What an agent does, why the last caller came, and why those who wait do not
+    Explain {
+        /// The extension, such as 1001
+        agent: String,
+        #[command(flatten)]
+        words: Words,
+    },
+    /// End an agent's wrap-up, or make it longer
+    WrapUp {
+        /// The extension, such as 1001
+        agent: String,
+        /// So much longer; without it the wrap-up ends
+        #[arg(long, value_parser = parse_duration)]
+        extend: Option<Duration>,
+    },
+    /// Say what an agent's call, or the one before, was about
+    Dispose {
+        /// The extension, such as 1001
+        agent: String,
+        /// A code of the queue, as digits or as its names joined by `/`
+        code: String,
     },
 }
 
@@ -80,6 +124,9 @@ pub(super) fn queue(common: &Common, command: &QueueCommand) -> Result<(), Failu
             let text = client.get("/api/v1/queues")?;
             output::print(format, &text, &rows(&parse(&text)?), &QUEUES)
         }
+        QueueCommand::Explain { caller, words } => {
+            explain(common, &client, &format!("/api/v1/calls/{}/why", segment(caller)), words)
+        }
         QueueCommand::Show { queue } => {
             output::refuse_csv(common)?;
             let text = client.get(&format!("/api/v1/queues/{}", segment(queue)))?;
@@ -96,8 +143,25 @@ pub(super) fn queue(common: &Common, command: &QueueCommand) -> Result<(), Failu
     }
 }
 
+fn explain(common: &Common, client: &Client, path: &str, words: &Words) -> Result<(), Failure> {
+    let text = client.get(path)?;
+    let (answer, format) = (parse(&text)?, Format::or_fitting(common.output));
+    if format == Format::Json {
+        return output::write(&format!("{}\n", text.trim_end()));
+    }
+    let lang = match words.lang {
+        Lang::En => "en",
+        Lang::Zh => "zh",
+    };
+    let lines = answer[lang].as_array().into_iter().flatten().filter_map(Value::as_str);
+    output::write(&lines.map(|line| format!("{}\n", output::plain_lines(line))).collect::<String>())
+}
+
 pub(super) fn agent(common: &Common, command: &AgentCommand) -> Result<(), Failure> {
     let (client, format) = (Client::of(common)?, Format::or_fitting(common.output));
+    let put = |agent: &str, what: &str, body: Value| {
+        done(common, &client.send("PUT", &format!("/api/v1/agents/{}/{what}", segment(agent)), Some(&body))?)
+    };
     match command {
         AgentCommand::List => {
             let text = client.get("/api/v1/agents")?;
@@ -112,9 +176,16 @@ pub(super) fn agent(common: &Common, command: &AgentCommand) -> Result<(), Failu
                 AgentState::Ready => "ready",
                 AgentState::NotReady => "not_ready",
             };
-            let body = json!({ "state": state, "reason": reason });
-            done(common, &client.send("PUT", &format!("/api/v1/agents/{}/state", segment(agent)), Some(&body))?)
+            put(agent, "state", json!({ "state": state, "reason": reason }))
         }
+        AgentCommand::Explain { agent, words } => {
+            explain(common, &client, &format!("/api/v1/agents/{}/why", segment(agent)), words)
+        }
+        AgentCommand::WrapUp { agent, extend: Some(by) } => {
+            put(agent, "after-call", json!({ "extend_s": by.as_secs() }))
+        }
+        AgentCommand::WrapUp { agent, extend: None } => put(agent, "after-call", json!({ "end": true })),
+        AgentCommand::Dispose { agent, code } => put(agent, "after-call", json!({ "disposition": code })),
     }
 }
 

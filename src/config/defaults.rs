@@ -1,7 +1,7 @@
 //! What holds where a file says nothing, each with its reason.
 
 use super::{Auth, Limits, MessagePolicy, Queue, Recording, Records, Sip};
-use crate::acd::Matching;
+use crate::acd::{Dispositions, Matching};
 use crate::ids::QueueId;
 use crate::sip::digest::Algorithm;
 use crate::sip::endpoint::ReliableProvisional;
@@ -58,6 +58,7 @@ impl Queue {
     pub fn named(id: QueueId) -> Self {
         Self {
             matching: Matching::default(),
+            dispositions: Dispositions::default(),
             id,
             ring_timeout: Duration::from_secs(20),
             wrap_up: Duration::from_secs(10),

@@ -141,6 +141,7 @@ pub(super) fn build(env: DemoEnv) -> io::Result<Demo> {
         queues,
         recording: Recording::default(),
         supervision: Default::default(),
+        features: Default::default(),
         records: Records::default(),
         // Where the demo plays them is known when it listens.
         bases: BTreeMap::new(),

@@ -30,7 +30,7 @@ pub use error::ConfigError;
 pub use reach::Reach;
 pub use secret::Secret;
 
-use crate::acd::{AgentSkill, LendPlan, Matching};
+use crate::acd::{AgentSkill, Dispositions, LendPlan, Matching};
 use crate::admission::{Reserves, Share};
 use crate::events::Class;
 use crate::http_client::{self, Origin};
@@ -42,7 +42,7 @@ use crate::sip::digest::{Algorithm, Ha1Set};
 use crate::sip::endpoint::ReliableProvisional;
 use crate::sip::peer::Network;
 use crate::source::Diagnostic;
-use crate::switch::{EdgePolicy, KeyPolicy, Project, SrtpPolicy, SupervisionNotice};
+use crate::switch::{EdgePolicy, FeatureCodes, KeyPolicy, Project, SrtpPolicy, SupervisionNotice};
 use crate::trunks::{Caps, Group, Manners};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -89,6 +89,7 @@ pub struct Config {
     pub recording: Recording,
     /// What caller and agent hear of a supervisor.
     pub supervision: SupervisionNotice,
+    pub features: FeatureCodes,
     pub records: Records,
     /// Systems that flows may ask, by the names that the flows have for them.
     pub bases: BTreeMap<String, Base>,
@@ -282,6 +283,7 @@ pub struct Queue {
     pub max_wait: Duration,
     pub max_len: u32,
     pub matching: Matching,
+    pub dispositions: Dispositions,
 }
 
 /// A carrier or another exchange, known by where its packets come from or by its certificate.

@@ -9,6 +9,7 @@ use super::read::{At, Keys};
 use crate::source::diag::Diags;
 use crate::source::text::Span;
 use crate::source::yaml::Node;
+use crate::switch::Feature;
 use admission::{RawAdmission, RawSecurity};
 use project::{RawLend, RawProject};
 use queue::RawQueue;
@@ -35,6 +36,7 @@ pub(super) struct RawConfig {
     pub numbers: Vec<RawNumber>,
     pub recording: RawRecording,
     pub supervision: RawSupervision,
+    pub feature_codes: RawFeatureCodes,
     pub records: RawRecords,
     pub bases: Vec<(At<String>, RawBase)>,
     pub databases: Vec<(At<String>, RawDatabase)>,
@@ -253,6 +255,14 @@ pub(super) struct RawSupervision {
     pub prompt: Option<At<String>>,
 }
 
+/// Codes that agents dial, in the order of [`Feature::ALL`].
+#[derive(Default)]
+pub(super) struct RawFeatureCodes {
+    pub enabled: Option<At<bool>>,
+    pub codes: Vec<(Feature, Option<At<String>>)>,
+    pub reasons: Vec<(At<String>, At<String>)>,
+}
+
 #[derive(Default)]
 pub(super) struct RawRecords {
     pub cdr_days: Option<At<u32>>,
@@ -355,6 +365,15 @@ pub(super) fn read(root: &Node, diags: &mut Diags) -> Option<RawConfig> {
         supervision: keys.group("supervision", "`supervision: {notice: tone}`", diags, |keys, diags| RawSupervision {
             notice: keys.text("notice", "`none`, `tone` or `prompt`", diags),
             prompt: keys.text("prompt", "the name of a prompt", diags),
+        }),
+        feature_codes: keys.group("feature_codes", "`feature_codes: {pause: \"*13\"}`", diags, |keys, diags| {
+            let code = |(name, feature, _)| (feature, keys.text(name, "a code such as `\"*13\"`", diags));
+            let codes = Feature::ALL.map(code).into();
+            RawFeatureCodes {
+                codes,
+                enabled: keys.flag("enabled", diags),
+                reasons: keys.pairs("reasons", "reasons of a pause by digit, such as `{1: lunch}`", diags),
+            }
         }),
         records: keys.group("records", "`records: {cdr_days: 400}`", diags, |keys, diags| RawRecords {
             cdr_days: keys.number("cdr_days", DAYS, diags),

@@ -814,3 +814,40 @@ fn skills_strategies_and_steps_are_read_and_what_cannot_be_is_refused_with_its_p
     let list = findings("matching-list", &yaml("skills: [billing]", "billing: 80"));
     assert!(list[0].starts_with("C104") && list[0].contains("names with values"), "{list:?}");
 }
+
+#[test]
+fn dispositions_are_names_by_digits_and_one_that_is_owed_must_be_there() {
+    let queue = |text: &str| format!("version: 1\nqueues:\n  service: {{{text}}}\n");
+    let yaml = queue("dispositions: {1: billing, \"11\": refund}, disposition_required: true");
+    let dispositions = &load("codes", &yaml).unwrap().queues["service"].dispositions;
+    assert_eq!((dispositions.required, dispositions.find("11").as_deref()), (true, Ok("billing/refund")));
+    for (name, text, finding) in [
+        ("code-letters", "dispositions: {1a: billing}", "C159 3:28 `1a` is no code of a disposition"),
+        ("code-long", "dispositions: {1234567: billing}", "C159 3:28 `1234567` is no code"),
+        ("code-name", "dispositions: {1: bill/ing}", "C141 3:31 the disposition name"),
+        ("code-none", "disposition_required: true", "C159 3:35 agents owe a code, and there is none"),
+    ] {
+        let found = findings(name, &queue(text));
+        assert!(found.len() == 1 && found[0].starts_with(finding), "{found:?}");
+    }
+}
+
+#[test]
+fn codes_that_agents_dial_are_read_and_may_not_begin_like_each_other() {
+    use crate::switch::{Feature, FeatureCodes};
+    let codes =
+        |name: &str, text: &str| load(name, &format!("version: 1\nfeature_codes: {{{text}}}\n")).unwrap().features;
+    assert_eq!(codes("codes-usual", ""), FeatureCodes::default());
+    assert_eq!(codes("codes-off", "enabled: false"), FeatureCodes::none());
+    let own = codes("codes-own", "pause: \"*7\", reasons: {5: coaching}");
+    assert_eq!((own.codes[&Feature::Pause].as_str(), own.codes[&Feature::Ready].as_str()), ("*7", "*14"));
+    assert_eq!(own.reasons, [('5', "coaching".to_string())].into());
+    for (name, text, finding) in [
+        ("codes-plain", "pause: \"13\"", "C188 2:24 `13` is no code to be dialled"),
+        ("codes-alike", "pause: \"*1\"", "C188 2:24 `*1` begins like the code `*11`"),
+        ("codes-reason", "reasons: {lunch: 1}", "C188 2:27 `lunch` is no digit"),
+    ] {
+        let found = findings(name, &format!("version: 1\nfeature_codes: {{{text}}}\n"));
+        assert!(found.len() == 1 && found[0].starts_with(finding), "{found:?}");
+    }
+}

@@ -90,6 +90,8 @@ pub enum TestNumber {
     Digits,
     /// Records and plays back.
     Record,
+    /// Confirms what an agent has dialled; no number of a file leads here.
+    Confirm,
 }
 
 impl TestNumber {
@@ -100,6 +102,7 @@ impl TestNumber {
         match self {
             Self::RingOnly => "ring_only",
             Self::Word => "word",
+            Self::Confirm => "confirm",
             Self::Hold => "hold",
             Self::Echo => "echo",
             Self::Tone => "tone",

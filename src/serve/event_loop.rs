@@ -7,6 +7,7 @@ use super::complaints::Complaints;
 use super::kept;
 use super::lookups::Lookups;
 use super::outbox::OutboxHandle;
+use crate::acd::{AfterCall, AfterCallRefused};
 use crate::api;
 use crate::api::metrics::{MediaFigures, StoreFigures};
 use crate::events::{EventKind, SwitchEvent, TrunkStateName};
@@ -324,6 +325,35 @@ impl EventLoop {
                 self.input(Input::Command(Command::AgentNotReady { agent: agent.clone(), reason }));
                 Ok(format!("agent {agent} is not ready"))
             }
+            api::Command::AfterCall { agent, wish } => match self.switch.may_after_call(clock::now(), &agent, &wish) {
+                Ok(code) => {
+                    let done = match (&wish, code) {
+                        (AfterCall::End, _) => format!("agent {agent} has wrapped up"),
+                        (AfterCall::Extend(by), _) => format!("agent {agent} has {} s more", by.as_secs()),
+                        (AfterCall::Dispose(given), code) => {
+                            format!("the call of agent {agent} was about {}", code.as_ref().unwrap_or(given))
+                        }
+                    };
+                    self.input(Input::Command(Command::AfterCall { agent, wish }));
+                    Ok(done)
+                }
+                Err(refused @ AfterCallRefused::Unknown(_)) => Err(NotFound(refused.to_string())),
+                Err(refused) => Err(Conflict(format!("agent {agent}: {refused}"))),
+            },
+            api::Command::ExplainCaller { id } => {
+                let told = self.switch.explain_caller(clock::now(), id);
+                let unknown =
+                    || NotFound("no caller of this ticket or call waits or talks to an agent of a queue".into());
+                let _ = reply.send(told.map(api::Done::from).ok_or_else(unknown));
+                return;
+            }
+            api::Command::ExplainAgent { agent } => {
+                let told = self.switch.explain_agent(clock::now(), &agent);
+                let unknown =
+                    || NotFound(format!("there is no agent {agent}; `hotline agent list` shows those there are"));
+                let _ = reply.send(told.map(api::Done::from).ok_or_else(unknown));
+                return;
+            }
             api::Command::SetLive { name, on } => {
                 let mut switches = self.switch.switches();
                 match switches.get_mut(&name) {
@@ -420,6 +450,10 @@ impl EventLoop {
                 }
                 Output::Post { call, id, caller, what, fields, bundle } => {
                     self.outbox.post((call, id), caller, what, fields, bundle);
+                }
+                Output::KeepWrapUp { agent, wrap_up } => {
+                    let wrap_up = wrap_up.and_then(|wrap_up| serde_json::to_string(&wrap_up).ok());
+                    self.store.keep(&kept::name_of_wrap_up(&agent), wrap_up);
                 }
                 Output::KeepPause { agent, reason } => self.store.keep(&kept::name_of_pause(&agent), reason),
                 Output::Remember(choice) => {

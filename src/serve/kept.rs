@@ -3,7 +3,7 @@
 use crate::config::Listen;
 use crate::ids::AgentId;
 use crate::store::KeptValue;
-use crate::switch::{KeptContact, KeptExtension, RememberedLanguage};
+use crate::switch::{KeptContact, KeptExtension, KeptWrapUp, RememberedLanguage};
 use std::collections::BTreeSet;
 
 /// `None` when there is nothing to keep.
@@ -35,10 +35,26 @@ pub(super) fn name_of_pause(agent: &AgentId) -> String {
 
 /// Takes the pauses of agents out of what was kept.
 pub(super) fn pauses(kept: &mut Vec<KeptValue>) -> Vec<(AgentId, String)> {
-    let (pauses, others) = std::mem::take(kept).into_iter().partition(|(name, _)| name.starts_with(PAUSE));
+    of_agents(kept, PAUSE)
+}
+
+const WRAP_UP: &str = "wrapup/";
+
+pub(super) fn name_of_wrap_up(agent: &AgentId) -> String {
+    format!("{WRAP_UP}{agent}")
+}
+
+/// Takes the wrap-ups of agents out of what was kept.
+pub(super) fn wrap_ups(kept: &mut Vec<KeptValue>) -> Vec<(AgentId, KeptWrapUp)> {
+    let read = |(agent, json): (AgentId, String)| Some((agent, serde_json::from_str(&json).ok()?));
+    of_agents(kept, WRAP_UP).into_iter().filter_map(read).collect()
+}
+
+fn of_agents(kept: &mut Vec<KeptValue>, folder: &str) -> Vec<(AgentId, String)> {
+    let (own, others): (Vec<KeptValue>, _) =
+        std::mem::take(kept).into_iter().partition(|(name, _)| name.starts_with(folder));
     *kept = others;
-    let pauses: Vec<KeptValue> = pauses;
-    pauses.into_iter().map(|(name, reason)| (AgentId::new(&name[PAUSE.len()..]), reason)).collect()
+    own.into_iter().map(|(name, value)| (AgentId::new(name.trim_start_matches(folder)), value)).collect()
 }
 
 const LANGUAGE: &str = "lang/";

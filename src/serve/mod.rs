@@ -195,6 +195,7 @@ async fn operate(mut config: Config, options: Options, desk: &Handle) -> Result<
     }
     // Before the phones: nobody who went away is to be offered a caller.
     switch.handle_input(clock::now(), Input::Paused(kept::pauses(&mut left)));
+    switch.handle_input(clock::now(), Input::WrappingUp(kept::wrap_ups(&mut left)));
     let kept = kept::read(left, &config.listen);
     if !kept.is_empty() {
         tracing::info!(extensions = kept.len(), "phones that had registered before are called where they were");

@@ -177,7 +177,14 @@ fn read(
     let (switch_config, tls) = made_of(&fresh, seeds, &known(&fresh)).map_err(|text| vec![text])?;
     let systems = Systems::of(&fresh).map_err(|fault| vec![fault.to_string()])?;
     let done = format!("in force: configuration {}, bundle {}", fresh.id, version);
-    Ok(Fresh { config: fresh, switch_config, flows, tls, systems, done: Done { done, taken, needs_restart, warnings } })
+    Ok(Fresh {
+        config: fresh,
+        switch_config,
+        flows,
+        tls,
+        systems,
+        done: Done { done, taken, needs_restart, warnings, ..Done::default() },
+    })
 }
 
 /// Puts back what a running process cannot change, and names what would have changed.
@@ -232,6 +239,7 @@ fn taken(running: &Config, fresh: &Config) -> Vec<String> {
         ("databases", running.databases != fresh.databases),
         ("recording", running.recording != fresh.recording),
         ("supervision", running.supervision != fresh.supervision),
+        ("feature_codes", running.features != fresh.features),
     ];
     all.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key.to_string()).collect()
 }

@@ -105,6 +105,7 @@ pub(super) fn switch_config(config: &Config, seeds: &Seeds, known: &Known) -> Re
         projects: projects(config),
         pause_key: config.recording.pause_key.clone(),
         supervision: config.supervision.clone(),
+        features: config.features.clone(),
         rtp_timeout: Some(config.limits.rtp_timeout).filter(|limit| !limit.is_zero()),
         direct_ring_time: DIRECT_RING_TIME,
         messages: config.sip.message == crate::config::MessagePolicy::Deliver,
@@ -129,6 +130,7 @@ fn acd(config: &Config) -> AcdConfig {
         wrap_up: queue.wrap_up,
         max_wait: queue.max_wait,
         matching: queue.matching.clone(),
+        dispositions: queue.dispositions.clone(),
         ..QueueConfig::new(queue.id.clone())
     });
     let agents = config.agents.values().filter(|agent| !agent.queues.is_empty()).map(|agent| AgentConfig {

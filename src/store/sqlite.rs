@@ -71,6 +71,8 @@ struct Entry {
     call: Option<CallId>,
     json: String,
     begins: bool,
+    /// Of a call that may have ended.
+    disposition: Option<String>,
     record: Option<Box<Cdr>>,
 }
 
@@ -85,6 +87,7 @@ impl Batch {
             call: event.call,
             json,
             begins: matches!(event.kind, EventKind::CallArrived { .. }),
+            disposition: disposition(event),
             record: record.map(Box::new),
         });
     }
@@ -250,6 +253,7 @@ impl Database {
                 if let (EventKind::CallArrived { .. }, Some(call)) = (&event.kind, event.call) {
                     transaction.execute("INSERT OR IGNORE INTO open_call VALUES(?1)", [signed(call.0)])?;
                 }
+                dispose(&transaction, event.call.map(|call| signed(call.0)), disposition(event).as_deref())?;
                 if let EventKind::CallRefused { .. } = event.kind
                     && let Some(record) = Fold::new().apply(event)
                 {
@@ -303,6 +307,7 @@ impl Database {
                 let call = record.call_id.map(|call| signed(call.0));
                 transaction.prepare_cached("DELETE FROM open_call WHERE call = ?1")?.execute([call])?;
             }
+            dispose(&transaction, call, entry.disposition.as_deref())?;
         }
         rows.insert(&transaction, self.run)?;
         keep(&transaction, kept)?;
@@ -407,6 +412,20 @@ impl Rows {
         }
         Ok(())
     }
+}
+
+fn disposition(event: &SwitchEvent) -> Option<String> {
+    match &event.kind {
+        EventKind::Disposed { code, .. } => Some(code.clone()),
+        _ => None,
+    }
+}
+
+/// An agent has said what a call was about whose record is written; of one that is up the record will say it.
+fn dispose(transaction: &Transaction<'_>, call: Option<i64>, code: Option<&str>) -> rusqlite::Result<()> {
+    let (Some(call), Some(code)) = (call, code) else { return Ok(()) };
+    let update = "UPDATE cdr SET json = json_set(json, '$.disposition', ?2) WHERE call = ?1";
+    transaction.prepare_cached(update)?.execute(params![call, code]).map(drop)
 }
 
 fn insert_record(transaction: &Transaction<'_>, record: &Cdr) -> rusqlite::Result<()> {

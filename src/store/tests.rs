@@ -601,3 +601,24 @@ fn the_events_of_earlier_runs_are_read_back_in_order_and_those_of_this_one_are_n
     assert_eq!(read(T0 + 10_000), [] as [u64; 0]);
     assert!(store.handle.close(LIMIT));
 }
+
+#[test]
+fn what_an_agent_says_of_a_call_after_its_end_is_in_the_record_that_was_written() {
+    let folder = folder("disposed");
+    let (store, _alarms) = open(&folder);
+    let (mut teller, handle) = (Teller { seq: 0 }, store.handle.clone());
+    let says = |code: &str| EventKind::Disposed { agent: AgentId::new("1001"), code: code.into() };
+    for call in [1, 2] {
+        teller.arrives(&handle, 0, call);
+        teller.ends(&handle, 1_000, call);
+    }
+    assert!(handle.flush(LIMIT));
+    teller.say(&handle, 2_000, 1, says("fault"));
+    teller.say(&handle, 3_000, 1, says("billing/refund"));
+    teller.say(&handle, 3_000, 7, says("of no call"));
+    let records = all(&store.records);
+    let said = records.iter().map(|record| (record.call_id, record.disposition.as_deref()));
+    let mut said: Vec<_> = said.collect();
+    said.sort();
+    assert_eq!(said, [(Some(CallId(1)), Some("billing/refund")), (Some(CallId(2)), None)]);
+}

@@ -1,5 +1,6 @@
 //! What the switch is configured with: checked values only, swapped as a whole.
 
+use super::feature_codes::FeatureCodes;
 use super::gate::EdgePolicy;
 use super::project::Project;
 use crate::acd::AcdConfig;
@@ -65,6 +66,8 @@ pub struct SwitchConfig {
     pub rtp_timeout: Option<Duration>,
     /// How long an extension or trunk dialled outright rings.
     pub direct_ring_time: Duration,
+    /// What agents dial to say what they do.
+    pub features: FeatureCodes,
     /// Extensions may send each other texts.
     pub messages: bool,
     /// Keys of test numbers show in events (demo mode only).

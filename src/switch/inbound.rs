@@ -9,10 +9,10 @@ use super::sip_link::warning_header;
 use super::test_number::TestCall;
 use super::{CALL_LIMIT, Driver, Entry, Switch, SwitchTimer};
 use crate::call::Call;
-use crate::events::{Cause, EndedBy, EventKind, NumberRole, Refusal, Source};
+use crate::events::{Cause, Class, EndedBy, EventKind, NumberRole, Refusal, Source};
 use crate::ids::{AgentId, CallId, ProjectId, Redacted, TrunkId};
 use crate::media::command::WorkerId;
-use crate::routing::{Closed, Destination};
+use crate::routing::{Closed, Destination, TestNumber};
 use crate::sip::endpoint::UsageId;
 use crate::sip::message::uri::UriRef;
 use crate::sip::message::{HeaderName, Message};
@@ -32,11 +32,13 @@ pub(super) struct Refused {
     pub source: Option<Source>,
     /// What it asked for room as, if it came as far.
     pub asking: Option<Asking>,
+    /// For the display of the phone.
+    pub phrase: Option<String>,
 }
 
 impl Refused {
     pub(super) fn new(reason: Refusal, status: u16) -> Refused {
-        Refused { reason, status, headers: Vec::new(), source: None, asking: None }
+        Refused { reason, status, headers: Vec::new(), source: None, asking: None, phrase: None }
     }
 
     /// There is no room for it.
@@ -80,7 +82,7 @@ impl Switch {
         let parties = parties(&request);
         if let Err(refused) = self.take_in(now, usage, &request, peer, offer, &parties) {
             let headers: Vec<(&str, &str)> = refused.headers.iter().map(|(n, v)| (*n, v.as_str())).collect();
-            self.endpoint.reject(now.at, usage, refused.status, None, &headers);
+            self.endpoint.reject(now.at, usage, refused.status, refused.phrase.as_deref(), &headers);
             // A challenge is half of a handshake, not a refusal that anybody needs to read about.
             if refused.status != 401 {
                 let (from, to) = (Redacted::new(parties.from), Redacted::new(parties.to));
@@ -125,7 +127,14 @@ impl Switch {
         parties: &Parties,
         source: Source,
     ) -> Result<(), Refused> {
-        let known = self.known(&source, request, parties)?;
+        let followed = match &source {
+            Source::Extension(agent) => match self.follow_code(now, agent, &parties.to).transpose()? {
+                Some(()) => Some(self.confirmed(agent, request, parties)),
+                None => None,
+            },
+            Source::Trunk(_) => None,
+        };
+        let known = followed.map_or_else(|| self.known(&source, request, parties), Ok)?;
         let asking = known.asking.clone();
         let begun = self.begin(now, usage, request, peer, offer, parties, source, known);
         begun.map_err(|refused| Refused { asking: Some(asking), ..refused })
@@ -280,6 +289,13 @@ impl Switch {
         })?;
         let (destination, project) = (route.to.clone(), route.project.clone());
         Ok(Known { destination, project, asking: self.asking(source, request, route), caller })
+    }
+
+    /// An agent's code was followed, which a short call says.
+    fn confirmed(&self, agent: &AgentId, request: &Message, parties: &Parties) -> Known {
+        let caller = self.known_extension(agent, request, parties);
+        let asking = Asking { class: Class::default(), budget: None };
+        Known { destination: Destination::Test(TestNumber::Confirm), project: None, asking, caller }
     }
 
     /// An extension can speak neither in another's name nor under one of its own making.

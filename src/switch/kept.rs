@@ -2,7 +2,8 @@
 //! connection has lost it with the process and comes back by itself.
 
 use super::{Output, Switch};
-use crate::ids::AgentId;
+use crate::acd::{LONGEST_WRAP_UP, WrappingUp};
+use crate::ids::{AgentId, CallId, QueueId};
 use crate::registrar::{Binding, ContactUpdate, Kept};
 use crate::sip::message::uri::Uri;
 use crate::sip::peer::{Peer, Transport};
@@ -73,6 +74,31 @@ impl KeptContact {
             call_id: self.call_id.into(),
             cseq: self.cseq,
         })
+    }
+}
+
+/// An agent's wrap-up, as long as it lasts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptWrapUp {
+    pub queue: QueueId,
+    /// Milliseconds since 1970.
+    pub until: u64,
+    pub owes: bool,
+    /// The call that is wrapped up.
+    pub call: Option<CallId>,
+}
+
+impl KeptWrapUp {
+    pub(super) fn of(now: Now, wrap_up: WrappingUp, call: Option<CallId>) -> KeptWrapUp {
+        let left = wrap_up.until.saturating_duration_since(now.at);
+        let until = now.wall.saturating_add(left.as_millis() as u64);
+        KeptWrapUp { queue: wrap_up.queue, until, owes: wrap_up.owes, call }
+    }
+
+    /// A clock that was set back meanwhile makes nobody wait for longer than anybody may.
+    pub(super) fn read(self, now: Now) -> WrappingUp {
+        let left = Duration::from_millis(self.until.saturating_sub(now.wall)).min(LONGEST_WRAP_UP);
+        WrappingUp { queue: self.queue, until: now.at + left, owes: self.owes }
     }
 }
 

@@ -8,6 +8,7 @@ mod admission_link;
 mod auth_failures;
 mod config;
 mod extension_leg;
+mod feature_codes;
 mod flow_versions;
 mod gate;
 mod gruu;
@@ -39,11 +40,12 @@ mod trunk_link;
 mod view;
 mod voicemail_link;
 
-pub use crate::acd::{LendView, PressureView};
+pub use crate::acd::{AfterCall, Explained, LendView, PressureView};
 pub use crate::sdp::{KeyPolicy, SrtpPolicy};
 pub use config::{Extension, Policies, SupervisionNotice, SwitchBundle, SwitchConfig};
+pub use feature_codes::{Feature, FeatureCodes};
 pub use gate::{EdgePolicy, GateStats};
-pub use kept::{KeptContact, KeptExtension};
+pub use kept::{KeptContact, KeptExtension, KeptWrapUp};
 pub use languages::RememberedLanguage;
 pub use project::{Project, ServiceLevelTarget, Targets};
 pub use registration::OPTIONS as REGISTER_OPTIONS;
@@ -126,6 +128,8 @@ pub enum Input {
     Remembered(Vec<RememberedLanguage>),
     /// The pauses that the runs before have left by [`Output::KeepPause`]; once, before the phones are known.
     Paused(Vec<(AgentId, String)>),
+    /// The wrap-ups that the runs before have left by [`Output::KeepWrapUp`]; likewise.
+    WrappingUp(Vec<(AgentId, KeptWrapUp)>),
     /// A fact that an edge learned, to be written down in its order.
     Fact {
         call: Option<CallId>,
@@ -187,6 +191,10 @@ pub enum Command {
         agent: AgentId,
         reason: String,
     },
+    AfterCall {
+        agent: AgentId,
+        wish: AfterCall,
+    },
     /// Refuse new calls from now on.
     Drain,
     /// Take new calls again.
@@ -211,6 +219,11 @@ pub enum Output {
     KeepPause {
         agent: AgentId,
         reason: Option<String>,
+    },
+    /// An agent's wrap-up (or `None`: there is none any more), to be there after a restart.
+    KeepWrapUp {
+        agent: AgentId,
+        wrap_up: Option<KeptWrapUp>,
     },
     /// A flow's lookup, to be answered by `Input::Fetched` in the lookup's time limit or not at all.
     Fetch {
@@ -363,6 +376,8 @@ pub struct Switch {
     asked_for_life: BTreeMap<RequestId, (String, BindingId, Peer)>,
     /// Agents whose phones were lost, by what was asked of those.
     looked_for: BTreeMap<RequestId, AgentId>,
+    /// The call that each agent was given last by a queue.
+    last_served: BTreeMap<AgentId, CallId>,
     tickets: BTreeMap<TicketId, CallId>,
     ports: PortPool,
     watchers: Watchers,
@@ -412,6 +427,7 @@ impl Switch {
             other_ways: HashMap::new(),
             asked_for_life: BTreeMap::new(),
             looked_for: BTreeMap::new(),
+            last_served: BTreeMap::new(),
             tickets: BTreeMap::new(),
             ports: PortPool::default(),
             watchers: Watchers::default(),
@@ -469,6 +485,7 @@ impl Switch {
                 choices.iter().for_each(|choice| _ = self.languages.remember(choice, now.wall));
             }
             Input::Paused(pauses) => self.restore_pauses(now, pauses),
+            Input::WrappingUp(wrap_ups) => self.restore_wrap_ups(now, wrap_ups),
             Input::Fact { call, fact } => self.on_fact(now, call, fact),
             Input::Kept(extensions) => self.restore(now, extensions),
             Input::Config(config) => self.reconfigure(now, config),
@@ -705,6 +722,9 @@ impl Switch {
             Command::SetTier { project, tier } => _ = self.acd.set_tier(now.at, &project, tier),
             Command::AgentNotReady { agent, reason } => {
                 let _ = self.acd.set_not_ready(now.at, &agent, &reason);
+            }
+            Command::AfterCall { agent, wish } => {
+                let _ = self.after_call(now, agent, &wish);
             }
             Command::Drain => {
                 if !std::mem::replace(&mut self.draining, true) {

@@ -1,8 +1,9 @@
 //! Between the distributor and calls: a ticket becomes music, an offer becomes a ringing phone, an answer a bridge.
 
+use super::kept::KeptWrapUp;
 use super::supervision_link::BEEPS;
 use super::{Driver, Output, Switch};
-use crate::acd::{AcdOutput, Enqueue, Lost, MAX_PRIORITY};
+use crate::acd::{AcdOutput, AfterCall, AfterCallRefused, Enqueue, Lost, MAX_PRIORITY};
 use crate::call::DialPurpose;
 use crate::events::{Cause, EndedBy, EventKind, OfferResult, QueueOutcome};
 use crate::ids::{AgentId, CallId, QueueId, Redacted, TicketId};
@@ -125,6 +126,11 @@ impl Switch {
                     self.on_position(now, id, ahead, wait);
                 }
             }
+            AcdOutput::WrapUp { agent, wrap_up } => {
+                let wrap_up =
+                    wrap_up.map(|wrap_up| KeptWrapUp::of(now, wrap_up, self.last_served.get(&agent).copied()));
+                self.outputs.push_back(Output::KeepWrapUp { agent, wrap_up });
+            }
             AcdOutput::Pause { agent, reason } => self.outputs.push_back(Output::KeepPause { agent, reason }),
             AcdOutput::Lending { plan, to, on, pressure, by_hand } => {
                 let longest_wait_ms = pressure.longest_wait.unwrap_or_default().as_millis() as u64;
@@ -149,6 +155,34 @@ impl Switch {
         }
     }
 
+    /// Who wrapped a call up when the process ended goes on with it for the rest of the time.
+    pub(super) fn restore_wrap_ups(&mut self, now: Now, wrap_ups: Vec<(AgentId, KeptWrapUp)>) {
+        for (agent, kept) in wrap_ups {
+            self.last_served.extend(kept.call.map(|call| (agent.clone(), call)));
+            if self.acd.restore_wrap_up(now.at, &agent, kept.read(now)).is_err() {
+                self.outputs.push_back(Output::KeepWrapUp { agent, wrap_up: None });
+            }
+        }
+    }
+
+    /// Whether an agent may do this about the last call, and what the code means that is given.
+    pub fn may_after_call(
+        &self,
+        now: Now,
+        agent: &AgentId,
+        wish: &AfterCall,
+    ) -> Result<Option<String>, AfterCallRefused> {
+        self.acd.may_after_call(now.at, agent, wish)
+    }
+
+    pub(super) fn after_call(&mut self, now: Now, agent: AgentId, wish: &AfterCall) -> Result<(), AfterCallRefused> {
+        let code = self.acd.after_call(now.at, &agent, wish)?;
+        if let (Some(code), Some(call)) = (code, self.last_served.get(&agent).copied()) {
+            self.emit(now, Some(call), EventKind::Disposed { agent, code });
+        }
+        Ok(())
+    }
+
     /// The wait ended without an agent.
     fn on_ticket_ended(&mut self, now: Now, id: CallId, outcome: QueueOutcome) {
         let Some(entry) = self.calls.get(&id) else { return };
@@ -168,6 +202,7 @@ impl Switch {
             return;
         }
         self.emit(now, Some(id), EventKind::OfferEnded { ticket, agent: agent.clone(), result: OfferResult::Answered });
+        self.last_served.insert(agent.clone(), id);
         if let Some(entry) = self.calls.get_mut(&id) {
             entry.serving = Some(agent);
         }

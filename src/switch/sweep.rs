@@ -184,6 +184,7 @@ mod tests {
             recording: false,
             pause_key: None,
             supervision: Default::default(),
+            features: Default::default(),
             rtp_timeout: None,
             direct_ring_time: Duration::from_secs(60),
             messages: false,

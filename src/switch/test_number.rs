@@ -1,6 +1,7 @@
 //! The numbers with which an installer tries a phone: ring, a word, hold music, echo, tone, digits, record. Each is a small
 //! machine that is told what the caller did and says what to do next.
 
+use super::supervision_link::BEEPS;
 use super::{Driver, Switch, SwitchTimer};
 use crate::events::{Cause, EndedBy, EventKind};
 use crate::ids::CallId;
@@ -14,6 +15,8 @@ use std::time::Duration;
 /// The prompts that test numbers speak, in the first language of the bundle.
 const WORD: &str = "hello";
 /// Says that it is the caller's turn.
+/// Two beeps, and a moment for a phone that opens its audio late.
+const CONFIRM_LIMIT: Duration = Duration::from_millis(1_500);
 pub(super) const BEEP: Tone = Tone::Cadence { freqs: [1000, 0], level_dbm0: -10, on_ms: 200, off_ms: 100, count: 1 };
 const RING_LIMIT: Duration = Duration::from_secs(60);
 const WORD_LIMIT: Duration = Duration::from_secs(2);
@@ -76,6 +79,7 @@ impl TestCall {
             TestNumber::RingOnly => (State::Ringing, vec![Ring, After(RING_LIMIT)]),
             TestNumber::Word => (State::Running, vec![Answer, Say(vec![WORD.into()]), After(WORD_LIMIT)]),
             TestNumber::Hold => (State::Running, vec![Answer, Play(Tone::MusicOnHold, true), After(HOLD_LIMIT)]),
+            TestNumber::Confirm => (State::Running, vec![Answer, Play(BEEPS, false), After(CONFIRM_LIMIT)]),
             TestNumber::Echo => (State::Running, vec![Answer, Echo, After(ECHO_LIMIT)]),
             TestNumber::Tone => (State::Running, vec![Answer, Play(Tone::Milliwatt, true), After(TONE_LIMIT)]),
             TestNumber::Digits => {

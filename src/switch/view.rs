@@ -1,10 +1,10 @@
 //! What others may see of the switch: a copy made on request, never a reference into it.
 
 use super::{Driver, GateStats, Holdings, Project, Switch};
-use crate::acd::{AgentView, LendView, QueueView};
+use crate::acd::{AgentView, Explained, LendView, QueueView};
 use crate::admission::{AdmissionView, Ban};
 use crate::events::Class;
-use crate::ids::{AgentId, CallId, FlowVersion, ProjectId, QueueId, Redacted};
+use crate::ids::{AgentId, CallId, FlowVersion, ProjectId, QueueId, Redacted, TicketId};
 use crate::sip::endpoint::EndpointStats;
 use crate::timers::Now;
 use crate::trunks::TrunkView;
@@ -171,6 +171,18 @@ impl Switch {
     /// Whether there is a plan by which others lend to this project.
     pub fn borrows(&self, project: &ProjectId) -> bool {
         self.config.acd.lend.iter().any(|plan| plan.to == *project)
+    }
+
+    /// Why the caller of this ticket or call waits, or has the agent it has; `None` where there is neither.
+    pub fn explain_caller(&self, now: Now, id: u64) -> Option<Explained> {
+        let entry = self.calls.get(&CallId(id));
+        let ticket = entry.and_then(|entry| entry.ticket.as_ref()).map_or(TicketId(id), |(ticket, _)| *ticket);
+        let serving = || self.explain_agent(now, entry?.serving.as_ref()?);
+        self.acd.explain_ticket(now.at, ticket).or_else(serving)
+    }
+
+    pub fn explain_agent(&self, now: Now, agent: &AgentId) -> Option<Explained> {
+        self.acd.explain_agent(now.at, agent)
     }
 
     /// Whether an extension is registered from anywhere.

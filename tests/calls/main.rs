@@ -7,6 +7,7 @@ mod sim;
 mod admission;
 mod endings;
 mod fax;
+mod features;
 mod gate;
 mod holding;
 mod identity;
@@ -31,6 +32,7 @@ mod transfers;
 mod trunks;
 mod versions;
 mod watching;
+mod wrap_up;
 
 use hotline::admission::{Reserves, Share};
 use hotline::events::{

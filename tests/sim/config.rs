@@ -1,6 +1,6 @@
 //! The centre that the stories happen in: four agents, two queues, the sample hotline, the test numbers, one trunk.
 
-use hotline::acd::{AcdConfig, AgentConfig, LendPlan, Matching, QueueConfig};
+use hotline::acd::{AcdConfig, AgentConfig, Dispositions, LendPlan, Matching, QueueConfig};
 use hotline::admission::{AdmissionConfig, Reserves, Share};
 use hotline::events::Class;
 use hotline::ids::{AgentId, ProjectId, QueueId, TrunkId};
@@ -11,7 +11,8 @@ use hotline::sip::digest::{Algorithm, Ha1Set};
 use hotline::sip::endpoint::EndpointConfig;
 use hotline::sip::peer::Peer;
 use hotline::switch::{
-    EdgePolicy, Extension, KeyPolicy, Policies, Project, REGISTER_OPTIONS, SrtpPolicy, SupervisionNotice, SwitchConfig,
+    EdgePolicy, Extension, FeatureCodes, KeyPolicy, Policies, Project, REGISTER_OPTIONS, SrtpPolicy, SupervisionNotice,
+    SwitchConfig,
 };
 use hotline::trunks::{Caps, Manners, TrunkConfig, TrunksConfig};
 use std::collections::BTreeMap;
@@ -59,6 +60,7 @@ pub struct Settings {
     pub ring_timeout: Duration,
     pub wrap_up: Duration,
     pub wait_for_lost: Duration,
+    pub dispositions: Dispositions,
     pub rtp_timeout: Option<Duration>,
     pub rona_pause: Option<Duration>,
     pub recording: bool,
@@ -119,6 +121,7 @@ impl Default for Settings {
             ring_timeout: Duration::from_secs(10),
             wrap_up: Duration::from_secs(2),
             wait_for_lost: Duration::from_secs(20),
+            dispositions: Dispositions::default(),
             rtp_timeout: Some(Duration::from_secs(10)),
             rona_pause: Some(Duration::from_secs(30)),
             recording: true,
@@ -178,6 +181,7 @@ impl Settings {
                         max_len: self.max_len,
                         ring_timeout: self.ring_timeout,
                         wrap_up: self.wrap_up,
+                        dispositions: self.dispositions.clone(),
                         matching: Matching { wait_for_lost: self.wait_for_lost, ..Matching::default() },
                         project: self
                             .projects
@@ -217,6 +221,7 @@ impl Settings {
             recording: self.recording,
             pause_key: self.pause_key.map(Arc::from),
             supervision: self.supervision.clone(),
+            features: FeatureCodes::default(),
             rtp_timeout: self.rtp_timeout,
             direct_ring_time: Duration::from_secs(60),
             messages: self.messages,

@@ -91,6 +91,10 @@ impl Model {
             self.demand(new, || format!("call {id} arrived twice"));
             return self.leg_begins(id, *leg, None);
         }
+        if let EventKind::Disposed { .. } = kind {
+            let known = self.calls.contains_key(&id) || self.ended.contains(&id);
+            return self.demand(known, || format!("call {id} never was, and yet: {kind:?}"));
+        }
         if !self.calls.contains_key(&id) {
             return self.fault(format!("call {id} is not there, and yet: {kind:?}"));
         }

@@ -20,7 +20,7 @@ use hotline::ivr::{LookupResult, Type, Value};
 use hotline::media::{MediaCmd, MediaEvent, Plane, PortLease, WorkerId};
 use hotline::sip::message::Message;
 use hotline::sip::peer::{ConnectionId, Peer, Transport};
-use hotline::switch::{Command, Input, KeptExtension, Output, RememberedLanguage, Switch, SwitchView};
+use hotline::switch::{Command, Input, KeptExtension, KeptWrapUp, Output, RememberedLanguage, Switch, SwitchView};
 use hotline::timers::Now;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -142,6 +142,7 @@ pub struct World {
     /// What the switch wants to find again after a restart.
     pub kept: BTreeMap<AgentId, KeptExtension>,
     pub pauses: BTreeMap<AgentId, String>,
+    pub wrap_ups: BTreeMap<AgentId, KeptWrapUp>,
     connections: u64,
     pub settings: Settings,
     filter: Option<Filter>,
@@ -197,6 +198,7 @@ impl World {
             loses_reports: false,
             kept: BTreeMap::new(),
             pauses: BTreeMap::new(),
+            wrap_ups: BTreeMap::new(),
             connections: 0,
             filter: None,
             speech: vec![speech],
@@ -237,6 +239,7 @@ impl World {
         self.lease_all();
         let pauses = self.pauses.clone().into_iter().collect();
         self.input(Input::Paused(pauses));
+        self.input(Input::WrappingUp(self.wrap_ups.clone().into_iter().collect()));
         let kept = self.kept.values().filter(|extension| !extension.contacts.is_empty()).cloned().collect();
         self.input(Input::Kept(kept));
     }
@@ -510,6 +513,8 @@ impl World {
                         self.after(LOOKUP, What::Fetched(call, id, result));
                     }
                 }
+                Output::KeepWrapUp { agent, wrap_up: Some(wrap_up) } => drop(self.wrap_ups.insert(agent, wrap_up)),
+                Output::KeepWrapUp { agent, wrap_up: None } => drop(self.wrap_ups.remove(&agent)),
                 Output::KeepPause { agent, reason: Some(reason) } => drop(self.pauses.insert(agent, reason)),
                 Output::KeepPause { agent, reason: None } => drop(self.pauses.remove(&agent)),
                 Output::Remember(choice) => self.remembered.push(choice),

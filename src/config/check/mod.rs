@@ -1,6 +1,7 @@
 //! From the file's text to a [`Config`]: shape first, then every value and every name, all faults at once.
 
 mod admission;
+mod features;
 mod lend;
 mod listen;
 mod numbering;
@@ -134,6 +135,7 @@ impl<'f> Check<'f> {
             pause_key: raw.recording.pause_key.as_ref().and_then(|keys| self.pause_key(keys)),
         };
         let supervision = self.supervision(&raw.supervision);
+        let features = self.features(&raw.feature_codes);
         let records = Records {
             cdr_days: self.days(raw.records.cdr_days.as_ref(), Records::default().cdr_days),
             journal_days: self.days(raw.records.journal_days.as_ref(), Records::default().journal_days),
@@ -165,6 +167,7 @@ impl<'f> Check<'f> {
             lend,
             recording,
             supervision,
+            features,
             records,
             bases,
             databases,

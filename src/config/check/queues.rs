@@ -5,7 +5,7 @@ use super::super::raw::RawAgent;
 use super::super::raw::queue::{RawQueue, RawWidening};
 use super::super::read::At;
 use super::{Allowed, Check, MAX_WAIT, RING, WRAP_UP, allowed};
-use crate::acd::{AgentSkill, Level, MAX_LEVEL, Matching, Sticky, Strategy, Widening};
+use crate::acd::{AgentSkill, Dispositions, Level, MAX_LEVEL, Matching, Sticky, Strategy, Widening};
 use crate::ids::{QueueId, SkillId};
 use crate::source::diag::shown;
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,6 +18,8 @@ const KEEP_PLACE: Allowed = allowed(0, 3_600);
 const WAIT_FOR_LOST: Allowed = allowed(0, 120);
 /// How long the caller waits for the agent of the last call, who is at work: about half of what a caller bears.
 const USUAL_STICKY_WAIT: std::time::Duration = std::time::Duration::from_secs(20);
+/// Digits of a disposition.
+const MAX_CODE: usize = 6;
 const DAY_MS: u64 = 86_400_000;
 
 impl Check<'_> {
@@ -36,6 +38,7 @@ impl Check<'_> {
                     max_wait: self.duration(raw.max_wait.as_ref(), default.max_wait, MAX_WAIT),
                     max_len: raw.max_len.as_ref().map_or(default.max_len, |len| len.value),
                     matching: self.matching(&name.value, &raw, &skills, &names),
+                    dispositions: self.dispositions(&raw),
                     id: default.id,
                 };
                 (queue.id.clone(), queue)
@@ -75,6 +78,27 @@ impl Check<'_> {
             keep_place: self.duration(raw.keep_place.as_ref(), default.keep_place, KEEP_PLACE),
             wait_for_lost: self.duration(raw.wait_for_lost.as_ref(), default.wait_for_lost, WAIT_FOR_LOST),
         }
+    }
+
+    /// What agents say of a call. Digits are pressed on a phone, so that they are few.
+    fn dispositions(&mut self, raw: &RawQueue) -> Dispositions {
+        let mut codes = BTreeMap::new();
+        for (digits, name) in &raw.dispositions {
+            self.name("disposition", name);
+            let good = (1..=MAX_CODE).contains(&digits.value.len()) && digits.value.bytes().all(|b| b.is_ascii_digit());
+            if !good {
+                let message = format!("`{}` is no code of a disposition", shown(&digits.value));
+                let help = format!("write up to {MAX_CODE} digits, such as `11: refund` below `1: billing`");
+                self.error("C159", digits, message, Some(help));
+            }
+            codes.insert(digits.value.clone(), name.value.clone());
+        }
+        let required = raw.disposition_required.as_ref().is_some_and(|required| required.value);
+        if let (true, true, Some(at)) = (required, codes.is_empty(), &raw.disposition_required) {
+            let help = "add `dispositions: {1: billing, 2: fault}`";
+            self.error("C159", at, "agents owe a code, and there is none".into(), Some(help.into()));
+        }
+        Dispositions { required, codes }
     }
 
     fn strategy(&mut self, word: Option<&At<String>>) -> Strategy {

@@ -18,6 +18,8 @@ pub(in crate::config) struct RawQueue {
     pub sticky: RawSticky,
     pub keep_place: Option<At<String>>,
     pub wait_for_lost: Option<At<String>>,
+    pub dispositions: Vec<(At<String>, At<String>)>,
+    pub disposition_required: Option<At<bool>>,
 }
 
 pub(in crate::config) struct RawWidening {
@@ -56,5 +58,7 @@ pub(super) fn queue(keys: &mut Keys, diags: &mut Diags) -> RawQueue {
         }),
         keep_place: keys.text("keep_place", TIME, diags),
         wait_for_lost: keys.text("wait_for_lost", TIME, diags),
+        dispositions: keys.pairs("dispositions", "names by digits, such as `{1: billing, 11: refund}`", diags),
+        disposition_required: keys.flag("disposition_required", diags),
     }
 }
