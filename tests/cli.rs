@@ -72,6 +72,19 @@ fn a_project_that_init_made_passes_its_own_check() {
 }
 
 #[test]
+fn a_project_that_init_made_passes_its_tests_breaks_no_rule_and_says_what_production_lacks() {
+    let project = project("init-tools");
+    let explored = hotline(&project, &["flow", "explore"]);
+    assert!(explored.code == 0 && explored.out.contains("0 findings"), "{} {}", explored.out, explored.err);
+    let tested = hotline(&project, &["flow", "test"]);
+    assert!(tested.code == 0 && tested.out.contains(" passed, 0 failed"), "{} {}", tested.out, tested.err);
+    let checked = hotline(&project, &["check", "--production"]);
+    assert_eq!(checked.code, 1, "{}", checked.out);
+    let last = checked.out.lines().last().unwrap_or_default();
+    assert!(last.starts_with("not ready for production") && last.contains("hotline prompt script"), "{last}");
+}
+
+#[test]
 fn init_writes_over_nobodys_files() {
     let place = folder("init-over");
     let flow = place.join("ivr-flows/small-shop.flow.yaml");

@@ -397,7 +397,10 @@ impl Report {
             let (errors, warnings) = (counted(self.errors, "error"), counted(self.warnings, "warning"));
             self.line(&format!("{what}: {errors}, {warnings}"));
             if self.unready > 0 {
-                self.line("not ready for production: recordings are missing, placeholders, or older than their text");
+                self.line(
+                    "not ready for production: recordings are missing, placeholders, or older than their text; \
+                     `hotline prompt script` has what to read out, `hotline prompt status` what is done",
+                );
             }
         }
         self.print()?;

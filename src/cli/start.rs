@@ -1,7 +1,7 @@
 //! `demo` and `serve`: this process becomes the switch.
 
 use super::{Common, Failure};
-use crate::config::{Config, DemoEnv, FILE_NAME, Secret};
+use crate::config::{Config, DemoEnv, FILE_NAME, Secret, embedded};
 use crate::serve;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -86,6 +86,7 @@ pub(super) fn demo(common: &Common, args: DemoArgs) -> Result<ExitCode, Failure>
             "browsers' phones: wss://{0}:{wss_port} (open https://{0}:{wss_port} once, as its certificate is made by itself)",
             host(args.bind)
         ),
+        format!("to change flows: {}", embedded::BUILT_IN),
         format!("call the hotline: sip:95598@{sip}   music: 9193   echo: 9196   tone: 9197   an agent: 9000"),
     ];
     launch(common, demo.config, welcome)

@@ -10,6 +10,7 @@ use super::event_loop::Control;
 use super::versions::{Deed, Entry, Ledger, OnTrial, Planned, Versions};
 use crate::api::{CommandError, CommandReply, Done, Publication, Rollback};
 use crate::cdr::{Canary, Finding, Judged, Verdict};
+use crate::config::embedded::BUILT_IN;
 use crate::config::{Config, FlowSource, project};
 use crate::events::EventKind;
 use crate::ids::FlowVersion;
@@ -23,7 +24,6 @@ use tokio::sync::mpsc;
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
 /// A larger share is no trial any more.
 const MAX_PERCENT: u8 = 50;
-pub(super) const BUILT_IN: &str = "the demo's flows are part of the program; `hotline init DIR` makes a project of one's own, `hotline serve` runs it";
 /// Failed tests that are told of.
 const TOLD: usize = 20;
 

@@ -166,6 +166,17 @@ async fn a_reload_never_brings_back_what_was_rolled_back_is_on_trial_planned_or_
 }
 
 #[tokio::test]
+async fn a_reload_of_the_demo_says_that_its_flows_are_no_files() {
+    let mut shop = Shop::open("publish-demo");
+    shop.config.flows = FlowSource::Embedded;
+    let mut said = Vec::new();
+    let _ = at_reload(&shop.config, shop.publisher.versions(), &mut |warning| said.push(warning));
+    assert!(said[0].contains("hotline init"), "{said:?}");
+    let refused = shop.publish(Publication::default()).await;
+    assert!(matches!(refused, Err(CommandError::Conflict(text)) if text.contains("hotline init")));
+}
+
+#[tokio::test]
 async fn a_configuration_that_the_flows_in_force_do_not_fit_is_refused() {
     let mut shop = Shop::open("publish-unfit");
     let first = shop.publish_edit("# good").await;
