@@ -128,10 +128,10 @@ impl Switch {
         source: Source,
     ) -> Result<(), Refused> {
         let followed = match &source {
-            Source::Extension(agent) => match self.follow_code(now, agent, &parties.to).transpose()? {
-                Some(()) => Some(self.confirmed(agent, request, parties)),
-                None => None,
-            },
+            Source::Extension(agent) => {
+                let code = self.follow_code(now, agent, &parties.to).transpose()?;
+                code.map(|()| self.confirmed(agent, request, parties))
+            }
             Source::Trunk(_) => None,
         };
         let known = followed.map_or_else(|| self.known(&source, request, parties), Ok)?;
