@@ -57,10 +57,14 @@ pub enum EventKind {
         #[serde(default)]
         sip_call_id: String,
     },
-    /// New INVITEs beyond what a second may bring, since the last such event: refused with 503 unread, so that they cost
-    /// the calls that are up nothing.
+    /// New INVITEs that were refused with 503 unread since the last such event, so that they cost the calls that are up
+    /// nothing.
     CallsShed {
         count: u64,
+        #[serde(default = "rate_cap")]
+        why: Refusal,
+        #[serde(default)]
+        class: Class,
     },
     /// The switch answered the caller (200 OK sent).
     CallAnswered {
@@ -349,6 +353,12 @@ pub enum EventKind {
         aor: String,
         contact: Redacted<String>,
     },
+    /// An extension may not have this number called outside: `why` is `number`, `night`, `calls` or `per_hour`.
+    TollBarred {
+        by: AgentId,
+        to: Redacted<String>,
+        why: String,
+    },
     /// An extension registers from another network than all the phones that it has.
     RegisteredElsewhere {
         aor: String,
@@ -436,6 +446,11 @@ pub enum EventKind {
 /// Of an event written before such events were counted.
 fn once() -> u32 {
     1
+}
+
+/// Of an event written when there was no other reason.
+fn rate_cap() -> Refusal {
+    Refusal::RateCap
 }
 
 /// How the sender of a new call was known.

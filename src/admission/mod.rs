@@ -12,6 +12,7 @@
 mod bans;
 mod budget;
 pub mod erlang;
+mod overload;
 mod rate;
 
 #[cfg(test)]
@@ -19,6 +20,7 @@ mod tests;
 
 pub use bans::{Ban, BanPolicy, Bans};
 pub use budget::Budget;
+pub use overload::{Load, Overload};
 pub use rate::Rate;
 
 use crate::events::{Class, Refusal};
@@ -112,6 +114,8 @@ pub struct AdmissionView {
     /// Calls let in since the start.
     pub admitted: u64,
     pub mended: u64,
+    /// From 0 (nobody) to 100: how far new calls are turned away for load.
+    pub overload: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -137,6 +141,7 @@ pub struct Admission {
     draining: bool,
     numbers: u64,
     mended: u64,
+    overload: Overload,
 }
 
 impl Admission {
@@ -147,6 +152,7 @@ impl Admission {
             held: BTreeMap::new(),
             draining: false,
             numbers: 0,
+            overload: Overload::default(),
             mended: 0,
         }
     }
@@ -154,6 +160,29 @@ impl Admission {
     /// Whether a new call may come now, as far as the rate goes. Asked before anything is kept of it.
     pub fn has_rate(&self, now: Instant) -> bool {
         self.rate.as_ref().is_none_or(|rate| rate.has_room(now))
+    }
+
+    /// How far behind the switch is; gives the level of overload before and after.
+    pub fn observe(&mut self, now: Instant, load: Load) -> (u32, u32) {
+        let before = self.overload.level();
+        self.overload.observe(now, load);
+        (before, self.overload.level())
+    }
+
+    /// Whether somebody may have to be turned away unread.
+    pub fn may_shed(&self, now: Instant) -> bool {
+        self.overload.level() > 0 || !self.has_rate(now)
+    }
+
+    /// Why the next new call of this class is turned away unread, if it is.
+    pub fn sheds(&mut self, now: Instant, class: Class) -> Option<Refusal> {
+        if class == Class::Urgent {
+            return None;
+        }
+        if !self.has_rate(now) {
+            return Some(Refusal::RateCap);
+        }
+        self.overload.sheds(class).then_some(Refusal::Overload)
     }
 
     /// A new call has come, whether or not it is let in.
@@ -254,6 +283,7 @@ impl Admission {
             budgets: self.budget.shares().collect(),
             admitted: self.numbers,
             mended: self.mended,
+            overload: self.overload.level(),
         }
     }
 

@@ -112,6 +112,8 @@ pub struct EventCounts {
     /// By reason.
     pub auth_failed: BTreeMap<String, u64>,
     pub contacts_silent: u64,
+    /// Calls to the outside that an extension may not have made, by the rule.
+    pub toll_barred: BTreeMap<String, u64>,
     pub registered_elsewhere: u64,
     pub banned: u64,
     pub shed: u64,
@@ -156,13 +158,14 @@ impl EventCounts {
             EventKind::AuthFailed { why, count, .. } => {
                 *self.auth_failed.entry(why.replace(' ', "_")).or_default() += u64::from(*count);
             }
+            EventKind::TollBarred { why, .. } => *self.toll_barred.entry(why.clone()).or_default() += 1,
             EventKind::RegisteredElsewhere { .. } => self.registered_elsewhere += 1,
             EventKind::SourceBanned { .. } => self.banned += 1,
             EventKind::ContactSilent { .. } => self.contacts_silent += 1,
             EventKind::TrunkFailed { trunk, why, .. } => {
                 *self.trunk_failures.entry((trunk.clone(), *why)).or_default() += 1;
             }
-            EventKind::CallsShed { count } => self.shed += count,
+            EventKind::CallsShed { count, .. } => self.shed += count,
             EventKind::RtpTimeout { .. } => self.rtp_timeouts += 1,
             EventKind::MediaReport { report, .. } => self.quality.report(report),
             EventKind::Fax { relayed, .. } => self.quality.fax(*relayed),
@@ -271,7 +274,7 @@ fn events(out: &mut Page, counts: &EventCounts) {
     out.one(
         "calls_shed_total",
         "counter",
-        "INVITEs refused unread, beyond the calls that a second may bring.",
+        "INVITEs refused unread: more than a second may bring, or than the switch keeps up with.",
         counts.shed,
     );
     out.family("offers_total", "counter", "Callers offered to an agent, by result.");
@@ -295,6 +298,10 @@ fn events(out: &mut Page, counts: &EventCounts) {
     for (reason, count) in &counts.auth_failed {
         out.sample("auth_failures_total", &[("reason", reason)], *count);
     }
+    out.family("toll_barred_total", "counter", "Calls to the outside that an extension may not make, by rule.");
+    for (why, count) in &counts.toll_barred {
+        out.sample("toll_barred_total", &[("why", why)], *count);
+    }
     let elsewhere = "Registrations from another network than all other phones of the extension.";
     out.one("registrations_elsewhere_total", "counter", elsewhere, counts.registered_elsewhere);
     out.one("sources_banned_total", "counter", "Addresses that were banned.", counts.banned);
@@ -317,6 +324,8 @@ fn admission(out: &mut Page, admission: &AdmissionView) {
             out.sample(name, &[("budget", budget.id.as_str())], u64::from(figure(budget)));
         }
     }
+    let level = "How far new calls are turned away for load, the least urgent first: 0 nobody, 100 most.";
+    out.one("overload_level", "gauge", level, u64::from(admission.overload));
     out.one("calls_admitted_total", "counter", "Calls that were given a place.", admission.admitted);
     out.one("permits_mended_total", "counter", "Permits that did not match their calls.", admission.mended);
 }

@@ -51,8 +51,8 @@ impl Refusals {
                 };
                 (Kind { reason: *reason, status: *status, class: *class, budget: budget.clone(), trunk }, 1)
             }
-            EventKind::CallsShed { count } => {
-                (Kind { reason: Refusal::RateCap, status: 503, class: None, budget: None, trunk: None }, *count)
+            EventKind::CallsShed { count, why, class } => {
+                (Kind { reason: *why, status: 503, class: Some(*class), budget: None, trunk: None }, *count)
             }
             _ => return,
         };
@@ -123,6 +123,7 @@ impl Kind {
                 None => "raise the trunk's `limits`, if the carrier agrees".into(),
             },
             Refusal::RateCap => "raise `limits.calls_per_second`, if the machine has room".into(),
+            Refusal::Overload => "give the machine more CPU, or less to do beside; see `hotline_overload_level`".into(),
             Refusal::NoPort => "widen `listen.rtp.ports`".into(),
             Refusal::Draining => "take the drain back with `hotline drain --off`".into(),
             Refusal::NotOpen => {
@@ -169,7 +170,7 @@ mod tests {
         for minute in [1, 30, 59] {
             refusals.apply(&refused(minute, Refusal::BudgetCeiling, Some("power")));
         }
-        let shed = EventKind::CallsShed { count: 40 };
+        let shed = EventKind::CallsShed { count: 40, why: Refusal::RateCap, class: Class::Service };
         refusals.apply(&SwitchEvent { kind: shed, ..refused(60, Refusal::NoPort, None) });
         let view = refusals.view(60 * MINUTE_MS, &admission());
         let told: Vec<_> = view.iter().map(|kind| (kind.reason, kind.calls, kind.remedy.as_str())).collect();

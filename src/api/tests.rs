@@ -85,7 +85,8 @@ impl SwitchPort for Desk {
             over_limit: 0,
         };
         let budget = BudgetView { id: ProjectId::new("power"), calls: 1, guarantee: 5, ceiling: 50 };
-        let admission = AdmissionView { calls: 1, max_calls: 100, admitted: 7, mended: 0, budgets: vec![budget] };
+        let admission =
+            AdmissionView { calls: 1, max_calls: 100, admitted: 7, mended: 0, overload: 0, budgets: vec![budget] };
         let refusal = RefusalView {
             reason: Refusal::BudgetCeiling,
             status: 486,

@@ -100,6 +100,8 @@ pub struct AdmissionView {
     pub admitted: u64,
     /// Permits that did not match their calls, and were mended.
     pub mended: u64,
+    /// How far new calls are turned away for load: 0 nobody, 100 most.
+    pub overload: u32,
     pub budgets: Vec<BudgetView>,
 }
 

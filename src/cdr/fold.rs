@@ -272,6 +272,7 @@ impl Open {
             EventKind::Collected { .. }
             | EventKind::Answered { .. }
             | EventKind::Posted { .. }
+            | EventKind::TollBarred { .. }
             | EventKind::RecordingFailed { .. }
             | EventKind::RecordingPaused { .. }
             | EventKind::RecordingResumed { .. }
@@ -584,6 +585,7 @@ fn refused(event: &SwitchEvent, from: &Redacted<String>, to: &str, reason: Refus
         | Refusal::RateCap
         | Refusal::TrunkCap
         | Refusal::NoPort => Cause::Limit,
+        Refusal::Overload => Cause::Overload,
         Refusal::Draining => Cause::Shutdown,
         // A wrong number is not a forbidden one (Q.850 1, unallocated).
         Refusal::NotOpen if status == 404 => Cause::NotFound,

@@ -33,7 +33,7 @@ pub(super) fn admission(common: &Common) -> Result<(), Failure> {
     let text = Client::of(common)?.get("/api/v1/admission")?;
     let answer = parse(&text)?;
     if format == Format::Table {
-        output::print_one(format, &text, &answer, &["calls", "max_calls", "admitted", "mended"])?;
+        output::print_one(format, &text, &answer, &["calls", "max_calls", "admitted", "mended", "overload"])?;
         output::write("\n")?;
     }
     output::print(format, &text, &rows(&answer["budgets"]), &BUDGETS)

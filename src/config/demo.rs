@@ -129,6 +129,7 @@ pub(super) fn build(env: DemoEnv) -> io::Result<Demo> {
         limits: Limits::default(),
         admission: Default::default(),
         security: Default::default(),
+        toll: Default::default(),
         srtp: Default::default(),
         auth: Auth::default(),
         registrar: RegistrarConfig::default(),

@@ -37,7 +37,7 @@ use crate::http_client::{self, Origin};
 use crate::ids::{AgentId, ProjectId, QueueId, TrunkId};
 use crate::net::tls::ClientCertificate;
 use crate::registrar::RegistrarConfig;
-use crate::routing::{Cidr, TestNumber, TrunkNumbers};
+use crate::routing::{Cidr, TestNumber, TollRules, TrunkNumbers};
 use crate::sip::digest::{Algorithm, Ha1Set};
 use crate::sip::endpoint::ReliableProvisional;
 use crate::sip::peer::Network;
@@ -71,6 +71,7 @@ pub struct Config {
     pub limits: Limits,
     pub admission: Admission,
     pub security: EdgePolicy,
+    pub toll: TollRules,
     /// Whether the audio of those that do not say is encrypted.
     pub srtp: SrtpPolicy,
     pub auth: Auth,

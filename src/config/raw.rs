@@ -4,6 +4,7 @@
 pub(super) mod admission;
 pub(super) mod project;
 pub(super) mod queue;
+pub(super) mod toll;
 
 use super::read::{At, Keys};
 use crate::source::diag::Diags;
@@ -13,6 +14,7 @@ use crate::switch::Feature;
 use admission::{RawAdmission, RawSecurity};
 use project::{RawLend, RawProject};
 use queue::RawQueue;
+use toll::RawToll;
 
 pub(super) struct RawConfig {
     pub version: Option<At<u32>>,
@@ -24,6 +26,7 @@ pub(super) struct RawConfig {
     pub limits: RawLimits,
     pub admission: RawAdmission,
     pub security: RawSecurity,
+    pub toll: RawToll,
     pub media: RawMedia,
     pub auth: RawAuth,
     pub registrar: RawRegistrar,
@@ -334,6 +337,7 @@ pub(super) fn read(root: &Node, diags: &mut Diags) -> Option<RawConfig> {
         }),
         admission: keys.group("admission", admission::EXAMPLE, diags, admission::admission),
         security: keys.group("security", "`security: {bans: {after: 100}}`", diags, admission::security),
+        toll: keys.group("toll", "`toll: {deny: [\"00*\"]}`", diags, toll::toll),
         media: keys.group("media", "`media: {srtp: optional}`", diags, |keys, diags| RawMedia {
             srtp: keys.text("srtp", SRTP, diags),
         }),

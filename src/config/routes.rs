@@ -24,8 +24,10 @@ impl Config {
                 OpenTo::AnyTrunk => routing::OpenTo::everyone_known(),
                 OpenTo::Trunks(trunks) => routing::OpenTo::trunks(trunks.iter().cloned()),
             };
-            let (budget, class) = (number.budget.clone(), number.class);
             let project = self.project_of(number);
+            // A project's calls take from the budget of its name, where there is one.
+            let of_project = || project.clone().filter(|project| self.admission.budgets.contains_key(project));
+            let (budget, class) = (number.budget.clone().or_else(of_project), number.class);
             routes.push(Route { project, budget, class, ..Route::new(pattern, to, open_to) });
         }
         for agent in self.agents.keys() {

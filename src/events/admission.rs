@@ -40,6 +40,8 @@ pub enum Refusal {
     Reserved,
     /// More came than a second may bring; refused unread.
     RateCap,
+    /// The switch falls behind and turns away the less urgent; refused unread.
+    Overload,
     /// The trunk that it came by carries all the calls that were agreed.
     TrunkCap,
     /// No RTP port is free.

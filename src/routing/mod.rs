@@ -10,6 +10,7 @@ mod cidr;
 mod numbering;
 mod pattern;
 mod table;
+mod toll;
 
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ pub use cidr::{Cidr, CidrError};
 pub use numbering::{CallerId, Change, Form, Plan, Rule, TrunkNumbers};
 pub use pattern::{NumberPattern, PatternError, dialled};
 pub use table::{Examined, RouteTable, TableError};
+pub use toll::{Barred, Night, TollRules};
 
 use crate::events::Class;
 use crate::ids::{AgentId, ProjectId, QueueId, TrunkId};

@@ -207,6 +207,7 @@ fn admission_view(admission: &crate::admission::AdmissionView) -> AdmissionView 
         max_calls: admission.total,
         admitted: admission.admitted,
         mended: admission.mended,
+        overload: admission.overload,
         budgets: admission.budgets.iter().map(budget).collect(),
     }
 }

@@ -7,10 +7,11 @@ use super::complaints::Complaints;
 use super::kept;
 use super::lookups::Lookups;
 use super::outbox::OutboxHandle;
+use super::pulse::Pulse;
 use crate::acd::{AfterCall, AfterCallRefused};
 use crate::api;
 use crate::api::metrics::{MediaFigures, StoreFigures};
-use crate::events::{EventKind, SwitchEvent, TrunkStateName};
+use crate::events::{EventKind, Refusal, SwitchEvent, TrunkStateName};
 use crate::ids::CallId;
 use crate::media::PortLease;
 use crate::media::worker::{MediaNotice, WorkerHandle};
@@ -93,6 +94,7 @@ pub(super) struct EventLoop {
     /// The last picture, until something is done by command.
     pub picture: Option<(Instant, Arc<api::Snapshot>)>,
     pub complaints: Complaints,
+    pub pulse: Pulse,
     /// The process drains in order to end, which nobody takes back.
     pub leaving: bool,
     /// A part is gone without which no call can go on.
@@ -154,7 +156,15 @@ impl EventLoop {
                 Some(event) = self.outlet.patient.recv() => self.on_net(event),
                 () = &mut sleep, if due.is_some() => {}
             }
+            let began = Instant::now();
             self.more();
+            self.pulse.turn(began.elapsed(), self.outlet.fresh.len(), TURN.fresh);
+            if self.pulse.is_due(began) {
+                let late =
+                    self.workers.iter().map(|worker| worker.counters().late_ms.load(Ordering::Relaxed)).collect();
+                let load = self.pulse.look(began, late);
+                self.input(Input::Load(load));
+            }
             if self.switch.next_timeout().is_some_and(|at| at <= Instant::now()) {
                 self.switch.handle_timeout(clock::now());
                 self.drain();
@@ -527,7 +537,10 @@ fn log(event: &SwitchEvent) {
             tracing::warn!("trunk {trunk} is {}: {why}", state.as_str());
         }
         EventKind::TrunkState { trunk, state, why } => tracing::info!("trunk {trunk} is {}: {why}", state.as_str()),
-        EventKind::CallsShed { count } => {
+        EventKind::CallsShed { count, why: Refusal::Overload, class } => {
+            tracing::warn!(count, class = class.as_str(), "new calls were refused: the switch falls behind")
+        }
+        EventKind::CallsShed { count, .. } => {
             tracing::warn!(
                 count,
                 "new calls were refused: more came than `limits.calls_per_second` allows; raise it if the machine has room"
@@ -544,6 +557,9 @@ fn log(event: &SwitchEvent) {
         EventKind::RegisteredElsewhere { aor, from, other } => {
             let (from, other) = (from.expose(), other.expose());
             tracing::warn!(aor, from, other, "registered from another network than all its phones");
+        }
+        EventKind::TollBarred { by, to, why } => {
+            tracing::warn!(call, %by, %to, "not called: the rules of `toll` bar it ({why})");
         }
         EventKind::SourceFreed { .. }
         | EventKind::Lending { .. }

@@ -13,6 +13,7 @@ mod names;
 mod outbox;
 mod outside;
 mod publish;
+mod pulse;
 mod reload;
 mod setup;
 mod telemetry;
@@ -224,6 +225,7 @@ async fn operate(mut config: Config, options: Options, desk: &Handle) -> Result<
         waiting_for_empty: Vec::new(),
         picture: None,
         complaints: Complaints::default(),
+        pulse: pulse::Pulse::new(std::time::Instant::now()),
         leaving: false,
         broken: false,
     };

@@ -223,6 +223,7 @@ fn taken(running: &Config, fresh: &Config) -> Vec<String> {
         ("limits.calls_per_second", running.limits.calls_per_second != fresh.limits.calls_per_second),
         ("admission", running.admission != fresh.admission),
         ("security", running.security != fresh.security),
+        ("toll", running.toll != fresh.toll),
         ("limits.rtp_timeout", running.limits.rtp_timeout != fresh.limits.rtp_timeout),
         ("media.srtp", running.srtp != fresh.srtp),
         ("auth.nonce_ttl", running.auth.nonce_ttl != fresh.auth.nonce_ttl),

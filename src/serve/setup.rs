@@ -70,6 +70,7 @@ pub(super) fn switch_config(config: &Config, seeds: &Seeds, known: &Known) -> Re
         auth_key: seeds.nonce_key,
         nonce_ttl: config.auth.nonce_ttl,
         edge: config.security.clone(),
+        toll: config.toll.clone(),
         algorithms: config.auth.algorithms.clone(),
         extensions: config
             .agents

@@ -3,16 +3,23 @@
 
 use super::Switch;
 use super::inbound::Refused;
-use crate::events::{Class, Refusal, Source};
+use crate::admission::{Load, Overload};
+use crate::events::{Class, EventKind, NumberRole, Refusal, Source};
 use crate::ids::{CallId, LegId, ProjectId, TrunkId};
 use crate::media::command::PortLease;
 use crate::routing::{Destination, Route};
-use crate::sip::message::{HeaderName, Message};
+use crate::sip::message::uri::UriRef;
+use crate::sip::message::{HeaderName, Message, Method};
+use crate::sip::peer::Peer;
 use crate::timers::Now;
 use crate::trunks::Direction;
+use std::time::Duration;
 
 /// Namespaces of Resource-Priority that are for emergencies alone: those of RFC 7135 and RFC 4412 10.
 const EMERGENCIES: [&str; 3] = ["esnet", "ets", "wps"];
+
+/// Between two tellings of operators.
+const TELL_OVERLOAD: Duration = Duration::from_secs(60);
 
 /// What a call asks for room as.
 #[derive(Clone, Debug)]
@@ -48,6 +55,55 @@ impl Switch {
         let space = |value: &[u8]| value.split(|octet| *octet == b'.').next().map(<[u8]>::to_ascii_lowercase);
         let is_named = |value: &[u8]| space(value).is_some_and(|name| EMERGENCIES.iter().any(|e| e.as_bytes() == name));
         self.trusts(trunk) && request.list(HeaderName::ResourcePriority).any(is_named)
+    }
+
+    /// Hands a message to the endpoint, which turns a new call away unread when more come than may, or than can be dealt
+    /// with. What belongs to a call that is there, a repeated INVITE too, goes its way.
+    pub(super) fn take_or_shed(&mut self, now: Now, peer: Peer, message: Message) {
+        let is_new = *message.method() == Method::Invite && message.is_request() && self.admission.may_shed(now.at);
+        let class = if is_new { self.class_at_sight(&message, peer) } else { Class::Urgent };
+        let why = self.admission.sheds(now.at, class);
+        self.endpoint.shed_calls(why.is_some());
+        let before = self.endpoint.stats().shed;
+        self.endpoint.handle_message(now.at, peer, message);
+        if let Some(why) = why
+            && self.endpoint.stats().shed > before
+        {
+            *self.shed.entry((why, class)).or_default() += 1;
+        }
+    }
+
+    /// How urgent a new call is, as far as that costs nothing to find out: nobody has proved anything yet.
+    fn class_at_sight(&self, message: &Message, peer: Peer) -> Class {
+        let trunk = self.vouched.clone().or_else(|| self.config.routes.trunk_of(peer.remote.ip()));
+        let called = UriRef::parse(message.request_uri()).ok().and_then(|uri| uri.user_decoded());
+        let (Some(trunk), Some(called)) = (trunk, called) else { return Class::default() };
+        let (number, _) = self.rewrite(&trunk, NumberRole::CalledIn, &called);
+        let source = Source::Trunk(trunk);
+        let route = self.config.routes.route(&number, &source);
+        route.map_or(Class::default(), |route| self.asking(&source, message, route).class)
+    }
+
+    pub(super) fn tell_shed(&mut self, now: Now) {
+        for ((why, class), count) in std::mem::take(&mut self.shed) {
+            self.emit(now, None, EventKind::CallsShed { count, why, class });
+        }
+    }
+
+    pub(super) fn on_load(&mut self, now: Now, load: Load) {
+        let (0, 1..) = self.admission.observe(now.at, load) else { return };
+        if self.told_overload.is_some_and(|told| now.at.saturating_duration_since(told) < TELL_OVERLOAD) {
+            return;
+        }
+        self.told_overload = Some(now.at);
+        let text = format!(
+            "the switch falls behind (a new call waits {} ms, media wakes up {} ms late in {}): new calls are turned away, the \
+             least urgent first, until it keeps up; give the machine more CPU, or less to do beside",
+            load.delay.as_millis(),
+            load.media_late.as_millis(),
+            Overload::EVERY.as_millis()
+        );
+        self.emit(now, None, EventKind::Alarm { text });
     }
 
     /// A place on the trunk, one of all calls, and a port.

@@ -10,7 +10,7 @@ use crate::ids::{AgentId, TrunkId};
 use crate::ivr;
 use crate::media::clip::Clip;
 use crate::registrar::RegistrarConfig;
-use crate::routing::{RouteTable, TrunkNumbers};
+use crate::routing::{RouteTable, TollRules, TrunkNumbers};
 use crate::sdp::{KeyPolicy, Sha256, SrtpPolicy};
 use crate::sip::digest::{Algorithm, Ha1Set};
 use crate::sip::endpoint::EndpointConfig;
@@ -38,6 +38,8 @@ pub struct SwitchConfig {
     pub trunks: TrunksConfig,
     /// What each trunk does with numbers; one that is not here leaves them as they are.
     pub trunk_numbers: BTreeMap<TrunkId, TrunkNumbers>,
+    /// What extensions may have called outside.
+    pub toll: TollRules,
     /// How urgent the calls of a trunk are, where the number that they dial does not say.
     pub trunk_classes: BTreeMap<TrunkId, Class>,
     pub routes: RouteTable,

@@ -225,6 +225,7 @@ impl Switch {
             returned: None,
             ticket: None,
             trunk_hunt: None,
+            paid_by: None,
             redirection: None,
             diverted: Vec::new(),
             told: None,

@@ -34,6 +34,7 @@ mod sip_link;
 mod supervision_link;
 mod sweep;
 mod test_number;
+mod toll_link;
 mod transfer_link;
 mod trunk_leg;
 mod trunk_link;
@@ -54,9 +55,9 @@ pub use transfer_link::Untransferable;
 pub use view::{BanView, CallSummary, SwitchView};
 
 use crate::acd::Acd;
-use crate::admission::{Admission, Bans};
+use crate::admission::{Admission, Bans, Load};
 use crate::call::{Call, CallOutput, Notice};
-use crate::events::{Cause, EndedBy, EventKind, SupervisionMode, SwitchEvent};
+use crate::events::{Cause, Class, EndedBy, EventKind, Refusal, SupervisionMode, SwitchEvent};
 use crate::ids::{AgentId, CallId, LegId, ProjectId, QueueId, TicketId, TrunkId};
 use crate::media::command::{MediaCmd, MediaEvent, PortLease, WorkerId};
 use crate::registrar::{BindingId, Registrar};
@@ -106,6 +107,8 @@ pub enum Input {
         peer: Peer,
     },
     Media(MediaEvent),
+    /// How far behind the edges find the switch to be.
+    Load(Load),
     /// New messages of each box, and how many of them are urgent, in place of what was told before.
     Boxes(BTreeMap<String, (u32, u32)>),
     /// RTP ports that a worker has opened and waits to use.
@@ -328,6 +331,8 @@ struct Entry {
     ticket: Option<(TicketId, QueueId)>,
     /// The way out that is being looked for.
     trunk_hunt: Option<TrunkHunt>,
+    /// The extension that had somebody outside called.
+    paid_by: Option<AgentId>,
     /// When the caller came back to who had sent it elsewhere in vain.
     returned: Option<Instant>,
     /// The caller is to go elsewhere when nobody else is rung.
@@ -360,6 +365,7 @@ pub struct Switch {
     auth_failures: AuthFailures,
     guesses: Guesses,
     bans: Bans,
+    begun: toll_link::Begun,
     gate: GateStats,
     acd: Acd,
     registrar: Registrar<Peer>,
@@ -390,8 +396,10 @@ pub struct Switch {
     /// The trunk that a certificate proves the sender of the message in hand to be.
     vouched: Option<TrunkId>,
     draining: bool,
-    /// Calls refused unread that the journal knows of.
-    told_shed: u64,
+    /// Calls refused unread that the journal does not know of yet.
+    shed: BTreeMap<(Refusal, Class), u64>,
+    /// When operators were last told of overload.
+    told_overload: Option<Instant>,
     /// The switches that are on.
     live: BTreeSet<String>,
     languages: Languages,
@@ -414,6 +422,7 @@ impl Switch {
             auth_failures: AuthFailures::default(),
             guesses: Guesses::default(),
             bans: Bans::default(),
+            begun: toll_link::Begun::default(),
             gate: GateStats::default(),
             acd: Acd::new(config.acd.clone()),
             registrar: Registrar::new(config.registrar.clone()),
@@ -438,7 +447,8 @@ impl Switch {
             scratch: Vec::new(),
             vouched: None,
             draining: false,
-            told_shed: 0,
+            shed: BTreeMap::new(),
+            told_overload: None,
             live: BTreeSet::new(),
             languages: Languages::default(),
             boxes: BTreeMap::new(),
@@ -464,8 +474,7 @@ impl Switch {
             Input::Sip { peer, message, trunk } => {
                 self.vouched = trunk;
                 if !self.keeps_out(now, peer, &message) {
-                    self.endpoint.shed_calls(!self.admission.has_rate(now.at));
-                    self.endpoint.handle_message(now.at, peer, message);
+                    self.take_or_shed(now, peer, message);
                 }
             }
             Input::Garbage { peer, .. } if self.ignores_garbage(now, peer) => {}
@@ -476,6 +485,7 @@ impl Switch {
                 self.trunks.connection_lost(now.at, &peer);
             }
             Input::Media(event) => self.on_media(now, event),
+            Input::Load(load) => self.on_load(now, load),
             Input::Ports(leases) => self.ports.add(leases),
             Input::Fetched { call, id, result } => self.on_fetched(now, call, id, result),
             Input::Posted { call, id, reference } => self.on_posted(now, call, id, reference),
@@ -504,7 +514,7 @@ impl Switch {
         }
         self.settle(now);
         self.vouched = None;
-        if self.endpoint.stats().shed > self.told_shed && !self.timers.is_set(&SwitchTimer::Shed) {
+        if !self.shed.is_empty() && !self.timers.is_set(&SwitchTimer::Shed) {
             self.timers.set(SwitchTimer::Shed, now.at + TELL_SHED);
         }
     }
@@ -671,12 +681,6 @@ impl Switch {
         if let Some((_, Some(usage))) = self.legs.get_mut(&leg).map(|place| (place.0, place.1.take())) {
             self.usages.remove(&usage);
         }
-    }
-
-    fn tell_shed(&mut self, now: Now) {
-        let shed = self.endpoint.stats().shed;
-        let count = shed - std::mem::replace(&mut self.told_shed, shed);
-        self.emit(now, None, EventKind::CallsShed { count });
     }
 
     fn reconfigure(&mut self, now: Now, config: Arc<SwitchConfig>) {

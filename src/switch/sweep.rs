@@ -167,6 +167,7 @@ mod tests {
             trunks: Default::default(),
             trunk_numbers: BTreeMap::new(),
             trunk_classes: BTreeMap::new(),
+            toll: Default::default(),
             routes: RouteTable::default(),
             acd: AcdConfig {
                 queues: vec![QueueConfig::new(queue.clone())],

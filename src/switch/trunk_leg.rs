@@ -94,6 +94,7 @@ impl Switch {
         number: &str,
         ring_time: Duration,
     ) -> Result<(), Cause> {
+        self.pays(now, id, number)?;
         let mut to_come = VecDeque::from(self.trunks.ways(now.at, trunk));
         to_come.truncate(MOST_TRIES);
         let number = number.to_string();

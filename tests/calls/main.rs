@@ -28,6 +28,7 @@ mod refusals;
 mod registration;
 mod session_timers;
 mod supervision;
+mod toll;
 mod transfers;
 mod trunks;
 mod versions;

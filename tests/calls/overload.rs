@@ -1,6 +1,8 @@
 //! More new calls than a second may bring.
 
 use super::*;
+use hotline::admission::{Load, Overload};
+use hotline::switch::Input;
 use sim::raw::header;
 
 /// So many INVITEs a second from one trunk, each a caller of its own, for a second. Gives how many got in.
@@ -49,7 +51,7 @@ fn a_flood_of_new_calls_gets_its_rate_and_the_rest_is_told_when_to_return() {
     let shed: Vec<u64> = world
         .events()
         .filter_map(|kind| match kind {
-            EventKind::CallsShed { count } => Some(*count),
+            EventKind::CallsShed { count, .. } => Some(*count),
             _ => None,
         })
         .collect();
@@ -98,5 +100,79 @@ fn strangers_use_up_nobodys_rate() {
     world.dial(caller, "9193");
     world.until_heard(caller, "music");
     world.hang_up(caller);
+    world.finish();
+}
+
+/// So many looks that find a new call to wait for a second.
+fn strain(world: &mut World, looks: u32) {
+    for _ in 0..looks {
+        world.run(Overload::EVERY);
+        world.input(Input::Load(Load { delay: seconds(1.0), media_late: Duration::ZERO }));
+    }
+}
+
+#[test]
+fn a_switch_that_falls_behind_turns_away_the_less_urgent_and_nobody_who_is_in() {
+    let classed = [("9197", (None, Some(Class::Marketing))), ("95598", (None, Some(Class::Urgent)))].into();
+    let mut world = World::new(Settings { classed, ..Settings::default() });
+    let agent = world.agent("1001");
+    let caller = ringing_agent(&mut world, agent);
+    world.until_heard(caller, "voice of 1001");
+    strain(&mut world, 8);
+    let try_number = |world: &mut World, number: &str, nth: u32| {
+        let caller = world.caller(&format!("137{number}{nth:03}"));
+        world.dial(caller, number);
+        world.run(seconds(1.0));
+        strain(world, 1);
+        let refused = world.state(caller) == Some(&State::Over(Over::Refused(503)));
+        if !refused {
+            world.hang_up(caller);
+        }
+        refused
+    };
+    let mut refused = |number| (0..10).filter(|nth| try_number(&mut world, number, *nth)).count();
+    assert!(refused("9197") >= 9, "marketing");
+    assert_eq!(refused("95598"), 0, "the green channel");
+    world.with(caller, |phone, now| phone.options(now));
+    world.hold(caller, true);
+    world.until_heard(agent, "music");
+    assert_eq!(world.phones[caller.0].answers, [("OPTIONS", 200)], "a keep-alive");
+    world.hang_up(caller);
+    world.run(seconds(2.0));
+    let shed = |world: &World, of: Class| -> u64 {
+        let counts = world.events().filter_map(|kind| match kind {
+            EventKind::CallsShed { count, why: Refusal::Overload, class } if *class == of => Some(*count),
+            _ => None,
+        });
+        counts.sum()
+    };
+    assert!(shed(&world, Class::Marketing) >= 9);
+    assert_eq!(world.count(|kind| matches!(kind, EventKind::Alarm { text } if text.contains("falls behind"))), 1);
+    // Calm: everybody is taken again.
+    world.run(seconds(30.0));
+    world.input(Input::Load(Load::default()));
+    let level = world.view().admission.overload;
+    assert_eq!(level, 0);
+    let next = world.caller("13800138111");
+    world.dial(next, "9197");
+    world.until_up(next);
+    world.hang_up(next);
+    world.finish();
+}
+
+#[test]
+fn an_urgent_call_gets_in_beyond_the_rate() {
+    let classed = [("9193", (None, Some(Class::Urgent)))].into();
+    let mut world = World::new(Settings { calls_per_second: Some(1), classed, ..Settings::default() });
+    let callers: Vec<PhoneId> = (0..4).map(|n| world.caller(&format!("1380013800{n}"))).collect();
+    for (caller, number) in callers.iter().zip(["9190", "9190", "9193", "9193"]) {
+        world.dial(*caller, number);
+    }
+    world.run(seconds(0.5));
+    assert_eq!(world.state(callers[1]), Some(&State::Over(Over::Refused(503))));
+    for caller in [callers[0], callers[2], callers[3]] {
+        assert!(!matches!(world.state(caller), Some(State::Over(_))));
+        world.hang_up(caller);
+    }
     world.finish();
 }

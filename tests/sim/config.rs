@@ -5,7 +5,9 @@ use hotline::admission::{AdmissionConfig, Reserves, Share};
 use hotline::events::Class;
 use hotline::ids::{AgentId, ProjectId, QueueId, TrunkId};
 use hotline::registrar::RegistrarConfig;
-use hotline::routing::{Cidr, Destination, NumberPattern, OpenTo, Route, RouteTable, TestNumber, TrunkNumbers};
+use hotline::routing::{
+    Cidr, Destination, NumberPattern, OpenTo, Route, RouteTable, TestNumber, TollRules, TrunkNumbers,
+};
 use hotline::sip::dialog::session_timer::SessionTerms;
 use hotline::sip::digest::{Algorithm, Ha1Set};
 use hotline::sip::endpoint::EndpointConfig;
@@ -42,6 +44,7 @@ pub struct Settings {
     /// Numbers that take from a budget, or whose calls are of a class.
     pub classed: Classed,
     pub trunk_classes: BTreeMap<TrunkId, Class>,
+    pub toll: TollRules,
     pub realm: String,
     pub algorithms: &'static [Algorithm],
     /// The queues there are.
@@ -109,6 +112,7 @@ impl Default for Settings {
             budgets: BTreeMap::new(),
             classed: Classed::new(),
             trunk_classes: BTreeMap::new(),
+            toll: TollRules::default(),
             realm: REALM.into(),
             algorithms: &Algorithm::OFFERED,
             queues: &["service", "emergency"],
@@ -173,6 +177,7 @@ impl Settings {
             trunks: self.trunks.clone(),
             trunk_numbers: self.trunk_numbers.clone(),
             trunk_classes: self.trunk_classes.clone(),
+            toll: self.toll.clone(),
             routes: routes(&trunk, &self.dialled, &self.classed),
             acd: AcdConfig {
                 queues: queues

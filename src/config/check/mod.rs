@@ -13,6 +13,7 @@ mod queues;
 mod registrar;
 mod security;
 mod tls;
+mod toll;
 mod trunks;
 
 use super::raw::{self, RawConfig};
@@ -129,6 +130,7 @@ impl<'f> Check<'f> {
         };
         self.provable(&agents, &raw.auth.algorithms, &auth.algorithms);
         let security = self.security(&raw.security);
+        let toll = self.toll(&raw.toll);
         let registrar = self.registrar(&raw.registrar);
         let recording = Recording {
             enabled: raw.recording.enabled.map_or(Recording::default().enabled, |enabled| enabled.value),
@@ -155,6 +157,7 @@ impl<'f> Check<'f> {
             limits,
             admission,
             security,
+            toll,
             srtp,
             auth,
             registrar,

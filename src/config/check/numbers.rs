@@ -40,7 +40,7 @@ impl Check<'_> {
         numbers
     }
 
-    fn dialled(&mut self, at: &At<String>) -> Option<NumberPattern> {
+    pub(super) fn dialled(&mut self, at: &At<String>) -> Option<NumberPattern> {
         match at.value.parse::<NumberPattern>() {
             Ok(pattern) => Some(pattern),
             Err(error) => {

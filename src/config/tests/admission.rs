@@ -55,3 +55,21 @@ fn who_is_not_listened_to_is_read_and_nobody_is_banned_by_a_slip() {
     let codes: Vec<&str> = found.iter().map(|finding| finding.split(' ').next().unwrap()).collect();
     assert_eq!(codes, ["C195", "C130", "C196", "C197"], "{found:?}");
 }
+
+#[test]
+fn what_extensions_may_have_called_is_read_with_its_slips_pointed_at() {
+    let file = |toll: &str| {
+        format!(
+            "version: 1\nlisten: {{sip_udp: 127.0.0.1:5070}}\n{toll}numbers: [{{number: \"1\", to: {{test: echo}}}}]\n"
+        )
+    };
+    let good = "toll: {deny: [\"00*\"], allow: [\"0044*\"], calls: 2, per_hour: 30, night: {from: \"22:00\", to: \"06:30\", utc_offset: \"-03:30\", deny: [\"0*\"]}}\n";
+    let toll = load("toll", &file(good)).unwrap().toll;
+    let night = toll.night.unwrap();
+    assert_eq!((night.from_min, night.to_min, night.offset_min, night.deny.len()), (1320, 390, -210, 1));
+    assert_eq!((toll.deny.len(), toll.allow.len(), toll.calls, toll.per_hour), (1, 1, Some(2), Some(30)));
+    let bad = "toll: {allow: [\"0044*\"], calls: 0, night: {from: \"24:00\", to: six, utc_offset: \"8\"}}\n";
+    let found = findings("toll-bad", &file(bad));
+    let codes: Vec<&str> = found.iter().map(|finding| finding.split(' ').next().unwrap()).collect();
+    assert_eq!(codes, ["C198", "C198", "C199", "C199", "C199"], "{found:?}");
+}
