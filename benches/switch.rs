@@ -127,11 +127,8 @@ impl Bench {
 }
 
 fn routes(trunk: &TrunkId) -> RouteTable {
-    let route = |number: &str, to| Route {
-        number: NumberPattern::exact(number).expect("a number"),
-        to,
-        open_to: OpenTo::trunks([trunk.clone()]),
-        project: None,
+    let route = |number: &str, to| {
+        Route::new(NumberPattern::exact(number).expect("a number"), to, OpenTo::trunks([trunk.clone()]))
     };
     let through = Destination::Trunk { trunk: trunk.clone(), number: None };
     let routes = vec![route("95598", Destination::Flow("power".into())), route("7000", through)];

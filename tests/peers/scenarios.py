@@ -75,7 +75,7 @@ def caller_to_agent(lab):
 
 @scenario(alone=True)
 def agent_hangs_up(lab):
-    """the agent hangs up: the caller gets BYE and the record says so; codec PCMA on the caller's side."""
+    """the agent hangs up: the caller is asked how it was, presses 5, and gets BYE; the record says so; codec PCMA on the caller's side."""
     agent = lab.baresip("1001")
     lab.settle("1001")
     call = lab.call("95598", codecs="8").answered()
@@ -85,9 +85,12 @@ def agent_hangs_up(lab):
     agent.accept()
     answered = agent.wait_event("CALL_ESTABLISHED", 5)
     heard = talk(lab, call, agent, 2)
+    since = call.voice.now()
     agent.hang_up()
     talked = time.monotonic() - answered
-    who, _ = call.ended_by(5)
+    call.voice.hears(lab.prompt("rate_us"), since, 10)
+    call.press("5")
+    who, _ = call.ended_by(15)
     if who != "other":
         raise Failure("the caller had to hang up by itself")
     check_agent_heard(agent.recording(), CALLER_HZ, "the caller's tone at the agent")
