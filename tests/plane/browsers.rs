@@ -13,6 +13,8 @@ use sha1::Sha1;
 use std::net::SocketAddr;
 
 const BROWSER: &str = "203.0.113.9:61000";
+/// Where a browser finds the leg.
+const US: &str = "192.0.2.1:1";
 const PASSWORD: &str = "VOkJxbRl1RmTxUk/WvJxBt+5";
 
 fn ice() -> Ice {
@@ -75,7 +77,7 @@ impl Browser {
     fn connect(&mut self, world: &mut World) {
         check(world, self.phone.addr, true);
         assert_eq!(world.wire.datagrams.len(), 1, "answered");
-        let what = What::Way { to: "192.0.2.1:1".parse().unwrap() };
+        let what = What::Way { to: US.parse().unwrap() };
         self.theirs.handle(world.now, Note { leg: CALLER, association: 1, what });
         self.shake(world);
     }
@@ -92,7 +94,7 @@ impl Browser {
             }
             for (_, to, octets) in std::mem::take(&mut world.wire.datagrams) {
                 if to == self.phone.addr && octets[0] >= 20 {
-                    let what = What::Datagram { from: to, octets: octets.into() };
+                    let what = What::Datagram { from: US.parse().unwrap(), octets: octets.into() };
                     self.theirs.handle(world.now, Note { leg: CALLER, association: 1, what });
                 }
             }
