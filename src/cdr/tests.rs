@@ -1,4 +1,5 @@
 use super::*;
+use crate::events::flow::Asked;
 use crate::events::media::Quality;
 use crate::events::{
     AgentStateName, Cause, EndedBy, EventKind, KeySource, LegRole, MediaReport, OfferResult, QueueOutcome, Refusal,
@@ -492,6 +493,15 @@ fn a_call_that_its_flow_could_not_count_counts_as_interrupted_or_as_its_agent_s(
     assert_eq!(cdr.service_end, Some(ServiceEnd::Interrupted));
     talking(&mut journal);
     assert_eq!(journal.ends(1, Cause::Normal, EndedBy::Agent).service_end, Some(ServiceEnd::Routed));
+    // Who had asked for a human counts as such, also when the process died while they talked.
+    talking(&mut journal);
+    let step = EventKind::FlowStep { flow: String::new(), section: "main".into(), step: 0, verb: "menu".into() };
+    let asked = Asked { opted_out: true, ..Asked::default() };
+    let left =
+        EventKind::FlowOutcome { section: "main".into(), step: 0, verb: "menu".into(), outcome: "0".into(), asked };
+    journal.of(1, step).of(1, left);
+    let cdr = journal.fold.interrupt(WALL + 5_000).pop().expect("it was open");
+    assert_eq!(cdr.service_end, Some(ServiceEnd::OptedOut));
     journal.arrives(3);
     let cdr = journal.ends(3, Cause::Normal, EndedBy::Caller);
     assert_eq!(cdr.service_end, None, "no flow answered it");

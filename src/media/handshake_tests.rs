@@ -325,6 +325,25 @@ fn a_neighbour_of_the_peer_neither_draws_its_handshake_away_nor_spoils_it() {
 }
 
 #[test]
+fn who_spoke_first_on_a_host_behind_a_nat_is_heard_alone_until_it_falls_silent() {
+    let neighbour: SocketAddr = "198.51.100.1:6666".parse().unwrap();
+    let mut pair = Pair::new(|right| right, false);
+    pair.ours.running.get_mut(&LEG).unwrap().way =
+        Way::Unchecked { home: Some("10.0.0.7:4000".parse().unwrap()), heard: None };
+    // Their first words arrive, and no more.
+    pair.carry(|nth| nth > 1);
+    let to_after_a_word_from_the_neighbour = |pair: &mut Pair| {
+        let octets = record(22, 0, 0, &fragment(0, 1, 0, 1, 1)).into();
+        let what = What::Datagram { from: neighbour, octets };
+        pair.ours.handle(pair.now, Note { leg: LEG, association: 1, what });
+        pair.ours.running[&LEG].to
+    };
+    assert_eq!(to_after_a_word_from_the_neighbour(&mut pair), Some(THERE.parse().unwrap()));
+    pair.now += SPEAKS;
+    assert_eq!(to_after_a_word_from_the_neighbour(&mut pair), Some(neighbour));
+}
+
+#[test]
 fn a_finished_handshake_is_let_go_after_a_while() {
     let mut pair = Pair::new(|right| right, false);
     pair.carry(|_| false);

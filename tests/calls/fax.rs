@@ -111,20 +111,14 @@ fn by_hand() -> (World, RawCall, PhoneId, String) {
     let mut world = World::new(Settings { rtp_timeout: None, ..Settings::default() });
     let agent = world.agent("1001");
     world.manners(agent, |manners| manners.takes_fax = true);
-    let address: SocketAddr = "10.2.99.1:5060".parse().unwrap();
-    let mut call = RawCall::new(address, "9000");
-    let sdp = call.sdp();
-    world.send_by_hand(address, call.invite(Some(&sdp)));
-    let ok = final_answer_within(&mut world, address);
-    call.learn(&ok);
-    world.send_by_hand(address, call.ack(None));
-    world.until_up(agent);
+    let mut call = talks_by_hand(&mut world, agent);
     world.run(seconds(1.0));
+    let sdp = call.sdp();
     let (head, _) = sdp.split_once("m=audio").expect("audio");
     let image = format!("{head}m=image 4000 udptl t38\r\n{ATTRIBUTES}");
     let ok = reinvited(&mut world, &mut call, Some(&image));
     assert!(ok.contains("m=image 2"), "{ok}");
-    world.send_by_hand(address, call.ack(None));
+    world.send_by_hand(BY_HAND.parse().unwrap(), call.ack(None));
     world.run(seconds(1.0));
     assert!(world.call(agent).fax.is_some());
     (world, call, agent, image)

@@ -34,17 +34,10 @@ fn hold_and_resume(world: &mut World, call: &mut RawCall, other: PhoneId) {
 fn a_caller_who_holds_by_an_answer_in_the_ack_leaves_the_agent_with_music_until_the_return() {
     let mut world = patient();
     let agent = world.agent("1001");
-    let address: SocketAddr = "10.2.99.1:5060".parse().unwrap();
-    let mut call = RawCall::new(address, "9000");
-    let sdp = call.sdp();
-    world.send_by_hand(address, call.invite(Some(&sdp)));
-    let ok = final_answer_within(&mut world, address);
-    call.learn(&ok);
-    world.send_by_hand(address, call.ack(None));
-    world.until_up(agent);
+    let mut call = talks_by_hand(&mut world, agent);
     hold_and_resume(&mut world, &mut call, agent);
     let bye = call.bye();
-    world.send_by_hand(address, bye);
+    world.send_by_hand(BY_HAND.parse().unwrap(), bye);
     assert_eq!(world.until_over(agent), Over::Theirs);
     world.finish();
 }

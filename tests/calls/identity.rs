@@ -387,3 +387,28 @@ fn a_trunk_is_known_by_its_certificate_from_whatever_address() {
     world.hang_up(carrier);
     world.finish();
 }
+
+#[test]
+fn an_operator_is_told_of_calls_from_an_address_that_no_trunk_has() {
+    let mut world = world();
+    let address = "10.9.9.9:5060".parse().unwrap();
+    let mut call = RawCall::new(address, "95598");
+    let sdp = call.sdp();
+    for nth in 0..3 {
+        call.call_id = format!("stranger-{nth}");
+        world.send_by_hand(address, call.invite(Some(&sdp)));
+        world.run(seconds(1.0));
+    }
+    let told = |kind: &EventKind| match kind {
+        EventKind::AuthFailed { source, why, .. } => Some((source.expose().clone(), why.clone())),
+        _ => None,
+    };
+    let told: Vec<_> = world.events().filter_map(told).collect();
+    assert_eq!(told, [("10.9.9.9:5060".to_string(), "a call from no trunk's address".to_string())], "once a minute");
+    let extension = world.extension("1001", &sim::config::secret_of("1001"));
+    world.register(extension);
+    world.run(seconds(1.0));
+    world.dial(extension, "9196");
+    world.run(seconds(1.0));
+    assert_eq!(world.count(|kind| matches!(kind, EventKind::AuthFailed { .. })), 1, "an extension's call is none");
+}

@@ -114,6 +114,22 @@ fn final_answer_within(world: &mut World, address: SocketAddr) -> Message {
     final_answer(world, address)
 }
 
+/// Where a caller is whose messages are written by hand.
+const BY_HAND: &str = "10.2.99.1:5060";
+
+/// A caller by hand who talks to the agent.
+fn talks_by_hand(world: &mut World, agent: PhoneId) -> RawCall {
+    let address: SocketAddr = BY_HAND.parse().unwrap();
+    let mut call = RawCall::new(address, "9000");
+    let sdp = call.sdp();
+    world.send_by_hand(address, call.invite(Some(&sdp)));
+    let ok = final_answer_within(world, address);
+    call.learn(&ok);
+    world.send_by_hand(address, call.ack(None));
+    world.until_up(agent);
+    call
+}
+
 /// The first request of a method that comes to whoever answers by hand.
 fn request_within(world: &mut World, address: SocketAddr, method: Method) -> Message {
     let find = |world: &World| {

@@ -228,3 +228,19 @@ fn the_account_is_told_by_a_token_and_never_as_such() {
     let token = token.expect("an account was given");
     assert!(token.expose().len() == 16 && !token.expose().contains("1234"));
 }
+
+#[test]
+fn of_a_secret_account_not_even_a_token_is_told() {
+    let flow = "ivr: 1\ntitle: A card\ntimezone: Asia/Shanghai\nlanguages: [zh]\nvars:\n  account: {type: digits, secret: true}\n\
+                sections:\n  start:\n    - collect: {say: ask_account, save: account, digits: 4, give_up: bye}\n    \
+                - pause: 9s\n    - goto: bye\n  bye:\n    - hangup: goodbye\n";
+    let bundle = bundle(&project(flow, &[]));
+    let mut call = Call::start(&bundle, "test");
+    call.waits(500).presses("1234").waits(2_000);
+    hangs_up(&mut call);
+    let told = call.traces.iter().find_map(|event| match event {
+        TraceEvent::Counted { account, .. } => Some(account.clone()),
+        _ => None,
+    });
+    assert_eq!(told, Some(None));
+}
