@@ -37,9 +37,12 @@ def write_project(path, text):
     path.write_text(f"{text.rstrip()}\nbases:\n{SYSTEMS}")
     path.chmod(0o600)
     for name in ("ivr-flows", "prompts"):
-        link = path.parent / name
+        link, source = path.parent / name, Path(ROOT) / name
+        # A link that is left over may lead to a checkout that has moved since.
+        if link.is_symlink() and link.resolve() != source.resolve():
+            link.unlink()
         if not link.exists():
-            link.symlink_to(os.path.join(ROOT, name))
+            link.symlink_to(source)
     return path
 
 
