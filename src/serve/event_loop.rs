@@ -384,6 +384,8 @@ impl EventLoop {
                 Ok(format!("`live.{name}` is {}", if on { "on" } else { "off" }))
             }
             api::Command::SetTier { project, tier } if self.switch.borrows(&project) => {
+                let (name, value) = kept::written_tier(&project, tier);
+                self.store.keep(&name, value);
                 self.input(Input::Command(Command::SetTier { project: project.clone(), tier }));
                 Ok(match tier {
                     Some(0) => format!("nobody is lent to {project} until `project tier {project} auto`"),

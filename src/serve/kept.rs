@@ -1,7 +1,7 @@
 //! Registrations between the switch and the store, as JSON, and which of them a start can use.
 
 use crate::config::Listen;
-use crate::ids::AgentId;
+use crate::ids::{AgentId, ProjectId};
 use crate::store::KeptValue;
 use crate::switch::{KeptContact, KeptExtension, KeptWrapUp, RememberedLanguage};
 use std::collections::BTreeSet;
@@ -57,6 +57,24 @@ fn of_agents(kept: &mut Vec<KeptValue>, folder: &str) -> Vec<(AgentId, String)> 
     own.into_iter().map(|(name, value)| (AgentId::new(name.trim_start_matches(folder)), value)).collect()
 }
 
+const TIER: &str = "tier/";
+
+/// The name and value of a tier that was set by hand.
+pub(super) fn written_tier(project: &ProjectId, tier: Option<u8>) -> (String, Option<String>) {
+    (format!("{TIER}{project}"), tier.map(|tier| tier.to_string()))
+}
+
+/// Takes the tiers that were set by hand out of what was kept.
+pub(super) fn tiers(kept: &mut Vec<KeptValue>) -> Vec<(ProjectId, u8)> {
+    let mut tiers = Vec::new();
+    kept.retain(|(name, value)| {
+        let Some(project) = name.strip_prefix(TIER) else { return true };
+        tiers.extend(value.parse().ok().map(|tier| (ProjectId::new(project), tier)));
+        false
+    });
+    tiers
+}
+
 const LANGUAGE: &str = "lang/";
 
 /// The name and value of a caller's language.
@@ -110,6 +128,16 @@ mod tests {
         assert_eq!(switches(&mut kept), on);
         assert_eq!((kept.len(), written_switches(&BTreeSet::new())), (1, None));
         assert!(switches(&mut vec![(SWITCHES.to_string(), "broken".to_string())]).is_empty());
+    }
+
+    #[test]
+    fn a_tier_set_by_hand_holds_after_a_restart_until_it_is_taken_back() {
+        let power = ProjectId::new("power");
+        let (name, value) = written_tier(&power, Some(2));
+        let mut kept =
+            vec![("1001".into(), "{}".into()), (name.clone(), value.unwrap()), ("tier/gas".into(), "x".into())];
+        assert_eq!(tiers(&mut kept), [(power.clone(), 2)]);
+        assert_eq!((kept.len(), written_tier(&power, None)), (1, (name, None)));
     }
 
     #[test]

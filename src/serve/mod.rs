@@ -36,7 +36,7 @@ use crate::media::{PortLease, WorkerId};
 use crate::net;
 use crate::recording::{Archive, Recorder, RecordingNotice, Recovered};
 use crate::store::{Outbox, RecoveredRecording, Store, StoreOptions};
-use crate::switch::{Input, Switch};
+use crate::switch::{Command, Input, Switch};
 use board::Board;
 use complaints::Complaints;
 use event_loop::{Control, EventLoop, FileWork};
@@ -193,6 +193,15 @@ async fn operate(mut config: Config, options: Options, desk: &Handle) -> Result<
     if !switches.is_empty() {
         tracing::info!(?switches, "switches of flows are on as before");
         switch.handle_input(clock::now(), Input::Live(switches));
+    }
+    for (project, tier) in kept::tiers(&mut left) {
+        if switch.borrows(&project) {
+            tracing::info!(%project, tier, "a tier that was set by hand holds as before");
+            let tier = Some(tier);
+            switch.handle_input(clock::now(), Input::Command(Command::SetTier { project, tier }));
+        } else {
+            store.handle.keep(&kept::written_tier(&project, None).0, None);
+        }
     }
     // Before the phones: nobody who went away is to be offered a caller.
     switch.handle_input(clock::now(), Input::Paused(kept::pauses(&mut left)));
