@@ -127,7 +127,7 @@ impl Acd {
 
     fn drop_if_left(&mut self, key: AgentKey) {
         let agent = &self.agents[key];
-        if agent.leaving && agent.duty == Duty::Free {
+        if agent.leaving && agent.duty == Duty::Free && agent.other_calls == 0 {
             self.assign(key, Vec::new());
             let agent = self.agents.remove(key);
             self.timers.clear(&Deadline::Pause(key));

@@ -26,6 +26,7 @@ mod queue;
 mod redirections;
 mod refusals;
 mod registration;
+mod reloads;
 mod session_timers;
 mod supervision;
 mod toll;
