@@ -1,12 +1,9 @@
 //! The API as a caller of it meets it, without a socket: proof, headers, answers, and that its description is true.
 
 use super::*;
-use crate::cdr::{Burn, Figures, csv_header};
-use crate::events::{
-    AgentStateName, Asked, Cause, Class, During, EndedBy, EventKind, Refusal, ServiceEnd, Source, SwitchEvent,
-    TrunkStateName,
-};
-use crate::ids::{AgentId, CallId, FlowVersion, LegId, PlanId, ProjectId, QueueId, Redacted, TrunkId};
+use crate::cdr::{Burn, Figures, Members, Terms, csv_header};
+use crate::events::{AgentStateName, Cause, Class, EndedBy, EventKind, Refusal, Source, SwitchEvent, TrunkStateName};
+use crate::ids::{AgentId, CallId, LegId, PlanId, ProjectId, QueueId, Redacted, TrunkId};
 use crate::store::{Store, StoreOptions};
 use crate::switch::{LendView, PressureView};
 use axum::body::{Body, to_bytes};
@@ -18,6 +15,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use tower::ServiceExt;
+
+mod statistics;
 
 const TOKEN: &str = "a-token-for-tests";
 
@@ -125,7 +124,16 @@ impl SwitchPort for Desk {
             at_home: 1,
             leave: 1,
         };
+        let members = Members {
+            project: ProjectId::new("power"),
+            zone: jiff::tz::TimeZone::UTC,
+            queues: vec![QueueId::new("service")],
+            agents: vec![AgentId::new("1001")],
+            weights: Default::default(),
+            terms: Terms::default(),
+        };
         let snapshot = Snapshot {
+            members: [members].into(),
             lending: vec![plan],
             projects: vec![project],
             status,
@@ -477,58 +485,9 @@ async fn without_a_database_live_calls_are_shown_and_records_are_refused() {
     assert_eq!(as_admin(&api, "GET", "/api/v1/cdrs").await.status(), StatusCode::SERVICE_UNAVAILABLE);
 }
 
-#[tokio::test]
-async fn a_call_through_a_flow_shows_in_the_statistics_of_each_step() {
-    let folder = crate::test_folder::TestFolder::new("api-statistics");
-    let store = store_in(&folder);
-    let call = Some(CallId(7));
-    let step = |section: &str, verb: &str| EventKind::FlowStep {
-        flow: String::new(),
-        section: section.into(),
-        step: 0,
-        verb: verb.into(),
-    };
-    let events = [
-        (0, arrived(7, "13800138000")),
-        (0, EventKind::FlowStarted { flow: "power".into(), version: FlowVersion::new("f00d") }),
-        (0, step("main", "menu")),
-        (
-            4_000,
-            EventKind::FlowOutcome {
-                section: "main".into(),
-                step: 0,
-                verb: "menu".into(),
-                outcome: "1".into(),
-                asked: Asked { wrong: 1, ..Asked::default() },
-            },
-        ),
-        (4_000, step("bill", "say")),
-        (
-            6_000,
-            EventKind::FlowLeft { section: "bill".into(), step: 0, during: During::Prompt, asked: Asked::default() },
-        ),
-        (6_000, EventKind::ServiceEnded { end: ServiceEnd::LeftAtInput, closed: false, account: None }),
-        (6_000, EventKind::CallEnded { cause: Cause::Normal, by: EndedBy::Caller }),
-    ];
-    for (seq, (mono, kind)) in (1..).zip(events) {
-        store.handle.record(SwitchEvent { seq, wall: 1_000_000 + mono, mono, call, kind });
-    }
+fn running_over(store: &Store) -> Api {
     let desk = Arc::new(Desk { state: Mutex::new(RunState::Running), ..Desk::default() });
-    let api = Api::new(desk, Some(store.records.clone()), Access::with_token(TOKEN));
-    let get = async |path: &str| as_admin(&api, "GET", path).await;
-    let answer = json_of(get("/api/v1/stats/flows?since=0&flow=power").await).await;
-    let flow = &answer["flows"][0];
-    assert_eq!((&answer["complete"], &flow["version"], &flow["calls"]), (&json!(true), &json!("f00d"), &json!(1)));
-    assert_eq!((&flow["ends"]["left_at_input"], &flow["ends"]["short"]), (&json!(1), &json!(0)));
-    assert_eq!((&flow["deflection"]["low"], &flow["deflection"]["high"]), (&json!(0.0), &json!(1.0)));
-    let (say, menu) = (&flow["steps"][0], &flow["steps"][1]);
-    assert_eq!((&say["section"], &say["left"], &say["median_s"]), (&json!("bill"), &json!({"prompt": 1}), &json!(2.0)));
-    assert_eq!((&menu["exits"], &menu["wrong"], &menu["median_s"]), (&json!({"1": 1}), &json!(1), &json!(4.0)));
-    assert_eq!(json_of(get("/api/v1/stats/flows?since=0&flow=shop").await).await["flows"], json!([]));
-    assert_eq!(json_of(get("/api/v1/stats/flows?since=1006000").await).await["flows"], json!([]));
-    for bad in ["since=soon", "since=2&until=1", "colour=red"] {
-        assert_eq!(get(&format!("/api/v1/stats/flows?{bad}")).await.status(), StatusCode::BAD_REQUEST, "{bad}");
-    }
+    Api::new(desk, Some(store.records.clone()), Access::with_token(TOKEN))
 }
 
 fn store_in(folder: &std::path::Path) -> Store {
@@ -570,8 +529,7 @@ async fn records_come_as_json_pages_and_as_whole_exports() {
         store.handle.record(event(0, arrived(call, &format!("=cmd|{call}"))));
         store.handle.record(event(1, EventKind::CallEnded { cause: Cause::Normal, by: EndedBy::Caller }));
     }
-    let desk = Arc::new(Desk { state: Mutex::new(RunState::Running), ..Desk::default() });
-    let api = Api::new(desk, Some(store.records.clone()), Access::with_token(TOKEN));
+    let api = running_over(&store);
     let get = async |path: &str| as_admin(&api, "GET", path).await;
 
     let page = json_of(get("/api/v1/cdrs?limit=100").await).await;

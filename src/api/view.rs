@@ -4,12 +4,13 @@
 use super::metrics::Metrics;
 use super::projects::ProjectView;
 use super::refusals::RefusalView;
-use crate::cdr::Figures;
+use crate::cdr::{Figures, Members};
 use crate::events::{AgentStateName, Class, SupervisionMode, TrunkStateName};
 use crate::ids::{AgentId, CallId, ProjectId, QueueId, Redacted, TrunkId};
 use crate::switch::{AfterCall, Explained, LendView};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Snapshot {
@@ -24,6 +25,9 @@ pub struct Snapshot {
     /// Of the last hour.
     pub refusals: Vec<RefusalView>,
     pub bans: Vec<BanView>,
+    /// Whose queues and agents are whose, for figures of other days than this.
+    #[serde(skip)]
+    pub members: Arc<[Members]>,
     #[serde(skip)]
     pub metrics: Metrics,
     /// The switches that flows ask for, and whether they are on.

@@ -1,22 +1,32 @@
 //! Folds events into what each queue and each agent did today. The day is that of the project's time zone and begins anew
 //! at its midnight. Events of an earlier run of the process, read back from the journal, fold the same way.
 
-use super::figures::{Tally, WorkTime};
-use crate::events::{AgentStateName, EventKind, OfferResult, QueueOutcome, SwitchEvent};
-use crate::ids::{AgentId, CallId, QueueId, TicketId};
+use super::deeds::{Deed, Deeds};
+use super::figures::{Tally, Terms, WorkTime};
+use crate::events::SwitchEvent;
+use crate::ids::{AgentId, ProjectId, QueueId};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-/// What a project's days are made of.
+/// What a project's figures are made of.
 #[derive(Clone, Debug)]
 pub struct Members {
+    pub project: ProjectId,
     pub zone: TimeZone,
     pub queues: Vec<QueueId>,
     /// Those whose home it is.
     pub agents: Vec<AgentId>,
     /// What a call counts in the weighted volume, by the tag that says its reason; 1 for others.
     pub weights: BTreeMap<String, f64>,
+    pub terms: Terms,
+}
+
+impl Members {
+    pub fn weight(&self, reason: Option<&str>) -> f64 {
+        reason.and_then(|reason| self.weights.get(reason)).copied().unwrap_or(1.0)
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -34,33 +44,25 @@ impl<T: Default> Day<T> {
     }
 }
 
-/// What an agent does now, since when by the monotonic clock.
-#[derive(Clone, Debug)]
-struct Doing {
-    state: AgentStateName,
-    since: u64,
-    /// Where the call at hand came from, and how long it takes so far.
-    handling: Option<(QueueId, u64)>,
-}
-
 /// Today, of every queue and agent.
 #[derive(Clone, Debug, Default)]
 pub struct Centre {
+    deeds: Deeds,
+    today: Today,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Today {
     of_queue: BTreeMap<QueueId, usize>,
     of_agent: BTreeMap<AgentId, usize>,
-    members: Vec<Members>,
+    members: Arc<[Members]>,
     queues: BTreeMap<QueueId, Day<Tally>>,
     agents: BTreeMap<AgentId, Day<WorkTime>>,
-    doing: BTreeMap<AgentId, Doing>,
-    offers: BTreeMap<TicketId, (QueueId, AgentId)>,
-    /// The queue and the reason of calls that a human has answered.
-    calls: BTreeMap<CallId, (Option<QueueId>, Option<String>)>,
-    last_mono: u64,
 }
 
 impl Centre {
     /// The events that it is made of, by their names in the journal.
-    pub const KINDS: [&str; 6] = ["offered", "offer_ended", "dequeued", "agent_state", "tagged", "call_ended"];
+    pub const KINDS: [&str; 6] = Deeds::KINDS;
 
     pub fn new(members: Vec<Members>) -> Self {
         let mut centre = Self::default();
@@ -71,146 +73,93 @@ impl Centre {
     /// What has been counted stays.
     pub fn configure(&mut self, members: Vec<Members>) {
         let each = || members.iter().enumerate();
-        self.of_queue = each().flat_map(|(at, of)| of.queues.iter().map(move |queue| (queue.clone(), at))).collect();
-        self.of_agent = each().flat_map(|(at, of)| of.agents.iter().map(move |agent| (agent.clone(), at))).collect();
-        self.members = members;
+        let today = &mut self.today;
+        today.of_queue = each().flat_map(|(at, of)| of.queues.iter().map(move |queue| (queue.clone(), at))).collect();
+        today.of_agent = each().flat_map(|(at, of)| of.agents.iter().map(move |agent| (agent.clone(), at))).collect();
+        today.members = members.into();
     }
 
     pub fn apply(&mut self, event: &SwitchEvent) {
-        if event.mono < self.last_mono {
-            // Another run of the process: what was under way in the one before has ended with it.
-            (self.doing, self.offers, self.calls) = Default::default();
-        }
-        self.last_mono = event.mono;
-        match &event.kind {
-            EventKind::Offered { ticket, queue, agent } => {
-                self.offers.insert(*ticket, (queue.clone(), agent.clone()));
-            }
-            EventKind::OfferEnded { ticket, agent, result } => {
-                let offer = self.offers.remove(ticket);
-                if let (OfferResult::Answered, Some((queue, _))) = (result, offer) {
-                    if let Some(call) = event.call {
-                        self.calls.entry(call).or_default().0 = Some(queue.clone());
-                    }
-                    if let Some(doing) = self.doing.get_mut(agent) {
-                        doing.handling = Some((queue, 0));
-                    }
-                }
-            }
-            EventKind::Dequeued { queue, outcome, waited_ms, .. } => {
-                let tally = self.today(queue, event.wall);
-                match outcome {
-                    QueueOutcome::Answered => tally.answered(*waited_ms),
-                    QueueOutcome::Abandoned => tally.abandoned(*waited_ms),
-                    QueueOutcome::Timeout
-                    | QueueOutcome::Full
-                    | QueueOutcome::Closed
-                    | QueueOutcome::NoAgents
-                    | QueueOutcome::Left => tally.unserved(),
-                }
-            }
-            EventKind::AgentState { agent, state, .. } => self.agent(event, agent, *state),
-            EventKind::Tagged { tag } => {
-                if let Some(call) = event.call {
-                    self.calls.entry(call).or_default().1 = Some(tag.clone());
-                }
-            }
-            EventKind::CallEnded { .. } => {
-                let call = event.call.and_then(|call| self.calls.remove(&call));
-                if let Some((Some(queue), reason)) = call {
-                    let weight = self.weight(&queue, reason.as_deref());
-                    self.today(&queue, event.wall).weighed(weight);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn weight(&self, queue: &QueueId, reason: Option<&str>) -> f64 {
-        let project = self.of_queue.get(queue).and_then(|at| self.members.get(*at));
-        project.zip(reason).and_then(|(project, reason)| project.weights.get(reason)).copied().unwrap_or(1.0)
-    }
-
-    fn agent(&mut self, event: &SwitchEvent, agent: &AgentId, state: AgentStateName) {
-        let before = self.doing.remove(agent);
-        let mut handling = None;
-        if let Some(before) = before {
-            let ms = event.mono.saturating_sub(before.since);
-            let day = self.day(self.of_agent.get(agent), event.wall);
-            let time = self.agents.entry(agent.clone()).or_default().on(day);
-            let at_work = matches!(before.state, AgentStateName::Talking | AgentStateName::WrapUp);
-            match before.state {
-                AgentStateName::Talking if before.handling.is_some() => time.talk += ms,
-                AgentStateName::WrapUp => time.wrap_up += ms,
-                AgentStateName::Ready => time.idle += ms,
-                _ => {}
-            }
-            if let Some((queue, so_far)) = before.handling {
-                let so_far = so_far + if at_work { ms } else { 0 };
-                match state {
-                    AgentStateName::Talking | AgentStateName::WrapUp => handling = Some((queue, so_far)),
-                    _ => self.today(&queue, event.wall).handled(so_far),
-                }
-            }
-        }
-        self.doing.insert(agent.clone(), Doing { state, since: event.mono, handling });
-    }
-
-    fn day(&self, project: Option<&usize>, wall: u64) -> i64 {
-        let project = project.and_then(|at| self.members.get(*at));
-        local_day(project.map(|of| &of.zone), wall)
-    }
-
-    fn today(&mut self, queue: &QueueId, wall: u64) -> &mut Tally {
-        let day = self.day(self.of_queue.get(queue), wall);
-        self.queues.entry(queue.clone()).or_default().on(day)
+        let today = &mut self.today;
+        self.deeds.apply(event, |deed| today.count(deed, event.wall));
     }
 
     /// What this queue did on the day of `wall`.
     pub fn of_queue(&self, queue: &QueueId, wall: u64) -> Tally {
-        let day = self.day(self.of_queue.get(queue), wall);
-        self.queues.get(queue).filter(|tally| tally.day == day).map(|tally| tally.of.clone()).unwrap_or_default()
+        let day = local_day(self.today.project_of(queue), wall);
+        self.today.queues.get(queue).filter(|tally| tally.day == day).map(|tally| tally.of.clone()).unwrap_or_default()
     }
 
     /// What these agents did on the day of `wall`; `mono` is now, for what they do at the moment.
     pub fn work_of(&self, agents: &[AgentId], wall: u64, mono: u64) -> WorkTime {
         let mut all = WorkTime::default();
         for agent in agents {
-            let day = self.day(self.of_agent.get(agent), wall);
-            if let Some(time) = self.agents.get(agent).filter(|time| time.day == day) {
+            let day = local_day(self.today.home_of(agent), wall);
+            if let Some(time) = self.today.agents.get(agent).filter(|time| time.day == day) {
                 all.absorb(time.of);
             }
-            if let Some(doing) = self.doing.get(agent) {
-                let ms = mono.saturating_sub(doing.since);
-                match doing.state {
-                    AgentStateName::Talking if doing.handling.is_some() => all.talk += ms,
-                    AgentStateName::WrapUp => all.wrap_up += ms,
-                    AgentStateName::Ready => all.idle += ms,
-                    _ => {}
-                }
+            if let Some(doing) = self.deeds.doing().get(agent) {
+                all.spent(doing.state, doing.of_queue(), mono.saturating_sub(doing.since));
             }
         }
         all
     }
 
-    pub fn members(&self) -> &[Members] {
-        &self.members
+    pub fn members(&self) -> &Arc<[Members]> {
+        &self.today.members
+    }
+
+    /// By what a queue's figures are told.
+    pub fn terms_of(&self, queue: &QueueId) -> Terms {
+        self.today.project_of(queue).map(|project| project.terms).unwrap_or_default()
     }
 
     /// Adds what an earlier run did on the same day.
     pub fn absorb(&mut self, earlier: Centre) {
-        for (queue, before) in earlier.queues {
-            let now = self.queues.entry(queue).or_insert_with(|| Day { day: before.day, of: Tally::default() });
+        for (queue, before) in earlier.today.queues {
+            let now = self.today.queues.entry(queue).or_insert_with(|| Day { day: before.day, of: Tally::default() });
             if now.day == before.day {
                 now.of.absorb(&before.of);
             }
         }
-        for (agent, before) in earlier.agents {
-            let now = self.agents.entry(agent).or_insert_with(|| Day { day: before.day, of: WorkTime::default() });
+        for (agent, before) in earlier.today.agents {
+            let now =
+                self.today.agents.entry(agent).or_insert_with(|| Day { day: before.day, of: WorkTime::default() });
             if now.day == before.day {
                 now.of.absorb(before.of);
             }
         }
+    }
+}
+
+impl Today {
+    fn count(&mut self, deed: Deed<'_>, wall: u64) {
+        match deed {
+            Deed::Left { queue, outcome, waited } => self.queue(queue, wall).left(outcome, waited),
+            Deed::Handled { queue, talk, wrap_up, .. } => self.queue(queue, wall).handled(talk, wrap_up),
+            Deed::Closed { queue, reason } => {
+                let weight = self.project_of(queue).map_or(1.0, |project| project.weight(reason));
+                self.queue(queue, wall).weighed(weight);
+            }
+            Deed::Spent { agent, state, of_queue, ms } => {
+                let day = local_day(self.home_of(agent), wall);
+                self.agents.entry(agent.clone()).or_default().on(day).spent(state, of_queue, ms);
+            }
+            Deed::Rang { .. } => {}
+        }
+    }
+
+    fn queue(&mut self, queue: &QueueId, wall: u64) -> &mut Tally {
+        let day = local_day(self.project_of(queue), wall);
+        self.queues.entry(queue.clone()).or_default().on(day)
+    }
+
+    fn project_of(&self, queue: &QueueId) -> Option<&Members> {
+        self.of_queue.get(queue).and_then(|at| self.members.get(*at))
+    }
+
+    fn home_of(&self, agent: &AgentId) -> Option<&Members> {
+        self.of_agent.get(agent).and_then(|at| self.members.get(*at))
     }
 }
 
@@ -221,18 +170,18 @@ pub fn day_of(zone: &TimeZone, wall_ms: u64) -> String {
 }
 
 /// Days since 1970-01-01, as the clocks on the wall there count them.
-fn local_day(zone: Option<&TimeZone>, wall_ms: u64) -> i64 {
+fn local_day(project: Option<&Members>, wall_ms: u64) -> i64 {
     let seconds = i64::try_from(wall_ms / 1000).unwrap_or(0);
     let at = Timestamp::from_second(seconds).ok();
-    let offset = zone.zip(at).map_or(0, |(zone, at)| zone.to_offset(at).seconds());
+    let offset = project.zip(at).map_or(0, |(project, at)| project.zone.to_offset(at).seconds());
     (seconds + i64::from(offset)).div_euclid(86_400)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::figures::Terms;
     use super::*;
-    use crate::events::{Cause, EndedBy};
+    use crate::events::{AgentStateName, Cause, EndedBy, EventKind, OfferResult, QueueOutcome};
+    use crate::ids::{CallId, TicketId};
 
     /// 2026-03-08 15:30 UTC, which is 23:30 in Shanghai.
     const EVENING: u64 = 1_772_983_800_000;
@@ -247,6 +196,8 @@ mod tests {
     impl Day {
         fn new() -> Self {
             let members = Members {
+                project: ProjectId::new("power"),
+                terms: Terms::default(),
                 zone: TimeZone::get("Asia/Shanghai").unwrap(),
                 queues: vec![QueueId::new("power")],
                 agents: vec![AgentId::new("1001")],
@@ -299,10 +250,14 @@ mod tests {
         day.served(1);
         let today = day.today();
         assert_eq!((today.answered, today.asa_s, today.aht_s), (1, Some(15.0), Some(80.0)));
+        assert_eq!((today.talk_s, today.wrap_up_s, today.longest_wait_s), (Some(60.0), Some(20.0), Some(15.0)));
         day.at += 10_000;
         let agents = [AgentId::new("1001")];
         let time = day.centre.work_of(&agents, EVENING + day.at, day.at);
-        assert_eq!(time, WorkTime { talk: 60_000, wrap_up: 20_000, idle: 20_000 });
+        assert_eq!(
+            time,
+            WorkTime { talk: 60_000, wrap_up: 20_000, idle: 20_000, ringing: 5_000, ..WorkTime::default() }
+        );
         assert_eq!(time.occupancy(), Some(0.8));
     }
 

@@ -1,5 +1,6 @@
 //! Figures of a queue or project for one day, each by one formula of the definitions that the product ships with.
 
+use crate::events::{AgentStateName, QueueOutcome};
 use serde::Serialize;
 
 /// Waits are told apart by whole seconds up to this one: every service level that is agreed on anywhere is below it.
@@ -11,6 +12,7 @@ struct Waits {
     by_second: Vec<u32>,
     all: u64,
     sum_ms: u64,
+    longest_ms: u64,
 }
 
 impl Waits {
@@ -24,6 +26,7 @@ impl Waits {
         }
         self.all += 1;
         self.sum_ms += ms;
+        self.longest_ms = self.longest_ms.max(ms);
     }
 
     fn within(&self, seconds: u64) -> u64 {
@@ -38,6 +41,7 @@ impl Waits {
         self.by_second.iter_mut().zip(&other.by_second).for_each(|(count, more)| *count += more);
         self.all += other.all;
         self.sum_ms += other.sum_ms;
+        self.longest_ms = self.longest_ms.max(other.longest_ms);
     }
 }
 
@@ -49,27 +53,30 @@ pub struct Tally {
     /// Given back or turned away without an answer: too long, full, closed, nobody there, or by the flow.
     other: u64,
     handled: u64,
-    handling_ms: u64,
+    talk_ms: u64,
+    wrap_up_ms: u64,
     weight: f64,
 }
 
 impl Tally {
-    pub fn answered(&mut self, waited_ms: u64) {
-        self.answered.add(waited_ms);
+    /// A wait for a human is over.
+    pub fn left(&mut self, outcome: QueueOutcome, waited_ms: u64) {
+        match outcome {
+            QueueOutcome::Answered => self.answered.add(waited_ms),
+            QueueOutcome::Abandoned => self.abandoned.add(waited_ms),
+            QueueOutcome::Timeout
+            | QueueOutcome::Full
+            | QueueOutcome::Closed
+            | QueueOutcome::NoAgents
+            | QueueOutcome::Left => self.other += 1,
+        }
     }
 
-    pub fn abandoned(&mut self, waited_ms: u64) {
-        self.abandoned.add(waited_ms);
-    }
-
-    pub fn unserved(&mut self) {
-        self.other += 1;
-    }
-
-    /// Talk, hold and wrap-up of one call are over.
-    pub fn handled(&mut self, ms: u64) {
+    /// Talk with hold, and wrap-up, of one call are over.
+    pub fn handled(&mut self, talk_ms: u64, wrap_up_ms: u64) {
         self.handled += 1;
-        self.handling_ms += ms;
+        self.talk_ms += talk_ms;
+        self.wrap_up_ms += wrap_up_ms;
     }
 
     /// A call is over that counts so much in the weighted volume.
@@ -82,7 +89,8 @@ impl Tally {
         self.abandoned.absorb(&other.abandoned);
         self.other += other.other;
         self.handled += other.handled;
-        self.handling_ms += other.handling_ms;
+        self.talk_ms += other.talk_ms;
+        self.wrap_up_ms += other.wrap_up_ms;
         self.weight += other.weight;
     }
 
@@ -110,7 +118,13 @@ impl Tally {
                 f4: level(within, answered + abandoned - abandoned_within),
             },
             asa_s: seconds(self.answered.sum_ms, answered),
-            aht_s: seconds(self.handling_ms, self.handled),
+            longest_wait_s: seconds(
+                self.answered.longest_ms.max(self.abandoned.longest_ms),
+                u64::from(answered + abandoned > 0),
+            ),
+            talk_s: seconds(self.talk_ms, self.handled),
+            wrap_up_s: seconds(self.wrap_up_ms, self.handled),
+            aht_s: seconds(self.talk_ms + self.wrap_up_ms, self.handled),
             weighted_volume: round(self.weight),
         }
     }
@@ -163,6 +177,11 @@ pub struct Figures {
     pub abandon_rate_raw: Option<f64>,
     pub service_level: ServiceLevel,
     pub asa_s: Option<f64>,
+    /// Of those who were answered or left.
+    pub longest_wait_s: Option<f64>,
+    /// A call's, hold included.
+    pub talk_s: Option<f64>,
+    pub wrap_up_s: Option<f64>,
     pub aht_s: Option<f64>,
     pub weighted_volume: f64,
 }
@@ -189,17 +208,44 @@ pub struct Burn {
 /// What an agent did, in milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WorkTime {
-    /// Talk and hold.
+    /// Talk and hold with callers of queues.
     pub talk: u64,
     pub wrap_up: u64,
     pub idle: u64,
+    /// Of these, no figure but their own is made.
+    pub ringing: u64,
+    pub other_calls: u64,
+    pub not_ready: u64,
 }
 
 impl WorkTime {
+    /// A state has lasted so long; `of_queue` when it had to do with a queue's call.
+    pub fn spent(&mut self, state: AgentStateName, of_queue: bool, ms: u64) {
+        let time = match state {
+            AgentStateName::Talking if of_queue => &mut self.talk,
+            AgentStateName::Talking => &mut self.other_calls,
+            AgentStateName::WrapUp => &mut self.wrap_up,
+            AgentStateName::Ready => &mut self.idle,
+            AgentStateName::Ringing => &mut self.ringing,
+            AgentStateName::NotReady => &mut self.not_ready,
+            AgentStateName::LoggedOut => return,
+        };
+        *time += ms;
+    }
+
     pub fn absorb(&mut self, other: WorkTime) {
-        self.talk += other.talk;
-        self.wrap_up += other.wrap_up;
-        self.idle += other.idle;
+        let WorkTime { talk, wrap_up, idle, ringing, other_calls, not_ready } = other;
+        self.talk += talk;
+        self.wrap_up += wrap_up;
+        self.idle += idle;
+        self.ringing += ringing;
+        self.other_calls += other_calls;
+        self.not_ready += not_ready;
+    }
+
+    /// As long as logged in.
+    pub fn logged_in(self) -> u64 {
+        self.talk + self.wrap_up + self.idle + self.ringing + self.other_calls + self.not_ready
     }
 
     pub fn occupancy(self) -> Option<f64> {
@@ -220,7 +266,7 @@ fn round(value: f64) -> f64 {
     (value * 100.0).round() / 100.0
 }
 
-fn seconds(ms: u64, of: u64) -> Option<f64> {
+pub(super) fn seconds(ms: u64, of: u64) -> Option<f64> {
     (of > 0).then(|| (ms as f64 / of as f64 / 100.0).round() / 10.0)
 }
 
@@ -230,8 +276,8 @@ mod tests {
 
     fn tally(answered: &[(u64, u64)], abandoned: &[(u64, u64)]) -> Tally {
         let mut tally = Tally::default();
-        answered.iter().for_each(|(count, ms)| (0..*count).for_each(|_| tally.answered(*ms)));
-        abandoned.iter().for_each(|(count, ms)| (0..*count).for_each(|_| tally.abandoned(*ms)));
+        answered.iter().for_each(|(count, ms)| (0..*count).for_each(|_| tally.left(QueueOutcome::Answered, *ms)));
+        abandoned.iter().for_each(|(count, ms)| (0..*count).for_each(|_| tally.left(QueueOutcome::Abandoned, *ms)));
         tally
     }
 

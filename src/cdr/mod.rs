@@ -10,9 +10,11 @@
 mod canary;
 mod centre;
 mod csv;
+mod deeds;
 mod figures;
 mod flow_stats;
 mod fold;
+mod periods;
 mod record;
 
 #[cfg(test)]
@@ -25,5 +27,6 @@ pub use centre::{Centre, Members, day_of};
 pub use figures::{Burn, Figures, ServiceLevel, Tally, Terms, WorkTime};
 pub use flow_stats::{DEFINITIONS, Deflection, FlowReport, FlowStats, Guards, LOOKAHEAD_MS, StepReport};
 pub use fold::Fold;
+pub use periods::{By, Lines, Of, Periods};
 pub use record::{Cdr, Segment, Stage, StageKind};
 pub use way::{FlowCall, Visit, Way};

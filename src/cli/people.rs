@@ -97,9 +97,9 @@ pub(super) const QUEUES: [Column; 11] = [
     ("agents", |queue| field(queue, "agents_logged_in")),
     ("ready", |queue| field(queue, "agents_ready")),
     ("busy", |queue| field(queue, "agents_busy")),
-    ("offered", |queue| field(queue, "offered")),
-    ("answered", |queue| field(queue, "answered")),
-    ("abandoned", |queue| field(queue, "abandoned")),
+    ("offered", |queue| field(&queue["today"], "offered")),
+    ("answered", |queue| field(&queue["today"], "answered")),
+    ("abandoned", |queue| field(&queue["today"], "abandoned")),
     ("answer_rate", |queue| percent(&queue["today"]["answer_rate"])),
     ("service_level", |queue| percent(&queue["today"]["service_level"]["f4"])),
 ];
@@ -122,7 +122,13 @@ pub(super) fn queue(common: &Common, command: &QueueCommand) -> Result<(), Failu
     match command {
         QueueCommand::List => {
             let text = client.get("/api/v1/queues")?;
-            output::print(format, &text, &rows(&parse(&text)?), &QUEUES)
+            output::print(format, &text, &rows(&parse(&text)?), &QUEUES)?;
+            match format {
+                Format::Table => {
+                    output::write("\ncounts and rates are today's; `hotline stats queue` tells those of any time\n")
+                }
+                Format::Json | Format::Csv => Ok(()),
+            }
         }
         QueueCommand::Explain { caller, words } => {
             explain(common, &client, &format!("/api/v1/calls/{}/why", segment(caller)), words)

@@ -11,7 +11,7 @@ use crate::cdr::{Centre, Members};
 use crate::events::{EventKind, QueueOutcome, SwitchEvent};
 use crate::ids::{AgentId, CallId};
 use crate::net::NetCounters;
-use crate::switch::{Project, SwitchConfig, SwitchView};
+use crate::switch::{SwitchConfig, SwitchView};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -148,15 +148,16 @@ impl Board {
             view.calls.iter().filter_map(|call| Some((call.agent.as_ref()?, call.id))).collect();
         let admission = admission_view(&view.admission);
         let uptime_ms = now.at.saturating_duration_since(self.started).as_millis() as u64;
-        let projects = view.projects.iter().zip(facts.centre.members());
+        let projects = view.projects.iter().zip(facts.centre.members().iter());
         Snapshot {
             projects: projects
                 .map(|(project, members)| centre::view(project, members, &facts.centre, now.wall, uptime_ms))
                 .collect(),
             status,
+            members: facts.centre.members().clone(),
             lending: view.lending.clone(),
             calls: view.calls.iter().map(call).collect(),
-            queues: view.queues.iter().map(|queue| queue_view(queue, &facts, &view.projects, now.wall)).collect(),
+            queues: view.queues.iter().map(|queue| queue_view(queue, &facts, now.wall)).collect(),
             agents: view.agents.iter().map(|agent| agent_view(agent, &view, &talking)).collect(),
             trunks: view.trunks.iter().map(trunk_view).collect(),
             refusals: facts.refusals.view(uptime_ms, &admission),
@@ -212,14 +213,14 @@ fn admission_view(admission: &crate::admission::AdmissionView) -> AdmissionView 
     }
 }
 
-fn queue_view(queue: &acd::QueueView, facts: &Facts, projects: &[Project], wall: u64) -> QueueView {
+fn queue_view(queue: &acd::QueueView, facts: &Facts, wall: u64) -> QueueView {
     let totals = facts.counts.queues.get(&queue.queue);
     let left = |outcome| totals.and_then(|totals| totals.left.get(&outcome).copied()).unwrap_or(0);
     let agents = &queue.agents;
     QueueView {
         id: queue.queue.clone(),
         project: queue.project.clone(),
-        today: facts.centre.of_queue(&queue.queue, wall).figures(centre::terms_of(&queue.queue, projects)),
+        today: facts.centre.of_queue(&queue.queue, wall).figures(facts.centre.terms_of(&queue.queue)),
         waiting: queue.waiting + queue.ringing,
         longest_wait_s: queue.longest_wait_ms / 1000,
         agents_logged_in: agents.ready + agents.not_ready + agents.ringing + agents.talking + agents.wrap_up,

@@ -3,7 +3,7 @@
 use super::clock;
 use crate::api::{ProjectTargets, ProjectView};
 use crate::cdr::{Centre, Members, Tally, Terms, day_of};
-use crate::ids::{AgentId, QueueId};
+use crate::ids::AgentId;
 use crate::store::Records;
 use crate::switch::{Project, SwitchConfig};
 
@@ -15,6 +15,8 @@ pub(super) fn members(config: &SwitchConfig) -> Vec<Members> {
     let of = |project: &Project| {
         let home = config.acd.agents.iter().filter(|agent| agent.queues.iter().any(|id| project.queues.contains(id)));
         Members {
+            project: project.id.clone(),
+            terms: terms(project),
             zone: project.zone.clone(),
             queues: project.queues.clone(),
             agents: home.map(|agent| agent.id.clone()).collect(),
@@ -44,11 +46,6 @@ fn terms(project: &Project) -> Terms {
     Terms { within_s, short_s: project.short_abandon.as_secs() }
 }
 
-/// The terms that a queue's figures are told by.
-pub(super) fn terms_of(queue: &QueueId, projects: &[Project]) -> Terms {
-    projects.iter().find(|project| project.queues.contains(queue)).map(terms).unwrap_or_default()
-}
-
 pub(super) fn view(project: &Project, members: &Members, centre: &Centre, wall: u64, mono: u64) -> ProjectView {
     let mut tally = Tally::default();
     project.queues.iter().for_each(|queue| tally.absorb(&centre.of_queue(queue, wall)));
@@ -67,7 +64,7 @@ pub(super) fn view(project: &Project, members: &Members, centre: &Centre, wall: 
         },
         recording: project.recording,
         day: day_of(&project.zone, wall),
-        today: tally.figures(terms(project)),
+        today: tally.figures(members.terms),
         occupancy: centre.work_of(agents, wall, mono).occupancy(),
         burn: targets.answer_rate.map(|target| tally.burn(target)),
     }

@@ -123,8 +123,36 @@ impl Records {
     }
 
     /// Events of these kinds that earlier runs of the process told since a moment in milliseconds since 1970, in order.
-    pub fn earlier_events(&self, since: u64, kinds: &[&str], each: impl FnMut(SwitchEvent)) -> Result<(), StoreError> {
-        self.reader()?.earlier_events(since, kinds, each)
+    pub fn earlier_events(
+        &self,
+        since: u64,
+        kinds: &[&str],
+        mut each: impl FnMut(SwitchEvent),
+    ) -> Result<(), StoreError> {
+        let reader = self.reader()?;
+        let before = reader.last_run()?;
+        reader.events(since, kinds, |run, event| {
+            if run < before {
+                each(event);
+            }
+            run < before
+        })
+    }
+
+    /// Events of these kinds since a moment, in order, each with the number of the run of the process that told it, until
+    /// `each` says `false`.
+    pub fn events(
+        &self,
+        since: u64,
+        kinds: &[&str],
+        each: impl FnMut(i64, SwitchEvent) -> bool,
+    ) -> Result<(), StoreError> {
+        self.reader()?.events(since, kinds, each)
+    }
+
+    /// When the oldest of the events that are kept was told; `None` where there are none.
+    pub fn oldest_event(&self) -> Result<Option<u64>, StoreError> {
+        self.reader()?.oldest_event()
     }
 
     /// One call: its record, if it has ended, and its events in order. Both are empty for a call that was never seen.

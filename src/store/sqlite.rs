@@ -520,42 +520,81 @@ impl Reader {
         read().map_err(|error| explain(&self.path, &error))
     }
 
-    /// Events of these kinds that earlier runs told since `since`, in order. A commit keeps the events of a call together,
-    /// so that those of different calls come in order only after a sort over what one commit may hold.
-    pub fn earlier_events(
+    /// Events of these kinds since `since`, in order, each with the number of its run, until `each` says `false`. A commit
+    /// keeps the events of a call together, so that those of different calls come in order only after a sort over what one
+    /// commit may hold.
+    pub fn events(
         &self,
         since: u64,
         kinds: &[&str],
-        mut each: impl FnMut(SwitchEvent),
+        mut each: impl FnMut(i64, SwitchEvent) -> bool,
     ) -> Result<(), StoreError> {
         /// More than one commit has.
         const WINDOW: usize = 4_000;
         let marks: Vec<String> = kinds.iter().map(|kind| format!("\"event\":\"{kind}\"")).collect();
         let mut read = || -> rusqlite::Result<()> {
-            let select = "SELECT run, events FROM journal
-                          WHERE wall >= ?1 AND run < (SELECT max(id) FROM run) ORDER BY id";
+            let select = "SELECT run, events FROM journal WHERE id >= ?1 AND wall >= ?2 ORDER BY id";
             let mut statement = self.connection.prepare(select)?;
-            let mut rows = statement.query([signed(since)])?;
-            let mut window: BTreeMap<(i64, u64), SwitchEvent> = BTreeMap::new();
+            let mut rows = statement.query([self.first_row_since(signed(since))?, signed(since)])?;
+            // What closes the calls of a run that was killed has no number of its own: the order read tells it apart.
+            let mut window: BTreeMap<(i64, u64, u64), SwitchEvent> = BTreeMap::new();
+            let mut count = 0;
             while let Some(row) = rows.next()? {
                 let run: i64 = row.get(0)?;
                 let wanted = |line: &&str| marks.iter().any(|mark| line.contains(mark.as_str()));
                 for line in row.get_ref(1)?.as_str()?.lines().filter(wanted) {
                     // What this version cannot read is left out.
                     if let Ok(event) = serde_json::from_str::<SwitchEvent>(line) {
-                        window.insert((run, event.seq), event);
+                        count += 1;
+                        window.insert((run, event.seq, count), event);
                     }
                 }
                 while window.len() > WINDOW
-                    && let Some((_, event)) = window.pop_first()
+                    && let Some(((run, ..), event)) = window.pop_first()
                 {
-                    each(event);
+                    if !each(run, event) {
+                        return Ok(());
+                    }
                 }
             }
-            window.into_values().for_each(&mut each);
+            for ((run, ..), event) in window {
+                if !each(run, event) {
+                    break;
+                }
+            }
             Ok(())
         };
         read().map_err(|error| explain(&self.path, &error))
+    }
+
+    /// Where to begin to read. Rows stand in order of time, save where a clock was set: by halves, as there is no index on
+    /// time.
+    fn first_row_since(&self, since: i64) -> rusqlite::Result<i64> {
+        let ends = "SELECT coalesce(min(id), 0), coalesce(max(id), 0) FROM journal";
+        let (mut low, mut high): (i64, i64) =
+            self.connection.query_row(ends, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let mut wall_from = self.connection.prepare("SELECT wall FROM journal WHERE id >= ?1 ORDER BY id LIMIT 1")?;
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match wall_from.query_row([middle], |row| row.get::<_, i64>(0))? < since {
+                true => low = middle + 1,
+                false => high = middle,
+            }
+        }
+        Ok(low)
+    }
+
+    /// The number of the run that goes on, or of the last one.
+    pub fn last_run(&self) -> Result<i64, StoreError> {
+        let last = "SELECT coalesce(max(id), 0) FROM run";
+        self.connection.query_row(last, [], |row| row.get(0)).map_err(|error| explain(&self.path, &error))
+    }
+
+    /// When the oldest event that is kept was told.
+    pub fn oldest_event(&self) -> Result<Option<u64>, StoreError> {
+        let oldest = "SELECT wall FROM journal ORDER BY id LIMIT 1";
+        let row = self.connection.query_row(oldest, [], |row| row.get::<_, i64>(0)).optional();
+        Ok(row.map_err(|error| explain(&self.path, &error))?.map(i64::cast_unsigned))
     }
 
     /// One call: its record, if it has ended, and its events in order.

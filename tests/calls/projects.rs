@@ -63,7 +63,10 @@ fn in_a_surge_a_caller_is_served_by_an_agent_of_another_client_who_then_goes_hom
     world.until_over(other);
     world.run(seconds(3.0));
 
+    let terms = Terms { within_s: 5, short_s: 5 };
     let members = Members {
+        project: ProjectId::new("all"),
+        terms,
         zone: TimeZone::UTC,
         queues: vec![QueueId::new("service")],
         agents: Vec::new(),
@@ -72,7 +75,7 @@ fn in_a_surge_a_caller_is_served_by_an_agent_of_another_client_who_then_goes_hom
     let mut centre = Centre::new(vec![members]);
     world.journal.iter().for_each(|event| centre.apply(event));
     let wall = world.journal.last().unwrap().wall;
-    let today = centre.of_queue(&QueueId::new("service"), wall).figures(Terms { within_s: 5, short_s: 5 });
+    let today = centre.of_queue(&QueueId::new("service"), wall).figures(terms);
     assert_eq!((today.offered, today.answered, today.service_level.f2), (2, 2, Some(0.5)), "{today:?}");
     assert!(today.aht_s > Some(2.0), "talk and two seconds of wrap-up: {today:?}");
     world.finish();
