@@ -21,14 +21,26 @@ def complete(file):
         return False
 
 
+class Here:
+    """Where a phone is, and where it finds the switch."""
+
+    home = server = "127.0.0.1"
+    prefix = ()
+
+    @staticmethod
+    def inside(work):
+        return work()
+
+
 class Baresip:
-    def __init__(self, folder, user, password, sip_port, microphone, answer="manual", transport="udp", bridge=False, authority=None, codec="g711", encryption=None):
+    def __init__(self, folder, user, password, sip_port, microphone, answer="manual", transport="udp", bridge=False, authority=None, codec="g711", encryption=None, place=Here, buffer="1-2"):
         """`bridge`: its loudspeaker is tied to its microphone, so that the caller hears what it says.
         `codec`: the module of the codec it speaks, and no other.
         `encryption`: `srtp` where the switch will, `srtp-mand` or `dtls_srtp` or not at all.
-        `authority`: the file of who issued the certificate that the switch shows over TLS (Debian's 1.0 reads and does not enforce it)."""
-        self.user, self.folder = user, folder
-        self.domain = f"127.0.0.1:{sip_port + (transport == 'tls')};transport={transport}"
+        `authority`: the file of who issued the certificate that the switch shows over TLS (Debian's 1.0 reads and does not enforce it).
+        `buffer`: frames that its jitter buffer holds, at least and at most."""
+        self.user, self.folder, self.place = user, folder, place
+        self.domain = f"{place.server}:{sip_port + (transport == 'tls')};transport={transport}"
         self.heard = folder / "heard"
         self.heard.mkdir(parents=True, exist_ok=True)
         for old in self.heard.glob("*.wav"):
@@ -38,13 +50,13 @@ class Baresip:
         secure = [f"sip_cafile {authority}"] if authority else []
         (folder / "config").write_text("\n".join([*secure,
             f"module_path {MODULES}", "module_tmp account.so", f"module {codec}.so", *([f"module {'dtls_srtp' if encryption.startswith('dtls') else 'srtp'}.so"] if encryption else []), *sound, "module sndfile.so", f"snd_path {self.heard}",
-            "module_app menu.so", "module_app ctrl_tcp.so", f"ctrl_tcp_listen 127.0.0.1:{control}", f"sip_listen 127.0.0.1:{self.port}",
-            "net_interface 127.0.0.1", "audio_alert none,none", "ringback_disabled yes", "jitter_buffer_delay 1-2", "call_max_calls 4", "opus_stereo no", "opus_sprop_stereo no", ""]))
+            "module_app menu.so", "module_app ctrl_tcp.so", f"ctrl_tcp_listen 127.0.0.1:{control}", f"sip_listen {place.home}:{self.port}",
+            f"net_interface {place.home}", "audio_alert none,none", "ringback_disabled yes", f"jitter_buffer_delay {buffer}", "call_max_calls 4", "opus_stereo no", "opus_sprop_stereo no", ""]))
         menc = f";mediaenc={encryption}" if encryption else ""
-        (folder / "accounts").write_text(f"<sip:{user}@127.0.0.1:{sip_port + (transport == 'tls')};transport={transport}>;auth_user={user};auth_pass={password};regint=300;answermode={answer}{menc}\n")
+        (folder / "accounts").write_text(f"<sip:{user}@{place.server}:{sip_port + (transport == 'tls')};transport={transport}>;auth_user={user};auth_pass={password};regint=300;answermode={answer}{menc}\n")
         (folder / "contacts").write_text("")
         self.output = folder / "baresip.log"
-        self.process = subprocess.Popen(["baresip", "-f", str(folder), "-4"], stdin=subprocess.DEVNULL, stdout=self.output.open("wb"), stderr=subprocess.STDOUT)
+        self.process = subprocess.Popen([*place.prefix, "baresip", "-f", str(folder), "-4"], stdin=subprocess.DEVNULL, stdout=self.output.open("wb"), stderr=subprocess.STDOUT)
         self.events = queue.Queue()
         self.control = poll(f"baresip {user} to start", lambda: self.connect(control), 10)
         threading.Thread(target=self.read_events, daemon=True).start()
@@ -53,7 +65,7 @@ class Baresip:
         if self.process.poll() is not None:
             raise Failure(f"baresip {self.user} ended at once: {self.tail()}")
         try:
-            return socket.create_connection(("127.0.0.1", port), timeout=1)
+            return self.place.inside(lambda: socket.create_connection(("127.0.0.1", port), timeout=1))
         except OSError:
             return None
 
