@@ -5,7 +5,7 @@ use super::commands::call_id;
 use super::reply::Refused;
 use crate::cdr::{csv_header, csv_row};
 use crate::ids::CallId;
-use crate::store::{CdrFilter, Records, StoreError};
+use crate::store::{CdrFilter, OutboxFilter, OutboxState, Records, StoreError};
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
@@ -76,9 +76,22 @@ pub(super) async fn calls(
     Ok(verbatim(format!("{{\"live\":{live},\"recent\":{}}}", array(recent.into_iter().map(|cdr| cdr.json)))))
 }
 
-/// What flows have posted, newest first; nothing of what is in it.
-pub(super) async fn outbox(State(api): State<Api>) -> Result<Response, Refused> {
-    let found = ask(&api, |records| records.outbox(MAX_JSON)).await?;
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OutboxQuery {
+    state: Option<OutboxState>,
+    before: Option<i64>,
+    limit: Option<u32>,
+}
+
+/// What flows have posted: what somebody has to see to, then the others, the newest first; nothing of what is in it.
+pub(super) async fn outbox(
+    State(api): State<Api>,
+    query: Result<Query<OutboxQuery>, QueryRejection>,
+) -> Result<Response, Refused> {
+    let OutboxQuery { state, before, limit } = read(query)?;
+    let filter = OutboxFilter { state, before };
+    let found = ask(&api, move |records| records.outbox(&filter, limit.unwrap_or(MAX_JSON).min(MAX_JSON))).await?;
     Ok(axum::Json(found).into_response())
 }
 

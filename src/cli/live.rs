@@ -5,6 +5,7 @@ use super::control::{done, parse};
 use super::output::{self, Column, Format, field, moment};
 use super::people::{rows, segment};
 use super::{Common, Failure};
+use clap::ValueEnum;
 use serde_json::json;
 
 #[derive(clap::Subcommand)]
@@ -15,7 +16,7 @@ pub(super) enum LiveCommand {
     Set { name: String, to: OnOff },
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum OnOff {
     On,
     Off,
@@ -39,14 +40,36 @@ pub(super) fn live(common: &Common, command: &LiveCommand) -> Result<(), Failure
 
 #[derive(clap::Subcommand)]
 pub(super) enum OutboxCommand {
-    /// The newest messages, forms, callbacks and voicemails, and what became of them
-    List,
+    /// Messages, forms, callbacks and voicemails, and what became of them: first what somebody has to see to
+    List {
+        /// Only those in this state
+        #[arg(long, value_enum)]
+        state: Option<Posted>,
+        /// Those before this number, for going on where a list ended
+        #[arg(long, value_name = "NUMBER")]
+        before: Option<u64>,
+        #[arg(long, value_name = "COUNT")]
+        limit: Option<u32>,
+    },
     /// What is in one that is not delivered: a callback's number, a form's fields
     Show { number: u64 },
     /// Try one again that was given up
     Retry(ByHand),
     /// Note that an open one or one that was given up is done; what was in it is erased
     Close(ByHand),
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(super) enum Posted {
+    /// For somebody to see to
+    Open,
+    /// Given up
+    Failed,
+    /// To be delivered
+    Waiting,
+    Delivered,
+    /// Somebody has seen to it
+    Closed,
 }
 
 #[derive(clap::Args)]
@@ -75,8 +98,14 @@ pub(super) fn outbox(common: &Common, command: &OutboxCommand) -> Result<(), Fai
         done(common, &client.send("POST", &path, Some(&json!({ "why": why })))?)
     };
     match command {
-        OutboxCommand::List => {
-            let text = client.get("/api/v1/outbox")?;
+        OutboxCommand::List { state, before, limit } => {
+            let mut path = String::from("/api/v1/outbox?");
+            if let Some(state) = state.and_then(|state| state.to_possible_value()) {
+                path.push_str(&format!("state={}&", state.get_name()));
+            }
+            before.iter().for_each(|before| path.push_str(&format!("before={before}&")));
+            limit.iter().for_each(|limit| path.push_str(&format!("limit={limit}")));
+            let text = client.get(&path)?;
             output::print(Format::or_fitting(common.output), &text, &rows(&parse(&text)?), &ENTRIES)
         }
         OutboxCommand::Show { number } => {

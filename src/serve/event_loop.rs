@@ -6,7 +6,7 @@ use super::clock;
 use super::complaints::Complaints;
 use super::kept;
 use super::lookups::Lookups;
-use super::outbox::OutboxHandle;
+use super::outbox::{OutboxHandle, Spoken};
 use super::pulse::Pulse;
 use crate::acd::{AfterCall, AfterCallRefused};
 use crate::api;
@@ -473,7 +473,7 @@ impl EventLoop {
                     self.store.keep(&name, value);
                 }
                 Output::Spoken { call, caller, mailbox, kept, bundle } => {
-                    self.outbox.spoken(call, caller, mailbox, kept, bundle);
+                    self.outbox.spoken(Spoken { call, caller, mailbox, kept, bundle });
                 }
             }
         }

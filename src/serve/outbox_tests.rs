@@ -1,10 +1,11 @@
 //! From a flow's wish to another system's door, also across a restart.
 
+use super::keeper::EACH_AT_ONCE;
 use super::*;
 use crate::ids::Redacted;
 use crate::ivr::{Channel, Sources, load};
 use crate::serve::outside::testing::outside_at;
-use crate::store::outbox_entries;
+use crate::store::{OutboxFilter, outbox_entries};
 use crate::test_folder::TestFolder;
 use std::collections::BTreeMap;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -92,13 +93,13 @@ async fn a_spoken_message_of_a_box_without_an_address_stays_open_for_whoever_loo
     let (handle, mut controls) = start(&folder, outside);
     let mailbox = Mailbox { name: "service".into(), urgent: false };
     let kept = Kept { file: "2026/11/22/1.wav".into(), length_ms: 4_000 };
-    handle.spoken(CallId(7), "01088886600".into(), mailbox, kept, bundle());
+    handle.spoken(Spoken { call: CallId(7), caller: "01088886600".into(), mailbox, kept, bundle: bundle() });
     let Some(Control::Fact { fact: EventKind::Posted { what, name, .. }, .. }) = controls.recv().await else {
         panic!("not told")
     };
     assert_eq!((what.as_str(), name.as_str()), ("voicemail", "service"));
     tokio::task::spawn_blocking(move || handle.close()).await.unwrap();
-    let shown = outbox_entries(&folder.join("outbox.db"), 10).unwrap();
+    let shown = outbox_entries(&folder.join("outbox.db"), &OutboxFilter::default(), 10).unwrap();
     assert_eq!((shown[0].what.as_str(), shown[0].state.as_str()), ("voicemail", "open"));
 }
 
@@ -131,6 +132,35 @@ async fn an_operator_closes_what_is_done() {
     assert_eq!(handle.by_hand(100_001, Deed::Close, "called back".into()).await, Ok(true));
     assert_eq!(handle.by_hand(100_001, Deed::Close, "again".into()).await, Ok(false));
     tokio::task::spawn_blocking(move || handle.close()).await.unwrap();
-    let shown = outbox_entries(&folder.join("outbox.db"), 10).unwrap();
+    let shown = outbox_entries(&folder.join("outbox.db"), &OutboxFilter::default(), 10).unwrap();
     assert_eq!((shown[0].state.as_str(), shown[0].why.as_deref()), ("closed", Some("called back")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_spoken_message_that_the_disk_refuses_is_in_its_box_as_soon_as_the_disk_takes_it() {
+    let folder = TestFolder::new("outbox-refusing");
+    let (outside, _requests) = system(true).await;
+    let (handle, mut controls) = start(&folder, outside);
+    let busy = crate::store::testing::locked(&folder.join("outbox.db"));
+    let say = |file: &str| {
+        let mailbox = Mailbox { name: "service".into(), urgent: true };
+        let kept = Kept { file: file.into(), length_ms: 4_000 };
+        handle.spoken(Spoken { call: CallId(7), caller: "010".into(), mailbox, kept, bundle: bundle() });
+    };
+    say("2026/11/22/1.wav");
+    say("2026/11/22/2.wav");
+    let told = controls.recv().await;
+    let Some(Control::Fact { fact: EventKind::Alarm { text }, .. }) = told else { panic!("no alarm") };
+    assert!(text.contains("2026/11/22/1.wav") && text.contains("tried again"), "{text}");
+    drop(busy);
+    let mut kept = Vec::new();
+    while kept.len() < 2 {
+        match controls.recv().await {
+            Some(Control::Fact { fact: EventKind::Posted { reference, .. }, .. }) => kept.push(reference),
+            Some(Control::Fact { fact, .. }) => panic!("told once: {fact:?}"),
+            _ => {}
+        }
+    }
+    assert_eq!(kept, ["100001", "100002"]);
+    tokio::task::spawn_blocking(move || handle.close()).await.unwrap();
 }

@@ -21,13 +21,20 @@ mod sqlite;
 mod tests;
 mod writer;
 
-pub use outbox::{Boxes, Content, Due, Outbox, OutboxCounts, OutboxEntry, OutboxState, outbox_entries};
+pub use outbox::{Boxes, Content, Due, Outbox, OutboxCounts, OutboxEntry, OutboxFilter, OutboxState, outbox_entries};
 pub use outside::{Row, one_row};
 /// Databases of others, for tests.
 #[cfg(test)]
 pub(crate) mod testing {
     pub(crate) fn database(path: &std::path::Path, sql: &str) {
         rusqlite::Connection::open(path).unwrap().execute_batch(sql).unwrap();
+    }
+
+    /// A connection that lets nobody else write, as long as it is held.
+    pub(crate) fn locked(path: &std::path::Path) -> rusqlite::Connection {
+        let connection = rusqlite::Connection::open(path).unwrap();
+        connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+        connection
     }
 }
 

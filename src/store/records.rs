@@ -1,7 +1,7 @@
 //! Reading records and journals. Each question opens a connection of its own, so that none waits for another; all of
 //! it blocks, so that async callers put it on the blocking pool.
 
-use super::outbox::{OutboxEntry, outbox_content, outbox_entries};
+use super::outbox::{OutboxEntry, OutboxFilter, outbox_content, outbox_entries};
 use super::sqlite::Reader;
 use super::{StoreError, StoreHandle};
 use crate::cdr::{Cdr, FlowCall};
@@ -72,9 +72,9 @@ impl Records {
         Self { writer: Some(writer), ..self }
     }
 
-    /// The newest of what flows have posted; its file is beside the records.
-    pub fn outbox(&self, limit: u32) -> Result<Vec<OutboxEntry>, StoreError> {
-        outbox_entries(&self.path.with_file_name("outbox.db"), limit)
+    /// What flows have posted; its file is beside the records.
+    pub fn outbox(&self, filter: &OutboxFilter, limit: u32) -> Result<Vec<OutboxEntry>, StoreError> {
+        outbox_entries(&self.path.with_file_name("outbox.db"), filter, limit)
     }
 
     /// What is in one of them, while it is not delivered.
