@@ -8,10 +8,14 @@ address may have a thousand. Each sends an OPTIONS and reads its answer; then al
 process's memory (VmRSS) for each connection, and again when they are closed. The shell's `ulimit -n` has to allow COUNT.
 """
 
-import resource
 import socket
 import sys
 import time
+from pathlib import Path
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "tests" / "peers"))
+from process import most_descriptors, rss_kib  # noqa: E402
 
 OPTIONS = (
     "OPTIONS sip:{host} SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1;branch=z9hG4bK{n}\r\nMax-Forwards: 70\r\nFrom: <sip:load@127.0.0.1>;tag={n}\r\n"
@@ -19,17 +23,11 @@ OPTIONS = (
 )
 
 
-def rss_kib(pid):
-    with open(f"/proc/{pid}/status") as status:
-        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
-
-
 def main():
     pid = int(sys.argv[1])
     count = int(sys.argv[2]) if len(sys.argv) > 2 else 10_000
     host, port = (sys.argv[3] if len(sys.argv) > 3 else "127.0.0.1:5060").rsplit(":", 1)
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    most_descriptors()
     before, open_ones = rss_kib(pid), []
     for n in range(count):
         connection = socket.create_connection((host, int(port)), 10, source_address=(f"127.0.1.{n // 900 + 1}", 0))

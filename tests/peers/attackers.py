@@ -15,6 +15,7 @@ from courses import dial
 from hand import Message, digest, next_number, sdp
 from lab import check_hears, expect
 from life import own_switch
+from process import rss_kib
 from scenarios import scenario
 from sipp import Failure, Skipped
 from switch import SECRET
@@ -199,11 +200,6 @@ def sends_more_than_it_gets(lab):
     return f"at most {times:.1f} times ({method})"
 
 
-def memory(switch):
-    with open(f"/proc/{switch.process.pid}/status") as status:
-        return int(re.search(r"VmRSS:\s+(\d+)", status.read()).group(1)) / 1024
-
-
 def flood(own, until, ip, kinds):
     """160 packets a second of each kind in turn."""
     one, sent = Stranger(own, ip), 0
@@ -230,7 +226,7 @@ def floods(lab):
     """800 INVITEs, REGISTERs and junk packets a second from five addresses for 8 s: every honest call succeeds, memory stays."""
     with own_switch(lab, "attack-flood") as own:
         own.sipp("caller", {"NUMBER": "9196", "HOLD": 300, "CODECS": "0"}, rows=[("13900008100", "6000")], calls=20, rate=20, timeout=60).finish()
-        before, sent = memory(own.switch), []
+        before, sent = rss_kib(own.switch.process.pid), []
         until = time.monotonic() + 8
         attackers = [threading.Thread(target=lambda n=n: sent.append(flood(own, until, f"127.0.0.{70 + n}", ("INVITE", "REGISTER", "junk")))) for n in range(5)]
         call = dial(own, own.hand("13900008101"), "9196", 700)
@@ -242,7 +238,7 @@ def floods(lab):
             each.join()
         own.sipp("options", timeout=10).finish()
         call.hang_up()
-        grown = memory(own.switch) - before
+        grown = (rss_kib(own.switch.process.pid) - before) / 1024
         if grown > 32:
             raise Failure(f"memory grew by {grown:.1f} MB")
         return f"{sum(sent)} packets, 60 calls set up meanwhile, memory {grown:+.1f} MB"

@@ -62,6 +62,16 @@ def credentials(user, password):
     return user, f"[authentication username={user} password={password}]"
 
 
+def keys(pressed, pause_ms=400):
+    """For the place KEYS of caller.xml: presses these keys by INFO, with that pause before each."""
+    text = (SCENARIOS / "key.xml").read_text()
+    return "".join(text.replace("@PAUSE@", str(pause_ms)).replace("@KEY@", key).replace("@CSEQ@", str(2 + n)) for n, key in enumerate(pressed))
+
+
+# For `calls` of a phone that takes calls until it is stopped.
+ENDLESS = 1_000_000_000
+
+
 class Sipp:
     def __init__(self, folder, scenario, target=None, fill=None, rows=(("13900000000", "6000"),), transport="u1", port=None, calls=1, rate=None, timeout=120):
         self.scenario, self.calls = scenario, calls
@@ -73,7 +83,7 @@ class Sipp:
         for old in (self.log, self.errors, self.messages):
             old.unlink(missing_ok=True)
         text = (SCENARIOS / f"{scenario}.xml").read_text()
-        for place, value in (fill or {}).items():
+        for place, value in {"KEYS": "", **(fill or {})}.items():
             text = text.replace(f"@{place}@", str(value))
         if left := re.search(r"@[A-Z]{3,}@", text):
             raise Failure(f"{scenario}.xml: {left.group()} has no value")
@@ -85,6 +95,9 @@ class Sipp:
         command += ["-trace_logs", "-log_file", str(self.log), "-trace_err", "-error_file", str(self.errors)]
         if calls == 1:
             command += ["-trace_msg", "-message_file", str(self.messages)]
+        if transport.endswith("n"):
+            # A socket for each call; the usual bound is above what a process may open.
+            command += ["-max_socket", "1000"]
         if rate:
             command += ["-r", str(rate), "-l", str(calls)]
         self.timeout = timeout
@@ -109,6 +122,15 @@ class Sipp:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
             s.sendto(text.encode(), ("127.0.0.1", self.port))
 
+    def hang_up_all(self, rounds=5):
+        """A word that found no room in sipp's socket is said again."""
+        for _ in range(rounds):
+            for _, _, _, call_id in self.lines(r"^answered (\S+) (\S+) (\S+) (\S+)"):
+                self.hang_up(call_id)
+                time.sleep(0.001)
+            if self.calls == len(self.lines("^ended-by ")):
+                return
+
     def why(self):
         text = self.errors.read_text("latin-1").strip() if self.errors.exists() else ""
         # Each entry begins with a date, not always on a line of its own.
@@ -125,6 +147,17 @@ class Sipp:
             raise Failure(f"sipp {self.scenario} did not end{self.why()}")
         if code != 0:
             raise Failure(f"sipp {self.scenario} failed (exit {code}){self.why()}")
+
+    def failed(self):
+        """Waits for the end; how many of the calls went wrong."""
+        try:
+            self.finish()
+            return 0
+        except Failure as failure:
+            counts = re.findall(r"Failed call\s+\|\s+\d+\s+\|\s+(\d+)", self.screen.read_text("latin-1"))
+            if not counts:
+                raise failure
+            return int(counts[-1])
 
     def stop(self):
         if self.process.poll() is None:

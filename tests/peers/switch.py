@@ -26,7 +26,7 @@ def sample_trunks():
     """Lines under `trunks` for those that the sample's flows name; nobody is there."""
     flows = "".join(path.read_text("utf-8") for path in Path(ROOT, "ivr-flows").rglob("*.flow.yaml"))
     names = sorted(set(re.findall(r"trunk: *([a-z0-9-]+)", flows)))
-    return "\n".join(f"  {name}: {{address: \"127.0.0.1:9\", private: [account]}}" for name in names)
+    return "\n".join(f"  {name}: {{address: \"127.0.0.1:9\", private: [account], health: off}}" for name in names)
 
 
 def write_project(path, text):
@@ -88,14 +88,23 @@ class Switch:
         except urllib.error.HTTPError as error:
             raise Failure(f"{method} /api/v1/{path}: {error.code} {error.read()[:200].decode(errors='replace')}")
 
-    def metric(self, name):
-        """The sum of a metric over its labels."""
+    def metrics(self):
+        """{name: sum over its labels}, of all that has a value."""
         request = urllib.request.Request(f"http://127.0.0.1:{self.http}/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
         with urllib.request.urlopen(request, timeout=5) as answer:
-            lines = [line.split() for line in answer.read().decode().splitlines() if re.match(rf"{name}[ {{]", line)]
-        if not lines:
+            lines = [line for line in answer.read().decode().splitlines() if not line.startswith("#")]
+        sums = {}
+        for line in lines:
+            name, value = re.match(r"\w+", line).group(), float(line.rsplit(" ", 1)[1])
+            sums[name] = sums.get(name, 0) + value
+        return sums
+
+    def metric(self, name):
+        """The sum of a metric over its labels."""
+        sums = self.metrics()
+        if name not in sums:
             raise Failure(f"/metrics has no {name}")
-        return sum(float(line[-1]) for line in lines)
+        return sums[name]
 
     def command(self, *arguments):
         """Output of a `hotline` command that must end with 0, given in the project's folder."""
