@@ -7,10 +7,12 @@
 pub mod admission;
 pub mod flow;
 pub mod media;
+pub mod placed;
 
 pub use admission::{Class, Refusal};
 pub use flow::{Asked, During, ServiceEnd};
 pub use media::{KeySource, MediaReport, MediaTrouble};
+pub use placed::Placed;
 
 use crate::ids::{AgentId, CallId, FlowVersion, LegId, PlanId, ProjectId, QueueId, Redacted, TicketId, TrunkId};
 use serde::{Deserialize, Serialize};
@@ -38,6 +40,16 @@ pub enum EventKind {
         source: Source,
         sip_call_id: String,
         leg: LegId,
+        project: Option<ProjectId>,
+    },
+    /// The switch itself has begun a call: `from` is shown to `to`, who is not rung yet.
+    CallPlaced {
+        from: Redacted<String>,
+        to: Redacted<String>,
+        why: Placed,
+        /// For whom, where that was known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        agent: Option<AgentId>,
         project: Option<ProjectId>,
     },
     /// A new INVITE was refused; it never became a call.
@@ -70,7 +82,7 @@ pub enum EventKind {
     CallAnswered {
         leg: LegId,
     },
-    /// The last leg is gone. Emitted exactly once for each `CallArrived`.
+    /// The last leg is gone. Emitted exactly once for each `CallArrived` and `CallPlaced`.
     CallEnded {
         cause: Cause,
         by: EndedBy,

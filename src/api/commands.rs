@@ -4,7 +4,7 @@ use super::reply::Refused;
 use super::view::{Command, Done, PostDeed, RunState};
 use super::{Api, metrics, records, security};
 use crate::events::SupervisionMode;
-use crate::ids::{AgentId, CallId};
+use crate::ids::{AgentId, CallId, Redacted};
 use crate::switch::AfterCall;
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
@@ -184,6 +184,28 @@ pub(super) async fn hang_up(State(api): State<Api>, Path(id): Path<String>) -> R
 /// Digits of the longest number that may be dialled, and some more.
 const MAX_NUMBER: usize = 64;
 
+fn number(to: String) -> Result<Redacted<String>, Refused> {
+    match to.is_empty() || to.len() > MAX_NUMBER || to.chars().any(char::is_control) {
+        false => Ok(to.into()),
+        true => Err(Refused::bad(format!("`to` is a number as it is dialled, up to {MAX_NUMBER} characters"))),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Connect {
+    agent: String,
+    to: String,
+}
+
+pub(super) async fn connect(
+    State(api): State<Api>,
+    body: Result<Json<Connect>, JsonRejection>,
+) -> Result<Json<Done>, Refused> {
+    let Json(Connect { agent, to }) = body.map_err(|error| Refused::new(error.status(), error.body_text()))?;
+    run(&api, Command::Connect { agent: AgentId::new(agent), to: number(to)? }).await
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Transfer {
@@ -196,10 +218,7 @@ pub(super) async fn transfer(
     body: Result<Json<Transfer>, JsonRejection>,
 ) -> Result<Json<Done>, Refused> {
     let Json(Transfer { to }) = body.map_err(|error| Refused::new(error.status(), error.body_text()))?;
-    if to.is_empty() || to.len() > MAX_NUMBER || to.chars().any(char::is_control) {
-        return Err(Refused::bad(format!("`to` is a number as it is dialled, up to {MAX_NUMBER} characters")));
-    }
-    run(&api, Command::Transfer { call: call_id(&id)?, to: to.into() }).await
+    run(&api, Command::Transfer { call: call_id(&id)?, to: number(to)? }).await
 }
 
 #[derive(Deserialize)]

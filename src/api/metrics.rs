@@ -6,7 +6,7 @@ mod quality;
 use super::projects::ProjectView;
 use super::view::{AdmissionView, BudgetView, Snapshot};
 use crate::events::{
-    Cause, EventKind, OfferResult, QueueOutcome, Refusal, ServiceEnd, SwitchEvent, TransferOutcome, TrunkFault,
+    Cause, EventKind, OfferResult, Placed, QueueOutcome, Refusal, ServiceEnd, SwitchEvent, TransferOutcome, TrunkFault,
     TrunkStateName,
 };
 use crate::ids::{QueueId, TrunkId};
@@ -96,6 +96,8 @@ pub struct StoreFigures {
 #[derive(Clone, Debug, Default)]
 pub struct EventCounts {
     pub arrived: u64,
+    /// Calls that the switch began, by what for.
+    pub placed: BTreeMap<Placed, u64>,
     pub answered: u64,
     pub ended: BTreeMap<Cause, u64>,
     pub refused: BTreeMap<Refusal, u64>,
@@ -136,6 +138,7 @@ impl EventCounts {
     pub fn apply(&mut self, event: &SwitchEvent) {
         match &event.kind {
             EventKind::CallArrived { .. } => self.arrived += 1,
+            EventKind::CallPlaced { why, .. } => *self.placed.entry(*why).or_default() += 1,
             EventKind::CallAnswered { .. } => self.answered += 1,
             EventKind::CallEnded { cause, .. } => *self.ended.entry(*cause).or_default() += 1,
             EventKind::CallRefused { reason, .. } => *self.refused.entry(*reason).or_default() += 1,
@@ -262,6 +265,10 @@ pub fn page(snapshot: &Snapshot) -> String {
 
 fn events(out: &mut Page, counts: &EventCounts) {
     out.one("calls_arrived_total", "counter", "Calls taken in hand.", counts.arrived);
+    out.family("calls_placed_total", "counter", "Calls that the switch began, by what for.");
+    for (why, count) in &counts.placed {
+        out.sample("calls_placed_total", &[("why", &word(why))], *count);
+    }
     out.one("calls_answered_total", "counter", "Calls answered by the switch.", counts.answered);
     out.family("calls_ended_total", "counter", "Calls that are over, by cause.");
     for (cause, count) in &counts.ended {

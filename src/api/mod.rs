@@ -107,7 +107,7 @@ impl Api {
             .route("/metrics", get(commands::metrics))
             .route("/api/openapi.json", get(openapi::show))
             .route("/api/v1/status", get(commands::status))
-            .route("/api/v1/calls", get(records::calls))
+            .route("/api/v1/calls", get(records::calls).post(commands::connect))
             .route("/api/v1/calls/{id}", get(records::call).delete(commands::hang_up))
             .route("/api/v1/calls/{id}/hangup", post(commands::hang_up))
             .route("/api/v1/calls/{id}/transfer", post(commands::transfer))

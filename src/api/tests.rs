@@ -168,7 +168,8 @@ impl SwitchPort for Desk {
                 // A switch that is going away drops the question.
                 return answer;
             }
-            Command::SetAgent { .. }
+            Command::Connect { .. }
+            | Command::SetAgent { .. }
             | Command::AfterCall { .. }
             | Command::SetTier { .. }
             | Command::SetLive { .. }

@@ -182,6 +182,11 @@ pub enum Command {
     Hangup {
         call: CallId,
     },
+    /// Rings an agent, and then a number as if the agent had dialled it.
+    Connect {
+        agent: AgentId,
+        to: Redacted<String>,
+    },
     /// Sends the other party of an agent's call to a number.
     Transfer {
         call: CallId,

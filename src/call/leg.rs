@@ -7,15 +7,17 @@ use super::{CallOutput, MediaOut};
 use crate::events::{Cause, EventKind, LegRole};
 use crate::ids::{AgentId, CallId, LegId};
 use crate::media::command::{MediaCmd, PortLease, WorkerId};
-use crate::sdp::{Codec, Direction, KeyPolicy, MediaSpec, Protection, SdpError, Session};
+use crate::sdp::{Codec, Direction, KeyPolicy, MediaSpec, Protection, SdpError, Session, SrtpPolicy};
 use bytes::Bytes;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// What a leg's dialog awaits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LegState {
+    /// Nobody has called: who is rung first and answers takes the place.
+    Awaited,
     /// The caller's INVITE is in hand and unanswered; `answer` is our SDP, `None` while a late offer of ours is still open.
     /// `early`: offer and answer are exchanged already, and media may flow.
     Offered {
@@ -98,6 +100,22 @@ impl Leg {
         Ok(leg)
     }
 
+    /// The place of a caller in a call that nobody has made, and whose media will live on this worker.
+    pub fn awaited(id: LegId, worker: WorkerId) -> Leg {
+        let nowhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        let seat = LegSeat {
+            id,
+            lease: PortLease { worker, port: 0 },
+            advertised: nowhere,
+            via: nowhere,
+            rtp_timeout: None,
+            protection: Protection::new(SrtpPolicy::default(), false, [0; 32]),
+            pause_key: None,
+            keys: KeyPolicy::default(),
+        };
+        Leg::new(seat, LegRole::Caller, None, LegState::Awaited)
+    }
+
     /// A leg that we dial, and the offer for it: what the near side takes first, so that most bridges pass through.
     pub fn dialed(
         call: CallId,
@@ -176,8 +194,13 @@ impl Leg {
         matches!(self.state, LegState::Up { .. })
     }
 
+    /// Nobody is there, any more or yet.
     pub fn is_gone(&self) -> bool {
-        self.state == LegState::Gone
+        matches!(self.state, LegState::Gone | LegState::Awaited)
+    }
+
+    pub fn is_awaited(&self) -> bool {
+        self.state == LegState::Awaited
     }
 
     pub fn is_held(&self) -> bool {
@@ -346,7 +369,7 @@ impl Leg {
     /// Ends the leg on our side: the dialog by what its state owes, the media at once.
     pub fn hang_up(&mut self, cause: Cause, out: &mut Vec<CallOutput>) {
         match self.state {
-            LegState::Gone => return,
+            LegState::Gone | LegState::Awaited => return,
             LegState::Offered { .. } => out.push(CallOutput::Reject { leg: self.id, cause }),
             LegState::Dialing | LegState::Ringing | LegState::Up { .. } => {
                 out.push(CallOutput::Hangup { leg: self.id, cause })

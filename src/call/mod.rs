@@ -95,6 +95,8 @@ pub enum Notice {
 pub enum DialPurpose {
     /// The number dialled leads straight to an extension or trunk.
     Direct,
+    /// Whoever is to have the caller's place in a call that the switch begins.
+    First,
     /// A flow's transfer, by the flow's id for it.
     Transfer(u32),
     /// A party of the call referred the other there.
@@ -186,9 +188,18 @@ impl MediaOut for Vec<CallOutput> {
 impl Call {
     /// A call for an INVITE that was admitted and routed. `Err` tells the status owed for its SDP.
     pub fn new(id: CallId, seat: LegSeat, offer: Option<&[u8]>, out: &mut Vec<CallOutput>) -> Result<Call, SdpError> {
-        Ok(Call {
+        Ok(Call::of(id, Leg::caller(id, seat, offer, out)?))
+    }
+
+    /// A call that nobody has made: whoever is rung first and answers has the caller's place from then on.
+    pub fn placed(id: CallId, place: LegId, worker: WorkerId) -> Call {
+        Call::of(id, Leg::awaited(place, worker))
+    }
+
+    fn of(id: CallId, caller: Leg) -> Call {
+        Call {
             id,
-            caller: Leg::caller(id, seat, offer, out)?,
+            caller,
             attempt: None,
             partner: None,
             bridged: false,
@@ -200,7 +211,7 @@ impl Call {
             unreported: BTreeSet::new(),
             unwritten: 0,
             ended: None,
-        })
+        }
     }
 
     pub fn caller(&self) -> &Leg {
@@ -405,11 +416,20 @@ impl Call {
             return;
         }
         let purpose = attempt.purpose.clone();
-        self.partner = Some(winner);
-        self.bridged = false;
+        self.seat(winner);
         self.attempt = Some(attempt);
         self.stop_dialing(Cause::AnsweredElsewhere, out);
         out.push(CallOutput::Notice(Notice::Answered { purpose }));
+    }
+
+    /// Whoever answered is the far side, or the caller where nobody had called.
+    fn seat(&mut self, leg: Leg) {
+        if self.caller.is_awaited() {
+            self.caller = leg;
+        } else {
+            self.partner = Some(leg);
+            self.bridged = false;
+        }
     }
 
     /// The ACK to our 200, with the answer when the offer was ours.
@@ -562,7 +582,15 @@ impl Call {
         }
         // A BYE in the early dialog is as good as a CANCEL (RFC 3261 15).
         let cause = if cause == Cause::Normal && !self.caller.is_up() { Cause::Cancelled } else { cause };
-        self.ended = Some((cause, if cause == Cause::AckTimeout { EndedBy::System } else { EndedBy::Caller }));
+        self.ended = Some((
+            cause,
+            match self.caller.role {
+                _ if cause == Cause::AckTimeout => EndedBy::System,
+                // Rung by us, and in the caller's place since.
+                LegRole::Agent => EndedBy::Agent,
+                _ => EndedBy::Caller,
+            },
+        ));
         self.unreported.insert(self.caller.id);
         self.caller.gone(cause, out);
         // The far side is told when the caller did not hang up but was lost.

@@ -127,8 +127,7 @@ impl Call {
         let purpose = attempt.purpose.clone();
         self.stop_dialing(Cause::AnsweredElsewhere, out);
         given.accept(out);
-        self.partner = Some(given);
-        self.bridged = false;
+        self.seat(given);
         out.push(CallOutput::Notice(Notice::Answered { purpose }));
     }
 

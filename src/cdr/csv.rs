@@ -13,7 +13,7 @@ use std::fmt::Write;
 type Column = (&'static str, fn(&Cdr) -> String);
 
 /// Names are stable; new columns go to the end.
-const COLUMNS: [Column; 41] = [
+const COLUMNS: [Column; 43] = [
     ("call_id", |cdr| text(&cdr.call_id)),
     ("sip_call_id", |cdr| cdr.sip_call_id.clone()),
     ("project", |cdr| text(&cdr.project)),
@@ -58,6 +58,8 @@ const COLUMNS: [Column; 41] = [
     ("service_end", |cdr| cdr.service_end.map_or_else(String::new, |end| end.as_str().to_owned())),
     ("closed_hours", |cdr| cdr.closed_hours.to_string()),
     ("disposition", |cdr| cdr.disposition.clone().unwrap_or_default()),
+    ("direction", |cdr| word(&cdr.direction)),
+    ("placed", |cdr| cdr.placed.as_ref().map_or_else(String::new, word)),
 ];
 
 /// The line of column names, with its line end.

@@ -1,6 +1,6 @@
 //! Events in, records out.
 
-use super::record::{Cdr, Segment, Stage, StageKind, word};
+use super::record::{Cdr, Direction, Segment, Stage, StageKind, word};
 use super::way::Way;
 use crate::events::{Cause, EndedBy, EventKind, LegRole, QueueOutcome, Refusal, ServiceEnd, SwitchEvent};
 use crate::ids::{AgentId, CallId, LegId, Redacted, TicketId};
@@ -52,7 +52,7 @@ impl Fold {
         }
         let call = event.call?;
         match &event.kind {
-            EventKind::CallArrived { .. } => self.arrived(call, event),
+            EventKind::CallArrived { .. } | EventKind::CallPlaced { .. } => self.arrived(call, event),
             EventKind::CallEnded { cause, by } => {
                 let open = self.open.remove(&call)?;
                 // What comes after the last leg's end are reports only.
@@ -134,14 +134,26 @@ enum Together {
 
 impl Open {
     fn new(call: CallId, event: &SwitchEvent) -> Option<Self> {
-        let EventKind::CallArrived { from, to, source, sip_call_id, leg, project } = &event.kind else { return None };
-        let to = to.expose();
-        let mut cdr = blank(event, from, to);
+        let (EventKind::CallArrived { from, to, project, .. } | EventKind::CallPlaced { from, to, project, .. }) =
+            &event.kind
+        else {
+            return None;
+        };
+        let mut cdr = blank(event, from, to.expose());
         cdr.call_id = Some(call);
-        cdr.sip_call_id = cut(sip_call_id);
-        cdr.source = Some(source.clone());
         cdr.project.clone_from(project);
-        cdr.segments.push(segment(*leg, LegRole::Caller, to, sip_call_id, event.wall));
+        match &event.kind {
+            EventKind::CallArrived { to, source, sip_call_id, leg, .. } => {
+                cdr.sip_call_id = cut(sip_call_id);
+                cdr.source = Some(source.clone());
+                cdr.segments.push(segment(*leg, LegRole::Caller, to.expose(), sip_call_id, event.wall));
+            }
+            EventKind::CallPlaced { why, agent, .. } => {
+                cdr.placed = Some(*why);
+                cdr.agent.clone_from(agent);
+            }
+            _ => {}
+        }
         Some(Self {
             cdr,
             started_mono: event.mono,
@@ -291,6 +303,7 @@ impl Open {
             | EventKind::Alarm { .. } => {}
             // Never of one call, or dealt with before this.
             EventKind::CallArrived { .. }
+            | EventKind::CallPlaced { .. }
             | EventKind::SwitchFlipped { .. }
             | EventKind::Lending { .. }
             | EventKind::AgentLent { .. }
@@ -344,6 +357,7 @@ impl Open {
             close_stage(&mut self.cdr.journey, at, mono.saturating_sub(self.started_mono), None);
         }
         let mut cdr = self.cdr;
+        cdr.direction = Direction::of(&cdr);
         cdr.seq = seq;
         cdr.ended = wall;
         cdr.duration_ms = mono.saturating_sub(self.started_mono);
@@ -540,6 +554,8 @@ fn blank(event: &SwitchEvent, from: &Redacted<String>, to: &str) -> Cdr {
         call_id: None,
         sip_call_id: String::new(),
         project: None,
+        direction: Direction::Inbound,
+        placed: None,
         from: Redacted::new(cut(from.expose())),
         to: cut(to),
         source: None,

@@ -28,5 +28,5 @@ pub use figures::{Burn, Figures, ServiceLevel, Tally, Terms, WorkTime};
 pub use flow_stats::{DEFINITIONS, Deflection, FlowReport, FlowStats, Guards, LOOKAHEAD_MS, StepReport};
 pub use fold::Fold;
 pub use periods::{By, Lines, Of, Periods};
-pub use record::{Cdr, Segment, Stage, StageKind};
+pub use record::{Cdr, Direction, Segment, Stage, StageKind};
 pub use way::{FlowCall, Visit, Way};

@@ -1,7 +1,7 @@
 //! The record itself. Keys are stable: scripts and reports read them.
 
 use super::way::Way;
-use crate::events::{Cause, EndedBy, LegRole, MediaReport, Refusal, ServiceEnd, Source};
+use crate::events::{Cause, EndedBy, LegRole, MediaReport, Placed, Refusal, ServiceEnd, Source};
 use crate::ids::{AgentId, CallId, FlowVersion, LegId, ProjectId, QueueId, Redacted};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -20,6 +20,11 @@ pub struct Cdr {
     pub from: Redacted<String>,
     pub to: String,
     pub source: Option<Source>,
+    #[serde(default)]
+    pub direction: Direction,
+    /// Why the switch began it, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placed: Option<Placed>,
     pub started: u64,
     pub answered: Option<u64>,
     pub ended: u64,
@@ -78,6 +83,30 @@ pub struct Cdr {
     /// Legs, stages and tags beyond what one record keeps.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub left_out: u32,
+}
+
+/// Which way a call went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// From a trunk.
+    #[default]
+    Inbound,
+    /// The switch began it, or an extension that called somebody outside.
+    Outbound,
+    /// An extension called something of ours.
+    Internal,
+}
+
+impl Direction {
+    pub(super) fn of(cdr: &Cdr) -> Self {
+        match cdr.source {
+            _ if cdr.placed.is_some() => Self::Outbound,
+            Some(Source::Extension(_)) if cdr.outside().next().is_some() => Self::Outbound,
+            Some(Source::Extension(_)) => Self::Internal,
+            Some(Source::Trunk(_)) | None => Self::Inbound,
+        }
+    }
 }
 
 /// One leg of the call.
@@ -153,7 +182,9 @@ impl Cdr {
     /// Whether the number dialled is one of the outside, or one that nobody here has.
     fn leads_outside(&self) -> bool {
         let dialled = |target: &str| target.rsplit('/').next() == Some(self.to.as_str());
-        self.refused == Some(Refusal::NotOpen) || self.outside().any(|segment| dialled(&segment.target))
+        self.refused == Some(Refusal::NotOpen)
+            || self.placed.is_some()
+            || self.outside().any(|segment| dialled(&segment.target))
     }
 }
 

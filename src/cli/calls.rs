@@ -30,6 +30,13 @@ pub(super) enum CallCommand {
         #[arg(long)]
         trace: bool,
     },
+    /// Ring an agent, and when it answers a number as if the agent had dialled it
+    Connect {
+        /// The agent's extension
+        agent: String,
+        /// A number that the agent may dial
+        to: String,
+    },
     /// Send whom an agent talks to in a call to another number, as the agent's phone could
     Transfer {
         /// The call's id, as `call list` shows it
@@ -173,6 +180,10 @@ pub(super) fn call(common: &Common, command: &CallCommand) -> Result<(), Failure
                 return output::write(&super::flow_replay::trace(&parse(&text)?));
             }
             show(format, &text)
+        }
+        CallCommand::Connect { agent, to } => {
+            let body = json!({ "agent": agent, "to": to });
+            done(common, &client.send("POST", "/api/v1/calls", Some(&body))?)
         }
         CallCommand::Transfer { call, to } => act(common, &client, "POST", (call, "transfer"), &json!({ "to": to })),
         CallCommand::Listen(wish) => supervise(common, &client, wish, "listen"),

@@ -12,12 +12,14 @@ use crate::acd::{AfterCall, AfterCallRefused};
 use crate::api;
 use crate::api::metrics::{MediaFigures, StoreFigures};
 use crate::events::{EventKind, Refusal, SwitchEvent, TrunkStateName};
-use crate::ids::CallId;
+use crate::ids::{AgentId, CallId};
 use crate::media::PortLease;
 use crate::media::worker::{MediaNotice, WorkerHandle};
 use crate::net::{Net, NetEvent, Outlet};
 use crate::store::StoreHandle;
-use crate::switch::{Command, Input, Output, Switch, SwitchBundle, SwitchConfig, Unfulfilled, Untransferable};
+use crate::switch::{
+    Command, Input, Output, Switch, SwitchBundle, SwitchConfig, Unfulfilled, Unplaced, Untransferable,
+};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -273,6 +275,20 @@ impl EventLoop {
         }
     }
 
+    fn connect(&mut self, agent: AgentId, to: &str) -> Result<String, api::CommandError> {
+        use api::CommandError::{Conflict, NotFound};
+        self.switch.may_connect(&agent, to).map_err(|why| match why {
+            Unplaced::NoPhone => NotFound(format!("no phone is registered as {agent}")),
+            Unplaced::Busy => Conflict(format!("{agent} is in a call already")),
+            Unplaced::NotOpen => Conflict(format!("{agent} may not dial that number; see `hotline route explain`")),
+        })?;
+        self.input(Input::Command(Command::Connect { agent: agent.clone(), to: to.to_string() }));
+        match self.switch.is_in_call(&agent) {
+            true => Ok(format!("the phone of {agent} rings; the number is called when it is answered")),
+            false => Err(Conflict("the call was not begun: there is no room for it; see `hotline admission`".into())),
+        }
+    }
+
     fn on_api(&mut self, command: api::Command, reply: oneshot::Sender<api::CommandReply>) {
         use api::CommandError::{Conflict, NotFound};
         let answer: Result<String, api::CommandError> = match command {
@@ -283,6 +299,7 @@ impl EventLoop {
                 self.input(Input::Command(Command::HangUp { call }));
                 Ok(format!("call {call} is hung up"))
             }
+            api::Command::Connect { agent, to } => self.connect(agent, to.expose()),
             api::Command::Transfer { call, to } => match self.switch.may_transfer(call, to.expose()) {
                 Ok(()) => {
                     self.input(Input::Command(Command::Transfer { call, to: to.expose().clone() }));

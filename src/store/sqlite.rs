@@ -86,7 +86,7 @@ impl Batch {
             wall: event.wall,
             call: event.call,
             json,
-            begins: matches!(event.kind, EventKind::CallArrived { .. }),
+            begins: event.kind.begins_call(),
             disposition: disposition(event),
             record: record.map(Box::new),
         });
@@ -250,7 +250,7 @@ impl Database {
             let mut rows = Rows::default();
             for event in left.events.iter().filter(|event| event.seq > known) {
                 rows.add(event.call, event.seq, event.wall, &json(event));
-                if let (EventKind::CallArrived { .. }, Some(call)) = (&event.kind, event.call) {
+                if let (true, Some(call)) = (event.kind.begins_call(), event.call) {
                     transaction.execute("INSERT OR IGNORE INTO open_call VALUES(?1)", [signed(call.0)])?;
                 }
                 dispose(&transaction, event.call.map(|call| signed(call.0)), disposition(event).as_deref())?;

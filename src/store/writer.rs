@@ -117,10 +117,8 @@ impl StoreHandle {
 
     /// Hands an event over. Never waits; `false` means that the queue is full and the event is lost, which is counted.
     pub fn record(&self, event: SwitchEvent) -> bool {
-        let ends = matches!(
-            event.kind,
-            EventKind::CallArrived { .. } | EventKind::CallEnded { .. } | EventKind::CallRefused { .. }
-        );
+        let ends = event.kind.begins_call()
+            || matches!(event.kind, EventKind::CallEnded { .. } | EventKind::CallRefused { .. });
         let bound = if ends { MAX_QUEUED_ENDS } else { MAX_QUEUED };
         let taken = self.counters.queued.fetch_add(1, Ordering::Relaxed) < bound
             && self.sender.send(Message::Event(Box::new(event))).is_ok();

@@ -201,7 +201,12 @@ impl Switch {
         if entry.identity.private {
             return Shown { from: ANONYMOUS.into(), display: Some("Anonymous".into()), headers };
         }
-        let from = format!("sip:{}@{}", user_part(&entry.from), self.config.sip_host(&peer));
-        Shown { from, display: entry.from_display.clone(), headers }
+        // Whoever is rung first in a call of ours is to see whom it will talk to.
+        let (number, display) = match entry.call.caller().is_awaited() {
+            true => (&entry.to, None),
+            false => (&entry.from, entry.from_display.clone()),
+        };
+        let from = format!("sip:{}@{}", user_part(number), self.config.sip_host(&peer));
+        Shown { from, display, headers }
     }
 }

@@ -21,7 +21,7 @@ use crate::timers::Now;
 use bytes::Bytes;
 
 /// Of an INVITE that does not say (RFC 3261 8.1.1.6).
-const MOST_HOPS: u8 = 70;
+pub(super) const MOST_HOPS: u8 = 70;
 
 /// A refused new call.
 pub(super) struct Refused {
@@ -204,33 +204,14 @@ impl Switch {
             self.acd.agent_call_started(now.at, agent);
         }
         let entry = Entry {
-            call,
-            driver: Driver::Direct,
             project,
-            from,
             from_display,
             identity,
-            to,
             hops,
-            started: now,
             instance: parties.instance.clone(),
-            hunt: None,
             trunk,
             own_extension,
-            serving: None,
-            visiting: None,
-            served: None,
-            guests: Default::default(),
-            referral: None,
-            returned: None,
-            ticket: None,
-            trunk_hunt: None,
-            paid_by: None,
-            redirection: None,
-            diverted: Vec::new(),
-            told: None,
-            lost: None,
-            partner_left: false,
+            ..Entry::new(call, now, from, to)
         };
         self.calls.insert(id, entry);
         self.timers.set(SwitchTimer::CallLimit(id), now.at + CALL_LIMIT);

@@ -22,6 +22,7 @@ mod languages;
 mod media_link;
 mod message_link;
 mod outbound_leg;
+mod place_link;
 mod port_pool;
 mod presence_link;
 mod project;
@@ -48,6 +49,7 @@ pub use feature_codes::{Feature, FeatureCodes};
 pub use gate::{EdgePolicy, GateStats};
 pub use kept::{KeptContact, KeptExtension, KeptWrapUp};
 pub use languages::RememberedLanguage;
+pub use place_link::Unplaced;
 pub use project::{Project, ServiceLevelTarget, Targets};
 pub use registration::OPTIONS as REGISTER_OPTIONS;
 pub use supervision_link::Unfulfilled;
@@ -75,6 +77,7 @@ use identity::Identity;
 use ivr_link::FlowRun;
 use languages::Languages;
 use message_link::Messages;
+use place_link::Placement;
 use port_pool::PortPool;
 use presence_link::Watchers;
 use redirect_link::Redirection;
@@ -156,6 +159,11 @@ pub enum Input {
 pub enum Command {
     HangUp {
         call: CallId,
+    },
+    /// Ring an agent, and then a number as if the agent had dialled it.
+    Connect {
+        agent: AgentId,
+        to: String,
     },
     /// Send the other party of an agent's call to a number, as the agent itself could.
     Transfer {
@@ -345,6 +353,43 @@ struct Entry {
     lost: Option<AgentId>,
     /// Somebody had been bridged and hung up first.
     partner_left: bool,
+    /// Nobody has called: the switch began it.
+    placed: Option<Placement>,
+}
+
+impl Entry {
+    fn new(call: Call, now: Now, from: String, to: String) -> Entry {
+        Entry {
+            call,
+            driver: Driver::Direct,
+            project: None,
+            from,
+            from_display: None,
+            identity: Identity::default(),
+            to,
+            hops: 0,
+            started: now,
+            instance: None,
+            hunt: None,
+            trunk: None,
+            own_extension: None,
+            serving: None,
+            visiting: None,
+            served: None,
+            guests: BTreeMap::new(),
+            referral: None,
+            ticket: None,
+            trunk_hunt: None,
+            paid_by: None,
+            returned: None,
+            redirection: None,
+            diverted: Vec::new(),
+            told: None,
+            lost: None,
+            partner_left: false,
+            placed: None,
+        }
+    }
 }
 
 /// A call that nobody ends, ends here: nobody talks to a hotline longer, and a leaked call would hold its permit for ever.
@@ -709,6 +754,8 @@ impl Switch {
             Command::HangUp { call } => {
                 self.with_call(now, call, |call, out| call.hang_up(Cause::Normal, EndedBy::Operator, out))
             }
+            // What stands against it was told before the command came here, and want of room is told by an event.
+            Command::Connect { agent, to } => _ = self.connect(now, agent, to),
             Command::Transfer { call, to } => {
                 // What stands against it was told before the command came here; what came between needs nothing.
                 let _ = self.transfer(now, call, to);

@@ -51,7 +51,7 @@ impl Switch {
         match purpose {
             DialPurpose::Direct => self.with_call(now, id, |call, out| call.ring(out)),
             DialPurpose::Referred => self.on_referral_ringing(now, id),
-            DialPurpose::Transfer(_) | DialPurpose::Offer { .. } => {}
+            DialPurpose::First | DialPurpose::Transfer(_) | DialPurpose::Offer { .. } => {}
         }
     }
 
@@ -64,7 +64,11 @@ impl Switch {
         }
         match purpose {
             DialPurpose::Offer { ticket, agent } => self.on_offer_answered(now, id, ticket, agent),
-            DialPurpose::Direct => self.with_call(now, id, |call, out| call.bridge(None, out)),
+            DialPurpose::First => self.on_first_answered(now, id),
+            DialPurpose::Direct => {
+                self.on_placed_reached(now, id);
+                self.with_call(now, id, |call, out| call.bridge(None, out))
+            }
             DialPurpose::Transfer(step) => self.on_transfer_answered(now, id, step),
             DialPurpose::Referred => self.on_referral_answered(now, id),
         }
@@ -82,7 +86,7 @@ impl Switch {
         self.timers.clear(&SwitchTimer::RingOut(id));
         match purpose {
             DialPurpose::Offer { ticket, agent } => self.on_offer_failed(now, ticket, &agent, cause),
-            DialPurpose::Direct => self.end_call(now, id, cause, EndedBy::System),
+            DialPurpose::First | DialPurpose::Direct => self.end_call(now, id, cause, EndedBy::System),
             DialPurpose::Transfer(step) => self.on_transfer_failed(now, id, step, cause),
             DialPurpose::Referred => self.on_referral_failed(now, id, cause),
         }

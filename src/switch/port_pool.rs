@@ -26,6 +26,12 @@ impl PortPool {
         Some(lease)
     }
 
+    /// The worker with the most to spare.
+    pub(super) fn roomiest(&self) -> Option<WorkerId> {
+        let (worker, queue) = self.free.iter().max_by_key(|(_, queue)| queue.len())?;
+        (!queue.is_empty()).then_some(*worker)
+    }
+
     /// A port for another leg of a call: all legs of a call live on one worker.
     pub(super) fn take_on(&mut self, worker: WorkerId, leg: LegId) -> Option<PortLease> {
         let lease = self.free.get_mut(&worker)?.pop_front()?;

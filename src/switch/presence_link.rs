@@ -165,6 +165,7 @@ impl Switch {
         let shown = matches!(
             kind,
             EventKind::CallArrived { .. }
+                | EventKind::CallPlaced { .. }
                 | EventKind::CallEnded { .. }
                 | EventKind::LegStarted { .. }
                 | EventKind::LegRinging { .. }
@@ -279,7 +280,7 @@ impl Switch {
                     LegState::Offered { .. } if !entry.call.is_dialing() => DialogState::Trying,
                     LegState::Offered { .. } | LegState::Ringing => DialogState::Early,
                     LegState::Up { .. } => DialogState::Confirmed,
-                    LegState::Gone => continue,
+                    LegState::Gone | LegState::Awaited => continue,
                 };
                 let remote = if initiator { &entry.to } else { &entry.from };
                 // A number of ours; who calls from outside is nobody's business but the agent's.

@@ -20,6 +20,7 @@ mod messages;
 mod numbers;
 mod overload;
 mod passing;
+mod placed;
 mod progress;
 mod projects;
 mod queue;

@@ -91,6 +91,11 @@ impl Model {
             self.demand(new, || format!("call {id} arrived twice"));
             return self.leg_begins(id, *leg, None);
         }
+        if let EventKind::CallPlaced { .. } = kind {
+            self.arrived += 1;
+            let new = self.calls.insert(id, Call::default()).is_none() && !self.ended.contains(&id);
+            return self.demand(new, || format!("call {id} was placed twice"));
+        }
         if let EventKind::Disposed { .. } = kind {
             let known = self.calls.contains_key(&id) || self.ended.contains(&id);
             return self.demand(known, || format!("call {id} never was, and yet: {kind:?}"));
@@ -233,6 +238,10 @@ impl Model {
         }
         let answered = self.legs.get(&b).is_some_and(|l| l.answered);
         self.demand(answered, || format!("call {id} joined leg {b}, which has not answered"));
+        // Who was rung first in a call that nobody made has the caller's place.
+        if let Some(agent) = self.legs.get(&a).and_then(|l| l.agent.clone()) {
+            self.own.insert(a, agent);
+        }
         if let Some(agent) = &agent
             && self.busy.get(agent) != Some(&id)
         {
