@@ -22,7 +22,7 @@ const MAX_REASON: usize = 64;
 /// Shown while the agent is on a call that came from no queue.
 const OWN_CALL: &str = "own_call";
 
-/// Shown in a wrap-up that does not end before the agent has given the call's code.
+/// Shown while the agent has not given the code that the call's queue wants.
 const OWES: &str = "disposition";
 
 /// Shown while the agent's phone is gone that was gone in the middle of a call.
@@ -73,9 +73,16 @@ pub(super) enum Duty {
     },
     WrapUp {
         queue: QueueId,
+        /// When the talk began; `None` when another run of the process knew.
+        talk: Option<Instant>,
         since: Instant,
         until: Instant,
         owes: bool,
+    },
+    /// The time to wrap up is over and the call's code not given: nobody is offered, and nobody waits for the agent.
+    Owes {
+        queue: QueueId,
+        since: Instant,
     },
 }
 
@@ -159,12 +166,13 @@ impl Agent {
         match (&self.duty, &self.intent) {
             (Duty::Ringing { .. }, _) => (AgentStateName::Ringing, None),
             (Duty::Talking { .. }, _) => (AgentStateName::Talking, None),
-            (Duty::Free, _) if self.leaving => (AgentStateName::LoggedOut, None),
+            (Duty::Free | Duty::Owes { .. }, _) if self.leaving => (AgentStateName::LoggedOut, None),
             _ if self.other_calls > 0 => (AgentStateName::Talking, Some(Cow::Borrowed(OWN_CALL))),
             (Duty::WrapUp { owes: true, .. }, _) => (AgentStateName::WrapUp, Some(Cow::Borrowed(OWES))),
             (Duty::WrapUp { .. }, _) => (AgentStateName::WrapUp, None),
-            (Duty::Free, _) if !self.reachable => (AgentStateName::LoggedOut, None),
-            (Duty::Free, Intent::NotReady { reason, .. }) if reason == LOGGED_OUT => (AgentStateName::LoggedOut, None),
+            _ if !self.reachable => (AgentStateName::LoggedOut, None),
+            (_, Intent::NotReady { reason, .. }) if reason == LOGGED_OUT => (AgentStateName::LoggedOut, None),
+            (Duty::Owes { .. }, _) => (AgentStateName::NotReady, Some(Cow::Borrowed(OWES))),
             (Duty::Free, Intent::NotReady { reason, .. }) => (AgentStateName::NotReady, Some(reason.clone())),
             (Duty::Free, Intent::Lost) => (AgentStateName::NotReady, Some(Cow::Borrowed(LOST))),
             (Duty::Free, Intent::Ready) => (AgentStateName::Ready, None),

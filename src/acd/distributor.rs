@@ -160,7 +160,7 @@ impl Acd {
         let at_bound = self.tickets.len() >= MAX_TICKETS;
         let queue = &mut self.queues[key];
         queue.counts.entered += 1;
-        let refusal = if wish.leave_when_empty && queue.agents.logged_in() == 0 {
+        let refusal = if wish.leave_when_empty && known.is_none() && queue.agents.logged_in() == 0 {
             Some(QueueOutcome::NoAgents)
         } else if at_bound || (!finds_agent && queue.is_full() && !wish.returning) {
             Some(QueueOutcome::Full)

@@ -80,7 +80,7 @@ impl Acd {
         let agent = &mut self.agents[key];
         let idle = match agent.duty {
             Duty::Ringing { idle, .. } => Some(idle),
-            Duty::Free | Duty::Talking { .. } | Duty::WrapUp { .. } => None,
+            Duty::Free | Duty::Talking { .. } | Duty::WrapUp { .. } | Duty::Owes { .. } => None,
         };
         agent.duty = Duty::Free;
         self.timers.clear(&Deadline::Offer(key));

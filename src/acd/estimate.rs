@@ -91,9 +91,11 @@ impl Estimator {
             return None;
         }
         let remaining = match self.best() {
-            0 => self.by_length(sight),
-            other => guesses.0[other].saturating_sub(millis(waited)),
+            0 => None,
+            other => guesses.0[other].checked_sub(millis(waited)),
         };
+        // A guess that the wait has outlasted says nothing of what is left.
+        let remaining = remaining.unwrap_or_else(|| self.by_length(sight));
         Some(Step::of(remaining).after(told))
     }
 
@@ -174,6 +176,19 @@ mod tests {
         let guesses = estimator.guess(sight(9, 1));
         let told = estimator.step(sight(9, 1), guesses, Duration::from_secs(10), None).map(Step::range);
         assert_eq!(told, Some(WaitRange { low_s: 60, high_s: Some(120) }));
+    }
+
+    #[test]
+    fn a_caller_who_has_waited_longer_than_those_before_is_not_told_soon() {
+        let mut estimator = Estimator::default();
+        for _ in 0..20 {
+            let guesses = estimator.guess(sight(9, 1));
+            estimator.answered(guesses, Duration::from_secs(100));
+        }
+        let guesses = estimator.guess(sight(9, 2));
+        let told = |waited| estimator.step(sight(9, 2), guesses, Duration::from_secs(waited), None).map(Step::range);
+        assert!(told(95).is_some_and(WaitRange::is_soon));
+        assert_eq!(told(101), Some(WaitRange { low_s: 900, high_s: Some(1_200) }), "ten calls, two at a time");
     }
 
     #[test]

@@ -245,12 +245,12 @@ fn occupied(now: Instant, agent: &Agent) -> Option<Hindrance> {
     Some(match (&agent.duty, &agent.intent) {
         (Duty::Ringing { ticket, .. }, _) => Hindrance::Rings { ticket: *ticket },
         (Duty::Talking { since, .. }, _) => Hindrance::Talks { since: now.saturating_duration_since(*since) },
-        (Duty::WrapUp { until, .. }, _) if *until > now => Hindrance::WrapsUp { left: *until - now },
-        (Duty::WrapUp { .. }, _) => Hindrance::OwesCode,
+        (Duty::WrapUp { until, .. }, _) => Hindrance::WrapsUp { left: until.saturating_duration_since(now) },
         _ if agent.other_calls > 0 => Hindrance::OwnCall,
         _ if !agent.reachable || agent.leaving => Hindrance::NoPhone,
+        (_, Intent::NotReady { reason, .. }) if reason == LOGGED_OUT => Hindrance::LoggedOut,
+        (Duty::Owes { .. }, _) => Hindrance::OwesCode,
         (Duty::Free, Intent::Lost) => Hindrance::Lost,
-        (Duty::Free, Intent::NotReady { reason, .. }) if reason == LOGGED_OUT => Hindrance::LoggedOut,
         (Duty::Free, Intent::NotReady { reason, until }) => Hindrance::Paused {
             reason: reason.to_string(),
             left: until.map(|until| until.saturating_duration_since(now)),

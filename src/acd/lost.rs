@@ -20,7 +20,7 @@ impl Acd {
     pub fn waiting_since(&self, agent: &AgentId) -> Option<Instant> {
         match &self.agents[*self.agent_keys.get(agent)?].duty {
             Duty::Talking { waiting_since, .. } => Some(*waiting_since),
-            Duty::Free | Duty::Ringing { .. } | Duty::WrapUp { .. } => None,
+            Duty::Free | Duty::Ringing { .. } | Duty::WrapUp { .. } | Duty::Owes { .. } => None,
         }
     }
 

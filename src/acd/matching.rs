@@ -49,19 +49,19 @@ impl Acd {
             return;
         }
         let queue = &self.queues[ticket.queue];
-        let agent = match ticket.state {
-            TicketState::Reserved { agent } => self.agents[agent].idle.map(|_| agent),
-            _ => self.agent_for(&ticket.reach),
+        let (reserved, agent) = match ticket.state {
+            TicketState::Reserved { agent } => (true, self.agents[agent].idle.map(|_| agent)),
+            _ => (false, self.agent_for(&ticket.reach)),
         };
         if ticket.until <= now {
             self.end_ticket(now, id, QueueOutcome::Timeout);
-        } else if ticket.leave_when_empty && queue.agents.logged_in() == 0 {
+        } else if !reserved && ticket.leave_when_empty && queue.agents.logged_in() == 0 {
             self.end_ticket(now, id, QueueOutcome::NoAgents);
         } else if let Some(agent) = agent {
             let idle = self.agents[agent].idle.map(|idle| now.saturating_duration_since(idle.since));
-            let choice = match ticket.state {
-                TicketState::Reserved { .. } => Choice::Awaited,
-                _ => Choice::Named { strategy: queue.config.matching.strategy, idle: idle.unwrap_or_default() },
+            let choice = match reserved {
+                true => Choice::Awaited,
+                false => Choice::Named { strategy: queue.config.matching.strategy, idle: idle.unwrap_or_default() },
             };
             self.offer(now, agent, id, choice);
         } else if ticket.told.is_none() {

@@ -55,11 +55,12 @@ impl Acd {
             self.replace(id);
             self.widen(now, id);
         }
+        self.forgive(now);
         self.reloading = false;
         // Each caller in turn takes the agent whom the queue's strategy names; agents who took callers would not ask it.
         self.moved = self.tickets.keys().copied().collect();
         self.place_moved(now);
-        self.rebalance(now);
+        self.review_plans(now);
     }
 
     /// The rules for the order of the line may be others.

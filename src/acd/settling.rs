@@ -3,6 +3,7 @@
 use super::agent::{AgentKey, Duty, IdlePlace, Intent, is_logged_in, is_staffed};
 use super::distributor::{Acd, Deadline};
 use super::queue::QueueKey;
+use super::ticket::{Ticket, TicketState};
 use super::{AcdOutput, Withdrawal};
 use crate::events::{AgentStateName, QueueOutcome};
 use crate::ids::TicketId;
@@ -115,11 +116,13 @@ impl Acd {
         }
     }
 
-    /// The last agent of the queue has logged out: callers who asked not to wait for nobody are given back.
+    /// The last agent of the queue has logged out: callers who asked not to wait for nobody are given back, but for one
+    /// who waits for the agent whose phone was lost.
     pub(super) fn queue_emptied(&mut self, now: Instant, queue: QueueKey) {
         let tickets: Vec<TicketId> = self.queues[queue].line().map(|place| place.ticket).collect();
         for id in tickets {
-            if self.tickets.get(&id).is_some_and(|ticket| ticket.leave_when_empty && !ticket.is_offered()) {
+            let waits = |ticket: &Ticket| ticket.leave_when_empty && ticket.state == TicketState::Waiting;
+            if self.tickets.get(&id).is_some_and(waits) {
                 self.end_ticket(now, id, QueueOutcome::NoAgents);
             }
         }
@@ -128,6 +131,8 @@ impl Acd {
     fn drop_if_left(&mut self, key: AgentKey) {
         let agent = &self.agents[key];
         if agent.leaving && agent.duty == Duty::Free && agent.other_calls == 0 {
+            // Who comes back by another reload begins anew, and so after a restart.
+            self.intend(key, Intent::Ready);
             self.assign(key, Vec::new());
             let agent = self.agents.remove(key);
             self.timers.clear(&Deadline::Pause(key));

@@ -162,7 +162,7 @@ impl Acd {
             for_ms: agent.since.map(|since| millis(now.saturating_duration_since(since))),
             ticket: match agent.duty {
                 Duty::Ringing { ticket, .. } | Duty::Talking { ticket, .. } => Some(ticket),
-                Duty::Free | Duty::WrapUp { .. } => None,
+                Duty::Free | Duty::WrapUp { .. } | Duty::Owes { .. } => None,
             },
             queues: agent.queues.iter().map(|key| self.queues[*key].config.id.clone()).collect(),
             skills: self.named(&agent.skills),

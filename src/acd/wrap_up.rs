@@ -60,7 +60,7 @@ impl Acd {
         let Some(key) = self.agent_keys.get(agent).copied() else { return };
         let Duty::Talking { queue, since, wrap_up, owes, .. } = &self.agents[key].duty else { return };
         let (queue, since, wrap_up, owes) = (queue.clone(), *since, *wrap_up, *owes);
-        self.agents[key].duty = Duty::WrapUp { queue, since, until: now + wrap_up, owes };
+        self.agents[key].duty = Duty::WrapUp { queue, talk: Some(since), since: now, until: now + wrap_up, owes };
         if wrap_up.is_zero() {
             return self.wrap_up_over(now, key);
         }
@@ -71,48 +71,79 @@ impl Acd {
 
     /// The time is over. Who owes a code is asked for it as long as it takes.
     pub(super) fn wrap_up_over(&mut self, now: Instant, key: AgentKey) {
-        match &self.agents[key].duty {
-            Duty::WrapUp { owes: true, .. } => {
-                self.tell_wrap_up(key);
-                self.settle(now, key, None);
-            }
-            _ => self.end_wrap_up(now, key),
-        }
+        self.end_wrap_up(now, key, true);
     }
 
-    fn end_wrap_up(&mut self, now: Instant, key: AgentKey) {
-        let Duty::WrapUp { queue, since, .. } = &self.agents[key].duty else { return };
-        if let Some(queue) = self.queue_keys.get(queue) {
-            self.queues[*queue].estimator.handled(now.saturating_duration_since(*since));
+    /// What is owed after it, is owed on; the call's time ends here in any case.
+    fn end_wrap_up(&mut self, now: Instant, key: AgentKey, may_owe: bool) {
+        let duty = std::mem::replace(&mut self.agents[key].duty, Duty::Free);
+        if let Duty::WrapUp { queue, talk, owes, .. } = duty {
+            if let (Some(queue), Some(talk)) = (self.queue_keys.get(&queue), talk) {
+                self.queues[*queue].estimator.handled(now.saturating_duration_since(talk));
+            }
+            if owes && may_owe {
+                self.agents[key].duty = Duty::Owes { queue, since: now };
+            }
         }
         self.timers.clear(&Deadline::WrapUp(key));
-        self.agents[key].duty = Duty::Free;
         self.tell_wrap_up(key);
         self.settle(now, key, None);
     }
 
+    /// After a reload: nobody owes a code to a queue that has none any more, and who is no agent any more owes nothing.
+    pub(super) fn forgive(&mut self, now: Instant) {
+        for key in self.agents.iter().map(|(key, _)| key).collect::<Vec<_>>() {
+            let agent = &self.agents[key];
+            let (Duty::Talking { queue, owes: true, .. }
+            | Duty::WrapUp { queue, owes: true, .. }
+            | Duty::Owes { queue, .. }) = &agent.duty
+            else {
+                continue;
+            };
+            if agent.leaving || self.codes_of(queue).is_none() {
+                self.owes_no_more(now, key);
+            }
+        }
+    }
+
+    fn owes_no_more(&mut self, now: Instant, key: AgentKey) {
+        match &mut self.agents[key].duty {
+            Duty::Free | Duty::Ringing { .. } => {}
+            Duty::Talking { owes, .. } => *owes = false,
+            Duty::WrapUp { owes, .. } => {
+                *owes = false;
+                self.tell_wrap_up(key);
+                self.settle(now, key, None);
+            }
+            Duty::Owes { .. } => self.end_wrap_up(now, key, false),
+        }
+    }
+
+    /// The codes of a queue that has some.
+    fn codes_of(&self, queue: &QueueId) -> Option<&Dispositions> {
+        let codes = &self.queues[*self.queue_keys.get(queue)?].config.dispositions;
+        (!codes.codes.is_empty()).then_some(codes)
+    }
+
     /// What the code means that is given, if any; or why it may not be.
-    pub fn may_after_call(
-        &self,
-        now: Instant,
-        agent: &AgentId,
-        wish: &AfterCall,
-    ) -> Result<Option<String>, AfterCallRefused> {
+    pub fn may_after_call(&self, agent: &AgentId, wish: &AfterCall) -> Result<Option<String>, AfterCallRefused> {
         let key = self.known(agent).map_err(AfterCallRefused::Unknown)?;
         match (wish, &self.agents[key].duty) {
-            (AfterCall::End, Duty::WrapUp { owes: true, .. }) => Err(AfterCallRefused::Owes),
-            (AfterCall::Extend(by), Duty::WrapUp { until, .. }) => {
-                match until.saturating_duration_since(now).saturating_add(*by) <= LONGEST_WRAP_UP {
+            (AfterCall::End, Duty::WrapUp { owes: true, .. } | Duty::Owes { .. }) => Err(AfterCallRefused::Owes),
+            (AfterCall::Extend(by), Duty::WrapUp { since, until, .. }) => {
+                match until.saturating_duration_since(*since).saturating_add(*by) <= LONGEST_WRAP_UP {
                     true => Ok(None),
                     false => Err(AfterCallRefused::TooLong),
                 }
             }
             (AfterCall::End, Duty::WrapUp { .. }) => Ok(None),
             (AfterCall::End | AfterCall::Extend(_), _) => Err(AfterCallRefused::NoWrapUp),
-            (AfterCall::Dispose(code), Duty::Talking { queue, .. } | Duty::WrapUp { queue, .. }) => {
-                let known = self.queue_keys.get(queue).map(|key| &self.queues[*key].config.dispositions);
-                let found = known.unwrap_or(&Dispositions::default()).find(code);
-                found.map(Some).map_err(AfterCallRefused::Code)
+            (
+                AfterCall::Dispose(code),
+                Duty::Talking { queue, .. } | Duty::WrapUp { queue, .. } | Duty::Owes { queue, .. },
+            ) => {
+                let codes = self.codes_of(queue).ok_or(AfterCallRefused::Code(NoDisposition::None))?;
+                codes.find(code).map(Some).map_err(AfterCallRefused::Code)
             }
             (AfterCall::Dispose(_), _) => Err(AfterCallRefused::NoCall),
         }
@@ -125,24 +156,17 @@ impl Acd {
         agent: &AgentId,
         wish: &AfterCall,
     ) -> Result<Option<String>, AfterCallRefused> {
-        let meaning = self.may_after_call(now, agent, wish)?;
+        let meaning = self.may_after_call(agent, wish)?;
         let key = self.known(agent).map_err(AfterCallRefused::Unknown)?;
         match (wish, &mut self.agents[key].duty) {
             (AfterCall::Extend(by), Duty::WrapUp { until, .. }) => {
-                *until = now.max(*until) + *by;
+                *until += *by;
                 self.timers.set(Deadline::WrapUp(key), *until);
                 self.tell_wrap_up(key);
                 self.settle(now, key, None);
             }
-            (AfterCall::Dispose(_), Duty::WrapUp { until, owes, .. }) => {
-                *owes = false;
-                match *until <= now {
-                    true => self.end_wrap_up(now, key),
-                    false => self.tell_wrap_up(key),
-                }
-            }
-            (AfterCall::Dispose(_), Duty::Talking { owes, .. }) => *owes = false,
-            _ => self.end_wrap_up(now, key),
+            (AfterCall::Dispose(_), _) => self.owes_no_more(now, key),
+            _ => self.end_wrap_up(now, key, false),
         }
         Ok(meaning)
     }
@@ -154,7 +178,8 @@ impl Acd {
             return Ok(());
         }
         let WrappingUp { queue, until, owes } = left;
-        self.agents[key].duty = Duty::WrapUp { queue, since: now, until, owes };
+        let owes = owes && self.codes_of(&queue).is_some();
+        self.agents[key].duty = Duty::WrapUp { queue, talk: None, since: now, until, owes };
         match until <= now {
             true => self.wrap_up_over(now, key),
             false => {
@@ -171,6 +196,7 @@ impl Acd {
             Duty::WrapUp { queue, until, owes, .. } => {
                 Some(WrappingUp { queue: queue.clone(), until: *until, owes: *owes })
             }
+            Duty::Owes { queue, since } => Some(WrappingUp { queue: queue.clone(), until: *since, owes: true }),
             Duty::Free | Duty::Ringing { .. } | Duty::Talking { .. } => None,
         };
         self.outputs.push_back(AcdOutput::WrapUp { agent: agent.id.clone(), wrap_up });

@@ -49,7 +49,7 @@ pub use run::{
 };
 pub use schema::{Content as SchemaOf, schema};
 pub use spoken::{Spoken, spoken};
-pub use value::{Type, Value, date as read_date};
+pub use value::{Type, Value, date as read_date, is_dialable};
 pub use wire::{
     Action, ActionId, Channel, Event, Kept, LookupResult, Mailbox, Post, QueueEnd, QueueEvent, Speech, Target,
     TraceEvent, TransferFailure, TransferResult,

@@ -193,6 +193,13 @@ impl fmt::Debug for Value {
     }
 }
 
+/// Whether somebody can be called at `number`: an extension, or a telephone number with its `+` or without. A number that
+/// is withheld comes as a word, and nobody is known by it.
+pub fn is_dialable(number: &str) -> bool {
+    let digits = number.strip_prefix('+').unwrap_or(number);
+    (3..=20).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit())
+}
+
 pub(super) fn is_digit_byte(byte: u8) -> bool {
     byte.is_ascii_digit() || matches!(byte, b'*' | b'#' | b'+' | b'X')
 }

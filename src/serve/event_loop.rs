@@ -352,7 +352,7 @@ impl EventLoop {
                 self.input(Input::Command(Command::AgentNotReady { agent: agent.clone(), reason }));
                 Ok(format!("agent {agent} is not ready"))
             }
-            api::Command::AfterCall { agent, wish } => match self.switch.may_after_call(clock::now(), &agent, &wish) {
+            api::Command::AfterCall { agent, wish } => match self.switch.may_after_call(&agent, &wish) {
                 Ok(code) => {
                     let done = match (&wish, code) {
                         (AfterCall::End, _) => format!("agent {agent} has wrapped up"),

@@ -1,12 +1,15 @@
 //! What an agent does from the phone by dialling a code: `*14` is ready, `*132` a pause for the second reason.
 
-use super::Switch;
 use super::inbound::Refused;
+use super::{Command, Switch};
 use crate::acd::{AfterCall, LOGGED_OUT};
 use crate::events::Refusal;
 use crate::ids::AgentId;
-use crate::timers::Now;
 use std::collections::BTreeMap;
+use std::fmt::Display;
+
+/// As much as the display of a phone shows: the codes of a large tree would not fit into a datagram.
+const LONGEST_PHRASE: usize = 64;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Feature {
@@ -61,9 +64,9 @@ impl FeatureCodes {
 }
 
 impl Switch {
-    /// Does what an agent has dialled. `None`: it is no code, or not an agent's phone. A code that cannot be followed is
-    /// refused with the reason on the phone's display.
-    pub(super) fn follow_code(&mut self, now: Now, agent: &AgentId, dialled: &str) -> Option<Result<(), Refused>> {
+    /// What an agent wants who has dialled this. `None`: it is no code, or not an agent's phone. A code that cannot be
+    /// followed is refused with the reason on the phone's display.
+    pub(super) fn read_code(&self, agent: &AgentId, dialled: &str) -> Option<Result<Command, Refused>> {
         let (feature, rest) = self.config.features.read(dialled)?;
         if !self.acd.is_agent(agent) {
             return None;
@@ -78,27 +81,24 @@ impl Switch {
             (Feature::LogOut, _) => Some(LOGGED_OUT),
             _ => None,
         };
-        let reason = reason.map(str::to_owned);
-        let refused = |phrase: String| Err(Refused { phrase: Some(phrase), ..Refused::new(Refusal::NotOpen, 403) });
+        let refused = |why: &dyn Display| {
+            let phrase = why.to_string().chars().take(LONGEST_PHRASE).collect();
+            Err(Refused { phrase: Some(phrase), ..Refused::new(Refusal::NotOpen, 403) })
+        };
+        let after_call = |wish: AfterCall| match self.acd.may_after_call(agent, &wish) {
+            Ok(_) => Ok(Command::AfterCall { agent: agent.clone(), wish }),
+            Err(why) => refused(&why),
+        };
         Some(match (feature, rest, reason) {
             (Feature::Pause, _, Some(reason)) | (Feature::LogOut, "", Some(reason)) => {
-                let _ = self.acd.set_not_ready(now.at, agent, &reason);
-                Ok(())
+                Ok(Command::AgentNotReady { agent: agent.clone(), reason: reason.to_owned() })
             }
-            (Feature::LogIn | Feature::Ready, "", _) => {
-                let _ = self.acd.set_ready(now.at, agent);
-                Ok(())
-            }
-            (Feature::EndWrapUp, "", _) => {
-                self.after_call(now, agent.clone(), &AfterCall::End).or_else(|why| refused(why.to_string()))
-            }
-            (Feature::Dispose, code, _) => {
-                let wish = AfterCall::Dispose(code.to_owned());
-                self.after_call(now, agent.clone(), &wish).or_else(|why| refused(why.to_string()))
-            }
-            (Feature::Pause, ..) => refused("no reason of a pause has this digit".into()),
+            (Feature::LogIn | Feature::Ready, "", _) => Ok(Command::AgentReady { agent: agent.clone() }),
+            (Feature::EndWrapUp, "", _) => after_call(AfterCall::End),
+            (Feature::Dispose, code, _) => after_call(AfterCall::Dispose(code.to_owned())),
+            (Feature::Pause, ..) => refused(&"no reason of a pause has this digit"),
             (Feature::LogIn | Feature::LogOut | Feature::Ready | Feature::EndWrapUp, ..) => {
-                refused("nothing is dialled behind this code".into())
+                refused(&"nothing is dialled behind this code")
             }
         })
     }

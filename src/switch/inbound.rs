@@ -127,17 +127,20 @@ impl Switch {
         parties: &Parties,
         source: Source,
     ) -> Result<(), Refused> {
-        let followed = match &source {
-            Source::Extension(agent) => {
-                let code = self.follow_code(now, agent, &parties.to).transpose()?;
-                code.map(|()| self.confirmed(agent, request, parties))
-            }
+        let code = match &source {
+            Source::Extension(agent) => self.read_code(agent, &parties.to).transpose()?.map(|wish| (agent, wish)),
             Source::Trunk(_) => None,
         };
-        let known = followed.map_or_else(|| self.known(&source, request, parties), Ok)?;
+        let (known, wish) = match code {
+            Some((agent, wish)) => (self.confirmed(agent, request, parties), Some(wish)),
+            None => (self.known(&source, request, parties)?, None),
+        };
         let asking = known.asking.clone();
         let begun = self.begin(now, usage, request, peer, offer, parties, source, known);
-        begun.map_err(|refused| Refused { asking: Some(asking), ..refused })
+        begun.map_err(|refused| Refused { asking: Some(asking), ..refused })?;
+        // The agent is on this call by now, so that no caller is offered before it is over.
+        wish.into_iter().for_each(|wish| self.on_command(now, wish));
+        Ok(())
     }
 
     /// Seats a call whose way is known, if there is room.
@@ -273,7 +276,7 @@ impl Switch {
         Ok(Known { destination, project, asking: self.asking(source, request, route), caller })
     }
 
-    /// An agent's code was followed, which a short call says.
+    /// An agent's code is followed, which a short call says.
     fn confirmed(&self, agent: &AgentId, request: &Message, parties: &Parties) -> Known {
         let caller = self.known_extension(agent, request, parties);
         let asking = Asking { class: Class::default(), budget: None };

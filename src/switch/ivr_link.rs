@@ -213,6 +213,8 @@ impl Switch {
                 run.queue = None;
                 if let Some((ticket, _)) = self.calls.get_mut(&id).and_then(|entry| entry.ticket.take()) {
                     self.acd.leave(now.at, ticket, Leave::Left);
+                    // The flow may join another queue at once: whoever counts the callers hears of this end first.
+                    self.hear_acd(now);
                 }
             }
             Action::Dial { id: step, target, ring_ms, carry } => {
@@ -376,6 +378,15 @@ impl Switch {
         if !self.enqueue(now, id, Enqueue { returning: true, lost: Some(lost), ..wish }) {
             self.on_flow_queue_ended(now, id, QueueOutcome::Closed);
         }
+        true
+    }
+
+    /// Whom the caller talked to has gone. The queue that gave the agent has no more to do with the call. False when no
+    /// flow drives it.
+    pub(super) fn on_flow_agent_gone(&mut self, now: Now, id: CallId) -> bool {
+        let Some(run) = self.run(id) else { return false };
+        run.queue = None;
+        self.step_flow(now, id, Event::AgentGone);
         true
     }
 

@@ -38,6 +38,23 @@ impl Entry {
         }
     }
 
+    /// Of those who are neither of the two: who is beside them, or waits for the end of a transfer.
+    fn other_seats(&self) -> impl Iterator<Item = &Seat> {
+        self.guests.values().chain(self.referral.iter().map(|referral| &referral.seat))
+    }
+
+    /// Agents for whom it is a call of their own.
+    pub(super) fn own(&self) -> impl Iterator<Item = &AgentId> {
+        let others = self.other_seats().filter_map(|seat| seat.own.as_ref());
+        self.own_extension.iter().chain(&self.visiting).chain(others)
+    }
+
+    /// Agents to whom a queue gave it.
+    pub(super) fn given(&self) -> impl Iterator<Item = &AgentId> {
+        let others = self.other_seats().filter_map(|seat| seat.serving.as_ref());
+        self.serving.iter().chain(&self.served).chain(others)
+    }
+
     pub(super) fn put_seat(&mut self, side: Side, seat: Seat) {
         match side {
             Side::Caller => (self.served, self.own_extension) = (seat.serving, seat.own),

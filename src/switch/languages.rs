@@ -1,5 +1,6 @@
 //! Which language each caller chose, for as long as the flow that asked wants it remembered.
 
+use crate::ivr::is_dialable;
 use std::collections::BTreeMap;
 
 /// Some 100 octets each. Beyond it, callers are asked again.
@@ -24,7 +25,7 @@ impl Languages {
 
     /// False when it is not remembered: a hidden number says nothing of who calls, and there is room for so many only.
     pub(super) fn remember(&mut self, choice: &RememberedLanguage, wall: u64) -> bool {
-        if choice.caller.is_empty() || choice.caller == "anonymous" || choice.until <= wall {
+        if !is_dialable(&choice.caller) || choice.until <= wall {
             return false;
         }
         if self.0.len() >= MAX_CALLERS && !self.0.contains_key(&choice.caller) {
@@ -51,14 +52,18 @@ mod tests {
         let mut languages = Languages::default();
         assert!(languages.remember(&choice("138", 1_000), 0));
         assert_eq!((languages.of("138", 999).as_deref(), languages.of("138", 1_000)), (Some("en"), None));
-        assert!(!languages.remember(&choice("", 1_000), 0) && !languages.remember(&choice("139", 5), 5));
+        for withheld in ["", "anonymous", "Unavailable"] {
+            assert!(!languages.remember(&choice(withheld, 1_000), 0));
+        }
+        assert!(!languages.remember(&choice("139", 5), 5), "over");
     }
 
     #[test]
     fn callers_beyond_the_bound_are_asked_again_until_others_are_forgotten() {
         let mut languages = Languages::default();
-        (0..MAX_CALLERS).for_each(|nth| _ = languages.remember(&choice(&nth.to_string(), 1_000), 0));
-        assert!(!languages.remember(&choice("new", 2_000), 0));
-        assert!(languages.remember(&choice("new", 2_000), 1_000));
+        let number = |nth: usize| (13_800_000_000 + nth as u64).to_string();
+        (0..MAX_CALLERS).for_each(|nth| _ = languages.remember(&choice(&number(nth), 1_000), 0));
+        assert!(!languages.remember(&choice(&number(MAX_CALLERS), 2_000), 0));
+        assert!(languages.remember(&choice(&number(MAX_CALLERS), 2_000), 1_000));
     }
 }

@@ -56,7 +56,7 @@ pub use supervision_link::Unfulfilled;
 pub use transfer_link::Untransferable;
 pub use view::{BanView, CallSummary, SwitchView};
 
-use crate::acd::Acd;
+use crate::acd::{Acd, Leave};
 use crate::admission::{Admission, Bans, Load};
 use crate::call::{Call, CallOutput, Notice};
 use crate::events::{Cause, Class, EndedBy, EventKind, Refusal, SupervisionMode, SwitchEvent};
@@ -687,7 +687,11 @@ impl Switch {
         let Some(entry) = self.calls.get_mut(&id) else { return };
         entry.trunk_hunt = None;
         if let Some((ticket, _)) = ticket {
-            self.acd.leave(now.at, ticket, crate::acd::Leave::Abandoned);
+            let why = match entry.call.end() {
+                Some((_, EndedBy::Caller)) => Leave::Abandoned,
+                _ => Leave::Left,
+            };
+            self.acd.leave(now.at, ticket, why);
         }
         for agent in serving.into_iter().flatten() {
             self.acd.call_ended(now.at, &agent);
@@ -729,8 +733,14 @@ impl Switch {
     }
 
     fn reconfigure(&mut self, now: Now, config: Arc<SwitchConfig>) {
+        let new = config.acd.agents.iter().map(|agent| agent.id.clone()).filter(|agent| !self.acd.is_agent(agent));
+        let new: BTreeSet<AgentId> = new.collect();
         self.acd.reconfigure(now.at, config.acd.clone());
         self.acd.tell_time(now);
+        // An agent who is new to the distributor may be on a call.
+        for agent in self.calls.values().flat_map(Entry::own).filter(|agent| new.contains(*agent)) {
+            self.acd.agent_call_started(now.at, agent);
+        }
         self.admission.reconfigure(config.admission.clone());
         self.registrar.reconfigure(config.registrar.clone());
         self.trunks.reconfigure(now.at, config.trunks.clone());

@@ -137,9 +137,7 @@ impl Switch {
         if lost.is_some_and(|lost| self.return_to_queue(now, id, lost)) {
             return;
         }
-        if matches!(self.calls.get(&id).map(|entry| &entry.driver), Some(Driver::Flow(_))) {
-            self.step_flow(now, id, crate::ivr::Event::AgentGone);
-        } else {
+        if !self.on_flow_agent_gone(now, id) {
             let by = if agent.is_some() { EndedBy::Agent } else { EndedBy::System };
             self.end_call(now, id, cause, by);
         }

@@ -7,6 +7,7 @@ use crate::acd::{AcdOutput, AfterCall, AfterCallRefused, Enqueue, Lost, MAX_PRIO
 use crate::call::DialPurpose;
 use crate::events::{Cause, EndedBy, EventKind, OfferResult, QueueOutcome};
 use crate::ids::{AgentId, CallId, QueueId, Redacted, TicketId};
+use crate::ivr::is_dialable;
 use crate::media::command::{PlayId, PlayItem, RecordingId, Tone};
 use crate::timers::Now;
 
@@ -73,7 +74,8 @@ impl Switch {
         let priority = if wish.lost.is_some() { MAX_PRIORITY } else { wish.priority };
         let queue = wish.queue.clone();
         let Some(entry) = self.calls.get_mut(&id) else { return false };
-        wish.caller = Some(Redacted::new(entry.from.clone())).filter(|from| !from.expose().is_empty());
+        // All who withhold their number come under one name, and none of them is known by it.
+        wish.caller = is_dialable(&entry.from).then(|| Redacted::new(entry.from.clone()));
         entry.ticket = Some((ticket, queue.clone()));
         self.tickets.insert(ticket, id);
         if self.acd.enqueue(now.at, ticket, wish).is_err() {
@@ -86,6 +88,12 @@ impl Switch {
         let position = self.acd.waiting(&queue) as u32;
         self.emit(now, Some(id), EventKind::Queued { ticket, queue, priority, position });
         true
+    }
+
+    pub(super) fn hear_acd(&mut self, now: Now) {
+        while let Some(output) = self.acd.poll() {
+            self.on_acd(now, output);
+        }
     }
 
     pub(super) fn on_acd(&mut self, now: Now, output: AcdOutput) {
@@ -114,10 +122,9 @@ impl Switch {
                 let waited_ms = waited.as_millis() as u64;
                 self.emit(now, Some(id), EventKind::Dequeued { ticket, queue, outcome, waited_ms });
                 let Some(entry) = self.calls.get_mut(&id) else { return };
-                if entry.ticket.as_ref().is_some_and(|(held, _)| *held == ticket) {
-                    entry.ticket = None;
-                }
-                if outcome != QueueOutcome::Answered {
+                // A flow that has left this queue may be in another by now, which it is nothing to.
+                let held = entry.ticket.take_if(|(held, _)| *held == ticket);
+                if held.is_some() && outcome != QueueOutcome::Answered {
                     self.on_ticket_ended(now, id, outcome);
                 }
             }
@@ -166,13 +173,8 @@ impl Switch {
     }
 
     /// Whether an agent may do this about the last call, and what the code means that is given.
-    pub fn may_after_call(
-        &self,
-        now: Now,
-        agent: &AgentId,
-        wish: &AfterCall,
-    ) -> Result<Option<String>, AfterCallRefused> {
-        self.acd.may_after_call(now.at, agent, wish)
+    pub fn may_after_call(&self, agent: &AgentId, wish: &AfterCall) -> Result<Option<String>, AfterCallRefused> {
+        self.acd.may_after_call(agent, wish)
     }
 
     pub(super) fn after_call(&mut self, now: Now, agent: AgentId, wish: &AfterCall) -> Result<(), AfterCallRefused> {

@@ -103,12 +103,7 @@ impl Switch {
     fn sweep_agents(&mut self, now: Now) {
         let entries = self.calls.values().filter(|entry| !entry.call.is_ended());
         let busy: BTreeSet<&AgentId> = entries
-            .flat_map(|entry| {
-                let sides = [&entry.own_extension, &entry.serving, &entry.visiting, &entry.served];
-                let guests = entry.guests.values().flat_map(|seat| seat.serving.iter().chain(&seat.own));
-                let referrer = entry.referral.iter().flat_map(|referral| referral.agents());
-                sides.into_iter().flatten().chain(referrer).chain(guests)
-            })
+            .flat_map(|entry| entry.own().chain(entry.given()))
             .chain(self.calls.values().filter_map(|entry| entry.call.offered_to()))
             .collect();
         let agents = self.acd.agents(now.at).into_iter();

@@ -34,17 +34,10 @@ pub(super) struct Referral {
     to: String,
     /// Who is told how it goes on, unless the referrer does not want to be.
     subscription: Option<SubscriptionId>,
-    seat: Seat,
+    pub(super) seat: Seat,
     /// The call was recorded before, so it is after.
     recorded: bool,
     pub(super) back: Option<Back>,
-}
-
-impl Referral {
-    /// The agents who are not free before the referrer is released.
-    pub(super) fn agents(&self) -> impl Iterator<Item = &AgentId> {
-        self.seat.serving.iter().chain(&self.seat.own)
-    }
 }
 
 impl Switch {
@@ -298,9 +291,7 @@ impl Switch {
         if back {
             return;
         }
-        if matches!(self.calls.get(&id).map(|entry| &entry.driver), Some(Driver::Flow(_))) {
-            self.step_flow(now, id, crate::ivr::Event::AgentGone);
-        } else {
+        if !self.on_flow_agent_gone(now, id) {
             self.end_call(now, id, cause, EndedBy::System);
         }
     }

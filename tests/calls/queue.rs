@@ -279,3 +279,109 @@ fn an_agent_who_is_away_when_the_process_is_killed_is_away_after_it() {
     let _ = away;
     world.finish();
 }
+
+#[test]
+fn a_phone_that_rings_when_the_wait_is_over_may_still_be_answered() {
+    let mut world = World::new(Settings { ring_timeout: seconds(60.0), ..Settings::default() });
+    world.reload(sim::bundle::edited("max_wait: 10m", "max_wait: 20s"));
+    let caller = world.caller("13800138000");
+    world.dial(caller, "95598");
+    world.until_heard(caller, "zh/main_menu");
+    world.press(caller, "0");
+    world.until_heard(caller, "music");
+    world.run(seconds(10.0));
+    let agent = world.agent("1001");
+    world.manners(agent, |manners| manners.taking = Taking::AnswerAfter(seconds(55.0)));
+    world.run(seconds(50.0));
+    assert!(world.hears(caller, "music"), "{}", world.story());
+    world.until_heard(caller, "voice of 1001");
+    assert_eq!(outcomes(&world), [QueueOutcome::Answered]);
+    world.hang_up(agent);
+    world.until_heard(caller, "zh/rate_us");
+    world.hang_up(caller);
+    world.finish();
+}
+
+#[test]
+fn a_caller_who_overflows_to_a_second_queue_while_a_phone_rings_talks_undisturbed() {
+    // The wish to be called back is kept while a phone rings, and the caller goes on into another queue.
+    let mut world =
+        World::new(Settings { posts: &[("1001", &["service"]), ("1002", &["emergency"])], ..Settings::default() });
+    world.reload(sim::bundle::edited(
+        "    - say: callback_taken\n    - goto: thanks\n",
+        "    - queue: {to: emergency, announce: {every: 10s, next: you_are_next}, max_wait: 20s, not_answered: thanks}\n",
+    ));
+    let caller = world.caller("13800138000");
+    world.dial(caller, "95598");
+    world.until_heard(caller, "zh/main_menu");
+    world.press(caller, "0");
+    world.within(seconds(150.0), "the offer", |world| world.hears(caller, "zh/offer_callback"));
+    let (first, second) = (world.agent("1001"), world.agent("1002"));
+    world.manners(first, |manners| manners.taking = Taking::Ring);
+    world.until_rings(first);
+    world.press(caller, "1");
+    world.until_heard(caller, "voice of 1002");
+    // Longer than the second queue would have kept the caller waiting, and than any guard of it.
+    world.run(seconds(200.0));
+    assert!(world.hears(caller, "voice of 1002"), "{}", world.story());
+    assert_eq!(outcomes(&world), [QueueOutcome::Left, QueueOutcome::Answered]);
+    assert_eq!(world.heard(caller).last().map(String::as_str), Some("voice of 1002"));
+    world.hang_up(second);
+    world.until_over(caller);
+    world.finish();
+}
+
+#[test]
+fn a_caller_without_a_number_gets_nobody_elses_place() {
+    let mut world = world();
+    let mut config = std::sync::Arc::into_inner(world.settings.config()).expect("made for this story");
+    for queue in &mut config.acd.queues {
+        queue.matching.keep_place = seconds(300.0);
+    }
+    world.reconfigure_to(std::sync::Arc::new(config));
+    for (number, returns) in [("13800138000", true), ("anonymous", false), ("Unavailable", false)] {
+        let (withheld, patient) = (world.caller(number), world.caller("13900139000"));
+        world.dial(withheld, "9000");
+        world.until_heard(withheld, "music");
+        world.dial(patient, "9000");
+        world.until_heard(patient, "music");
+        world.hang_up(withheld);
+        world.run(seconds(5.0));
+        let other = world.caller(number);
+        world.dial(other, "9000");
+        world.until_heard(other, "music");
+        let agent = world.agent("1001");
+        let (next, last) = if returns { (other, patient) } else { (patient, other) };
+        world.until_heard(next, "voice of 1001");
+        world.hang_up(next);
+        world.until_heard(last, "voice of 1001");
+        world.hang_up(last);
+        world.run(seconds(5.0));
+        world.command(Command::AgentNotReady { agent: AgentId::new("1001"), reason: "lunch".into() });
+        world.with(agent, |phone, now| phone.register(now, 0));
+        world.run(seconds(1.0));
+        world.command(Command::AgentReady { agent: AgentId::new("1001") });
+    }
+    world.finish();
+}
+
+#[test]
+fn an_extension_that_becomes_an_agent_while_it_talks_is_offered_nobody_until_it_hangs_up() {
+    let mut world = World::new(Settings { posts: &[("1001", &[])], ..Settings::default() });
+    let mut config = std::sync::Arc::into_inner(world.settings.config()).expect("made for this story");
+    config.acd.agents.retain(|agent| agent.id.as_str() != "1001");
+    world.reconfigure_to(std::sync::Arc::new(config));
+    let extension = world.agent("1001");
+    world.dial(extension, "9196");
+    world.until_heard(extension, "voice of 1001");
+    let caller = world.caller("13800138000");
+    world.dial(caller, "9000");
+    world.until_heard(caller, "music");
+    world.reconfigure(&Settings::default());
+    world.run(seconds(10.0));
+    assert!(offers(&world).is_empty() && world.hears(caller, "music"), "{}", world.story());
+    world.hang_up(extension);
+    world.until_heard(caller, "voice of 1001");
+    world.hang_up(caller);
+    world.finish();
+}

@@ -478,3 +478,34 @@ fn a_caller_who_is_back_with_a_phone_that_hangs_up_by_itself_waits_in_front_of_t
     world.until_over(caller);
     world.finish();
 }
+
+#[test]
+fn a_caller_whose_second_transfer_comes_to_nothing_is_back_in_the_flow() {
+    let mut world = world();
+    // After the agent the flow puts the caller through to another extension, and asks what it thinks of that.
+    world.reload(sim::bundle::edited(
+        "        after_call: survey\n  callback_taken:\n",
+        "        after_call: second\n  second:\n    - transfer: {ext: \"1002\", ring: 30s, failed: thanks, after_call: survey}\n  callback_taken:\n",
+    ));
+    let (agent, other, third) = (world.agent("1001"), world.agent("1002"), world.agent("1003"));
+    for busy in ["1002", "1003"] {
+        world.command(Command::AgentNotReady { agent: AgentId::new(busy), reason: "desk".into() });
+    }
+    world.manners(third, |manners| manners.taking = Taking::Ring);
+    let caller = world.caller("13800138000");
+    world.dial(caller, "95598");
+    world.until_heard(caller, "zh/main_menu");
+    world.press(caller, "0");
+    world.until_heard(caller, "voice of 1001");
+    world.hang_up(agent);
+    world.until_heard(caller, "voice of 1002");
+    world.refer(other, "1003");
+    world.until_rings(third);
+    world.hang_up(other);
+    world.run(seconds(1.0));
+    world.hang_up(third);
+    world.until_heard(caller, "zh/rate_us");
+    assert_eq!(outcomes_of_transfers(&world), [(TransferOutcome::Failed, 486)]);
+    world.hang_up(caller);
+    world.finish();
+}

@@ -30,7 +30,7 @@ fn a_code_given_while_the_call_is_up_is_in_its_record_and_one_given_later_is_tol
     world.until_heard(next, "voice of 1001");
     world.hang_up(next);
     world.run(seconds(30.0));
-    assert_eq!(state(&world), AgentStateName::WrapUp, "owes a code");
+    assert_eq!(state(&world), AgentStateName::NotReady, "owes a code");
     let call = world.records.last().and_then(|record| record.call_id);
     does(&mut world, AfterCall::Dispose("billing".into()));
     assert_eq!(state(&world), AgentStateName::Ready);

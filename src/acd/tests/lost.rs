@@ -88,3 +88,34 @@ fn nobody_waits_for_a_lost_agent_whom_a_reload_takes_away() {
     centre.acd.reconfigure(centre.now, config(vec![queue("service")], &[("1002", &["service"])]));
     assert_eq!(centre.told(), [format!("1002 rings for {caller}")]);
 }
+
+#[test]
+fn the_only_agents_browser_reloads_and_the_caller_is_given_back_to_it() {
+    let mut centre = Centre::service(&["1001"]);
+    let choosy = |lost| Enqueue { leave_when_empty: true, returning: true, lost, ..Centre::wish("service") };
+    let cut = |centre: &mut Centre| {
+        let (joined, caller) = (centre.now, centre.join(choosy(None)));
+        assert!(centre.answer(caller, "1001"));
+        centre.wait(30);
+        centre.acd.agent_reachable(centre.now, &agent("1001"), false);
+        centre.acd.agent_lost(centre.now, &agent("1001"));
+        centre.told();
+        centre.join(choosy(Some(Lost { since: joined, agent: Some(agent("1001")) })))
+    };
+    let caller = cut(&mut centre);
+    assert_eq!(centre.state("1001").0, AgentStateName::LoggedOut, "its phone is gone");
+    let impatient = centre.join(choosy(None));
+    centre.wait(19);
+    assert_eq!(centre.told(), [format!("{impatient} NoAgents after 0")], "the other waits for nobody");
+    centre.login("1001");
+    centre.acd.agent_back(centre.now, &agent("1001"));
+    assert_eq!(centre.told(), [format!("1001 rings for {caller}")]);
+    assert!(centre.answer(caller, "1001"));
+    centre.acd.call_ended(centre.now, &agent("1001"));
+    centre.wait(10);
+    centre.told();
+    // It stays away: nobody else is there.
+    let caller = cut(&mut centre);
+    centre.wait(20);
+    assert_eq!(centre.told(), [format!("{caller} NoAgents after 20")]);
+}

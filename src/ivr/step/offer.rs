@@ -2,7 +2,7 @@
 //! and the place given up then, so that a full disk costs nobody the place.
 
 use super::Lower;
-use super::post::{KEPT_WITHIN_MS, is_dialable};
+use super::post::KEPT_WITHIN_MS;
 use crate::ids::Redacted;
 use crate::ivr::expr::Reader;
 use crate::ivr::lower::{Fields, telephone_key};
@@ -10,6 +10,7 @@ use crate::ivr::run::Run;
 use crate::ivr::run::state::{Offered, QueueWait};
 use crate::ivr::settings::{Group, Shape, required};
 use crate::ivr::source::Name;
+use crate::ivr::value::is_dialable;
 use crate::ivr::wire::{Action, Event, Post, TraceEvent};
 use crate::ivr::yaml::Node;
 

@@ -11,7 +11,7 @@ use crate::ivr::run::state::Wait;
 use crate::ivr::run::{Next, Run};
 use crate::ivr::settings::{ASSIGNMENTS, Group, RECEIVED, Setting, Shape, optional, outcome, required};
 use crate::ivr::source::Name;
-use crate::ivr::value::{Type, Value};
+use crate::ivr::value::{Type, Value, is_dialable};
 use crate::ivr::wire::{Action, Channel, Event, Post, TraceEvent};
 use crate::ivr::yaml::Node;
 use std::collections::BTreeMap;
@@ -208,12 +208,6 @@ impl Posting {
     fn failed(&self) -> Next {
         Next::Go("failed".into(), self.failed.text.clone())
     }
-}
-
-/// Whether somebody can be called at `number`: an extension, or a telephone number with its `+` or without.
-pub(super) fn is_dialable(number: &str) -> bool {
-    let digits = number.strip_prefix('+').unwrap_or(number);
-    (3..=20).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit())
 }
 
 impl Step for Posting {

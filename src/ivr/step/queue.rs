@@ -15,8 +15,9 @@ use crate::ivr::yaml::Node;
 
 /// A wait that nobody limited.
 const MAX_WAIT_MS: u64 = 30 * 60_000;
-/// The queue ends a wait by itself; should it fail to, this much later the caller goes on.
-const GUARD_MS: u64 = 30_000;
+/// The queue ends a wait by itself, or lets a phone that rings at its end ring for up to two minutes more; should it fail
+/// to, this much later the caller goes on.
+const GUARD_MS: u64 = 150_000;
 /// The first announcement: late enough to spare those who are answered at once.
 const FIRST_ANNOUNCE_MS: u64 = 3_000;
 const DEFAULT_PRIORITY: u8 = 5;
