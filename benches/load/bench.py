@@ -8,6 +8,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent.parent / "tests" / "peers"))
+from process import compiled  # noqa: E402
 from sipp import Failure, Sipp, poll  # noqa: E402
 
 # Below those of the switch; 2,000 even ones.
@@ -19,10 +20,7 @@ def rtp_ports(count):
 
 
 def build(folder, tool):
-    """Compiles a generator; gives where it is."""
-    folder.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["cc", "-O2", "-o", str(folder / tool), str(HERE / f"{tool}.c")], check=True)
-    return str(folder / tool)
+    return compiled(folder, HERE / f"{tool}.c")
 
 
 def be_first():

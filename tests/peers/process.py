@@ -1,8 +1,9 @@
-"""What a running process takes: processor, memory, descriptors, threads. Its children count with it."""
+"""What a running process takes: processor, memory, descriptors, threads, its children included. And how tools in C are made."""
 
 import os
 import re
 import resource
+import subprocess
 from pathlib import Path
 
 TICK = os.sysconf("SC_CLK_TCK")
@@ -51,3 +52,12 @@ def most_descriptors():
     """This process and those that it starts may have as many as the machine allows."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(65536, most) if most > 0 else 65536, most))
+
+
+def compiled(folder, source):
+    """A tool of one file, made anew when that changed; gives where it is."""
+    folder.mkdir(parents=True, exist_ok=True)
+    binary = folder / source.stem
+    if not binary.exists() or binary.stat().st_mtime < source.stat().st_mtime:
+        subprocess.run(["cc", "-O2", "-o", str(binary), str(source), "-lm"], check=True)
+    return str(binary)

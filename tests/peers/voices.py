@@ -4,6 +4,7 @@ import subprocess
 import threading
 from pathlib import Path
 
+from process import compiled
 from sipp import Failure, poll
 
 SOURCE = Path(__file__).parent / "voices.c"
@@ -11,11 +12,7 @@ SOURCE = Path(__file__).parent / "voices.c"
 
 class Voices:
     def __init__(self, folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        binary = folder / "voices"
-        if not binary.exists() or binary.stat().st_mtime < SOURCE.stat().st_mtime:
-            subprocess.run(["cc", "-O2", "-o", str(binary), str(SOURCE), "-lm"], check=True)
-        self.process = subprocess.Popen([str(binary)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1, start_new_session=True)
+        self.process = subprocess.Popen([compiled(folder, SOURCE)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1, start_new_session=True)
         try:
             # Before other work, as what is measured is not this machine's load; needs root.
             Path(f"/proc/{self.process.pid}/autogroup").write_text("-10")
