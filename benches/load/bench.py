@@ -48,13 +48,14 @@ def be_first():
 
 class Relayed:
     """`count` calls to `number`, which the switch leads to its trunk at `far`: all up, nobody talks yet. They last until
-    they are hung up; `parties` are the places that talk, for a Blast."""
+    they are hung up; `parties` are the places that talk, for a Blast. The far side takes PCMU, as the near one, or another."""
 
-    def __init__(self, folder, address, far, number, count):
+    def __init__(self, folder, address, far, number, count, far_codec=None):
         near_ports, far_ports = rtp_ports(2 * count)[::2], rtp_ports(2 * count)[1::2]
         # All are up before the first ends for want of media (20 s).
         rate = max(50, count // 10)
-        self.far = Sipp(folder / "sipp", "answer", None, {"RING": 20, "HOLD": 3600000}, [(port,) for port in far_ports], port=far, calls=count, timeout=3600)
+        answers = {"RING": 20, "HOLD": 3600000} | ({"CODEC": far_codec} if far_codec else {})
+        self.far = Sipp(folder / "sipp", "answer", None, answers, [(port,) for port in far_ports], port=far, calls=count, timeout=3600)
         self.near = Sipp(folder / "sipp", "caller", address, {"NUMBER": number, "HOLD": 3600000, "CODECS": "0"}, [(f"139{n:08}", port) for n, port in enumerate(near_ports)], calls=count, rate=rate, timeout=3600)
         try:
             poll(f"{count} calls to be up", lambda: self.up() == count, 30 + count / rate, every=0.2)
@@ -62,7 +63,7 @@ class Relayed:
             self.stop()
             raise
         self.parties = [(near_ports[int(who[3:])], ip, port) for who, ip, port in self.near.lines(r"^answered (\S+) (\S+) (\S+) ")]
-        self.parties += [(int(local), ip, port) for local, ip, port in self.far.lines(r"^invited (\S+) (\S+) (\S+) ")]
+        self.parties += [(int(local), ip, port, far_codec or 0) for local, ip, port in self.far.lines(r"^invited (\S+) (\S+) (\S+) ")]
 
     def up(self):
         if self.near.process.poll() is not None:
@@ -86,11 +87,12 @@ class Relayed:
 
 
 class Blast:
-    """The parties talk for `warm_s`, and then for `measure_s` in which each packet is counted (rtpblast.c)."""
+    """The parties talk for `warm_s`, and then for `measure_s` in which each packet is counted (rtpblast.c). `transcoded`: what is
+    heard is not what was sent."""
 
-    def __init__(self, folder, parties, warm_s, measure_s):
-        self.process = subprocess.Popen([str(folder / "rtpblast"), str(warm_s), str(measure_s)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.process.stdin.write("".join(f"{local} {ip} {port}\n" for local, ip, port in parties))
+    def __init__(self, folder, parties, warm_s, measure_s, transcoded=False):
+        self.process = subprocess.Popen([str(folder / "rtpblast"), str(warm_s), str(measure_s), *(["any"] if transcoded else [])], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process.stdin.write("".join(" ".join(map(str, party)) + "\n" for party in parties))
         self.process.stdin.close()
         if self.process.stdout.readline().strip() != "measuring":
             raise Failure("rtpblast did not start")

@@ -1,12 +1,13 @@
 /* Sends and receives many RTP streams and tells loss and latency.
  *
- *   rtpblast WARM_S MEASURE_S < lines of `LOCAL_PORT REMOTE_IP REMOTE_PORT`
+ *   rtpblast WARM_S MEASURE_S [any] < lines of `LOCAL_PORT REMOTE_IP REMOTE_PORT [PAYLOAD_TYPE]`
  *
- * Each line is one party: it binds 127.0.0.1:LOCAL_PORT and sends 172-byte PCMU packets there every 20 ms, at a phase of
+ * Each line is one party: it binds 127.0.0.1:LOCAL_PORT and sends 172-byte packets (PCMU unless told) there every 20 ms, at a phase of
  * its own. The payload carries the send time, so whoever of these parties receives it knows how long it was under way
  * (same clock, same process). Prints `measuring`, then `done`, then one line:
  *   sent=.. received=.. lost_ppm=.. p50_us=.. p99_us=.. max_us=..
- * Loss is counted over what was sent in the measured time.
+ * Loss is counted over what was sent in the measured time. `any`: packets are counted as they come, whatever is in them,
+ * and nothing is known of how long they were under way; for those that are transcoded.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -31,6 +32,7 @@ struct party {
     int64_t due;
     uint32_t ssrc, ts;
     uint16_t seq;
+    uint8_t type;
 };
 struct mark {
     uint32_t magic, measured;
@@ -39,6 +41,7 @@ struct mark {
 
 static struct party parties[PARTIES];
 static unsigned histogram[BUCKETS + 1];
+static int any;
 
 static int64_t now_ns(void) {
     struct timespec t;
@@ -52,11 +55,14 @@ static int by_due(const void *a, const void *b) {
 }
 
 static int read_parties(void) {
-    int n = 0, local, remote;
-    char ip[64];
+    int n = 0, local, remote, type;
+    char ip[64], line[128];
     srand(1);
-    while (n < PARTIES && scanf("%d %63s %d", &local, ip, &remote) == 3) {
+    while (n < PARTIES && fgets(line, sizeof line, stdin)) {
+        int said = sscanf(line, "%d %63s %d %d", &local, ip, &remote, &type);
+        if (said < 3) break;
         struct party *p = &parties[n++];
+        p->type = (uint8_t)(said > 3 ? type : 0);
         struct sockaddr_in me = {.sin_family = AF_INET, .sin_port = htons((uint16_t)local), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
         p->to = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)remote)};
         p->fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
@@ -74,7 +80,7 @@ static void send_one(struct party *p, uint32_t measured, int64_t at) {
     uint8_t b[BYTES];
     memset(b, 0xff, sizeof b);
     p->seq++, p->ts += 160;
-    b[0] = 0x80, b[1] = 0, b[2] = (uint8_t)(p->seq >> 8), b[3] = (uint8_t)p->seq;
+    b[0] = 0x80, b[1] = p->type, b[2] = (uint8_t)(p->seq >> 8), b[3] = (uint8_t)p->seq;
     uint32_t ts = htonl(p->ts), ssrc = htonl(p->ssrc);
     memcpy(b + 4, &ts, 4), memcpy(b + 8, &ssrc, 4);
     struct mark m = {MAGIC, measured, at};
@@ -82,7 +88,7 @@ static void send_one(struct party *p, uint32_t measured, int64_t at) {
     sendto(p->fd, b, sizeof b, 0, (struct sockaddr *)&p->to, sizeof p->to);
 }
 
-static unsigned long receive(int fd) {
+static unsigned long receive(int fd, int measuring) {
     uint8_t b[2048];
     unsigned long counted = 0;
     for (int i = 0; i < 8; i++) {
@@ -90,6 +96,10 @@ static unsigned long receive(int fd) {
         if (n < 0) break;
         struct mark m;
         if (n != BYTES) continue;
+        if (any) {
+            counted += (unsigned long)measuring;
+            continue;
+        }
         memcpy(&m, b + 12, sizeof m);
         if (m.magic != MAGIC || !m.measured) continue;
         int64_t us = (now_ns() - m.sent_ns) / 1000;
@@ -107,7 +117,8 @@ static unsigned percentile(unsigned long total, double share) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 3) { fprintf(stderr, "usage: rtpblast WARM_S MEASURE_S < parties\n"); return 2; }
+    any = argc == 4 && !strcmp(argv[3], "any");
+    if (argc != 3 + any) { fprintf(stderr, "usage: rtpblast WARM_S MEASURE_S [any] < parties\n"); return 2; }
     int n = read_parties(), poll_fd = epoll_create1(0);
     if (!n) { fprintf(stderr, "rtpblast: no parties on stdin\n"); return 2; }
     prctl(PR_SET_TIMERSLACK, 1000);
@@ -142,7 +153,7 @@ int main(int argc, char **argv) {
         for (int i = 0; i < ready; i++) {
             uint64_t ticks;
             if (got[i].data.fd == tick_fd) { if (read(tick_fd, &ticks, 8) < 0) continue; }
-            else received += receive(got[i].data.fd);
+            else received += receive(got[i].data.fd, phase == 1);
         }
     }
     unsigned top = BUCKETS;

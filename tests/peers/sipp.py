@@ -73,7 +73,7 @@ ENDLESS = 1_000_000_000
 
 
 class Sipp:
-    def __init__(self, folder, scenario, target=None, fill=None, rows=(("13900000000", "6000"),), transport="u1", port=None, calls=1, rate=None, timeout=120):
+    def __init__(self, folder, scenario, target=None, fill=None, rows=(("13900000000", "6000"),), transport="u1", port=None, calls=1, rate=None, timeout=120, timed=False):
         self.scenario, self.calls = scenario, calls
         self.port = port or free_port()
         name = f"{scenario}-{self.port}"
@@ -83,7 +83,7 @@ class Sipp:
         for old in (self.log, self.errors, self.messages):
             old.unlink(missing_ok=True)
         text = (SCENARIOS / f"{scenario}.xml").read_text()
-        for place, value in {"KEYS": "", **(fill or {})}.items():
+        for place, value in {"KEYS": "", "CODEC": "[$codec]", **(fill or {})}.items():
             text = text.replace(f"@{place}@", str(value))
         if left := re.search(r"@[A-Z]{3,}@", text):
             raise Failure(f"{scenario}.xml: {left.group()} has no value")
@@ -98,6 +98,9 @@ class Sipp:
         if transport.endswith("n"):
             # A socket for each call; the usual bound is above what a process may open.
             command += ["-max_socket", "1000"]
+        if timed:
+            # Written down so many at a time; the rest is not.
+            command += ["-trace_rtt", "-rtt_freq", str(min(calls, 100))]
         if rate:
             command += ["-r", str(rate), "-l", str(calls)]
         self.timeout = timeout
@@ -121,6 +124,11 @@ class Sipp:
         text = f"MESSAGE sip:x@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bKsteer\r\nFrom: <sip:t@t>;tag=1\r\nTo: <sip:t@t>\r\nCall-ID: {call_id}\r\nCSeq: 1 MESSAGE\r\nContent-Length: 0\r\n\r\n"
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
             s.sendto(text.encode(), ("127.0.0.1", self.port))
+
+    def setup_ms(self):
+        """How long each call of a caller that is `timed` took until its answer, once all are over."""
+        file = self.screen.parent / f"{self.screen.stem}_{self.process.pid}_rtt.csv"
+        return [float(row.split(";")[1]) for row in file.read_text().splitlines()[1:]] if file.exists() else []
 
     def hang_up_all(self, rounds=5):
         """A word that found no room in sipp's socket is said again."""
