@@ -1,5 +1,6 @@
 """What the scripts of this folder and tests/soak share: generators, calls whose audio is counted, and a place before other work."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -34,8 +35,11 @@ def be_first():
     except PermissionError:
         return ""
     if child := os.fork():
-        signal.signal(signal.SIGINT, lambda *_: os.kill(child, signal.SIGINT))
-        signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGINT))
+        def pass_on(*_):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGINT)
+        signal.signal(signal.SIGINT, pass_on)
+        signal.signal(signal.SIGTERM, pass_on)
         _, status = os.waitpid(child, 0)
         os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
     os.setsid()

@@ -1,15 +1,13 @@
 """What is measured: one round of each part."""
 
 import os
-import re
 import socket
-import statistics
 import subprocess
 import time
 from functools import partial
 from pathlib import Path
 
-from bench import Blast, Relayed, rtp_ports
+from bench import RTP_FIRST, Blast, Relayed, rtp_ports
 from contestants import FOLDER, Floor, Hotline, Kamailio, Recording, Rtpengine
 from process import cpu_s, rss_kib
 from sipp import Failure, Sipp, credentials, poll

@@ -83,7 +83,7 @@ class Sipp:
         for old in (self.log, self.errors, self.messages):
             old.unlink(missing_ok=True)
         text = (SCENARIOS / f"{scenario}.xml").read_text()
-        for place, value in {"KEYS": "", "CODEC": "[$codec]", **(fill or {})}.items():
+        for place, value in {"KEYS": "", "CODEC": "[$codec]", "DIRECTION": "sendrecv", **(fill or {})}.items():
             text = text.replace(f"@{place}@", str(value))
         if left := re.search(r"@[A-Z]{3,}@", text):
             raise Failure(f"{scenario}.xml: {left.group()} has no value")
