@@ -244,9 +244,9 @@ async fn read(
                 Heard::Message(raw) => match Message::from_frame(raw.clone()) {
                     Ok(message) => {
                         said_at = heard_at;
-                        if !proven {
-                            proven = true;
-                            shared.proven(id);
+                        proven = true;
+                        if !is_held() {
+                            shared.heard(id);
                         }
                         let trunk = match standing {
                             Standing::Trunk(proof) => proof.trunk(),

@@ -1,8 +1,9 @@
 //! Which connections there are, and who may have one more: one table for all stream transports.
 
+use crate::admission::network_of;
 use crate::sip::peer::{ConnectionId, Transport};
 use bytes::Bytes;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -70,14 +71,6 @@ struct Paces {
     of_site: HashMap<IpAddr, Instant>,
 }
 
-/// An address, or the network of one customer where each has 2^64 of them.
-fn site_of(ip: IpAddr) -> IpAddr {
-    match ip.to_canonical() {
-        IpAddr::V6(ip) => IpAddr::V6((u128::from(ip) >> 64 << 64).into()),
-        ip => ip,
-    }
-}
-
 #[derive(Default)]
 pub(super) struct Table {
     pub by_id: HashMap<ConnectionId, Connection>,
@@ -87,6 +80,11 @@ pub(super) struct Table {
     per_address: HashMap<IpAddr, usize>,
     /// Have not sent a message yet, oldest first.
     pub unproven: BTreeSet<ConnectionId>,
+    /// Have sent messages and have nothing here, by how many messages of guests came before their last: who has been silent
+    /// for longest comes first.
+    pub guests: BTreeMap<u64, ConnectionId>,
+    /// Messages of guests.
+    heard: u64,
     /// Have not ended their handshake, oldest first.
     pub shaking: BTreeSet<ConnectionId>,
 }
@@ -97,6 +95,8 @@ pub(super) struct Connection {
     pub queue: mpsc::Sender<Bytes>,
     /// Something lives on it: a registration, a call, or a request of ours.
     pub held: Arc<AtomicBool>,
+    /// Its place among the guests, if it is one.
+    guest: Option<u64>,
     /// Dropped with the entry, which ends the connection's task.
     _hold: oneshot::Sender<()>,
 }
@@ -120,17 +120,45 @@ impl Table {
         let Some(gone) = self.by_id.remove(&id) else { return };
         self.unproven.remove(&id);
         self.shaking.remove(&id);
+        gone.guest.map(|place| self.guests.remove(&place));
         let reach = (gone.transport, gone.remote);
         if self.by_remote.get(&reach) == Some(&id) {
             self.by_remote.remove(&reach);
         }
-        let ip = site_of(gone.remote.ip());
+        let ip = network_of(gone.remote.ip());
         match self.per_address.get_mut(&ip) {
             Some(held) if *held > 1 => *held -= 1,
             _ => {
                 self.per_address.remove(&ip);
             }
         }
+    }
+}
+
+impl Table {
+    /// The connection has sent a message. One that nothing lives on is a guest from then on, the last of all.
+    fn hear(&mut self, id: ConnectionId) {
+        self.unproven.remove(&id);
+        let Some(connection) = self.by_id.get_mut(&id) else { return };
+        connection.guest.take().map(|place| self.guests.remove(&place));
+        if !connection.held.load(Ordering::Relaxed) {
+            self.heard += 1;
+            connection.guest = Some(self.heard);
+            self.guests.insert(self.heard, id);
+        }
+    }
+
+    /// Something lives on the connection now.
+    pub fn hold(&mut self, id: ConnectionId) {
+        let Some(connection) = self.by_id.get_mut(&id) else { return };
+        connection.held.store(true, Ordering::Relaxed);
+        connection.guest.take().map(|place| self.guests.remove(&place));
+    }
+
+    /// Whose place somebody gets when all are taken: of those who have said nothing yet, else of the guests, whoever has been
+    /// silent for longest.
+    fn dispensable(&self) -> Option<ConnectionId> {
+        self.unproven.first().or(self.guests.first_key_value().map(|(_, guest)| guest)).copied()
     }
 }
 
@@ -152,24 +180,24 @@ impl Shared {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A place in the table for a connection with `remote`, if it may have one. When all are taken, whoever has been
-    /// silent longest since it came makes room; peers that have sent a message are never displaced.
+    /// A place in the table for a connection with `remote`, if it may have one. When all are taken, somebody makes room who
+    /// has nothing here; registered phones, calls, and whom we called are never displaced.
     pub fn admit(&self, transport: Transport, remote: SocketAddr, opened_by: OpenedBy) -> Option<Line> {
         let mut table = self.table();
-        let held = table.per_address.get(&site_of(remote.ip())).copied().unwrap_or(0);
+        let held = table.per_address.get(&network_of(remote.ip())).copied().unwrap_or(0);
         if held >= self.bounds.per_address {
             return None;
         }
         if table.by_id.len() >= self.bounds.connections {
-            let silent = table.unproven.first().copied()?;
-            table.remove(silent);
+            let displaced = table.dispensable()?;
+            table.remove(displaced);
         }
         let id = ConnectionId(self.last_id.fetch_add(1, Ordering::Relaxed) + 1);
         let (queue, queued) = mpsc::channel(WRITE_QUEUE);
         let (hold, dropped) = oneshot::channel();
         let held = Arc::<AtomicBool>::default();
-        table.by_id.insert(id, Connection { transport, remote, queue, held: held.clone(), _hold: hold });
-        *table.per_address.entry(site_of(remote.ip())).or_default() += 1;
+        table.by_id.insert(id, Connection { transport, remote, queue, held: held.clone(), guest: None, _hold: hold });
+        *table.per_address.entry(network_of(remote.ip())).or_default() += 1;
         match (opened_by, transport) {
             (OpenedBy::Peer, Transport::Tls | Transport::Ws | Transport::Wss) => {
                 if table.shaking.len() >= self.bounds.handshakes
@@ -231,7 +259,7 @@ impl Shared {
             let earliest = now.checked_sub(every * HANDSHAKES_AT_ONCE).unwrap_or(now);
             next.map_or(earliest, |next| next.max(earliest)) + every
         };
-        let site = site_of(ip);
+        let site = network_of(ip);
         let of_site = due(paces.of_site.get(&site).copied(), HANDSHAKE_OF_ONE_EVERY);
         let of_all = due(paces.of_all, HANDSHAKE_EVERY);
         let wait = of_site.max(of_all).saturating_duration_since(now);
@@ -247,6 +275,11 @@ impl Shared {
         self.table().shaking.remove(&id);
     }
 
+    pub fn heard(&self, id: ConnectionId) {
+        self.table().hear(id);
+    }
+
+    /// Its certificate says whose it is.
     pub fn proven(&self, id: ConnectionId) {
         self.table().unproven.remove(&id);
     }

@@ -97,9 +97,7 @@ impl TcpTransport {
             let id = peer.connection.filter(|id| table.by_id.contains_key(id));
             let id = id.or_else(|| table.by_remote.get(&(peer.transport, peer.remote)).copied());
             if let Some((id, connection)) = id.and_then(|id| Some((id, table.by_id.get(&id)?))) {
-                if !connection.held.load(Ordering::Relaxed) && holds(&transmit.bytes) {
-                    connection.held.store(true, Ordering::Relaxed);
-                }
+                let takes_hold = !connection.held.load(Ordering::Relaxed) && holds(&transmit.bytes);
                 let octets = match connection.transport {
                     Transport::Ws | Transport::Wss => ws::framed(transmit.bytes),
                     _ => transmit.bytes,
@@ -108,6 +106,8 @@ impl TcpTransport {
                     // The peer does not read. Its task says so to the owner of the switch.
                     table.remove(id);
                     counters.send_failed.fetch_add(1, Ordering::Relaxed);
+                } else if takes_hold {
+                    table.hold(id);
                 }
                 return;
             }

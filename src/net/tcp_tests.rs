@@ -434,3 +434,31 @@ async fn handshakes_have_a_pace_that_lets_a_site_back_in_and_no_flood() {
     assert!((1_500..=1_600).contains(&from_everywhere), "{from_everywhere}");
     assert!(from_everywhere < BOUNDS.handshakes, "who waits for its turn does not push others out");
 }
+
+#[tokio::test(start_paused = true)]
+async fn guests_make_room_for_a_trunk_and_for_phones_whoever_was_silent_longest_first() {
+    let mut site = Site::new(Bounds { connections: 3, ..BOUNDS });
+    let mut callers = Vec::new();
+    for _ in 0..3 {
+        let (mut pipe, peer) = site.caller(1024).unwrap();
+        pipe.write_all(OPTIONS).await.unwrap();
+        assert_eq!(site.news().await, ("message", peer.connection));
+        callers.push((pipe, peer));
+    }
+    callers[0].0.write_all(OPTIONS).await.unwrap();
+    assert_eq!(site.news().await.0, "message");
+    site.send(callers[2].1, REGISTERED);
+    let trunk = ([192, 0, 2, 99], 5060).into();
+    let line = site.transport.shared.admit(Transport::Tcp, trunk, OpenedBy::Us);
+    assert!(line.is_some());
+    assert_eq!(site.news().await, ("lost", callers[1].1.connection), "it said nothing since");
+    let phone = site.caller(1024);
+    assert!(phone.is_some());
+    assert_eq!(site.news().await, ("lost", callers[0].1.connection));
+    let (mut pipe, peer) = phone.unwrap();
+    pipe.write_all(OPTIONS).await.unwrap();
+    assert_eq!(site.news().await, ("message", peer.connection));
+    site.send(peer, REGISTERED);
+    assert!(site.caller(1024).is_none(), "a phone and a trunk stay");
+    assert!(site.transport.shared.table().guests.is_empty());
+}
