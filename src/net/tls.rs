@@ -155,13 +155,20 @@ impl TlsFiles {
                     algorithms: provider.signature_verification_algorithms,
                 }))
                 .with_client_cert_resolver(own.clone());
-            let before = gateways.insert(gateway.remote, (name.clone(), TlsConnector::from(Arc::new(client))));
-            if before.is_some_and(|(other, _)| other != name) {
+            let same_place = |other: &&TlsGateway| other.remote == gateway.remote;
+            if self.gateways.iter().filter(same_place).any(|other| other.name != gateway.name) {
                 return Err(TlsFault {
                     message: format!("two trunks of different names are at {}", gateway.remote),
                     remedy: "give both the same `address`".into(),
                 });
             }
+            if self.gateways.iter().filter(same_place).any(|other| other.ca != gateway.ca) {
+                return Err(TlsFault {
+                    message: format!("two trunks at {} believe different authorities", gateway.remote),
+                    remedy: "give both the same `ca`".into(),
+                });
+            }
+            gateways.insert(gateway.remote, (name, TlsConnector::from(Arc::new(client))));
         }
         Ok(TlsSettings { acceptor: TlsAcceptor::from(Arc::new(server)), gateways, clients: self.clients.clone() })
     }

@@ -302,3 +302,19 @@ async fn who_speaks_no_tls_or_an_old_one_is_turned_away_and_counted() {
     assert_eq!(switch.counters.handshakes_failed.load(Ordering::Relaxed), 2);
     assert_eq!(switch.counters.connections.load(Ordering::Relaxed), 0);
 }
+
+#[tokio::test]
+async fn two_authorities_for_one_gateway_are_refused() {
+    let (ca, other) = (Authority::new(), Authority::new());
+    let own = ca.issue(&["hotline.example"]);
+    let load = |second: &Path| {
+        let gateways = vec![
+            gateway(somewhere(), "sip.carrier.example", &ca.file),
+            gateway(somewhere(), "sip.carrier.example", second),
+        ];
+        TlsFiles { gateways, ..files(&own) }.load()
+    };
+    assert!(load(&ca.file).is_ok());
+    let fault = load(&other.file).err().unwrap();
+    assert!(fault.to_string().contains("believe different authorities"), "{fault}");
+}
