@@ -175,6 +175,8 @@ struct Running {
     to: Option<SocketAddr>,
     way: Way,
     mistaken: Arc<AtomicBool>,
+    /// Another port of the peer's host, which has shown another certificate than the peer's.
+    disowned: Option<SocketAddr>,
     /// The peer did or sent what cannot be gone on with.
     broken: bool,
     done: bool,
@@ -279,6 +281,7 @@ impl Handshakes {
                 None => Way::Unchecked { home: to, heard: None },
             },
             mistaken,
+            disowned: None,
             broken: false,
             done: false,
             ends: now + RINGING,
@@ -339,6 +342,9 @@ impl Running {
 
     /// A datagram, if it is of who we shake hands with. `true`: it is complete.
     fn hear(&mut self, now: Instant, from: SocketAddr, octets: &[u8]) -> Result<bool, Error> {
+        if self.disowned == Some(from) {
+            return Ok(false);
+        }
         if let Way::Unchecked { home, heard } = self.way {
             // Only who was spoken to has something to answer.
             if self.active && self.to.is_some_and(|to| to != from) {
@@ -356,7 +362,23 @@ impl Running {
             self.way = Way::Unchecked { home, heard: Some((from, now)) };
         }
         self.to = Some(from);
-        self.read(now, octets)
+        let read = self.read(now, octets);
+        match self.way {
+            // A neighbour behind the same NAT, who came first: the peer itself may still come, as long as there is time.
+            Way::Unchecked { home, .. } if home != Some(from) && !self.done && self.is_mistaken() => {
+                self.mistaken.store(false, Ordering::Relaxed);
+                self.disowned = Some(from);
+                self.way = Way::Unchecked { home, heard: None };
+                self.to = home;
+                self.begin_anew(now)?;
+                Ok(false)
+            }
+            _ => read,
+        }
+    }
+
+    fn is_mistaken(&self) -> bool {
+        self.mistaken.load(Ordering::Relaxed)
     }
 
     /// `true`: it is complete.
@@ -388,11 +410,10 @@ impl Running {
         // The crate's gap is always the same.
         let again = self.endpoint.poll_timeout(&PEER).filter(|_| !self.done).map(|again| again + self.gap - FLIGHT);
         self.due = again.map_or(self.ends, |again| again.min(self.ends));
-        let mistaken = self.mistaken.load(Ordering::Relaxed);
-        if !mistaken && now < self.ends {
+        if !self.is_mistaken() && now < self.ends {
             return false;
         }
-        let why = match (mistaken, self.broken) {
+        let why = match (self.is_mistaken() || self.disowned.is_some(), self.broken) {
             (true, _) => NoKeys::Certificate,
             (false, true) => NoKeys::Refused,
             (false, false) => NoKeys::Unanswered,

@@ -383,3 +383,37 @@ fn garbage_in_a_handshake_breaks_neither_it_nor_us() {
         assert!(pair.ours.len() <= 1);
     }
 }
+
+#[test]
+fn a_neighbour_with_another_certificate_ends_no_call() {
+    for comes in [true, false] {
+        let mut pair = Pair::new(|right| right, false);
+        let port = "198.51.100.1:50000".parse().unwrap();
+        let mut neighbour = Handshakes::new(Identity::make().unwrap());
+        let what =
+            What::Begin { handshake: Box::new(handshake(true, &pair.ours.identity)), to: Some(HERE.parse().unwrap()) };
+        neighbour.handle(pair.now, Note { leg: LEG, association: 1, what });
+        for _ in 0..4 {
+            while let Some(Said::Send { octets, .. }) = neighbour.poll() {
+                let what = What::Datagram { from: port, octets: octets.into() };
+                pair.ours.handle(pair.now, Note { leg: LEG, association: 1, what });
+            }
+            while let Some(Said::Send { octets, .. }) = pair.ours.poll() {
+                let what = What::Datagram { from: HERE.parse().unwrap(), octets: octets.into() };
+                neighbour.handle(pair.now, Note { leg: LEG, association: 1, what });
+            }
+        }
+        assert!(pair.outcome[0].is_empty() && pair.ours.len() == 1);
+        match comes {
+            true => {
+                pair.carry(|_| false);
+                assert_eq!(pair.keys(0).0, pair.keys(1).1);
+            }
+            false => {
+                pair.pass(LIMIT);
+                pair.carry(|_| true);
+                assert_eq!(pair.outcome[0], [Said::Failed { leg: LEG, association: 1, why: NoKeys::Certificate }]);
+            }
+        }
+    }
+}
