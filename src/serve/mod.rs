@@ -55,7 +55,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -122,6 +122,7 @@ fn fail(text: &str) -> ExitCode {
 }
 
 async fn operate(mut config: Config, options: Options, desk: &Handle) -> Result<ExitCode, String> {
+    let signals = Signals::hear()?;
     if config.mode == Mode::Demo {
         config.bases = demo_systems(desk)?;
     }
@@ -143,11 +144,11 @@ async fn operate(mut config: Config, options: Options, desk: &Handle) -> Result<
     let known = names.keep(trunks::places(&config), names::START_PATIENCE).await;
     let switch_config = setup::switch_config(&config, &seeds, &known)?;
     let version = bundle.flows.version.clone();
-    let in_force = InForce { config: config.clone(), bundle: version, state_dir: options.state_dir.clone() };
-
     let (inlet, outlet) = net::channel();
     let counters = inlet.counters();
     let Sockets { net, tls, http, listen } = listen::open(&config, &switch_config, inlet, desk).await?;
+    let (config_now, state_dir) = (config.clone(), options.state_dir.clone());
+    let in_force = InForce { config: config_now, bundle: version, state_dir, tls: tls.is_some() };
 
     let (control, control_out) = mpsc::channel(CONTROL_QUEUE);
     let members = centre::members(&switch_config);
@@ -271,7 +272,7 @@ async fn operate(mut config: Config, options: Options, desk: &Handle) -> Result<
     });
 
     announce(&config, &listen, &options, link.as_deref());
-    let code = watched(&mut owner, attend(&config, &control, &board, reloads, stop_requests)).await?;
+    let code = watched(&mut owner, attend(&config, &control, &board, reloads, stop_requests, signals)).await?;
 
     // The owner drops the media workers with itself; the recorder completes its files after them.
     if !owner.is_finished() {
@@ -303,6 +304,25 @@ async fn watched(
     }
 }
 
+/// What operators and service managers send. Heard from the very beginning: a signal that comes in the first seconds waits
+/// until everything is there, where it would end the process otherwise.
+struct Signals {
+    term: Signal,
+    int: Signal,
+    hup: Signal,
+}
+
+impl Signals {
+    fn hear() -> Result<Self, String> {
+        let listen = |kind| signal(kind).map_err(|error| format!("cannot listen for signals: {error}"));
+        Ok(Self {
+            term: listen(SignalKind::terminate())?,
+            int: listen(SignalKind::interrupt())?,
+            hup: listen(SignalKind::hangup())?,
+        })
+    }
+}
+
 /// Waits for signals and for the API's wish to stop, and ends calls as each of them asks.
 async fn attend(
     config: &Config,
@@ -310,10 +330,8 @@ async fn attend(
     board: &Board,
     reloads: mpsc::Sender<FileWork>,
     mut stop_requests: mpsc::Receiver<()>,
+    Signals { mut term, mut int, mut hup }: Signals,
 ) -> Result<ExitCode, String> {
-    let listen = |kind| signal(kind).map_err(|error| format!("cannot listen for signals: {error}"));
-    let (mut term, mut int, mut hup) =
-        (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?, listen(SignalKind::hangup())?);
     let code = loop {
         tokio::select! {
             _ = term.recv() => {

@@ -8,9 +8,9 @@ use super::setup::{self, Seeds};
 use super::trunks;
 use super::versions::Versions;
 use crate::api::{self, CommandError, Done};
-use crate::config::Config;
+use crate::config::{Config, GatewayTransport, Trunk};
 use crate::events::EventKind;
-use crate::ids::FlowVersion;
+use crate::ids::{FlowVersion, TrunkId};
 use crate::net::tls::{Tls, TlsSettings};
 use crate::switch::SwitchConfig;
 use std::path::PathBuf;
@@ -25,6 +25,8 @@ pub(super) struct InForce {
     pub bundle: FlowVersion,
     /// `--state`, which outweighs the file.
     pub state_dir: Option<PathBuf>,
+    /// The process began with TLS, so that it has it now.
+    pub tls: bool,
 }
 
 /// What edges hold of the configuration, to be replaced in place.
@@ -169,8 +171,11 @@ fn read(
     let mut warnings: Vec<String> = fresh.warnings.iter().map(ToString::to_string).collect();
     let flows = publish::at_reload(&fresh, versions, &mut |warning| warnings.push(warning))?;
     let version = &flows.bundle.flows.version;
-    let needs_restart = keep_until_restart(&before.config, &mut fresh);
-    let mut taken = taken(&before.config, &fresh);
+    let needs_restart = keep_until_restart(before, &mut fresh);
+    let mut taken = taken(before, &fresh);
+    warnings.extend(unreachable(&fresh).filter(|_| !before.tls).map(|id| {
+        format!("trunk `{id}` cannot be called before the next start: it takes TLS, and this process began without")
+    }));
     if *version != before.bundle {
         taken.push("flows and prompts".into());
     }
@@ -187,8 +192,16 @@ fn read(
     })
 }
 
+/// Trunks that are called by TLS alone.
+fn unreachable(config: &Config) -> impl Iterator<Item = &TrunkId> {
+    let by_tls = |trunk: &Trunk| {
+        trunk.gateway.as_ref().is_some_and(|gateway| matches!(gateway.transport, GatewayTransport::Tls { .. }))
+    };
+    config.trunks.iter().filter(move |(_, trunk)| by_tls(trunk)).map(|(id, _)| id)
+}
+
 /// Puts back what a running process cannot change, and names what would have changed.
-fn keep_until_restart(running: &Config, fresh: &mut Config) -> Vec<String> {
+fn keep_until_restart(InForce { config: running, tls, .. }: &InForce, fresh: &mut Config) -> Vec<String> {
     let mut changed = Vec::new();
     let mut keep = |differs: bool, key: &str| {
         if differs {
@@ -196,7 +209,7 @@ fn keep_until_restart(running: &Config, fresh: &mut Config) -> Vec<String> {
         }
     };
     keep(running.listen != fresh.listen, "listen");
-    keep(running.tls.is_some() != fresh.tls.is_some(), "tls");
+    keep(*tls != fresh.tls.is_some(), "tls");
     keep(running.state_dir != fresh.state_dir, "state_dir");
     keep(running.auth.admin_token_file != fresh.auth.admin_token_file, "auth.admin_token_file");
     let reliable = running.sip.reliable_provisional;
@@ -213,12 +226,12 @@ fn keep_until_restart(running: &Config, fresh: &mut Config) -> Vec<String> {
 }
 
 /// The settings that differ and are in force from now on.
-fn taken(running: &Config, fresh: &Config) -> Vec<String> {
+fn taken(InForce { config: running, tls, .. }: &InForce, fresh: &Config) -> Vec<String> {
     let all = [
         ("realm", running.realm != fresh.realm),
         ("sip", running.sip != fresh.sip),
         // Whether there is TLS at all is settled at a start.
-        ("tls", running.tls.is_some() && fresh.tls.is_some() && running.tls != fresh.tls),
+        ("tls", *tls && fresh.tls.is_some() && running.tls != fresh.tls),
         ("limits.calls", running.limits.calls != fresh.limits.calls),
         ("limits.calls_per_second", running.limits.calls_per_second != fresh.limits.calls_per_second),
         ("admission", running.admission != fresh.admission),
@@ -286,7 +299,7 @@ mod tests {
         let file = folder.join(FILE_NAME);
         let config = Config::load(&file).unwrap();
         let bundle = bundle::load(&config, &mut |_| {}).unwrap().flows.version.clone();
-        let in_force = InForce { config: config.clone(), bundle, state_dir: None };
+        let in_force = InForce { config: config.clone(), bundle, state_dir: None, tls: false };
 
         let Fresh { done, .. } = reread(&in_force).unwrap();
         assert_eq!((done.taken.len(), done.needs_restart.len()), (0, 0), "{done:?}");
@@ -320,7 +333,7 @@ mod tests {
         replace(&file, "\nlimits:", &format!("\ntls: {{certificate: {certificate}, key: {key}}}\nlimits:"));
         let config = Config::load(&file).unwrap();
         let bundle = bundle::load(&config, &mut |_| {}).unwrap().flows.version.clone();
-        let in_force = InForce { config, bundle, state_dir: None };
+        let in_force = InForce { config, bundle, state_dir: None, tls: true };
 
         std::fs::copy(&renewed.certificate, &own.certificate).unwrap();
         let refused = reread(&in_force).err().unwrap().join("\n");
@@ -351,5 +364,28 @@ mod tests {
         let Fresh { tls, done, .. } = reread(&in_force).unwrap();
         assert!(tls.is_none());
         assert_eq!(done.needs_restart, ["listen", "tls"]);
+    }
+
+    #[test]
+    fn tls_that_waits_is_told_at_each_reload_with_the_trunks_that_need_it() {
+        let folder = crate::test_folder::TestFolder::new("reload-tls-waits");
+        let ca = crate::net::tls::testing::Authority::new();
+        let own = ca.issue(&["hotline.example"]);
+        template::write(&folder).unwrap();
+        let file = folder.join(FILE_NAME);
+        let config = Config::load(&file).unwrap();
+        let bundle = bundle::load(&config, &mut |_| {}).unwrap().flows.version.clone();
+        let mut in_force = InForce { config, bundle, state_dir: None, tls: false };
+        let (certificate, key, ca) = (own.certificate.display(), own.key.display(), ca.file.display());
+        replace(&file, "\nlimits:", &format!("\ntls: {{certificate: {certificate}, key: {key}}}\nlimits:"));
+        let trunk = format!("\ntrunks:\n  secure: {{address: 192.0.2.9, transport: tls, ca: {ca}}}");
+        replace(&file, "\ntrunks:", &trunk);
+        for _ in 0..2 {
+            let Fresh { done, config, .. } = reread(&in_force).unwrap();
+            assert_eq!(done.needs_restart, ["tls"]);
+            assert!(!done.taken.contains(&"tls".to_string()), "{done:?}");
+            assert!(done.warnings.iter().any(|text| text.contains("trunk `secure` cannot be called")), "{done:?}");
+            in_force.config = config;
+        }
     }
 }
