@@ -262,6 +262,10 @@ impl Acd {
                 self.rona(now, key, None);
                 return true;
             }
+            OfferResult::NoPort => {
+                self.put_off(now, key, ticket);
+                return true;
+            }
             OfferResult::Busy => "busy",
             OfferResult::Declined => "declined",
             OfferResult::Unreachable => "unreachable",

@@ -8,7 +8,10 @@ use super::{AcdOutput, Withdrawal};
 use crate::events::QueueOutcome;
 use crate::ids::{AgentId, TicketId};
 use std::borrow::Cow;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// Until somebody is offered again who was put off.
+const PUT_OFF: Duration = Duration::from_secs(2);
 
 impl Acd {
     // --- ends of offers ---
@@ -62,6 +65,19 @@ impl Acd {
         }
         self.settle(now, key, None);
         self.place(now, id);
+    }
+
+    /// Ends an offer that could not even begin. It is nobody's fault whom it concerns: the agent is free for others, and the
+    /// caller keeps the place, and is offered to nobody for a moment, in which somebody else may end a call.
+    pub(super) fn put_off(&mut self, now: Instant, key: AgentKey, id: TicketId) {
+        let Duty::Ringing { idle, .. } = self.agents[key].duty else { return };
+        self.agents[key].duty = Duty::Free;
+        self.timers.clear(&Deadline::Offer(key));
+        self.timers.set(Deadline::Sticky(id), now + PUT_OFF);
+        if let Some(ticket) = self.tickets.get_mut(&id) {
+            ticket.state = TicketState::PutOff;
+        }
+        self.settle(now, key, Some(idle));
     }
 
     // --- ends of tickets ---

@@ -133,7 +133,7 @@ impl Acd {
                     format!("暂时只为坐席 {who} 保留。"),
                 );
             }
-            TicketState::Waiting => {}
+            TicketState::Waiting | TicketState::PutOff => {}
         }
         let could = |agent: &Agent| agent.queues.iter().any(|queue| self.may_reach(ticket, *queue));
         let agents: Vec<&Agent> =

@@ -51,6 +51,7 @@ impl Acd {
         let queue = &self.queues[ticket.queue];
         let (reserved, agent) = match ticket.state {
             TicketState::Reserved { agent } => (true, self.agents[agent].idle.map(|_| agent)),
+            TicketState::PutOff => (false, None),
             _ => (false, self.agent_for(&ticket.reach)),
         };
         if ticket.until <= now {
@@ -101,7 +102,7 @@ impl Acd {
     pub(super) fn join_bench(&mut self, id: TicketId) {
         let Some(ticket) = self.tickets.get(&id) else { return };
         match ticket.state {
-            TicketState::Offered { .. } => {}
+            TicketState::Offered { .. } | TicketState::PutOff => {}
             TicketState::Reserved { agent } => _ = self.agents[agent].waited_for.insert(ticket.place),
             TicketState::Waiting => {
                 for queue in &ticket.reach.queues {
@@ -114,7 +115,7 @@ impl Acd {
     pub(super) fn leave_bench(&mut self, id: TicketId) {
         let Some(ticket) = self.tickets.get(&id) else { return };
         match ticket.state {
-            TicketState::Offered { .. } => {}
+            TicketState::Offered { .. } | TicketState::PutOff => {}
             TicketState::Reserved { agent } => _ = self.agents[agent].waited_for.remove(&ticket.place),
             TicketState::Waiting => {
                 for queue in &ticket.reach.queues {
@@ -218,9 +219,10 @@ impl Acd {
         (agent.queues.contains(&queue) && is_there && !agent.leaving && !wait.is_zero()).then_some((key, wait))
     }
 
-    /// Waits no more for one agent alone.
+    /// Waits no more for one agent alone, or for us.
     pub(super) fn release(&mut self, id: TicketId) {
-        if !self.tickets.get(&id).is_some_and(|ticket| matches!(ticket.state, TicketState::Reserved { .. })) {
+        let waits = |ticket: &Ticket| matches!(ticket.state, TicketState::Reserved { .. } | TicketState::PutOff);
+        if !self.tickets.get(&id).is_some_and(waits) {
             return;
         }
         self.leave_bench(id);

@@ -26,6 +26,8 @@ pub(super) enum TicketState {
     Waiting,
     /// For this agent alone, who served the caller before and is at work, until the time for that is over.
     Reserved { agent: AgentKey },
+    /// For nobody until a moment is over: we could not ring a phone just now, whoever's it is.
+    PutOff,
     /// This agent's phone rings for the caller; the lease's deadline is the agent's.
     Offered { agent: AgentKey, deadline: Instant },
 }

@@ -177,7 +177,7 @@ impl Acd {
     fn ticket_view(&self, now: Instant, id: TicketId, ahead: u32) -> Option<TicketView> {
         let ticket = self.tickets.get(&id)?;
         let (offered_to, offer_ends_in_ms) = match ticket.state {
-            TicketState::Waiting | TicketState::Reserved { .. } => (None, None),
+            TicketState::Waiting | TicketState::Reserved { .. } | TicketState::PutOff => (None, None),
             TicketState::Offered { agent, deadline } => {
                 (Some(self.agents[agent].id.clone()), Some(millis(deadline.saturating_duration_since(now))))
             }

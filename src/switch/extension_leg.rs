@@ -38,7 +38,7 @@ impl OtherWays {
 }
 
 impl Switch {
-    /// Rings the devices of an extension. False, and nothing done, when it has none or no RTP port is free.
+    /// Rings the devices of an extension. `Err`, and nothing done: it has none (unreachable), or no RTP port is free (overload).
     pub(super) fn dial_extension(
         &mut self,
         now: Now,
@@ -46,15 +46,16 @@ impl Switch {
         purpose: DialPurpose,
         agent: &AgentId,
         ring_time: Duration,
-    ) -> bool {
-        let Some(entry) = self.calls.get(&id).filter(|entry| entry.call.may_dial()) else { return false };
+    ) -> Result<(), Cause> {
+        let entry = self.calls.get(&id).filter(|entry| entry.call.may_dial()).ok_or(Cause::Unreachable)?;
         // A GRUU that was dialled means one device; whoever a flow or queue asks for may answer with any.
         let instance = entry.instance.clone().filter(|_| purpose == DialPurpose::Direct);
         let mut later: VecDeque<_> = self.registrar.rounds(agent.as_str(), instance.as_deref()).into();
-        let Some(first) = later.pop_front() else { return false };
+        let first = later.pop_front().ok_or(Cause::Unreachable)?;
         let targets = self.targets(id, agent, first);
         if !self.dial(now, id, purpose.clone(), targets, ring_time) {
-            return false;
+            self.tell_no_port(now);
+            return Err(Cause::Overload);
         }
         if !later.is_empty() {
             self.timers.set(SwitchTimer::NextRound(id), now.at + ROUND);
@@ -62,7 +63,7 @@ impl Switch {
                 entry.hunt = Some(Hunt { purpose, agent: agent.clone(), later, worst: Cause::Unreachable });
             }
         }
-        true
+        Ok(())
     }
 
     /// Nobody of a round has answered in its time: those after it ring instead (RFC 3261 16.6, serial search).

@@ -227,7 +227,7 @@ impl Switch {
                     Target::Agent(agent) | Target::Ext(agent) => {
                         let agent = AgentId::new(agent);
                         self.visit(now, id, &agent);
-                        self.dial_extension(now, id, purpose, &agent, ring_time)
+                        self.dial_extension(now, id, purpose, &agent, ring_time).is_ok()
                     }
                     Target::Trunk { trunk, number } => {
                         self.dial_trunk(now, id, purpose, &TrunkId::new(trunk), &number, ring_time)

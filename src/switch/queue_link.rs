@@ -103,8 +103,10 @@ impl Switch {
                 self.emit(now, Some(id), EventKind::Offered { ticket, queue, agent: agent.clone() });
                 let ring_time = deadline.saturating_duration_since(now.at);
                 let purpose = DialPurpose::Offer { ticket, agent: agent.clone() };
-                if !self.dial_extension(now, id, purpose, &agent, ring_time) {
-                    self.on_offer_failed(now, ticket, &agent, Cause::Unreachable);
+                match self.dial_extension(now, id, purpose, &agent, ring_time) {
+                    Ok(()) => {}
+                    Err(Cause::Overload) => self.end_offer(now, ticket, &agent, OfferResult::NoPort),
+                    Err(cause) => self.on_offer_failed(now, ticket, &agent, cause),
                 }
             }
             AcdOutput::WithdrawOffer { ticket, agent, why } => {
@@ -224,6 +226,10 @@ impl Switch {
             Cause::Declined | Cause::Forbidden => OfferResult::Declined,
             _ => OfferResult::Unreachable,
         };
+        self.end_offer(now, ticket, agent, result);
+    }
+
+    fn end_offer(&mut self, now: Now, ticket: TicketId, agent: &AgentId, result: OfferResult) {
         let call = self.tickets.get(&ticket).copied();
         // What follows from it comes out of the distributor's `poll`, so after this event.
         if self.acd.offer_failed(now.at, ticket, agent, result) {

@@ -385,3 +385,33 @@ fn an_extension_that_becomes_an_agent_while_it_talks_is_offered_nobody_until_it_
     world.hang_up(caller);
     world.finish();
 }
+    world.finish();
+}
+
+#[test]
+fn an_agent_is_not_paused_because_we_have_no_port() {
+    let mut world = World::new(Settings { ports: 2, ..Settings::default() });
+    let callers: Vec<PhoneId> = (0..4).map(|nth| world.caller(&format!("1380013800{nth}"))).collect();
+    for caller in &callers {
+        world.dial(*caller, "9000");
+        world.until_heard(*caller, "music");
+    }
+    // Both workers have given all their ports to callers; then two agents come.
+    let agents = [world.agent("1001"), world.agent("1002")];
+    world.run(seconds(10.0));
+    assert!(offers(&world).iter().all(|(_, result)| *result == OfferResult::NoPort), "{:?}", offers(&world));
+    let ready = |world: &World| {
+        let of = |id: &str| world.view().agents.into_iter().find(|view| view.agent.as_str() == id).expect("an agent");
+        ["1001", "1002"].map(|id| of(id).state)
+    };
+    assert_eq!(ready(&world), [hotline::events::AgentStateName::Ready; 2]);
+    assert!(offers(&world).len() <= 4 * 6, "{} offers in ten seconds", offers(&world).len());
+    let told = |kind: &EventKind| matches!(kind, EventKind::Alarm { text } if text.contains("no RTP port"));
+    assert_eq!(world.count(told), 1);
+    world.hang_up(callers[0]);
+    world.within(seconds(5.0), "an agent is rung", |world| agents.iter().any(|agent| world.is_up(*agent)));
+    for caller in &callers[1..] {
+        world.hang_up(*caller);
+    }
+    world.finish();
+}
