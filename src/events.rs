@@ -69,8 +69,8 @@ pub enum EventKind {
         #[serde(default)]
         sip_call_id: String,
     },
-    /// New INVITEs that were refused with 503 unread since the last such event, so that they cost the calls that are up
-    /// nothing.
+    /// New INVITEs that were refused since the last such event and are not told one by one: with 503 unread, so that they cost
+    /// the calls that are up nothing, or more to numbers that lead nowhere (`not_open`) than one address may have told.
     CallsShed {
         count: u64,
         #[serde(default = "rate_cap")]
@@ -607,6 +607,8 @@ pub enum OfferResult {
     Unreachable,
     /// The caller left, or another agent won.
     Withdrawn,
+    /// No phone was rung, as no RTP port was free for it.
+    NoPort,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -45,7 +45,7 @@ fn table() -> BTreeMap<&'static str, &'static [&'static str]> {
         ),
         ("media", &["ids", "sdp", "events::media", "stun"]),
         ("recording", &["ids", "sdp", "media"]),
-        ("net", &["ids", "events", "sip", "stun"]),
+        ("net", &["ids", "events", "admission", "sip", "stun"]),
         ("http_client", &["net"]),
         (
             "config",
@@ -66,7 +66,7 @@ fn table() -> BTreeMap<&'static str, &'static [&'static str]> {
             ],
         ),
         ("store", &["ids", "events", "cdr"]),
-        ("api", &["ids", "events", "cdr", "store", "switch"]),
+        ("api", &["ids", "events", "admission", "cdr", "store", "switch"]),
     ])
 }
 

@@ -14,6 +14,7 @@ mod budget;
 pub mod erlang;
 mod overload;
 mod rate;
+mod tally;
 
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ pub use bans::{Ban, BanPolicy, Bans};
 pub use budget::Budget;
 pub use overload::{Load, Overload};
 pub use rate::Rate;
+pub use tally::Tally;
 
 use crate::events::{Class, Refusal};
 use crate::ids::{CallId, ProjectId};

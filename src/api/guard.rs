@@ -1,6 +1,7 @@
 //! The listening socket with bounds: connections in total and per address, and a limit on how long a client may take
 //! over a request or over reading its answer.
 
+use crate::admission::network_of;
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
 use std::collections::BTreeMap;
@@ -17,6 +18,8 @@ use tokio::time::{Instant, Sleep, sleep_until};
 /// Connections at once. Each costs a descriptor and some 20 kB.
 const MAX_CONNECTIONS: usize = 1024;
 const MAX_PER_ADDRESS: usize = 512;
+/// So that a probe of the machine itself never finds the switch dead while strangers hold all others.
+const KEPT_FOR_LOOPBACK: usize = 16;
 /// From the last octet written (or the connection's start) to the end of the next request, and between two octets of
 /// an answer. Bounds a header that dribbles, a body that dribbles, an answer that nobody reads, and an idle keep-alive.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -77,15 +80,19 @@ impl Listener for Guarded {
     }
 }
 
-/// Connections by address.
+/// Connections by network.
 #[derive(Clone, Default)]
 struct Places(Arc<Mutex<BTreeMap<IpAddr, usize>>>);
 
 impl Places {
     fn take(&self, address: IpAddr) -> Option<Place> {
         let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_here = address.is_loopback();
+        let address = network_of(address);
         let here = taken.get(&address).copied().unwrap_or(0);
-        if here >= MAX_PER_ADDRESS || taken.values().sum::<usize>() >= MAX_CONNECTIONS {
+        let all = taken.values().sum::<usize>();
+        let most = if is_here { MAX_CONNECTIONS } else { MAX_CONNECTIONS - KEPT_FOR_LOOPBACK };
+        if here >= MAX_PER_ADDRESS || all >= most {
             return None;
         }
         taken.insert(address, here + 1);
@@ -171,6 +178,22 @@ mod tests {
     fn patient(places: &Places) -> (tokio::io::DuplexStream, Patient<tokio::io::DuplexStream>) {
         let (peer, own) = duplex(64);
         (peer, Patient::new(own, places.take(IpAddr::from([192, 0, 2, 1])).unwrap()))
+    }
+
+    #[test]
+    fn strangers_leave_room_for_the_machine_itself_and_a_network_of_ipv6_counts_as_one() {
+        let places = Places::default();
+        let mut taken: Vec<Place> = Vec::new();
+        for network in 0..4u32 {
+            let host = |nth| format!("2001:db8:0:{network}::{nth:x}").parse().unwrap();
+            taken.extend((0..=MAX_PER_ADDRESS).map_while(|nth| places.take(host(nth))));
+        }
+        assert_eq!(taken.len(), MAX_CONNECTIONS - KEPT_FOR_LOOPBACK);
+        assert!(places.take([192, 0, 2, 1].into()).is_none());
+        taken.extend((0..KEPT_FOR_LOOPBACK).map_while(|_| places.take([127, 0, 0, 1].into())));
+        assert_eq!(taken.len(), MAX_CONNECTIONS);
+        drop(taken);
+        assert!(places.take([192, 0, 2, 1].into()).is_some());
     }
 
     #[tokio::test(start_paused = true)]

@@ -237,6 +237,7 @@ fn offer(result: OfferResult) -> &'static str {
         OfferResult::Declined => "declined",
         OfferResult::Unreachable => "unreachable",
         OfferResult::Withdrawn => "withdrawn",
+        OfferResult::NoPort => "no_port",
     }
 }
 

@@ -52,7 +52,8 @@ impl Refusals {
                 (Kind { reason: *reason, status: *status, class: *class, budget: budget.clone(), trunk }, 1)
             }
             EventKind::CallsShed { count, why, class } => {
-                (Kind { reason: *why, status: 503, class: Some(*class), budget: None, trunk: None }, *count)
+                let status = if *why == Refusal::NotOpen { 404 } else { 503 };
+                (Kind { reason: *why, status, class: Some(*class), budget: None, trunk: None }, *count)
             }
             _ => return,
         };

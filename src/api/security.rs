@@ -4,14 +4,14 @@
 use super::Api;
 use super::guard::Client;
 use super::reply::Refused;
+use crate::admission::Tally;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header::{self, HeaderMap, HeaderValue};
 use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
-use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 const COOKIE: &str = "hotline_login";
@@ -68,7 +68,11 @@ pub(super) async fn proof(State(api): State<Api>, request: Request, next: Next) 
         return next.run(request).await;
     }
     let from = request.extensions().get::<ConnectInfo<Client>>().map(|ConnectInfo(client)| client.address());
-    if from.is_some_and(|from| api.0.guesses.too_many(from, now)) {
+    // Who is logged in stays so, whatever others at the same address (a reverse proxy's, perhaps) try.
+    if cookie(request.headers()).is_some_and(|cookie| api.0.access.cookie_is(cookie, now)) {
+        return next.run(request).await;
+    }
+    if from.is_some_and(|from| api.0.guesses.tally().is_used_up(now, from)) {
         let text = "too many wrong tokens from this address; wait a few seconds";
         return (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "12")], text).into_response();
     }
@@ -79,11 +83,7 @@ pub(super) async fn proof(State(api): State<Api>, request: Request, next: Next) 
             Err(error) => Refused::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
         };
     }
-    let proven = match bearer(request.headers()) {
-        Some(token) => api.0.access.token_is(token),
-        None => cookie(request.headers()).is_some_and(|cookie| api.0.access.cookie_is(cookie, now)),
-    };
-    if proven {
+    if bearer(request.headers()).is_some_and(|token| api.0.access.token_is(token)) {
         return next.run(request).await;
     }
     // A cookie cannot be guessed, and pages that were left open show theirs for hours after it has expired.
@@ -132,7 +132,7 @@ fn logged_in(cookie: &str) -> Response {
 
 fn refused(api: &Api, from: Option<IpAddr>, now: Instant, person: bool) -> Response {
     if let Some(from) = from {
-        api.0.guesses.note(from, now);
+        api.0.guesses.tally().count(now, from);
     }
     unproven(person)
 }
@@ -150,51 +150,28 @@ fn unproven(person: bool) -> Response {
     (StatusCode::UNAUTHORIZED, challenge, Refused::new(StatusCode::UNAUTHORIZED, text)).into_response()
 }
 
-/// Wrong proofs by address, so that one address cannot try tokens by the thousand.
-#[derive(Default)]
-pub(super) struct Guesses(Mutex<BTreeMap<IpAddr, (u32, Instant)>>);
+/// Wrong proofs, so that one address cannot try tokens by the thousand.
+pub(super) struct Guesses(Mutex<Tally>);
+
+impl Default for Guesses {
+    fn default() -> Self {
+        Self(Mutex::new(Tally::new(GUESSES, GUESS_WINDOW)))
+    }
+}
+
+impl Guesses {
+    fn tally(&self) -> MutexGuard<'_, Tally> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// Wrong tokens looked at from one address in [`GUESS_WINDOW`]; after that none is looked at.
 const GUESSES: u32 = 100;
 const GUESS_WINDOW: Duration = Duration::from_secs(12);
-/// Addresses remembered; beyond it the table starts afresh, which only gives an attacker with a thousand addresses
-/// what it has anyway.
-const MAX_ADDRESSES: usize = 1024;
-
-impl Guesses {
-    fn too_many(&self, from: IpAddr, now: Instant) -> bool {
-        let table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        table.get(&from).is_some_and(|(count, since)| *count >= GUESSES && now.duration_since(*since) < GUESS_WINDOW)
-    }
-
-    fn note(&self, from: IpAddr, now: Instant) {
-        let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if table.len() >= MAX_ADDRESSES && !table.contains_key(&from) {
-            table.clear();
-        }
-        let (count, since) = table.entry(from).or_insert((0, now));
-        if now.duration_since(*since) >= GUESS_WINDOW {
-            (*count, *since) = (0, now);
-        }
-        *count += 1;
-    }
-}
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_hundred_and_first_guess_of_an_address_is_not_looked_at_and_others_are() {
-        let (guesses, now) = (Guesses::default(), Instant::now());
-        let (bad, good) = (IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2]));
-        for _ in 0..GUESSES {
-            assert!(!guesses.too_many(bad, now));
-            guesses.note(bad, now);
-        }
-        assert!(guesses.too_many(bad, now) && !guesses.too_many(good, now));
-        assert!(!guesses.too_many(bad, now + GUESS_WINDOW));
-    }
 
     #[test]
     fn a_login_code_is_taken_from_the_front_page_only() {

@@ -585,6 +585,11 @@ async fn a_guesser_is_throttled_and_the_link_that_was_not_guessed_still_works_el
         codes.push(ask("Authorization: Bearer guess").await);
     }
     assert!(codes[..100].iter().all(|code| code == "401") && codes[100] == "429", "{codes:?}");
+    // Behind a proxy all have one address: who is logged in goes on.
+    let code = api.access().new_link(Instant::now()).unwrap();
+    let cookie = api.access().redeem(&code, Instant::now()).unwrap().unwrap();
+    assert_eq!(ask(&format!("Cookie: hotline_login={cookie}")).await, "200");
+    assert_eq!(ask("Authorization: Bearer guess").await, "429");
     drop(stream);
     assert_eq!(as_admin(&api, "GET", "/api/v1/status").await.status(), StatusCode::OK);
     stop.send(()).unwrap();

@@ -147,9 +147,7 @@ fn size(event: &NetEvent) -> usize {
 fn is_fresh(event: &NetEvent) -> bool {
     match event {
         NetEvent::Message { message, .. } => {
-            message.is_request()
-                && !matches!(message.method(), Method::Ack | Method::Bye)
-                && message.to().map_or(true, |to| to.tag().is_none())
+            message.is_outside_dialog() && !matches!(message.method(), Method::Ack | Method::Bye)
         }
         NetEvent::Garbage { .. } => true,
         NetEvent::Lost { .. } => false,

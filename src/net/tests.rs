@@ -122,6 +122,21 @@ fn a_flood_of_registrations_takes_no_place_of_a_new_call() {
 }
 
 #[test]
+fn a_register_with_a_to_tag_waits_with_the_others_rfc3261_10_2() {
+    let (inlet, outlet) = channel();
+    for method in ["REGISTER", "INFO"] {
+        let text = OPTIONS.replace("OPTIONS", method).replace("To: <sip:a@b>", "To: <sip:a@b>;tag=1");
+        let message = Message::parse(text.into()).unwrap();
+        inlet.offer(NetEvent::Message {
+            peer: Peer::udp(at("192.0.2.1:5060"), at("192.0.2.2:5060")),
+            message,
+            trunk: None,
+        });
+    }
+    assert_eq!([outlet.urgent.len(), outlet.fresh.len(), outlet.patient.len()], [1, 0, 1]);
+}
+
+#[test]
 fn a_cancel_right_behind_its_invite_does_not_overtake_it() {
     let (inlet, mut outlet) = channel();
     let peer = Peer::udp(at("192.0.2.1:5060"), at("192.0.2.2:5060"));

@@ -151,6 +151,8 @@ pub enum Why {
     Removed,
     Expired,
     ConnectionLost,
+    /// Whoever registered it has no right to it any more.
+    Revoked,
 }
 
 impl fmt::Display for Why {
@@ -159,6 +161,7 @@ impl fmt::Display for Why {
             Self::Removed => "unregistered",
             Self::Expired => "expired",
             Self::ConnectionLost => "connection lost",
+            Self::Revoked => "password changed",
         })
     }
 }

@@ -188,6 +188,13 @@ impl<F: Clone + Ord> Registrar<F> {
         Ok(Vec::new())
     }
 
+    /// The name or its password is no longer what its contacts were registered with.
+    pub fn revoke(&mut self, now: Instant, aor: &str) {
+        if self.aors.contains_key(aor) {
+            self.commit(now, aor, Vec::new(), Why::Revoked);
+        }
+    }
+
     /// The contacts to call, the preferred first, then the oldest.
     pub fn bindings(&self, aor: &str) -> impl Iterator<Item = &Binding<F>> {
         let mut bindings: Vec<&Binding<F>> = self.aors.get(aor).into_iter().flatten().collect();

@@ -117,6 +117,16 @@ impl TrunkNumbers {
         }
         (number.to_string(), None)
     }
+
+    /// The forms in which somebody may mean a number that goes out as this one: as it stands and, where the plan knows it,
+    /// as it is dialled here. Without the code of the own country: who bars `+*` does not mean the own.
+    pub fn meant(&self, sent: &str) -> Vec<String> {
+        match self.plan.as_ref().and_then(|plan| Some((plan, plan.read(&dialled(sent))?))) {
+            Some((plan, abroad @ Place::Abroad(_))) => vec![sent.to_string(), plan.put(&abroad, Form::National)],
+            Some((plan, home)) => vec![plan.put(&home, Form::National)],
+            None => vec![sent.to_string()],
+        }
+    }
 }
 
 fn edited(number: &str, strip: usize, add: &str) -> Option<String> {
@@ -128,6 +138,8 @@ fn edited(number: &str, strip: usize, add: &str) -> Option<String> {
 enum Place {
     /// The national significant number: area code and subscriber, without prefixes.
     Home(String),
+    /// A number of the own country that nothing stands before, such as 95598, whatever form it came in.
+    Service(String),
     /// Country code and the rest.
     Abroad(String),
 }
@@ -174,21 +186,28 @@ impl Plan {
 
     /// `number` in another form; `None` for one that has none.
     pub fn write(&self, number: &str, form: Form) -> Option<String> {
+        Some(self.put(&self.read(number)?, form))
+    }
+
+    fn put(&self, place: &Place, form: Form) -> String {
         let Self { country, international_prefix, .. } = self;
-        Some(match (self.read(number)?, form) {
-            (Place::Home(national), Form::E164) => format!("+{country}{national}"),
-            (Place::Home(national), Form::International) => format!("{international_prefix}{country}{national}"),
-            (Place::Home(national), Form::National) => self.national(&national),
+        match (place, form) {
+            (Place::Home(national) | Place::Service(national), Form::E164) => format!("+{country}{national}"),
+            (Place::Home(national) | Place::Service(national), Form::International) => {
+                format!("{international_prefix}{country}{national}")
+            }
+            (Place::Home(national), Form::National) => self.national(national),
             (Place::Home(national), Form::Local) => {
                 let local = self.area.as_ref().and_then(|area| national.strip_prefix(area.as_str()));
-                match local.filter(|local| self.is_local(local) && !self.is_bare(&national)) {
+                match local.filter(|local| self.is_local(local) && !self.is_bare(national)) {
                     Some(local) => local.to_string(),
-                    None => self.national(&national),
+                    None => self.national(national),
                 }
             }
+            (Place::Service(number), Form::National | Form::Local) => number.clone(),
             (Place::Abroad(digits), Form::E164) => format!("+{digits}"),
             (Place::Abroad(digits), _) => format!("{international_prefix}{digits}"),
-        })
+        }
     }
 
     fn national(&self, national: &str) -> String {
@@ -228,10 +247,18 @@ impl Plan {
         match digits.strip_prefix(&self.country) {
             // `+86 (0)10 ...`: the prefix has no place behind a country code, and many write it there.
             Some(national) if self.trunk_prefix == "0" => {
-                Some(Place::Home(national.strip_prefix('0').unwrap_or(national).into()))
+                Some(national.strip_prefix('0').map_or_else(|| self.at_home(national), |bare| Place::Home(bare.into())))
             }
-            Some(national) => Some(Place::Home(national.into())),
+            Some(national) => Some(self.at_home(national)),
             None => Some(Place::Abroad(digits.into())),
+        }
+    }
+
+    fn at_home(&self, national: &str) -> Place {
+        // With an area code a number is longer than the shortest without.
+        match national.len() > *self.local_digits.start() {
+            true => Place::Home(national.into()),
+            false => Place::Service(national.into()),
         }
     }
 
@@ -311,6 +338,25 @@ mod tests {
         for number in ["95598", "12345", "110", "119", "10086", "1001", "0"] {
             forms(&beijing(), number, ["-"; 4]);
         }
+    }
+
+    #[test]
+    fn a_service_number_with_a_country_code_is_dialled_as_it_is() {
+        for (service, code) in
+            [("95598", "+8695598"), ("110", "+86110"), ("10086", "008610086"), ("116114", "+86116114")]
+        {
+            forms(&beijing(), code, [&format!("+86{service}"), &format!("0086{service}"), service, service]);
+        }
+        assert_eq!(beijing().write("+86057112345", Form::National).as_deref(), Some("057112345"), "with its prefix");
+    }
+
+    #[test]
+    fn a_number_that_goes_out_is_meant_as_it_is_dialled_here() {
+        let numbers = TrunkNumbers { plan: Some(beijing()), ..TrunkNumbers::default() };
+        assert_eq!(numbers.meant("+861088886666"), ["01088886666"]);
+        assert_eq!(numbers.meant("+4930901820"), ["+4930901820", "004930901820"]);
+        assert_eq!(numbers.meant("*97"), ["*97"]);
+        assert_eq!(TrunkNumbers::default().meant("+861088886666"), ["+861088886666"]);
     }
 
     #[test]

@@ -61,15 +61,9 @@ impl fmt::Display for Barred {
 }
 
 impl TollRules {
-    /// `wall` is milliseconds since 1970 (UTC); `calls` are up and `begun` within the last hour.
-    pub fn check(&self, number: &str, wall: u64, calls: u32, begun: u32) -> Result<(), Barred> {
-        let number = dialled(number);
-        if self.is_in(&self.deny, &number) {
-            return Err(Barred::Number);
-        }
-        if self.night.as_ref().is_some_and(|night| night.is_at(wall) && self.is_in(&night.deny, &number)) {
-            return Err(Barred::AtNight);
-        }
+    /// `forms` and `wall` as [`TollRules::bars`] takes them; `calls` are up and `begun` within the last hour.
+    pub fn check(&self, forms: &[String], wall: u64, calls: u32, begun: u32) -> Result<(), Barred> {
+        self.bars(forms, wall)?;
         if self.calls.is_some_and(|most| calls >= most) {
             return Err(Barred::TooMany);
         }
@@ -77,6 +71,24 @@ impl TollRules {
             return Err(Barred::TooOften);
         }
         Ok(())
+    }
+
+    /// Whether the number itself is barred, in any of its forms: as it is dialled, and as it goes out, which is another one
+    /// where a digit for an outside line is taken away. An exception for the first form holds for all. `wall` is
+    /// milliseconds since 1970 (UTC).
+    pub fn bars(&self, forms: &[String], wall: u64) -> Result<(), Barred> {
+        let mut forms: Vec<String> = forms.iter().map(|form| dialled(form)).collect();
+        if forms.first().is_some_and(|first| self.allow.iter().any(|pattern| pattern.matches(first))) {
+            forms.truncate(1);
+        }
+        let is_in = |denied: &[NumberPattern]| forms.iter().any(|form| self.is_in(denied, form));
+        if is_in(&self.deny) {
+            return Err(Barred::Number);
+        }
+        match self.night.as_ref().is_some_and(|night| night.is_at(wall) && is_in(&night.deny)) {
+            true => Err(Barred::AtNight),
+            false => Ok(()),
+        }
     }
 
     /// Whether these numbers are denied and no exception is as special.
@@ -98,6 +110,10 @@ impl Night {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn form(number: &str) -> [String; 1] {
+        [number.into()]
+    }
 
     fn patterns(all: &[&str]) -> Vec<NumberPattern> {
         all.iter().map(|text| text.parse().unwrap()).collect()
@@ -129,25 +145,40 @@ mod tests {
             ("0900123", Some(Barred::Number)),
             ("01088886666", None),
         ] {
-            assert_eq!(rules.check(number, NOON, 0, 0).err(), barred, "{number}");
+            assert_eq!(rules.check(&form(number), NOON, 0, 0).err(), barred, "{number}");
+        }
+    }
+
+    #[test]
+    fn a_number_is_barred_as_it_goes_out_too_unless_it_is_excepted_as_it_is_dialled() {
+        let rules = rules();
+        for (forms, barred) in [
+            (["90013105551234", "0013105551234"], true),
+            (["900442071234567", "00442071234567"], false),
+            (["00442071234567", "+442071234567"], false),
+            (["00442071234567", "+4930901820"], false),
+            (["901088886666", "01088886666"], false),
+        ] {
+            assert_eq!(rules.bars(&forms.map(String::from), NOON).is_err(), barred, "{forms:?}");
         }
     }
 
     #[test]
     fn at_night_fewer_numbers_are_open() {
         let rules = rules();
-        let at = |hours: u64, minutes: u64| rules.check("01088886666", (hours * 60 + minutes) * 60_000, 0, 0).err();
+        let at =
+            |hours: u64, minutes: u64| rules.check(&form("01088886666"), (hours * 60 + minutes) * 60_000, 0, 0).err();
         assert_eq!((at(14, 0), at(13, 59)), (Some(Barred::AtNight), None), "22:00 there");
         assert_eq!((at(21, 59), at(22, 0)), (Some(Barred::AtNight), None), "06:00 there");
-        assert_eq!(rules.check("95598", MIDNIGHT, 0, 0), Ok(()));
+        assert_eq!(rules.check(&form("95598"), MIDNIGHT, 0, 0), Ok(()));
     }
 
     #[test]
     fn an_extension_has_so_many_calls_at_once_and_in_an_hour() {
         let rules = rules();
-        assert_eq!(rules.check("95598", NOON, 1, 9), Ok(()));
-        assert_eq!(rules.check("95598", NOON, 2, 0), Err(Barred::TooMany));
-        assert_eq!(rules.check("95598", NOON, 0, 10), Err(Barred::TooOften));
-        assert_eq!(TollRules::default().check("0013105551234", NOON, 900, 900), Ok(()));
+        assert_eq!(rules.check(&form("95598"), NOON, 1, 9), Ok(()));
+        assert_eq!(rules.check(&form("95598"), NOON, 2, 0), Err(Barred::TooMany));
+        assert_eq!(rules.check(&form("95598"), NOON, 0, 10), Err(Barred::TooOften));
+        assert_eq!(TollRules::default().check(&form("0013105551234"), NOON, 900, 900), Ok(()));
     }
 }

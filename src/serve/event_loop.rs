@@ -559,6 +559,9 @@ fn log(event: &SwitchEvent) {
         EventKind::CallsShed { count, why: Refusal::Overload, class } => {
             tracing::warn!(count, class = class.as_str(), "new calls were refused: the switch falls behind")
         }
+        EventKind::CallsShed { count, why: Refusal::NotOpen, .. } => {
+            tracing::warn!(count, "calls to numbers that lead nowhere were refused, more than are told one by one")
+        }
         EventKind::CallsShed { count, .. } => {
             tracing::warn!(
                 count,

@@ -2,13 +2,12 @@
 //! was taken goes back together.
 
 use super::Switch;
-use super::inbound::Refused;
+use super::inbound::{Refused, parties};
 use crate::admission::{Load, Overload};
-use crate::events::{Class, EventKind, NumberRole, Refusal, Source};
-use crate::ids::{CallId, LegId, ProjectId, TrunkId};
+use crate::events::{Class, EventKind, Refusal, Source};
+use crate::ids::{AgentId, CallId, LegId, ProjectId, TrunkId};
 use crate::media::command::PortLease;
 use crate::routing::{Destination, Route};
-use crate::sip::message::uri::UriRef;
 use crate::sip::message::{HeaderName, Message, Method};
 use crate::sip::peer::Peer;
 use crate::timers::Now;
@@ -58,9 +57,10 @@ impl Switch {
     }
 
     /// Hands a message to the endpoint, which turns a new call away unread when more come than may, or than can be dealt
-    /// with. What belongs to a call that is there, a repeated INVITE too, goes its way.
+    /// with. What belongs to a call that is there, a repeated INVITE or one that takes its place too, goes its way.
     pub(super) fn take_or_shed(&mut self, now: Now, peer: Peer, message: Message) {
-        let is_new = *message.method() == Method::Invite && message.is_request() && self.admission.may_shed(now.at);
+        let invites = *message.method() == Method::Invite && message.is_outside_dialog();
+        let is_new = invites && self.admission.may_shed(now.at) && !self.takes_place(&message);
         let class = if is_new { self.class_at_sight(&message, peer) } else { Class::Urgent };
         let why = self.admission.sheds(now.at, class);
         self.endpoint.shed_calls(why.is_some());
@@ -73,13 +73,23 @@ impl Switch {
         }
     }
 
-    /// How urgent a new call is, as far as that costs nothing to find out: nobody has proved anything yet.
+    /// Whether an INVITE is for the place of another in a call that is there (RFC 3891).
+    fn takes_place(&self, invite: &Message) -> bool {
+        let named = invite.replaces().and_then(Result::ok);
+        named.is_some_and(|named| self.endpoint.replaced(&named).is_some())
+    }
+
+    /// How urgent a new call is, as far as that costs little to find out: nobody has proved anything yet. Who is neither a
+    /// trunk nor an extension on the way that it is registered by has the least claim.
     fn class_at_sight(&self, message: &Message, peer: Peer) -> Class {
-        let trunk = self.vouched.clone().or_else(|| self.config.routes.trunk_of(peer.remote.ip()));
-        let called = UriRef::parse(message.request_uri()).ok().and_then(|uri| uri.user_decoded());
-        let (Some(trunk), Some(called)) = (trunk, called) else { return Class::default() };
-        let (number, _) = self.rewrite(&trunk, NumberRole::CalledIn, &called);
-        let source = Source::Trunk(trunk);
+        let parties = parties(message);
+        let (source, number) = if self.registrar.has_flow(&parties.from, &peer) {
+            (Source::Extension(AgentId::new(parties.from)), parties.to)
+        } else {
+            let Some(trunk) = self.trunk_of(peer.remote.ip(), &parties.to) else { return Class::Outbound };
+            let (number, _) = self.called_by(&trunk, &parties);
+            (Source::Trunk(trunk), number)
+        };
         let route = self.config.routes.route(&number, &source);
         route.map_or(Class::default(), |route| self.asking(&source, message, route).class)
     }
@@ -103,6 +113,17 @@ impl Switch {
             load.media_late.as_millis(),
             Overload::EVERY.as_millis()
         );
+        self.emit(now, None, EventKind::Alarm { text });
+    }
+
+    /// No agent's phone can be rung for want of an RTP port: told now and then, as each try would.
+    pub(super) fn tell_no_port(&mut self, now: Now) {
+        if self.told_no_port.is_some_and(|told| now.at.saturating_duration_since(told) < TELL_OVERLOAD) {
+            return;
+        }
+        self.told_no_port = Some(now.at);
+        let text =
+            "a phone could not be rung: no RTP port is free beside its caller's; give `listen.rtp` more ports".into();
         self.emit(now, None, EventKind::Alarm { text });
     }
 

@@ -4,7 +4,7 @@
 
 use super::registration::user_of;
 use super::{Switch, SwitchConfig};
-use crate::admission::{Ban, BanPolicy};
+use crate::admission::{Ban, BanPolicy, Bans};
 use crate::events::EventKind;
 use crate::ids::Redacted;
 use crate::routing::Cidr;
@@ -70,15 +70,14 @@ impl Switch {
     }
 
     fn is_friend(&self, address: IpAddr) -> bool {
-        self.config.edge.allow.iter().any(|block| block.contains(address))
-            || self.config.routes.trunk_of(address).is_some()
+        self.config.edge.allow.iter().any(|block| block.contains(address)) || self.trunk_of(address, "").is_some()
     }
 
     /// Somebody has answered a challenge wrongly.
-    pub(super) fn score(&mut self, now: Now, request: &Message, peer: Peer) {
+    pub(super) fn score(&mut self, now: Now, peer: Peer) {
         let Some(policy) = self.config.edge.bans else { return };
-        let (address, seconds) = (peer.remote.ip(), self.uptime_s(now));
-        if self.is_friend(address) || !self.auth.was_challenged(seconds, request, address) {
+        let address = peer.remote.ip();
+        if self.is_friend(address) {
             return;
         }
         if let Some(Ban { address, failures, .. }) = self.bans.fail(now.at, &policy, address) {
@@ -92,6 +91,14 @@ impl Switch {
         if let Some(policy) = self.config.edge.bans {
             let over = self.bans.expire(now.at, &policy);
             self.tell_freed(now, over);
+        }
+    }
+
+    /// Bans that are switched off are over, and nobody is half on the way to one.
+    pub(super) fn forget_bans(&mut self, now: Now) {
+        if self.config.edge.bans.is_none() {
+            self.lift_bans(now, None);
+            self.bans = Bans::default();
         }
     }
 
@@ -113,9 +120,7 @@ impl Switch {
 
 /// A request that belongs to nothing that is there.
 fn is_news(message: &Message) -> bool {
-    message.is_request()
-        && !matches!(message.method(), Method::Ack | Method::Cancel)
-        && message.to().map_or(true, |to| to.tag().is_none())
+    message.is_outside_dialog() && !matches!(message.method(), Method::Ack | Method::Cancel)
 }
 
 fn is_scanner(config: &SwitchConfig, message: &Message) -> bool {

@@ -9,7 +9,7 @@ use super::sip_link::warning_header;
 use super::test_number::TestCall;
 use super::{CALL_LIMIT, Driver, Entry, Switch, SwitchTimer};
 use crate::call::Call;
-use crate::events::{Cause, Class, EndedBy, EventKind, NumberRole, Refusal, Source};
+use crate::events::{Class, EndedBy, EventKind, NumberRole, Refusal, Source};
 use crate::ids::{AgentId, CallId, ProjectId, Redacted, TrunkId};
 use crate::media::command::WorkerId;
 use crate::routing::{Closed, Destination, TestNumber};
@@ -19,9 +19,15 @@ use crate::sip::message::{HeaderName, Message};
 use crate::sip::peer::Peer;
 use crate::timers::Now;
 use bytes::Bytes;
+use std::time::Duration;
 
 /// Of an INVITE that does not say (RFC 3261 8.1.1.6).
 pub(super) const MOST_HOPS: u8 = 70;
+
+/// Calls of one address to numbers that lead nowhere, of which each is written down by itself; of more within the time only
+/// the sum is. A phone that redials a closed number, or whoever forges a carrier's address, fills no journal.
+pub(super) const MISDIALLED: u32 = 60;
+pub(super) const MISDIALLED_WITHIN: Duration = Duration::from_secs(60);
 
 /// A refused new call.
 pub(super) struct Refused {
@@ -67,10 +73,10 @@ struct Caller {
 }
 
 /// The two parties of a new INVITE, as text.
-struct Parties {
-    from: String,
+pub(super) struct Parties {
+    pub from: String,
     from_display: Option<String>,
-    to: String,
+    pub to: String,
     /// The user of the To header.
     named: String,
     /// The device whose GRUU was dialled.
@@ -84,7 +90,7 @@ impl Switch {
             let headers: Vec<(&str, &str)> = refused.headers.iter().map(|(n, v)| (*n, v.as_str())).collect();
             self.endpoint.reject(now.at, usage, refused.status, refused.phrase.as_deref(), &headers);
             // A challenge is half of a handshake, not a refusal that anybody needs to read about.
-            if refused.status != 401 {
+            if refused.status != 401 && !self.is_one_of_many(now, peer, &refused) {
                 let (from, to) = (Redacted::new(parties.from), Redacted::new(parties.to));
                 let Refused { reason, status, source, asking, .. } = refused;
                 let (class, budget) = asking.map(|Asking { class, budget }| (class, budget)).unzip();
@@ -97,6 +103,19 @@ impl Switch {
                 );
             }
         }
+    }
+
+    /// Whether a refusal is told in a sum.
+    fn is_one_of_many(&mut self, now: Now, peer: Peer, refused: &Refused) -> bool {
+        if refused.reason != Refusal::NotOpen {
+            return false;
+        }
+        let is_one = self.misdialled.is_used_up(now.at, peer.remote.ip());
+        match is_one {
+            true => *self.shed.entry((Refusal::NotOpen, Class::default())).or_default() += 1,
+            false => self.misdialled.count(now.at, peer.remote.ip()),
+        }
+        is_one
     }
 
     fn take_in(
@@ -127,6 +146,8 @@ impl Switch {
         parties: &Parties,
         source: Source,
     ) -> Result<(), Refused> {
+        // Strangers who are challenged do not count: they would use up what known callers may have.
+        self.admission.count_arrival(now.at);
         let code = match &source {
             Source::Extension(agent) => self.read_code(agent, &parties.to).transpose()?.map(|wish| (agent, wish)),
             Source::Trunk(_) => None,
@@ -166,8 +187,6 @@ impl Switch {
         if self.draining {
             return Err(Refused::full(Refusal::Draining));
         }
-        // Strangers who are challenged do not count: they would use up what known callers may have.
-        self.admission.count_arrival(now.at);
         let room = self.make_room(now, &source, &destination, &asking)?;
         let Room { call: id, leg, lease } = room;
         let seat = self.seat(leg, lease, peer, &source);
@@ -232,13 +251,7 @@ impl Switch {
         Ok(match self.prove(now, request, peer) {
             Proof::Extension(agent) => Source::Extension(agent),
             Proof::None | Proof::Elsewhere if !self.config.extensions.contains_key(parties.from.as_str()) => {
-                let by_address = || self.config.routes.trunk_of(peer.remote.ip());
-                match self
-                    .vouched
-                    .clone()
-                    .or_else(by_address)
-                    .or_else(|| self.registered_trunk(peer.remote.ip(), &parties.to))
-                {
+                match self.trunk_of(peer.remote.ip(), &parties.to) {
                     Some(trunk) => Source::Trunk(trunk),
                     None => {
                         // The usual mistake with a new trunk, or a stranger: either way the operator is to see it.
@@ -309,11 +322,15 @@ impl Switch {
             (made, _) if self.config.extensions.contains_key(made.as_str()) => (number, None),
             made => made,
         };
-        let in_to = self.config.trunk_numbers.get(trunk).is_some_and(|numbers| numbers.called_in_to);
-        let called = if in_to { &parties.named } else { &parties.to };
-        let (to, to_told) = self.rewrite(trunk, NumberRole::CalledIn, called);
+        let (to, to_told) = self.called_by(trunk, parties);
         let notes = from_told.into_iter().chain(to_told).collect();
         Caller { from, from_display, to, identity: Identity::of_trunk(request), asserted: is_asserted, notes }
+    }
+
+    /// The number that a caller by a trunk has dialled, and what its rules have made of it.
+    pub(super) fn called_by(&self, trunk: &TrunkId, parties: &Parties) -> (String, Option<EventKind>) {
+        let in_to = self.config.trunk_numbers.get(trunk).is_some_and(|numbers| numbers.called_in_to);
+        self.rewrite(trunk, NumberRole::CalledIn, if in_to { &parties.named } else { &parties.to })
     }
 
     fn challenged(&mut self, now: Now, request: &Message, peer: Peer, reason: Refusal, stale: bool) -> Refused {
@@ -340,13 +357,13 @@ impl Switch {
     fn start_direct(&mut self, now: Now, id: CallId, agent: AgentId) {
         self.visit(now, id, &agent);
         let ring_time = self.config.direct_ring_time;
-        if !self.dial_extension(now, id, crate::call::DialPurpose::Direct, &agent, ring_time) {
-            self.end_call(now, id, Cause::Unreachable, EndedBy::System);
+        if let Err(cause) = self.dial_extension(now, id, crate::call::DialPurpose::Direct, &agent, ring_time) {
+            self.end_call(now, id, cause, EndedBy::System);
         }
     }
 }
 
-fn parties(request: &Message) -> Parties {
+pub(super) fn parties(request: &Message) -> Parties {
     let user = |uri: &[u8]| UriRef::parse(uri).ok()?.user_decoded().map(|user| user.into_owned());
     let to = user(request.request_uri()).unwrap_or_default();
     let instance = UriRef::parse(request.request_uri()).ok().and_then(|uri| uri.param("gr"));

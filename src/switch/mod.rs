@@ -12,7 +12,6 @@ mod feature_codes;
 mod flow_versions;
 mod gate;
 mod gruu;
-mod guesses;
 mod identity;
 mod inbound;
 mod ivr_link;
@@ -57,7 +56,7 @@ pub use transfer_link::Untransferable;
 pub use view::{BanView, CallSummary, SwitchView};
 
 use crate::acd::{Acd, Leave};
-use crate::admission::{Admission, Bans, Load};
+use crate::admission::{Admission, Bans, Load, Tally};
 use crate::call::{Call, CallOutput, Notice};
 use crate::events::{Cause, Class, EndedBy, EventKind, Refusal, SupervisionMode, SwitchEvent};
 use crate::ids::{AgentId, CallId, LegId, ProjectId, QueueId, TicketId, TrunkId};
@@ -72,7 +71,6 @@ use crate::timers::{Now, Timers};
 use crate::trunks::Trunks;
 use auth_failures::AuthFailures;
 use bytes::Bytes;
-use guesses::Guesses;
 use identity::Identity;
 use ivr_link::FlowRun;
 use languages::Languages;
@@ -339,8 +337,6 @@ struct Entry {
     ticket: Option<(TicketId, QueueId)>,
     /// The way out that is being looked for.
     trunk_hunt: Option<TrunkHunt>,
-    /// The extension that had somebody outside called.
-    paid_by: Option<AgentId>,
     /// When the caller came back to who had sent it elsewhere in vain.
     returned: Option<Instant>,
     /// The caller is to go elsewhere when nobody else is rung.
@@ -380,7 +376,6 @@ impl Entry {
             referral: None,
             ticket: None,
             trunk_hunt: None,
-            paid_by: None,
             returned: None,
             redirection: None,
             diverted: Vec::new(),
@@ -408,9 +403,12 @@ pub struct Switch {
     endpoint: Endpoint,
     auth: Authenticator,
     auth_failures: AuthFailures,
-    guesses: Guesses,
+    /// Passwords guessed.
+    guesses: Tally,
+    /// Numbers called that lead nowhere.
+    misdialled: Tally,
     bans: Bans,
-    begun: toll_link::Begun,
+    tolls: toll_link::Tolls,
     gate: GateStats,
     acd: Acd,
     registrar: Registrar<Peer>,
@@ -445,6 +443,8 @@ pub struct Switch {
     shed: BTreeMap<(Refusal, Class), u64>,
     /// When operators were last told of overload.
     told_overload: Option<Instant>,
+    /// And that no RTP port is free.
+    told_no_port: Option<Instant>,
     /// The switches that are on.
     live: BTreeSet<String>,
     languages: Languages,
@@ -465,9 +465,10 @@ impl Switch {
             endpoint: Endpoint::new(endpoint),
             auth: authenticator(&config),
             auth_failures: AuthFailures::default(),
-            guesses: Guesses::default(),
+            guesses: Tally::of_guesses(),
+            misdialled: Tally::new(inbound::MISDIALLED, inbound::MISDIALLED_WITHIN),
             bans: Bans::default(),
-            begun: toll_link::Begun::default(),
+            tolls: toll_link::Tolls::default(),
             gate: GateStats::default(),
             acd: Acd::new(config.acd.clone()),
             registrar: Registrar::new(config.registrar.clone()),
@@ -494,6 +495,7 @@ impl Switch {
             draining: false,
             shed: BTreeMap::new(),
             told_overload: None,
+            told_no_port: None,
             live: BTreeSet::new(),
             languages: Languages::default(),
             boxes: BTreeMap::new(),
@@ -727,6 +729,7 @@ impl Switch {
     fn release_leg(&mut self, leg: LegId) {
         self.other_ways.remove(&leg);
         self.trunks.release(leg);
+        self.tolls.release(leg);
         if let Some((_, Some(usage))) = self.legs.get_mut(&leg).map(|place| (place.0, place.1.take())) {
             self.usages.remove(&usage);
         }
@@ -743,6 +746,7 @@ impl Switch {
         }
         self.admission.reconfigure(config.admission.clone());
         self.registrar.reconfigure(config.registrar.clone());
+        self.revoke_registrations(now, &config);
         self.trunks.reconfigure(now.at, config.trunks.clone());
         self.auth.reconfigure(&config.realm, config.nonce_ttl.as_secs(), &config.algorithms);
         self.endpoint.set_max_usages(config.endpoint.max_usages);
@@ -751,6 +755,7 @@ impl Switch {
             self.endpoint.set_session(terms);
         }
         self.config = config;
+        self.forget_bans(now);
         self.drop_watchers_of_strangers(now);
         self.endpoint.set_allowed("MESSAGE", self.config.messages);
         // An agent who is new to the distributor may have been registered for long.

@@ -84,8 +84,8 @@ impl Switch {
         }
         self.acd.agent_call_started(now.at, &agent);
         let ring_time = self.config.direct_ring_time;
-        if !self.dial_extension(now, id, DialPurpose::First, &agent, ring_time) {
-            self.end_call(now, id, Cause::Unreachable, EndedBy::System);
+        if let Err(cause) = self.dial_extension(now, id, DialPurpose::First, &agent, ring_time) {
+            self.end_call(now, id, cause, EndedBy::System);
         }
         Ok(())
     }

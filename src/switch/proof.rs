@@ -33,7 +33,7 @@ impl Switch {
         let seconds = self.uptime_s(now);
         let extensions = &self.config.extensions;
         let lookup = |user: &str| extensions.get(user).map(|extension| extension.ha1.clone());
-        let why = match self.auth.verify(seconds, request, request.method().as_str(), lookup) {
+        let why = match self.auth.verify(seconds, request, peer.remote.ip(), lookup) {
             Verdict::Ok { user } => return Proof::Extension(AgentId::new(user)),
             Verdict::Challenge { stale: _, why } => why,
         };
@@ -41,7 +41,7 @@ impl Switch {
         let said = match why {
             Why::NoCredentials => return Proof::None,
             Why::OtherRealm => return Proof::Elsewhere,
-            // As often as a phone registers less often than nonces live.
+            // As often as a phone registers less often than nonces live, and when it has a new address.
             Why::StaleNonce => return Proof::Stale,
             Why::UnknownUser => "unknown user",
             Why::WrongPassword => "wrong password",
@@ -51,7 +51,7 @@ impl Switch {
         };
         if matches!(why, Why::UnknownUser | Why::WrongPassword) {
             self.guesses.count(now.at, peer.remote.ip());
-            self.score(now, request, peer);
+            self.score(now, peer);
         }
         self.count_auth_failure(now, request, peer, said);
         if why == Why::Replayed { Proof::Stale } else { Proof::Wrong }
@@ -61,7 +61,7 @@ impl Switch {
     /// whoever forges its address sees none of our answers, and must not lock it out.
     fn may_not_guess(&self, now: Now, request: &Message, peer: Peer) -> bool {
         let claims = || request.credentials(HeaderName::Authorization).filter(|auth| auth.is_digest());
-        self.guesses.are_used_up(now.at, peer.remote.ip())
+        self.guesses.is_used_up(now.at, peer.remote.ip())
             && claims().next().is_some()
             && !claims().all(|auth| auth.username().is_some_and(|user| self.registrar.has_flow(&user, &peer)))
     }

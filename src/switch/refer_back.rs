@@ -2,10 +2,11 @@
 //! if the configuration says that the carrier takes that: the call then costs neither of us a second line. A carrier that does
 //! not, or says nothing in time, is dialled as for any other transfer.
 
+use super::toll_link::Paid;
 use super::{Switch, SwitchTimer};
 use crate::call::DialPurpose;
 use crate::events::{Cause, EndedBy, NumberRole, TransferOutcome};
-use crate::ids::{CallId, TrunkId};
+use crate::ids::CallId;
 use crate::sip::endpoint::UsageId;
 use crate::timers::Now;
 use std::time::Duration;
@@ -19,31 +20,44 @@ const ACCEPTED_LIMIT: Duration = Duration::from_secs(180);
 /// A carrier that was asked to take its caller back.
 #[derive(Debug)]
 pub(super) struct Back {
-    /// Which is dialled if it does not.
-    trunk: TrunkId,
-    number: String,
+    /// What is dialled if it does not.
+    paid: Paid,
     /// 202: the caller may be taken away any moment.
     accepted: bool,
 }
 
 impl Switch {
-    /// True when the carrier was asked. `trunk` may be a group.
-    pub(super) fn refer_back(&mut self, now: Now, id: CallId, trunk: &TrunkId, number: &str) -> bool {
+    /// Sends the caller outside: back to the carrier that brought him, or else by a second call of ours.
+    pub(super) fn send_outside(&mut self, now: Now, id: CallId, paid: Paid) {
+        if !self.refer_back(now, id, &paid) {
+            self.dial_referred(now, id, paid);
+        }
+    }
+
+    fn dial_referred(&mut self, now: Now, id: CallId, paid: Paid) {
+        let ring_time = self.config.direct_ring_time;
+        if self.hunt(now, id, DialPurpose::Referred, paid, ring_time).is_err() {
+            self.on_referral_failed(now, id, Cause::Unreachable);
+        }
+    }
+
+    /// True when the carrier was asked.
+    fn refer_back(&mut self, now: Now, id: CallId, paid: &Paid) -> bool {
         let Some(entry) = self.calls.get(&id) else { return false };
-        let Some(own) = entry.trunk.clone().filter(|own| self.trunks.leads_to(trunk, own)) else { return false };
+        let Some(own) = entry.trunk.clone().filter(|own| self.trunks.leads_to(&paid.trunk, own)) else { return false };
         let Some(config) = self.trunks.config(&own).filter(|config| config.manners.refers) else { return false };
         let host = config.host.clone();
         let Some(usage) = self.usage_of(entry.call.caller().id) else { return false };
         let Some(referral) = &entry.referral else { return false };
         let by = format!("sip:{}@{}", referral.by, self.config.realm);
-        let dialled = self.rewritten(now, id, &own, NumberRole::CalledOut, number);
+        let dialled = self.rewritten(now, id, &own, NumberRole::CalledOut, &paid.number);
         let to = format!("sip:{}@{host}", super::outbound_leg::user_part(&dialled));
         if self.endpoint.refer(now.at, usage, &to, Some(&by)).is_err() {
             return false;
         }
         self.timers.set(SwitchTimer::CarrierAsked(id), now.at + LIMIT);
         if let Some(referral) = self.calls.get_mut(&id).and_then(|entry| entry.referral.as_mut()) {
-            referral.back = Some(Back { trunk: trunk.clone(), number: number.to_string(), accepted: false });
+            referral.back = Some(Back { paid: paid.clone(), accepted: false });
         }
         true
     }
@@ -95,11 +109,8 @@ impl Switch {
     pub(super) fn on_refer_refused(&mut self, now: Now, id: CallId) {
         self.timers.clear(&SwitchTimer::CarrierAsked(id));
         let Some(referral) = self.calls.get_mut(&id).and_then(|entry| entry.referral.as_mut()) else { return };
-        let Some(Back { trunk, number, .. }) = referral.back.take() else { return };
-        let ring_time = self.config.direct_ring_time;
-        if !self.dial_trunk(now, id, DialPurpose::Referred, &trunk, &number, ring_time) {
-            self.on_referral_failed(now, id, Cause::Unreachable);
-        }
+        let Some(Back { paid, .. }) = referral.back.take() else { return };
+        self.dial_referred(now, id, paid);
     }
 
     /// The call ended in mid-transfer. A carrier that had agreed has taken its caller.

@@ -1,8 +1,8 @@
 //! Between REGISTER and the registrar.
 
-use super::Switch;
 use super::gruu::public_gruu;
 use super::proof::Proof;
+use super::{Extension, Switch, SwitchConfig};
 use crate::events::EventKind;
 use crate::ids::{AgentId, Redacted};
 use crate::registrar::{BindingId, BindingView, ContactUpdate, RegistrarOutput};
@@ -121,6 +121,19 @@ impl Switch {
             let _ = write!(told, ";reg-id={reg_id}");
         }
         told
+    }
+
+    /// Phones whose extension is gone, or has another password in these settings, are called no more: whoever has the old
+    /// password may be a thief. The right ones come back with their next REGISTER. In another realm all passwords are hashed
+    /// anew, which says nothing about them.
+    pub(super) fn revoke_registrations(&mut self, now: Now, config: &SwitchConfig) {
+        let same_realm = config.realm == self.config.realm;
+        let holds = |id: &AgentId, was: &Extension| {
+            config.extensions.get(id).is_some_and(|is| is.ha1 == was.ha1 || !same_realm)
+        };
+        for (id, _) in self.config.extensions.iter().filter(|(id, was)| !holds(id, was)) {
+            self.registrar.revoke(now.at, id.as_str());
+        }
     }
 
     /// Asks a phone behind NAT whether it is there: any answer will do (RFC 3261 11).

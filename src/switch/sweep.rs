@@ -39,9 +39,11 @@ impl Switch {
         };
         let mut lost: Vec<(LegId, CallId)> = self.legs.iter().filter_map(orphan).collect();
         lost.sort();
-        let placed: Vec<LegId> = self.trunks.held().filter(|leg| !self.legs.contains_key(leg)).collect();
+        let held = self.trunks.held().chain(self.tolls.held().copied());
+        let placed: Vec<LegId> = held.filter(|leg| !self.legs.contains_key(leg)).collect();
         for leg in placed {
             self.trunks.release(leg);
+            self.tolls.release(leg);
             self.mended(now, None, format!("a place of a trunk without its leg {leg}"));
         }
         for (leg, call) in lost {

@@ -208,17 +208,15 @@ impl Switch {
         match destination {
             Destination::Extension(agent) => {
                 self.visit(now, id, &agent);
-                if !self.dial_extension(now, id, DialPurpose::Referred, &agent, ring_time) {
-                    self.on_referral_failed(now, id, Cause::Unreachable);
+                if let Err(cause) = self.dial_extension(now, id, DialPurpose::Referred, &agent, ring_time) {
+                    self.on_referral_failed(now, id, cause);
                 }
             }
             Destination::Trunk { trunk, number } => {
                 let number = number.unwrap_or(to);
-                if self.refer_back(now, id, &trunk, &number) {
-                    return;
-                }
-                if !self.dial_trunk(now, id, DialPurpose::Referred, &trunk, &number, ring_time) {
-                    self.on_referral_failed(now, id, Cause::Unreachable);
+                match self.pays(now, id, &trunk, &number) {
+                    Ok(paid) => self.send_outside(now, id, paid),
+                    Err(cause) => self.on_referral_failed(now, id, cause),
                 }
             }
             Destination::Queue(queue) => {

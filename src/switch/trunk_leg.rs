@@ -6,6 +6,7 @@
 
 use super::inbound::printable;
 use super::outbound_leg::user_part;
+use super::toll_link::Paid;
 use super::{Switch, SwitchTimer};
 use crate::call::{DialPurpose, DialTarget};
 use crate::events::{Cause, EndedBy, EventKind, LegRole, NumberRole, Source, TrunkFault};
@@ -32,7 +33,7 @@ const LONE_SILENCE: Duration = Duration::from_secs(8);
 #[derive(Debug)]
 pub(super) struct TrunkHunt {
     purpose: DialPurpose,
-    number: String,
+    paid: Paid,
     to_come: VecDeque<Way>,
     trying: Option<Try>,
     /// One of them said nothing.
@@ -73,33 +74,31 @@ impl Switch {
         number: &str,
         ring_time: Duration,
     ) -> bool {
-        self.hunt(now, id, purpose, trunk, number, ring_time).is_ok()
+        self.pays(now, id, trunk, number).and_then(|paid| self.hunt(now, id, purpose, paid, ring_time)).is_ok()
     }
 
     pub(super) fn start_trunk(&mut self, now: Now, id: CallId, trunk: &TrunkId, number: Option<String>) {
         let Some(entry) = self.calls.get(&id) else { return };
         let number = number.unwrap_or_else(|| entry.to.clone());
         let ring_time = self.config.direct_ring_time;
-        if let Err(cause) = self.hunt(now, id, DialPurpose::Direct, trunk, &number, ring_time) {
+        let paid = self.pays(now, id, trunk, &number);
+        if let Err(cause) = paid.and_then(|paid| self.hunt(now, id, DialPurpose::Direct, paid, ring_time)) {
             self.end_call(now, id, cause, EndedBy::System);
         }
     }
 
-    fn hunt(
+    pub(super) fn hunt(
         &mut self,
         now: Now,
         id: CallId,
         purpose: DialPurpose,
-        trunk: &TrunkId,
-        number: &str,
+        paid: Paid,
         ring_time: Duration,
     ) -> Result<(), Cause> {
-        self.pays(now, id, number)?;
-        let mut to_come = VecDeque::from(self.trunks.ways(now.at, trunk));
+        let mut to_come = VecDeque::from(self.trunks.ways(now.at, &paid.trunk));
         to_come.truncate(MOST_TRIES);
-        let number = number.to_string();
         let cause = Cause::TrunkDown;
-        let hunt = TrunkHunt { purpose, number, to_come, trying: None, silent: false, cause, redirected: Vec::new() };
+        let hunt = TrunkHunt { purpose, paid, to_come, trying: None, silent: false, cause, redirected: Vec::new() };
         let entry = self.calls.get_mut(&id).filter(|entry| entry.call.may_dial()).ok_or(Cause::Unreachable)?;
         let is_offer = matches!(hunt.purpose, DialPurpose::Offer { .. });
         entry.trunk_hunt = Some(hunt);
@@ -155,7 +154,7 @@ impl Switch {
             (false, true) => LONE_SILENCE,
             (false, false) => SILENCE,
         };
-        let (purpose, number) = (hunt.purpose.clone(), hunt.number.clone());
+        let (purpose, Paid { number, by, .. }) = (hunt.purpose.clone(), hunt.paid.clone());
         let other = hunt.redirected.last().filter(|(trunk, _)| *trunk == way.trunk).map(|(_, number)| number.clone());
         let diverted = number != called || other.is_some();
         // What the carrier named is in its own form.
@@ -173,6 +172,7 @@ impl Switch {
         };
         let whose = Source::Trunk(way.trunk.clone());
         hunt.trying = Some(Try { way, leg, media: false, failed: false });
+        self.tolls.take(leg, by);
         let seat = self.seat(leg, lease, peer, &whose);
         self.timers.set(SwitchTimer::TrunkSilent(id), now.at + silence);
         self.with_call(now, id, |call, out| call.dial(purpose, vec![(seat, target)], out));
@@ -301,6 +301,12 @@ impl Switch {
             let status = if again { 482 } else { 483 };
             return self.emit(now, Some(id), EventKind::TransferRefused { leg, to: to.into(), status });
         }
+        let by = hunt.paid.by.clone();
+        if !self.pays_for_other(now, id, by, &way.trunk, &to) {
+            return;
+        }
+        let Some(entry) = self.calls.get_mut(&id) else { return };
+        let Some(hunt) = entry.trunk_hunt.as_mut() else { return };
         entry.hops -= 1;
         hunt.redirected.push((way.trunk.clone(), to.clone()));
         if let Some(trying) = &mut hunt.trying {

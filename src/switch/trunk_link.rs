@@ -118,9 +118,15 @@ impl Switch {
         }
     }
 
+    /// The trunk that a call comes by: its certificate proves it, its address is one of the trunk's, or we are registered there.
+    pub(super) fn trunk_of(&self, sender: std::net::IpAddr, called: &str) -> Option<TrunkId> {
+        let by_address = || self.config.routes.trunk_of(sender);
+        self.vouched.clone().or_else(by_address).or_else(|| self.registered_trunk(sender, called))
+    }
+
     /// The trunk that calls from this sender come by, where it has no block of addresses: we are registered there. Of
     /// several accounts at one carrier the one whose user is called.
-    pub(super) fn registered_trunk(&self, sender: std::net::IpAddr, called: &str) -> Option<TrunkId> {
+    fn registered_trunk(&self, sender: std::net::IpAddr, called: &str) -> Option<TrunkId> {
         let sends = |config: &TrunkConfig| {
             config.register.is_some()
                 && config.enabled

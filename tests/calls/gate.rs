@@ -123,3 +123,40 @@ fn an_operator_is_told_when_an_extension_registers_from_a_network_that_none_of_i
     assert_eq!(told(&world), 1, "it is known now");
     world.finish();
 }
+
+#[test]
+fn a_banned_guesser_is_not_heard_by_writing_a_to_tag() {
+    let mut world = strict();
+    for _ in 0..10 {
+        assert_eq!(liar("10.9.9.9:5060", "1002").register(&mut world, "").status(), 401);
+    }
+    let address: SocketAddr = "10.9.9.9:5060".parse().unwrap();
+    let before = world.by_hand[&address].len();
+    for nth in 0..3 {
+        // RFC 3261 10.2: a REGISTER makes no dialog, so a tag says nothing about what it belongs to.
+        let text = format!(
+            "REGISTER sip:hotline SIP/2.0\r\nVia: SIP/2.0/UDP {address};branch=z9hG4bK-t{nth};rport\r\nFrom: <sip:1002@hotline>;tag=1\r\n\
+             To: <sip:1002@hotline>;tag=1\r\nCall-ID: t{nth}\r\nCSeq: 1 REGISTER\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
+        );
+        world.send_by_hand(address, text.into());
+        world.run(seconds(0.2));
+    }
+    assert_eq!((world.by_hand[&address].len(), world.view().gate.banned), (before, 3));
+    world.finish();
+}
+
+#[test]
+fn bans_that_are_switched_off_are_over() {
+    let mut world = strict();
+    for _ in 0..10 {
+        assert_eq!(liar("10.9.9.9:5060", "1002").register(&mut world, "").status(), 401);
+    }
+    assert!(!is_answered(&mut world, "10.9.9.9:5060", "x"));
+    let mut settings = world.settings.clone();
+    settings.edge.bans = None;
+    world.reconfigure(&settings);
+    assert!(is_answered(&mut world, "10.9.9.9:5060", "x"));
+    assert_eq!(world.count(|kind| matches!(kind, EventKind::SourceFreed { .. })), 1);
+    assert!(world.view().bans.is_empty());
+    world.finish();
+}

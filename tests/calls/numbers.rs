@@ -241,3 +241,11 @@ fn who_sent_a_call_on_to_us_is_known() {
         assert_eq!(known(&world), None, "{headers}");
     }
 }
+
+#[test]
+fn who_dials_plus_86_95598_reaches_the_hotline() {
+    let incoming = TrunkNumbers { called_in: every(Form::National), caller_in: every(Form::National), ..beijing() };
+    let (mut world, _) = world_with(TrunkNumbers::default(), incoming);
+    call_by_trunk(&mut world, "+8695598", "<sip:+8610086@hotline>", "");
+    assert_eq!(arrived(&world), ("10086".into(), "95598".into()));
+}

@@ -176,3 +176,109 @@ fn an_urgent_call_gets_in_beyond_the_rate() {
     }
     world.finish();
 }
+
+/// Whether an INVITE that follows another in the same second is turned away unread.
+fn is_shed_after_another(world: &mut World, call: &RawCall) -> bool {
+    let usual = world.caller("13800138000");
+    world.dial(usual, "9193");
+    world.until_up(usual);
+    let sdp = call.sdp();
+    world.send_by_hand(call.address, call.invite(Some(&sdp)));
+    world.run(seconds(0.2));
+    let shed = final_answer(world, call.address).status() == 503;
+    world.hang_up(usual);
+    shed
+}
+
+#[test]
+fn an_urgent_call_by_a_trunk_we_are_registered_at_is_not_turned_away() {
+    for (number, shed) in [("9197", false), ("9193", true)] {
+        let classed = [("9197", (None, Some(Class::Urgent)))].into();
+        let mut settings = Settings { calls_per_second: Some(1), classed, ..Settings::default() };
+        // It comes from where we register, and no block of addresses names it.
+        let registered = hotline::trunks::TrunkConfig { register: Some(600), ..sim::config::trunk(9) };
+        settings.trunks.trunks.insert(TrunkId::new("demo-trunk"), registered);
+        let mut world = World::new(settings);
+        let call = RawCall::new("10.3.0.9:5060".parse().unwrap(), number);
+        assert_eq!(is_shed_after_another(&mut world, &call), shed, "{number}: {}", world.story());
+    }
+}
+
+#[test]
+fn an_urgent_number_that_stands_in_to_is_not_turned_away() {
+    let classed = [("9197", (None, Some(Class::Urgent)))].into();
+    let mut settings = Settings { calls_per_second: Some(1), classed, ..Settings::default() };
+    let numbers = hotline::routing::TrunkNumbers { called_in_to: true, ..Default::default() };
+    settings.trunk_numbers = [(TrunkId::new("demo-trunk"), numbers)].into();
+    let mut world = World::new(settings);
+    let mut call = RawCall::new("10.2.200.1:5060".parse().unwrap(), "our-account");
+    call.to = "<sip:9197@hotline>".into();
+    assert!(!is_shed_after_another(&mut world, &call), "{}", world.story());
+}
+
+#[test]
+fn a_flood_of_strangers_turns_no_caller_away() {
+    let mut world = world();
+    strain(&mut world, 5);
+    let address: SocketAddr = "10.9.9.9:5060".parse().unwrap();
+    for nth in 0..100 {
+        let mut call = RawCall::new(address, "9000");
+        call.call_id = format!("stranger-{nth}");
+        world.send_by_hand(address, call.invite(None));
+    }
+    world.run(seconds(0.1));
+    let shed = world.by_hand[&address].iter().filter(|answer| answer.status() == 503).count();
+    assert!(shed >= 50, "{shed} of 100");
+    for nth in 0..10 {
+        let caller = world.caller(&format!("1380013800{nth}"));
+        world.dial(caller, "9193");
+        world.until_heard(caller, "music");
+        world.hang_up(caller);
+    }
+    world.finish();
+}
+
+#[test]
+fn who_takes_a_ringing_call_over_is_not_turned_away() {
+    let mut world = World::new(Settings { calls_per_second: Some(1), ..Settings::default() });
+    let (caller, called, colleague) = (world.agent("1003"), world.agent("1001"), world.agent("1002"));
+    world.manners(called, |manners| manners.taking = Taking::Ring);
+    world.dial(caller, "1001");
+    world.until_rings(called);
+    let named = world.phones[called.0].replaces(0);
+    let (other, late) = (world.caller("13800138000"), world.caller("13800138001"));
+    world.dial(other, "9193");
+    world.run(seconds(0.1));
+    world.dial(late, "9193");
+    world.with(colleague, |phone, now| {
+        phone.headers = vec![("Replaces".into(), named)];
+        phone.dial(now, "1001", None);
+    });
+    assert_eq!(world.until_over(late), Over::Refused(503));
+    world.until_heard(colleague, "voice of 1003");
+    world.hang_up(other);
+    world.hang_up(caller);
+    world.finish();
+}
+
+#[test]
+fn a_flood_to_a_number_that_is_not_there_is_turned_away_unread_and_fills_no_journal() {
+    for limit in [Some(50), None] {
+        let mut world = World::new(Settings { calls_per_second: limit, ..Settings::default() });
+        let address: SocketAddr = "10.2.200.1:5060".parse().unwrap();
+        for nth in 0..800 {
+            let mut call = RawCall::new(address, "000");
+            call.call_id = format!("nobody-{nth}");
+            world.send_by_hand(address, call.invite(None));
+            world.run(Duration::from_millis(1));
+        }
+        world.run(seconds(2.0));
+        let unread = world.by_hand[&address].iter().filter(|answer| answer.status() == 503).count();
+        assert_eq!(unread >= 740, limit.is_some(), "{unread} unread");
+        let written = refusals(&world).len();
+        assert!((40..=60).contains(&written), "{written} of 800 by themselves");
+        let summed = |kind: &EventKind| if let EventKind::CallsShed { count, .. } = kind { Some(*count) } else { None };
+        assert_eq!(written as u64 + world.events().filter_map(summed).sum::<u64>(), 800, "and none is uncounted");
+        world.finish();
+    }
+}

@@ -76,7 +76,7 @@ impl Hand {
         invites
     }
 
-    fn unregister(&mut self, world: &mut World) {
+    pub fn unregister(&mut self, world: &mut World) {
         assert_eq!(self.register(world, "Contact: *\r\nExpires: 0\r\n").status(), 200);
     }
 
@@ -491,5 +491,30 @@ fn phones_are_challenged_with_the_strongest_algorithm_first_where_that_is_wanted
     assert_eq!(*offered.borrow(), ["SHA-512-256", "SHA-256"]);
     assert_eq!(world.phones[agent.0].answers.last(), Some(&("REGISTER", 200)));
     world.no_filter();
+    world.finish();
+}
+
+#[test]
+fn a_phone_with_the_old_password_is_not_rung_after_a_reload() {
+    let mut world = world();
+    let caller = world.agent("1002");
+    for (number, status) in [("1001", 480), ("1003", 486)] {
+        let mut phone = Hand::udp(&format!("10.9.9.9:{number}"), if number == "1001" { "1001" } else { "1003" });
+        let from = phone.peer.remote;
+        assert_eq!(phone.register(&mut world, &format!("Contact: <sip:{number}@{from}>\r\n")).status(), 200);
+        let mut config = std::sync::Arc::into_inner(world.settings.config()).unwrap();
+        let changed = hotline::sip::digest::Ha1Set::new("1001", sim::config::REALM, "another");
+        config.extensions.get_mut(&AgentId::new("1001")).unwrap().ha1 = changed;
+        world.reconfigure_to(config.into());
+        world.dial(caller, number);
+        world.run(seconds(1.0));
+        if status == 486 {
+            phone.answer(&mut world, 0, 486);
+        }
+        assert_eq!(world.until_over(caller), Over::Refused(status), "{number}");
+        assert_eq!(phone.invites(&world).len(), usize::from(status == 486));
+    }
+    let why = |kind: &EventKind| matches!(kind, EventKind::Unregistered { why, .. } if why == "password changed");
+    assert_eq!(world.count(why), 1);
     world.finish();
 }

@@ -533,7 +533,7 @@ fn a_carrier_that_is_not_known_to_follow_refer_is_never_asked() {
 // Carriers that name another number.
 
 /// The carrier's answer to what it is called with first.
-fn names_another(world: &mut World, at: SocketAddr, contact: &str) {
+pub(super) fn names_another(world: &mut World, at: SocketAddr, contact: &str) {
     let invite = request_within(world, at, Method::Invite);
     let call = RawCall::called(at, &invite, "far");
     let answer = String::from_utf8(call.response(&invite, 302, Some("far"), None).to_vec()).unwrap();

@@ -55,7 +55,7 @@ pub enum Why {
     /// Made for a request to another host.
     WrongUri,
     WrongPassword,
-    /// The nonce is not ours, or too old.
+    /// The nonce is not ours, was given to another address, or is too old.
     StaleNonce,
     /// This nonce was used with this counter before.
     Replayed,
@@ -115,11 +115,15 @@ impl Authenticator {
     /// Checks the `Authorization` for our realm. Takes the same work for a user that does not exist. The request's
     /// `uri` parameter is hashed as given and must name the host that the request is for (RFC 7616 3.4.6); user parts
     /// may differ, as deployed clients leave theirs out.
+    ///
+    /// A password is looked at only under a nonce that was given to `from`, the very address that the request comes from:
+    /// whoever forges an address never sees one, and so neither guesses in its name nor uses up its guesses. A phone whose
+    /// address has changed asks once more.
     pub fn verify(
         &mut self,
         now: u64,
         request: &Message,
-        method: &str,
+        from: IpAddr,
         lookup: impl Fn(&str) -> Option<Ha1Set>,
     ) -> Verdict {
         let refused = |why| Verdict::Challenge { stale: false, why };
@@ -141,24 +145,23 @@ impl Authenticator {
         if !names_same_host(&claim.uri, request.request_uri()) {
             return refused(Why::WrongUri);
         }
+        let Some(id) = self.nonce_id(now, claim.nonce.as_bytes(), from) else {
+            return Verdict::Challenge { stale: true, why: Why::StaleNonce };
+        };
         let known = lookup(&claim.user);
         let ha1 = known.as_ref().and_then(|set| set.of(claim.algorithm)).unwrap_or("00000000000000000000000000000000");
         let counted = Some((claim.nc.as_bytes(), claim.cnonce.as_bytes()));
-        let (nonce, method) = (claim.nonce.as_bytes(), method.as_bytes());
+        let (nonce, method) = (claim.nonce.as_bytes(), request.method().as_str().as_bytes());
         let proof = Proof { nonce, counted, method, uri: &claim.uri, body: None };
         let expected = proof.response(claim.algorithm, ha1);
         let given = claim.response.to_ascii_lowercase();
         let matches = bool::from(expected.as_str().as_bytes().ct_eq(given.as_bytes()));
-        let nonce = self.nonce_id(now, claim.nonce.as_bytes());
         if known.is_none() {
             return refused(Why::UnknownUser);
         }
         if !matches {
             return refused(Why::WrongPassword);
         }
-        let Some(id) = nonce else {
-            return Verdict::Challenge { stale: true, why: Why::StaleNonce };
-        };
         match self.count(now, id, claim.count) {
             Ok(()) => Verdict::Ok { user: claim.user },
             Err(why) => Verdict::Challenge { stale: true, why },
@@ -181,24 +184,15 @@ impl Authenticator {
         super::Hex::of(&proof[..PLACE_BYTES]).as_str().to_owned()
     }
 
-    /// Whether the request answers a challenge that went to this very address. One that was sent on to it, or under its
-    /// name, does not. A nonce is good all the same: phones have more than one way to us.
-    pub fn was_challenged(&self, now: u64, request: &Message, address: IpAddr) -> bool {
-        request.credentials(HeaderName::Authorization).filter_map(|auth| auth.nonce()).any(|nonce| {
-            let nonce = nonce.as_bytes();
-            let given = nonce.get(NONCE_BYTES * 2..).unwrap_or_default();
-            self.nonce_id(now, nonce).is_some_and(|id| self.place(id, address).as_bytes() == given)
-        })
-    }
-
-    /// Time and serial of a nonce that is ours and young enough.
-    fn nonce_id(&self, now: u64, nonce: &[u8]) -> Option<NonceId> {
+    /// Time and serial of a nonce that is ours, was given to this address, and is young enough.
+    fn nonce_id(&self, now: u64, nonce: &[u8], from: IpAddr) -> Option<NonceId> {
         let number = |range| u32::from_str_radix(std::str::from_utf8(nonce.get(range)?).ok()?, 16).ok();
         let id = (number(0..8)?, number(8..16)?);
         let proven = nonce.get(..NONCE_BYTES * 2)?;
-        let ours = bool::from(self.nonce(id).as_bytes().ct_eq(proven));
+        let given = nonce.get(NONCE_BYTES * 2..)?;
+        let ours = self.nonce(id).as_bytes().ct_eq(proven) & self.place(id, from).as_bytes().ct_eq(given);
         let age = now.checked_sub(u64::from(id.0))?;
-        (ours && age <= self.ttl).then_some(id)
+        (bool::from(ours) && age <= self.ttl).then_some(id)
     }
 
     fn count(&mut self, now: u64, id: NonceId, count: u32) -> Result<(), Why> {

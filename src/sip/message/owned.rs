@@ -59,6 +59,11 @@ impl Message {
         &self.method
     }
 
+    /// Whether a request stands outside every dialog. A REGISTER always does, whatever tag its To has (RFC 3261 10.2).
+    pub fn is_outside_dialog(&self) -> bool {
+        self.is_request() && (self.method == Method::Register || self.to().map_or(true, |to| to.tag().is_none()))
+    }
+
     /// The body as shared bytes.
     pub fn body_bytes(&self) -> Bytes {
         self.raw.slice_ref(self.body())
