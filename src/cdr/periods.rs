@@ -179,7 +179,7 @@ impl Periods {
                 let work = self.agent(agent, wall);
                 match result {
                     OfferResult::Answered => work.answered += 1,
-                    OfferResult::Withdrawn => {}
+                    OfferResult::Withdrawn | OfferResult::NoPort => {}
                     OfferResult::NoAnswer | OfferResult::Busy | OfferResult::Declined | OfferResult::Unreachable => {
                         work.missed += 1
                     }

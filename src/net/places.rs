@@ -19,6 +19,8 @@ const TELL_EVERY: Duration = Duration::from_secs(60);
 /// and one site all its phones back in the time that one of them waits.
 const HANDSHAKE_EVERY: Duration = Duration::from_millis(2);
 const HANDSHAKE_OF_ONE_EVERY: Duration = Duration::from_millis(10);
+/// Sites where somebody has something here, a registration or a trunk, have a pace beside that of strangers, who may be many.
+const HANDSHAKE_OF_KNOWN_EVERY: Duration = Duration::from_millis(4);
 /// How many come at once before the pace holds.
 const HANDSHAKES_AT_ONCE: u32 = 50;
 /// Who would wait longer for its turn has none.
@@ -64,10 +66,11 @@ struct Tally {
     told: Option<Instant>,
 }
 
-/// When the next handshake of anybody, and of each site, is in pace.
+/// When the next handshake of strangers, of sites that are known, and of each site, is in pace.
 #[derive(Default)]
 struct Paces {
-    of_all: Option<Instant>,
+    of_strangers: Option<Instant>,
+    of_known: Option<Instant>,
     of_site: HashMap<IpAddr, Instant>,
 }
 
@@ -78,6 +81,8 @@ pub(super) struct Table {
     /// address does not prove whose it is. No browser's: nobody can connect to one.
     pub by_remote: HashMap<(Transport, SocketAddr), ConnectionId>,
     per_address: HashMap<IpAddr, usize>,
+    /// Connections by network on which something lives.
+    known: HashMap<IpAddr, usize>,
     /// Have not sent a message yet, oldest first.
     pub unproven: BTreeSet<ConnectionId>,
     /// Have sent messages and have nothing here, by how many messages of guests came before their last: who has been silent
@@ -125,13 +130,18 @@ impl Table {
         if self.by_remote.get(&reach) == Some(&id) {
             self.by_remote.remove(&reach);
         }
-        let ip = network_of(gone.remote.ip());
-        match self.per_address.get_mut(&ip) {
-            Some(held) if *held > 1 => *held -= 1,
-            _ => {
-                self.per_address.remove(&ip);
-            }
+        let network = network_of(gone.remote.ip());
+        one_less(&mut self.per_address, network);
+        if gone.held.load(Ordering::Relaxed) {
+            one_less(&mut self.known, network);
         }
+    }
+}
+
+fn one_less(counts: &mut HashMap<IpAddr, usize>, network: IpAddr) {
+    match counts.get_mut(&network) {
+        Some(count) if *count > 1 => *count -= 1,
+        _ => _ = counts.remove(&network),
     }
 }
 
@@ -151,7 +161,9 @@ impl Table {
     /// Something lives on the connection now.
     pub fn hold(&mut self, id: ConnectionId) {
         let Some(connection) = self.by_id.get_mut(&id) else { return };
-        connection.held.store(true, Ordering::Relaxed);
+        if !connection.held.swap(true, Ordering::Relaxed) {
+            *self.known.entry(network_of(connection.remote.ip())).or_default() += 1;
+        }
         connection.guest.take().map(|place| self.guests.remove(&place));
     }
 
@@ -251,6 +263,8 @@ impl Shared {
     /// How long a peer has to wait for its handshake; `None` when that is too long.
     pub fn turn(&self, ip: IpAddr) -> Option<Duration> {
         let now = Instant::now();
+        let site = network_of(ip);
+        let is_known = self.table().known.contains_key(&site);
         let mut paces = self.paces.lock().unwrap_or_else(PoisonError::into_inner);
         if paces.of_site.len() >= PACES {
             paces.of_site.retain(|_, next| *next > now);
@@ -259,14 +273,17 @@ impl Shared {
             let earliest = now.checked_sub(every * HANDSHAKES_AT_ONCE).unwrap_or(now);
             next.map_or(earliest, |next| next.max(earliest)) + every
         };
-        let site = network_of(ip);
         let of_site = due(paces.of_site.get(&site).copied(), HANDSHAKE_OF_ONE_EVERY);
-        let of_all = due(paces.of_all, HANDSHAKE_EVERY);
+        let (of_kind, every) = match is_known {
+            true => (&mut paces.of_known, HANDSHAKE_OF_KNOWN_EVERY),
+            false => (&mut paces.of_strangers, HANDSHAKE_EVERY),
+        };
+        let of_all = due(*of_kind, every);
         let wait = of_site.max(of_all).saturating_duration_since(now);
         if wait > LONGEST_TURN {
             return None;
         }
-        paces.of_all = Some(of_all);
+        *of_kind = Some(of_all);
         paces.of_site.insert(site, of_site);
         Some(wait)
     }
@@ -281,7 +298,9 @@ impl Shared {
 
     /// Its certificate says whose it is.
     pub fn proven(&self, id: ConnectionId) {
-        self.table().unproven.remove(&id);
+        let mut table = self.table();
+        table.unproven.remove(&id);
+        table.hold(id);
     }
 
     pub fn forget(&self, id: ConnectionId) {

@@ -120,11 +120,13 @@ impl TcpTransport {
             self.inlet.offer(NetEvent::Lost { peer });
             return;
         };
-        if let Some(connection) = self.shared.table().by_id.get(&line.id) {
-            connection.held.store(true, Ordering::Relaxed);
+        let mut table = self.shared.table();
+        table.hold(line.id);
+        if let Some(connection) = table.by_id.get(&line.id) {
             // The queue is new and empty, so this fits.
             let _ = connection.queue.try_send(transmit.bytes);
         }
+        drop(table);
         tokio::spawn(connect(peer, line, self.tls.clone(), self.shared.clone(), self.inlet.clone()));
     }
 }

@@ -462,3 +462,21 @@ async fn guests_make_room_for_a_trunk_and_for_phones_whoever_was_silent_longest_
     assert!(site.caller(1024).is_none(), "a phone and a trunk stay");
     assert!(site.transport.shared.table().guests.is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_site_that_is_known_shakes_hands_during_a_flood() {
+    let mut site = Site::new(BOUNDS);
+    let agents: IpAddr = [203, 0, 113, 7].into();
+    let (mut pipe, peer) = site.caller_from(agents, 1024).unwrap();
+    pipe.write_all(OPTIONS).await.unwrap();
+    site.news().await;
+    site.send(peer, REGISTERED);
+    let shared = site.transport.shared.clone();
+    let flood = || (0..60_000u32).map(|nth| shared.turn(IpAddr::V4((0xc612_0000 + nth % 64).into())));
+    let turned_away = flood().filter(Option::is_none).count();
+    assert!(turned_away > 50_000, "{turned_away}");
+    assert_eq!(shared.turn(agents), Some(Duration::ZERO));
+    drop(pipe);
+    assert_eq!(site.news().await.0, "lost");
+    assert_eq!(shared.turn(agents), None, "a stranger again");
+}

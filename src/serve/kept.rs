@@ -100,7 +100,7 @@ pub(super) fn languages(kept: &mut Vec<KeptValue>) -> Vec<RememberedLanguage> {
 /// What can be read of what was kept, and reached from the sockets that there are now.
 pub(super) fn read(kept: Vec<KeptValue>, listen: &Listen) -> Vec<KeptExtension> {
     let extensions = kept.into_iter().map(|(id, json)| {
-        let unreadable = || KeptExtension { id: id.as_str().into(), contacts: Vec::new() };
+        let unreadable = || KeptExtension { id: id.as_str().into(), contacts: Vec::new(), password: None };
         let mut extension: KeptExtension = serde_json::from_str(&json).unwrap_or_else(|_| unreadable());
         extension.contacts.retain(|contact| is_served(contact, listen));
         extension
@@ -172,11 +172,11 @@ mod tests {
         let mut listen = demo.config.listen;
         listen.sip_udp = Some("0.0.0.0:5060".parse().unwrap());
         let contacts = ["192.0.2.1:5060", "192.0.2.1:5070", "[::1]:5060"].map(contact).to_vec();
-        let kept = KeptExtension { id: "1001".into(), contacts };
+        let kept = KeptExtension { id: "1001".into(), contacts, password: None };
         let json = written(&kept).unwrap();
         let read_back = read(vec![("1001".into(), json), ("1002".into(), "{".into())], &listen);
         assert_eq!(read_back[0].contacts, [contact("192.0.2.1:5060")]);
-        assert_eq!(read_back[1], KeptExtension { id: "1002".into(), contacts: Vec::new() });
+        assert_eq!(read_back[1], KeptExtension { id: "1002".into(), contacts: Vec::new(), password: None });
         assert_eq!(written(&read_back[1]), None);
     }
 }

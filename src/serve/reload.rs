@@ -377,12 +377,13 @@ mod tests {
         let bundle = bundle::load(&config, &mut |_| {}).unwrap().flows.version.clone();
         let mut in_force = InForce { config, bundle, state_dir: None, tls: false };
         let (certificate, key, ca) = (own.certificate.display(), own.key.display(), ca.file.display());
-        replace(&file, "\nlimits:", &format!("\ntls: {{certificate: {certificate}, key: {key}}}\nlimits:"));
-        let trunk = format!("\ntrunks:\n  secure: {{address: 192.0.2.9, transport: tls, ca: {ca}}}");
-        replace(&file, "\ntrunks:", &trunk);
+        replace(&file, "# sip_tls: 0.0.0.0:5061", "sip_tls: 127.0.0.1:5061");
+        let tls = format!("tls: {{certificate: {certificate}, key: {key}}}");
+        let trunks = format!("trunks:\n  secure: {{address: 192.0.2.9, transport: tls, ca: {ca}}}");
+        replace(&file, "\nlimits:", &format!("\n{tls}\n{trunks}\nlimits:"));
         for _ in 0..2 {
             let Fresh { done, config, .. } = reread(&in_force).unwrap();
-            assert_eq!(done.needs_restart, ["tls"]);
+            assert_eq!(done.needs_restart, ["listen", "tls"]);
             assert!(!done.taken.contains(&"tls".to_string()), "{done:?}");
             assert!(done.warnings.iter().any(|text| text.contains("trunk `secure` cannot be called")), "{done:?}");
             in_force.config = config;

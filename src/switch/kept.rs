@@ -5,6 +5,7 @@ use super::{Output, Switch};
 use crate::acd::{LONGEST_WRAP_UP, WrappingUp};
 use crate::ids::{AgentId, CallId, QueueId};
 use crate::registrar::{Binding, ContactUpdate, Kept};
+use crate::sip::digest::Ha1Set;
 use crate::sip::message::uri::Uri;
 use crate::sip::peer::{Peer, Transport};
 use crate::timers::Now;
@@ -17,6 +18,9 @@ use std::time::Duration;
 pub struct KeptExtension {
     pub id: AgentId,
     pub contacts: Vec<KeptContact>,
+    /// By which a password is known from another one; none is known of an older run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -114,15 +118,17 @@ impl Switch {
             false => !self.kept.insert(id.clone()),
         };
         if was_kept || !contacts.is_empty() {
-            self.outputs.push_back(Output::Keep(KeptExtension { id, contacts }));
+            let password = self.config.extensions.get(&id).map(|extension| mark(&extension.ha1));
+            self.outputs.push_back(Output::Keep(KeptExtension { id, contacts, password }));
         }
     }
 
-    /// What an earlier run kept. Extensions that are no more are forgotten.
+    /// What an earlier run kept. Extensions that are no more, or have another password since, are forgotten.
     pub(super) fn restore(&mut self, now: Now, extensions: Vec<KeptExtension>) {
-        for KeptExtension { id, contacts } in extensions {
+        for KeptExtension { id, contacts, password } in extensions {
             self.kept.insert(id.clone());
-            let known = self.config.extensions.contains_key(&id);
+            let extension = self.config.extensions.get(&id);
+            let known = extension.is_some_and(|of| password.is_none_or(|password| password == mark(&of.ha1)));
             let kept = contacts.into_iter().filter(|_| known).filter_map(|contact| contact.read(now));
             self.registrar.restore(now.at, id.as_str(), kept);
             if self.registrar.bindings(id.as_str()).next().is_none() {
@@ -130,4 +136,9 @@ impl Switch {
             }
         }
     }
+}
+
+/// So little of a password's hash that nobody finds the password by it, and enough that another one hardly has the same.
+fn mark(ha1: &Ha1Set) -> String {
+    ha1.sha256().chars().take(3).collect()
 }

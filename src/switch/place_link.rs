@@ -5,7 +5,7 @@ use super::inbound::MOST_HOPS;
 use super::queue_link::MUSIC;
 use super::{CALL_LIMIT, Entry, Switch, SwitchTimer};
 use crate::call::{Call, DialPurpose};
-use crate::events::{Cause, Class, EndedBy, EventKind, Placed, Refusal, Source};
+use crate::events::{Class, EndedBy, EventKind, Placed, Refusal, Source};
 use crate::ids::{AgentId, CallId, LegId, ProjectId, Redacted};
 use crate::media::command::{PlayItem, Tone, WorkerId};
 use crate::routing::Destination;

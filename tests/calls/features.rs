@@ -121,19 +121,3 @@ fn an_agent_says_by_phone_what_the_call_was_about_and_is_ready() {
     assert_eq!(code.as_deref(), Some("billing/refund"));
     world.finish();
 }
-
-#[test]
-fn at_the_limit_a_code_is_either_done_and_confirmed_or_not_done() {
-    let mut world = World::new(Settings { calls: 1, ..Settings::default() });
-    let agent = world.agent("1001");
-    let caller = world.caller("13800138000");
-    world.dial(caller, "9193");
-    world.until_heard(caller, "music");
-    assert_eq!(dials(&mut world, agent, "*132"), Over::Refused(503));
-    assert_eq!(state(&world), (Ready, None));
-    world.hang_up(caller);
-    world.run(seconds(3.0));
-    assert_eq!(dials(&mut world, agent, "*132"), Over::Theirs);
-    assert_eq!(state(&world), (NotReady, Some("lunch".into())));
-    world.finish();
-}

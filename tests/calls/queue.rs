@@ -385,8 +385,6 @@ fn an_extension_that_becomes_an_agent_while_it_talks_is_offered_nobody_until_it_
     world.hang_up(caller);
     world.finish();
 }
-    world.finish();
-}
 
 #[test]
 fn an_agent_is_not_paused_because_we_have_no_port() {

@@ -56,6 +56,8 @@ pub struct Settings {
     pub posts: &'static [(&'static str, &'static [&'static str])],
     /// Extensions may send each other texts.
     pub messages: bool,
+    /// Passwords that an admin has changed.
+    pub changed_passwords: &'static [(&'static str, &'static str)],
     /// The agents there are.
     pub agents: &'static [&'static str],
     /// Callers who may wait in each queue.
@@ -120,6 +122,7 @@ impl Default for Settings {
             lend: Vec::new(),
             posts: &[],
             messages: false,
+            changed_passwords: &[],
             agents: &AGENTS,
             max_len: 1_000,
             ring_timeout: Duration::from_secs(10),
@@ -150,9 +153,12 @@ impl Settings {
         let trunk = TrunkId::new("demo-trunk");
         let queues: Vec<QueueId> = self.queues.iter().map(QueueId::new).collect();
         let agents: Vec<AgentId> = self.agents.iter().map(AgentId::new).collect();
+        let changed = |id: &AgentId| self.changed_passwords.iter().find(|(agent, _)| *agent == id.as_str());
+        let secret =
+            |id: &AgentId| changed(id).map_or_else(|| secret_of(id.as_str()), |(_, secret)| secret.to_string());
         let extension = |id: &AgentId| Extension {
             name: format!("Agent {id}"),
-            ha1: Ha1Set::new(id.as_str(), &self.realm, &secret_of(id.as_str())),
+            ha1: Ha1Set::new(id.as_str(), &self.realm, &secret(id)),
         };
         let mut seed = [7; 32];
         seed[..8].copy_from_slice(&self.seed.to_le_bytes());
