@@ -5,11 +5,14 @@ use crate::events::EventKind;
 use crate::ids::{AgentId, LegId};
 use crate::media::command::{MediaCmd, PlayItem, RecordingId, Tone, WorkerId};
 use std::sync::Arc;
+use std::time::Duration;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Recording {
     id: RecordingId,
     worker: WorkerId,
+    /// Of the caller alone, who may fall silent.
+    alone: bool,
 }
 
 impl Call {
@@ -38,17 +41,18 @@ impl Call {
         }
     }
 
-    /// Records what the caller says, until [`stop_recording`](Self::stop_recording) or the end of the call. Nobody has paused
-    /// what a machine asked for.
-    pub fn record(&mut self, recording: RecordingId, out: &mut Vec<CallOutput>) {
+    /// Records what the caller says, until [`stop_recording`](Self::stop_recording) or the end of the call, and waits for
+    /// the caller to say nothing for `quiet`. Nobody has paused what a machine asked for.
+    pub fn record(&mut self, recording: RecordingId, quiet: Duration, out: &mut Vec<CallOutput>) {
         self.stop_recording(out);
         self.paused = false;
         self.begin_recording(recording, None, out);
+        out.media(self.caller.worker(), MediaCmd::AwaitSilence { leg: self.caller.id, after: Some(quiet) });
     }
 
     fn begin_recording(&mut self, id: RecordingId, far: Option<LegId>, out: &mut Vec<CallOutput>) {
         let worker = self.caller.worker();
-        self.recording = Some(Recording { id, worker });
+        self.recording = Some(Recording { id, worker, alone: far.is_none() });
         self.unwritten += 1;
         out.media(worker, MediaCmd::RecordStart { call: self.id, near: self.caller.id, far, recording: id });
     }
@@ -56,6 +60,9 @@ impl Call {
     pub fn stop_recording(&mut self, out: &mut Vec<CallOutput>) {
         if let Some(recording) = self.recording.take() {
             out.media(recording.worker, MediaCmd::RecordStop { recording: recording.id });
+            if recording.alone {
+                out.media(recording.worker, MediaCmd::AwaitSilence { leg: self.caller.id, after: None });
+            }
             self.two().for_each(|party| party.may_pause(false, out));
         }
     }

@@ -192,10 +192,12 @@ pub enum Action {
     DialCancel {
         id: ActionId,
     },
-    /// Records the caller, for `max_ms` at most. Answered by `Recorded`, which may be that it could not begin.
+    /// Records the caller, for `max_ms` at most and until nothing is said for `quiet_ms`. Answered by `Recorded`, which may be
+    /// that it could not begin.
     Record {
         id: ActionId,
         max_ms: u64,
+        quiet_ms: u64,
         /// Where it is filed when it is complete, also if that is because the caller hung up.
         mailbox: Option<Mailbox>,
     },

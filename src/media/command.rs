@@ -148,6 +148,11 @@ pub enum MediaCmd {
     RecordStop {
         recording: RecordingId,
     },
+    /// Waits until the peer says nothing for `after`, from now on: told by `FellSilent`, once. `None` = no longer.
+    AwaitSilence {
+        leg: LegId,
+        after: Option<Duration>,
+    },
     /// Reports `RtpTimeout` when a peer that should send has been silent for `after`; `None` turns it off.
     RtpTimeout {
         leg: LegId,
@@ -215,6 +220,10 @@ pub enum MediaEvent {
         leg: LegId,
         clip: Arc<Clip>,
     },
+    /// The peer has said nothing for as long as was asked.
+    FellSilent {
+        leg: LegId,
+    },
     RtpTimeout {
         leg: LegId,
     },
@@ -278,6 +287,9 @@ impl fmt::Debug for MediaCmd {
                 f.debug_struct("RecordPause").field("recording", recording).field("paused", paused).finish()
             }
             Self::RecordStop { recording } => f.debug_struct("RecordStop").field("recording", recording).finish(),
+            Self::AwaitSilence { leg, after } => {
+                f.debug_struct("AwaitSilence").field("leg", leg).field("after", after).finish()
+            }
             Self::RtpTimeout { leg, after } => {
                 f.debug_struct("RtpTimeout").field("leg", leg).field("after", after).finish()
             }
@@ -305,6 +317,7 @@ impl fmt::Debug for MediaEvent {
                 .field("stopped", stopped)
                 .finish(),
             Self::Captured { leg, clip } => f.debug_struct("Captured").field("leg", leg).field("clip", clip).finish(),
+            Self::FellSilent { leg } => f.debug_struct("FellSilent").field("leg", leg).finish(),
             Self::RtpTimeout { leg } => f.debug_struct("RtpTimeout").field("leg", leg).finish(),
             Self::Trouble { leg, trouble } => {
                 f.debug_struct("Trouble").field("leg", leg).field("trouble", trouble).finish()

@@ -6,6 +6,7 @@
 mod door;
 mod fax;
 mod guard;
+mod hush;
 mod inband;
 mod noise;
 mod reports;
@@ -32,6 +33,7 @@ use crate::ids::LegId;
 use crate::sdp::{Codec, MediaSpec, Security};
 use door::Door;
 use guard::Guard;
+use hush::Hush;
 use inband::Ear;
 pub use inband::Found;
 use reports::Rtcp;
@@ -90,6 +92,7 @@ pub struct Leg {
     noise: Option<noise::Noise>,
     /// Boxed: of few peers is anything expected there.
     ear: Option<Box<Ear>>,
+    hush: Option<Box<Hush>>,
     stream: Stream,
     /// When the peer's allowance is full again.
     allowance: Micros,
@@ -167,6 +170,7 @@ impl Leg {
             door: None,
             keypad: Keypad::default(),
             ear: None,
+            hush: None,
             noise: None,
             stream: Stream::default(),
             allowance: 0,
@@ -341,7 +345,7 @@ impl Leg {
         let wiring = peer.latch.wiring(now, listening);
         let look_at_latch = peer.latch.next_look(now);
         self.wire(wiring, out);
-        let mut next = look_at_latch.min(self.pace(now, turn, out));
+        let mut next = look_at_latch.min(self.pace(now, turn, out)).min(self.look_for_silence(now, out));
         // Not while it is on hold, which is no silence of its own.
         let missed = listening.then(|| self.silence.look(now)).flatten();
         if listening {

@@ -65,6 +65,7 @@ mod shell;
 pub mod sink;
 mod socket;
 pub mod sounds;
+mod speech;
 pub mod srtp;
 mod stock;
 pub mod stream;

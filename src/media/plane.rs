@@ -112,6 +112,7 @@ impl Plane {
             }),
             MediaCmd::Echo { leg, on } => self.with(leg, |leg, _| leg.echo = on),
             MediaCmd::Capture { leg, limit } => self.with(leg, |leg, _| leg.capture = Some(Capture::new(limit))),
+            MediaCmd::AwaitSilence { leg, after } => self.with(leg, |leg, _| leg.await_silence(at, after)),
             MediaCmd::StopCapture { leg } => self.with(leg, |leg, _| leg.end_capture(out)),
             MediaCmd::SendDtmf { leg, key, duration_ms } => self.with(leg, |leg, _| {
                 if !leg.can_be_sent_keys() || !leg.keys.press(key, u32::from(duration_ms) * 8) {
@@ -167,6 +168,7 @@ impl Plane {
                 if let Some(payload) = packet.get(rtp.payload.clone()).filter(|_| !withheld) {
                     leg.tap(now, &rtp, codec, payload, out);
                     leg.keep(codec, payload, out);
+                    leg.heed(at, codec, payload);
                 }
                 if !withheld {
                     self.pass_on(at, slot, &rtp, codec, packet, out);

@@ -195,7 +195,9 @@ impl Switch {
                 let Some(caller) = self.calls.get(&id).map(|entry| entry.from.clone()) else { return };
                 self.outputs.push_back(Output::Post { call: id, id: step, caller, what, fields, bundle });
             }
-            Action::Record { id: step, max_ms: _, mailbox } => self.begin_take(now, id, step, mailbox),
+            Action::Record { id: step, max_ms: _, quiet_ms, mailbox } => {
+                self.begin_take(now, id, step, mailbox, Duration::from_millis(quiet_ms));
+            }
             Action::RecordStop { .. } => self.end_take(now, id),
             Action::Enqueue { id: step, queue, skills, priority, max_wait_ms, leave_when_empty } => {
                 let wish = Enqueue {

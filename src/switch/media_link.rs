@@ -46,6 +46,11 @@ impl Switch {
                     self.on_test(now, call, TestEvent::Captured(clip));
                 }
             }
+            MediaEvent::FellSilent { leg } => {
+                if let Some(call) = self.call_of(leg) {
+                    self.on_take_silent(now, call);
+                }
+            }
             MediaEvent::RtpTimeout { leg } => {
                 if let Some(call) = self.call_of(leg) {
                     self.with_call(now, call, |call, out| call.leg_silent(leg, out));

@@ -8,6 +8,7 @@ use crate::ids::CallId;
 use crate::ivr::{Event, Kept, Mailbox};
 use crate::media::command::{PlayId, PlayItem, RecordingId};
 use crate::timers::Now;
+use std::time::Duration;
 
 /// No play of a flow has this name.
 pub(super) const TONE: PlayId = PlayId(u32::MAX - 2);
@@ -18,6 +19,8 @@ pub(super) struct Take {
     /// The flow's id for it.
     step: u32,
     mailbox: Option<Mailbox>,
+    /// It ends when the caller says nothing for so long.
+    quiet: Duration,
     state: State,
 }
 
@@ -32,9 +35,9 @@ enum State {
 }
 
 impl Switch {
-    pub(super) fn begin_take(&mut self, now: Now, id: CallId, step: u32, mailbox: Option<Mailbox>) {
+    pub(super) fn begin_take(&mut self, now: Now, id: CallId, step: u32, mailbox: Option<Mailbox>, quiet: Duration) {
         if let Some(run) = self.run(id) {
-            run.take = Some(Take { step, mailbox, state: State::Tone });
+            run.take = Some(Take { step, mailbox, quiet, state: State::Tone });
             self.play(now, id, TONE, vec![PlayItem::Tone(BEEP)], false, false);
         }
     }
@@ -44,7 +47,8 @@ impl Switch {
         let Some(take) = self.run(id).and_then(|run| run.take.as_mut()) else { return };
         if matches!(take.state, State::Tone) {
             take.state = State::Begun;
-            self.with_call(now, id, |call, out| call.record(recording, out));
+            let quiet = take.quiet;
+            self.with_call(now, id, |call, out| call.record(recording, quiet, out));
         }
     }
 
@@ -57,6 +61,13 @@ impl Switch {
                 self.step_flow(now, id, Event::Recorded { id: take.step, kept: None });
             }
             None => self.with_call(now, id, |call, out| call.stop_recording(out)),
+        }
+    }
+
+    /// The caller has said what there was to say: as if the flow had had enough.
+    pub(super) fn on_take_silent(&mut self, now: Now, id: CallId) {
+        if self.run(id).is_some_and(|run| run.take.is_some()) {
+            self.end_take(now, id);
         }
     }
 

@@ -109,6 +109,24 @@ fn a_spoken_message_reaches_its_box_by_hash_and_by_hanging_up_alike() {
 }
 
 #[test]
+fn a_message_is_complete_when_its_caller_has_said_nothing_for_a_while() {
+    let mut world = world();
+    let edited = "    - voicemail: {box: service, say: welcome, max: 20m, quiet: 3s}\n";
+    world.reload(sim::bundle::edited("    - say: welcome\n", edited));
+    let caller = world.caller("13800138000");
+    world.manners(caller, |manners| manners.talks = false);
+    world.dial(caller, "95598");
+    world.until_heard(caller, "zh/welcome");
+    world.until_heard(caller, "zh/choose_language");
+    assert_eq!(world.spoken.len(), 1);
+    world.hang_up(caller);
+    world.run(seconds(3.0));
+    let length = world.records[0].recording_ms;
+    assert!((2_500..4_500).contains(&length), "{length}");
+    world.finish();
+}
+
+#[test]
 fn a_key_is_heard_once_though_its_first_or_last_packets_are_lost() {
     let mut world = world();
     let caller = world.caller("13800138000");

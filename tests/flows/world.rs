@@ -222,7 +222,7 @@ impl<'b> Call<'b> {
                 Action::DialCancel { id } => {
                     self.dialled.take_if(|dialled| dialled.0 == id);
                 }
-                Action::Record { id, max_ms, mailbox } => self.recording = Some((id, self.now + max_ms, mailbox)),
+                Action::Record { id, max_ms, mailbox, .. } => self.recording = Some((id, self.now + max_ms, mailbox)),
                 Action::RecordStop { id } => self.end_recording(id),
                 Action::Post { id, what, fields } => {
                     self.posted.push((what, fields));

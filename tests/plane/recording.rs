@@ -1,8 +1,10 @@
 //! What the recorder is told.
 
 use crate::world::*;
-use hotline::media::{MediaCmd, RecordingId, Side};
+use hotline::media::codec::Law;
+use hotline::media::{MediaCmd, MediaEvent, RecordingId, Side};
 use hotline::sdp::{Codec, Direction};
+use std::time::Duration;
 
 const REC: RecordingId = RecordingId(5);
 
@@ -130,4 +132,60 @@ fn a_packet_that_no_recording_can_hold_is_counted_and_those_beside_it_are_record
     }
     let lengths: Vec<_> = world.wire.taps.iter().map(|frame| frame.payload().len()).collect();
     assert_eq!((lengths, world.wire.lost), (vec![60, 480, 60], 1));
+}
+
+/// What a phone says at that level for so long, in words of 300 ms with 200 ms between them; 0 = nothing but packets.
+fn say(world: &mut World, phone: &mut Phone, ms: u64, amplitude: f64) {
+    for packet in 0..ms / 20 {
+        let word = packet % 25 < 15;
+        let sound: Vec<u8> = (0..160)
+            .map(|n| match word {
+                true => Law::Mu.octet((amplitude * f64::from(n).sin()) as i16),
+                false => Law::Mu.silence(),
+            })
+            .collect();
+        phone.speak();
+        let datagram = phone.packet(0, false, &sound);
+        world.deliver(CALLER, phone.addr, &datagram);
+        world.run(20);
+    }
+}
+
+fn fell_silent(world: &mut World) -> bool {
+    let told = world.wire.events.iter().filter(|event| matches!(event, MediaEvent::FellSilent { leg: CALLER })).count();
+    assert!(told < 2, "told once");
+    told == 1
+}
+
+#[test]
+fn a_caller_who_has_stopped_speaking_is_told_of_once_and_one_who_pauses_or_speaks_softly_is_not() {
+    for loud in [8_000.0, 900.0] {
+        let (mut world, mut a, _) = World::bridged(Codec::Pcmu, Codec::Pcmu);
+        world.command(MediaCmd::AwaitSilence { leg: CALLER, after: Some(Duration::from_secs(3)) });
+        say(&mut world, &mut a, 10_000, loud);
+        say(&mut world, &mut a, 2_000, 0.0);
+        say(&mut world, &mut a, 2_000, loud);
+        say(&mut world, &mut a, 2_500, 0.0);
+        assert!(!fell_silent(&mut world), "{loud}");
+        say(&mut world, &mut a, 700, 0.0);
+        assert!(fell_silent(&mut world), "{loud}");
+        say(&mut world, &mut a, 5_000, 0.0);
+        assert!(fell_silent(&mut world));
+    }
+}
+
+#[test]
+fn a_caller_who_sends_nothing_at_all_has_fallen_silent_too_and_nobody_is_waited_for_who_need_not_be() {
+    let (mut world, mut a, _) = World::bridged(Codec::Pcmu, Codec::Pcmu);
+    world.command(MediaCmd::AwaitSilence { leg: CALLER, after: Some(Duration::from_secs(3)) });
+    say(&mut world, &mut a, 1_000, 8_000.0);
+    world.run(2_500);
+    assert!(!fell_silent(&mut world));
+    world.run(700);
+    assert!(fell_silent(&mut world));
+    world.wire.events.clear();
+    world.command(MediaCmd::AwaitSilence { leg: CALLER, after: Some(Duration::from_secs(3)) });
+    world.command(MediaCmd::AwaitSilence { leg: CALLER, after: None });
+    world.run(10_000);
+    assert!(!fell_silent(&mut world));
 }

@@ -13,6 +13,8 @@ use crate::ivr::yaml::Node;
 
 /// Long enough for a name, a number and what is the matter.
 const MAX_MS: u64 = 120_000;
+/// Long enough to look for a number.
+const QUIET_MS: u64 = 10_000;
 const END_KEY: char = '#';
 /// For the tone before it.
 const TONE_MS: u64 = 2_000;
@@ -30,6 +32,7 @@ struct Recording {
 struct How {
     say: Vec<Name>,
     max_ms: u64,
+    quiet_ms: u64,
     end_key: char,
 }
 
@@ -55,6 +58,7 @@ const VOICEMAIL_SETTINGS: Group = Group {
         optional("urgent", Shape::Flag, "`true`: the message is marked urgent").or("false"),
         SAY,
         MAX,
+        QUIET,
         END,
         optional("failed", Shape::Section, "where to go when nothing could be recorded; carries on unless told"),
     ],
@@ -76,6 +80,7 @@ const RECORD_SETTINGS: Group = Group {
         required("save", Shape::Name, "the variable, a text"),
         SAY,
         MAX,
+        QUIET,
         END,
         outcome("failed", "when nothing could be recorded"),
     ],
@@ -83,6 +88,9 @@ const RECORD_SETTINGS: Group = Group {
 
 const SAY: Setting = optional("say", Shape::Prompts, "what to say before the tone; a key ends it");
 const MAX: Setting = optional("max", Shape::Time("`max`", 5_000, 1_800_000), "the longest recording").or("2m");
+const QUIET: Setting =
+    optional("quiet", Shape::Time("`quiet`", 2_000, 300_000), "the recording ends when nothing is said for so long")
+        .or("10s");
 const END: Setting = optional("end_key", Shape::Word(&END_KEYS), "the key that ends it").or("hash");
 const END_KEYS: [&str; 12] = ["hash", "star", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
 
@@ -110,8 +118,9 @@ fn lower_record(node: &Node, lower: &mut Lower) -> Option<Box<dyn Step>> {
 fn recording(fields: &mut Fields, lower: &mut Lower) -> Option<How> {
     let say = fields.take("say").map(|node| lower.prompts(node)).unwrap_or_default();
     let max_ms = fields.time("max", lower.diags).unwrap_or(MAX_MS);
+    let quiet_ms = fields.time("quiet", lower.diags).unwrap_or(QUIET_MS);
     let end_key = fields.take("end_key").map_or(Some(END_KEY), |node| telephone_key(node, lower.diags));
-    Some(How { say, max_ms, end_key: end_key? })
+    Some(How { say, max_ms, quiet_ms, end_key: end_key? })
 }
 
 impl Recording {
@@ -124,7 +133,7 @@ impl Recording {
             Target::Variable(_) => None,
         };
         // Asked last: the answer may be that there is nothing to record with.
-        run.act(Action::Record { id, max_ms: self.how.max_ms, mailbox });
+        run.act(Action::Record { id, max_ms: self.how.max_ms, quiet_ms: self.how.quiet_ms, mailbox });
         Next::Stay
     }
 
