@@ -8,9 +8,9 @@ use super::setup::{self, Seeds};
 use super::trunks;
 use super::versions::Versions;
 use crate::api::{self, CommandError, Done};
-use crate::config::{Config, GatewayTransport, Trunk};
+use crate::config::Config;
 use crate::events::EventKind;
-use crate::ids::{FlowVersion, TrunkId};
+use crate::ids::FlowVersion;
 use crate::net::tls::{Tls, TlsSettings};
 use crate::switch::SwitchConfig;
 use std::path::PathBuf;
@@ -173,9 +173,6 @@ fn read(
     let version = &flows.bundle.flows.version;
     let needs_restart = keep_until_restart(before, &mut fresh);
     let mut taken = taken(before, &fresh);
-    warnings.extend(unreachable(&fresh).filter(|_| !before.tls).map(|id| {
-        format!("trunk `{id}` cannot be called before the next start: it takes TLS, and this process began without")
-    }));
     if *version != before.bundle {
         taken.push("flows and prompts".into());
     }
@@ -190,14 +187,6 @@ fn read(
         systems,
         done: Done { done, taken, needs_restart, warnings, ..Done::default() },
     })
-}
-
-/// Trunks that are called by TLS alone.
-fn unreachable(config: &Config) -> impl Iterator<Item = &TrunkId> {
-    let by_tls = |trunk: &Trunk| {
-        trunk.gateway.as_ref().is_some_and(|gateway| matches!(gateway.transport, GatewayTransport::Tls { .. }))
-    };
-    config.trunks.iter().filter(move |(_, trunk)| by_tls(trunk)).map(|(id, _)| id)
 }
 
 /// Puts back what a running process cannot change, and names what would have changed.
@@ -367,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn tls_that_waits_is_told_at_each_reload_with_the_trunks_that_need_it() {
+    fn tls_that_waits_is_told_at_each_reload() {
         let folder = crate::test_folder::TestFolder::new("reload-tls-waits");
         let ca = crate::net::tls::testing::Authority::new();
         let own = ca.issue(&["hotline.example"]);
@@ -376,16 +365,13 @@ mod tests {
         let config = Config::load(&file).unwrap();
         let bundle = bundle::load(&config, &mut |_| {}).unwrap().flows.version.clone();
         let mut in_force = InForce { config, bundle, state_dir: None, tls: false };
-        let (certificate, key, ca) = (own.certificate.display(), own.key.display(), ca.file.display());
+        let (certificate, key) = (own.certificate.display(), own.key.display());
         replace(&file, "# sip_tls: 0.0.0.0:5061", "sip_tls: 127.0.0.1:5061");
-        let tls = format!("tls: {{certificate: {certificate}, key: {key}}}");
-        let trunks = format!("trunks:\n  secure: {{address: 192.0.2.9, transport: tls, ca: {ca}}}");
-        replace(&file, "\nlimits:", &format!("\n{tls}\n{trunks}\nlimits:"));
+        replace(&file, "\nlimits:", &format!("\ntls: {{certificate: {certificate}, key: {key}}}\nlimits:"));
         for _ in 0..2 {
             let Fresh { done, config, .. } = reread(&in_force).unwrap();
             assert_eq!(done.needs_restart, ["listen", "tls"]);
             assert!(!done.taken.contains(&"tls".to_string()), "{done:?}");
-            assert!(done.warnings.iter().any(|text| text.contains("trunk `secure` cannot be called")), "{done:?}");
             in_force.config = config;
         }
     }

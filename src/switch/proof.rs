@@ -18,7 +18,7 @@ pub(super) enum Proof {
     None,
     /// Given for somebody else's realm only, as proxies on the way may ask for.
     Elsewhere,
-    /// The password is right and only the nonce is not.
+    /// Given under a nonce that is not good, or once more; the sender may try again.
     Stale,
     /// Given, and wrong.
     Wrong,

@@ -35,8 +35,8 @@ pub enum Verdict {
     Ok {
         user: String,
     },
-    /// Answer 401 with [`Authenticator::challenge`]. `stale` tells the client that the password was right and only the
-    /// nonce is not, so that it tries again by itself.
+    /// Answer 401 with [`Authenticator::challenge`]. `stale` tells the client that its nonce is at fault, so that it tries
+    /// again by itself (RFC 7616 3.3).
     Challenge {
         stale: bool,
         why: Why,
