@@ -10,16 +10,17 @@ use std::time::{Duration, Instant};
 pub struct Load {
     /// How long a new call waits until it is looked at.
     pub delay: Duration,
-    /// By how much the latest media worker woke up too late, added up over the time.
+    /// The longest by which a media worker woke up too late.
     pub media_late: Duration,
 }
 
 /// Beyond it a caller's phone is about to repeat its INVITE (T1 is 500 ms), and makes it worse.
 const LONG: Duration = Duration::from_millis(250);
-/// Half of the time: what is played and relayed is heard to stutter.
-const LATE: Duration = Duration::from_millis(50);
-/// Below this part of them there is calm.
-const CALM: u32 = 5;
+/// A packet of 20 ms goes out when the next one should: what is played and relayed is heard to stutter.
+const LATE: Duration = Duration::from_millis(20);
+/// Below these there is calm. A busy machine that does its work has lateness of some milliseconds all the time.
+const PROMPT: Duration = Duration::from_millis(50);
+const PUNCTUAL: Duration = Duration::from_millis(10);
 /// A hiccup is over after so many looks.
 const LASTING: u32 = 3;
 const MOST: u32 = 100;
@@ -53,7 +54,7 @@ impl Overload {
             return;
         }
         self.strained = 0;
-        if load.delay < LONG / CALM && load.media_late < LATE / CALM {
+        if load.delay < PROMPT && load.media_late < PUNCTUAL {
             self.level = self.level.saturating_sub(looks);
         }
     }
@@ -132,6 +133,16 @@ mod tests {
         assert!(urgent == 0 && service == 0 && marketing < outbound, "{marketing} {outbound}");
         world.looks(100, load(2_000));
         assert_eq!(shed(&mut world), [0, 95, 100, 100]);
+    }
+
+    #[test]
+    fn media_that_is_late_beyond_hearing_turns_callers_away_and_lateness_that_nobody_hears_does_not() {
+        let late = |ms| Load { delay: Duration::ZERO, media_late: Duration::from_millis(ms) };
+        let mut world = World::new();
+        assert_eq!(world.looks(1_000, late(9)), 0);
+        let level = world.looks(20, late(25));
+        assert!(level > 50, "{level}");
+        assert_eq!(world.looks(100, late(9)), 0);
     }
 
     #[test]

@@ -20,7 +20,7 @@ use rustix::time::Timespec;
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -95,6 +95,8 @@ pub struct WorkerCounters {
     pub legs: AtomicUsize,
     /// Whole milliseconds by which wake-ups in the millisecond rhythm came late.
     pub late_ms: AtomicU64,
+    /// The longest such time since it was last asked for, which sets it to 0.
+    pub latest_ms: AtomicU32,
 }
 
 /// Owns a worker. Dropping it ends the thread and closes every socket.
@@ -379,6 +381,7 @@ impl Worker {
                 let missed = due.elapsed().as_millis().try_into().unwrap_or(u32::MAX);
                 if missed > 0 {
                     self.shared.counters.late_ms.fetch_add(u64::from(missed), Ordering::Relaxed);
+                    self.shared.counters.latest_ms.fetch_max(missed, Ordering::Relaxed);
                 }
                 *next = due + MILLISECOND * missed + MILLISECOND;
                 self.poll(ready, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));

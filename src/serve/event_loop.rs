@@ -162,9 +162,9 @@ impl EventLoop {
             self.more();
             self.pulse.turn(began.elapsed(), self.outlet.fresh.len(), TURN.fresh);
             if self.pulse.is_due(began) {
-                let late =
-                    self.workers.iter().map(|worker| worker.counters().late_ms.load(Ordering::Relaxed)).collect();
-                let load = self.pulse.look(began, late);
+                let latest = |worker: &WorkerHandle| worker.counters().latest_ms.swap(0, Ordering::Relaxed);
+                let late = self.workers.iter().map(latest).max().unwrap_or(0);
+                let load = self.pulse.look(began, Duration::from_millis(late.into()));
                 self.input(Input::Load(load));
             }
             if self.switch.next_timeout().is_some_and(|at| at <= Instant::now()) {

@@ -9,13 +9,11 @@ pub(super) struct Pulse {
     looked: Instant,
     /// The longest that a new call would have waited since.
     delay: Duration,
-    /// What each media worker had been late by.
-    late_ms: Vec<u64>,
 }
 
 impl Pulse {
     pub(super) fn new(now: Instant) -> Self {
-        Self { looked: now, delay: Duration::ZERO, late_ms: Vec::new() }
+        Self { looked: now, delay: Duration::ZERO }
     }
 
     /// A turn took so long and left so many new requests waiting, of which each turn takes `share`.
@@ -28,14 +26,9 @@ impl Pulse {
         now.saturating_duration_since(self.looked) >= Overload::EVERY
     }
 
-    /// `late_ms`: what each media worker is late by in all.
-    pub(super) fn look(&mut self, now: Instant, late_ms: Vec<u64>) -> Load {
-        let since = now.saturating_duration_since(self.looked).max(Overload::EVERY);
-        let before = std::mem::replace(&mut self.late_ms, late_ms);
-        let late = self.late_ms.iter().zip(&before).map(|(is, was)| is.saturating_sub(*was)).max().unwrap_or(0);
+    /// `media_late`: by how much a media worker woke up too late since the last look.
+    pub(super) fn look(&mut self, now: Instant, media_late: Duration) -> Load {
         self.looked = now;
-        // Of each tenth of a second, when longer was not looked at.
-        let media_late = Duration::from_millis(late).mul_f64(Overload::EVERY.as_secs_f64() / since.as_secs_f64());
         Load { delay: std::mem::take(&mut self.delay), media_late }
     }
 }
@@ -45,16 +38,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_new_call_waits_for_as_many_turns_as_are_before_it_and_the_latest_worker_counts() {
+    fn a_new_call_waits_for_as_many_turns_as_are_before_it() {
         let start = Instant::now();
         let mut pulse = Pulse::new(start);
         pulse.turn(Duration::from_millis(2), 1_600, 16);
         pulse.turn(Duration::from_millis(50), 0, 16);
         let soon = start + Duration::from_millis(99);
         assert!(!pulse.is_due(soon) && pulse.is_due(start + Overload::EVERY));
-        let first = pulse.look(start + Overload::EVERY, vec![500, 40]);
-        assert_eq!(first, Load { delay: Duration::from_millis(202), media_late: Duration::ZERO });
-        let next = pulse.look(start + Overload::EVERY * 3, vec![510, 100]);
-        assert_eq!(next, Load { delay: Duration::ZERO, media_late: Duration::from_millis(30) });
+        let late = Duration::from_millis(3);
+        assert_eq!(pulse.look(start + Overload::EVERY, late).delay, Duration::from_millis(202));
+        assert_eq!(pulse.look(start + Overload::EVERY * 2, late), Load { delay: Duration::ZERO, media_late: late });
     }
 }

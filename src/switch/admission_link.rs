@@ -3,7 +3,7 @@
 
 use super::Switch;
 use super::inbound::{Refused, parties};
-use crate::admission::{Load, Overload};
+use crate::admission::Load;
 use crate::events::{Class, EventKind, Refusal, Source};
 use crate::ids::{AgentId, CallId, LegId, ProjectId, TrunkId};
 use crate::media::command::PortLease;
@@ -107,11 +107,10 @@ impl Switch {
         }
         self.told_overload = Some(now.at);
         let text = format!(
-            "the switch falls behind (a new call waits {} ms, media wakes up {} ms late in {}): new calls are turned away, the \
+            "the switch falls behind (a new call waits {} ms, media wakes up {} ms late): new calls are turned away, the \
              least urgent first, until it keeps up; give the machine more CPU, or less to do beside",
             load.delay.as_millis(),
-            load.media_late.as_millis(),
-            Overload::EVERY.as_millis()
+            load.media_late.as_millis()
         );
         self.emit(now, None, EventKind::Alarm { text });
     }
