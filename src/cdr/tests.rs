@@ -412,10 +412,10 @@ fn a_csv_line_has_the_worst_of_both_legs_and_directions_and_nothing_where_nothin
         csv_row(&journal.ends(1, Cause::Normal, EndedBy::Caller))
     };
     assert!(csv_header().ends_with(
-        ",worst_mos,worst_r,worst_loss_percent,worst_round_trip_ms,stray_packets,service_end,closed_hours,disposition\r\n"
+        ",worst_mos,worst_r,worst_loss_percent,worst_round_trip_ms,stray_packets,service_end,closed_hours,disposition,direction,placed\r\n"
     ));
-    assert!(ends(true).ends_with(",3.18,61.5,7.25,180,7,routed,false,\r\n"), "{}", ends(true));
-    assert!(ends(false).ends_with(",,,,,0,routed,false,\r\n"), "{}", ends(false));
+    assert!(ends(true).ends_with(",3.18,61.5,7.25,180,7,routed,false,,inbound,\r\n"), "{}", ends(true));
+    assert!(ends(false).ends_with(",,,,,0,routed,false,,inbound,\r\n"), "{}", ends(false));
 }
 
 #[test]
@@ -478,7 +478,7 @@ fn what_a_call_counts_as_is_in_its_record_and_takes_back_what_does_not_stand() {
     let cdr = journal.ends(1, Cause::Normal, EndedBy::Caller);
     assert_eq!((cdr.service_end, cdr.closed_hours), (Some(ServiceEnd::Resolved), true));
     assert_eq!(cdr.resolved, ["bill"]);
-    assert!(csv_row(&cdr).trim_end().ends_with(",resolved,true,"), "{}", csv_row(&cdr));
+    assert!(csv_row(&cdr).trim_end().ends_with(",resolved,true,,inbound,"), "{}", csv_row(&cdr));
     journal.arrives(2).of(2, flow).of(2, resolved).of(2, counts(ServiceEnd::OptedOut));
     let cdr = journal.ends(2, Cause::Normal, EndedBy::Caller);
     assert_eq!((cdr.service_end, cdr.resolved.len()), (Some(ServiceEnd::OptedOut), 0));

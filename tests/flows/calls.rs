@@ -281,7 +281,7 @@ fn a_telephone_that_never_answers_the_dial_is_given_up() {
 fn a_queue_that_never_says_anything_still_lets_the_caller_go_in_the_end() {
     let bundle = bundle(&sample());
     let mut call = Call::start(&bundle, "power");
-    call.hears("welcome").presses("10").hears("to_agent").waits(CLIP_MS + 11 * 60_000);
+    call.hears("welcome").presses("10").hears("to_agent").waits(CLIP_MS + 13 * 60_000);
     call.hears_at_last("night_busy leave_message");
     assert!(call.log.iter().any(|action| matches!(action, Action::Dequeue { .. })));
     assert_eq!(call.in_queue(), None);
