@@ -36,7 +36,7 @@ pub enum Verdict {
         user: String,
     },
     /// Answer 401 with [`Authenticator::challenge`]. `stale` tells the client that its nonce is at fault, so that it tries
-    /// again by itself (RFC 7616 3.3).
+    /// again by itself (RFC 7616 3.3): not who is known to have the wrong password, which is all that is told.
     Challenge {
         stale: bool,
         why: Why,
@@ -145,7 +145,7 @@ impl Authenticator {
         if !names_same_host(&claim.uri, request.request_uri()) {
             return refused(Why::WrongUri);
         }
-        let Some(id) = self.nonce_id(now, claim.nonce.as_bytes(), from) else {
+        let Some((id, young)) = self.nonce_id(now, claim.nonce.as_bytes(), from) else {
             return Verdict::Challenge { stale: true, why: Why::StaleNonce };
         };
         let known = lookup(&claim.user);
@@ -161,6 +161,9 @@ impl Authenticator {
         }
         if !matches {
             return refused(Why::WrongPassword);
+        }
+        if !young {
+            return Verdict::Challenge { stale: true, why: Why::StaleNonce };
         }
         match self.count(now, id, claim.count) {
             Ok(()) => Verdict::Ok { user: claim.user },
@@ -184,15 +187,15 @@ impl Authenticator {
         super::Hex::of(&proof[..PLACE_BYTES]).as_str().to_owned()
     }
 
-    /// Time and serial of a nonce that is ours, was given to this address, and is young enough.
-    fn nonce_id(&self, now: u64, nonce: &[u8], from: IpAddr) -> Option<NonceId> {
+    /// Time and serial of a nonce that is ours and was given to this address, and whether it is young enough.
+    fn nonce_id(&self, now: u64, nonce: &[u8], from: IpAddr) -> Option<(NonceId, bool)> {
         let number = |range| u32::from_str_radix(std::str::from_utf8(nonce.get(range)?).ok()?, 16).ok();
         let id = (number(0..8)?, number(8..16)?);
         let proven = nonce.get(..NONCE_BYTES * 2)?;
         let given = nonce.get(NONCE_BYTES * 2..)?;
         let ours = self.nonce(id).as_bytes().ct_eq(proven) & self.place(id, from).as_bytes().ct_eq(given);
         let age = now.checked_sub(u64::from(id.0))?;
-        (bool::from(ours) && age <= self.ttl).then_some(id)
+        bool::from(ours).then_some((id, age <= self.ttl))
     }
 
     fn count(&mut self, now: u64, id: NonceId, count: u32) -> Result<(), Why> {

@@ -128,12 +128,12 @@ fn wrong_passwords_and_unknown_users_are_refused_alike() {
 }
 
 #[test]
-fn an_old_nonce_is_stale_and_says_nothing_of_the_password() {
+fn an_old_nonce_is_stale_only_for_who_knows_the_password() {
     let mut door = door();
     let client = Client::new(&mut door, 100, Algorithm::Md5);
     assert_eq!(client.knock(&mut door, 160, 1), ok());
     assert_eq!(client.knock(&mut door, 161, 2), stale(Why::StaleNonce));
-    assert_eq!(Client { password: "guess", ..client }.knock(&mut door, 161, 3), stale(Why::StaleNonce));
+    assert_eq!(Client { password: "guess", ..client }.knock(&mut door, 161, 3), refused(Why::WrongPassword));
     assert!(door.challenge(161, true, &Algorithm::OFFERED, HERE)[0].1.ends_with("stale=true"));
 }
 
